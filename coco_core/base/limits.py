@@ -1,0 +1,54 @@
+"""Every bound in the system, unit last in the name, relations between them asserted below.
+
+A queue, message, loop or recursion without a bound here is a defect. Values are defaults for a
+small machine; those that operators may change are copied into ``node.settings``.
+"""
+
+from coco_core.base.invariants import invariant
+
+KIB = 1024
+MIB = 1024 * KIB
+
+# One transaction and what it may write.
+PAYLOAD_SIZE_MAX_BYTES = 1 * MIB
+WRITE_SET_SIZE_MAX_BYTES = 16 * MIB
+MAP_NAME_SIZE_MAX_BYTES = 256
+KEY_SIZE_MAX_BYTES = 64 * KIB
+
+# One batch: what one signature entry closes.
+BATCH_REQUESTS_MAX = 500
+BATCH_PAYLOAD_MAX_BYTES = 8 * MIB
+
+# Requests waiting for a batch on the primary, and forwarded ones waiting on a backup.
+QUEUE_REQUESTS_MAX = 10_000
+QUEUE_PAYLOAD_MAX_BYTES = 64 * MIB
+
+# Batches executed but not committed: beyond this, execution waits for replication.
+PIPELINE_BATCHES_MAX = 4
+
+# Peer messages and how much may be under way to one follower.
+MESSAGE_SIZE_MAX_BYTES = 64 * MIB
+APPEND_SIZE_MAX_BYTES = 4 * MIB
+APPEND_IN_FLIGHT_MAX = 16
+PEER_SEND_QUEUE_MAX_BYTES = 128 * MIB
+
+# The tail of the log kept in memory for followers; older entries are read back from disk.
+LOG_CACHE_MAX_BYTES = 64 * MIB
+
+# Committed versions whose reverse diffs are kept for reads of the recent past.
+HISTORY_VERSIONS_MAX = 128
+
+# Ledger files.
+CHUNK_SIZE_TARGET_BYTES = 64 * MIB
+
+# HTTP.
+HTTP_HEADERS_MAX_BYTES = 32 * KIB
+HTTP_BODY_MAX_BYTES = 5 * MIB
+HTTP_PIPELINED_REQUESTS_MAX = 64
+HTTP_CONNECTIONS_MAX = 1_024
+HTTP_IDLE_TIMEOUT_MS = 120_000
+
+invariant(PAYLOAD_SIZE_MAX_BYTES <= BATCH_PAYLOAD_MAX_BYTES, "a batch holds at least one payload")
+invariant(BATCH_PAYLOAD_MAX_BYTES <= QUEUE_PAYLOAD_MAX_BYTES, "the queue holds at least one batch")
+invariant(APPEND_SIZE_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES, "an append fits a peer message")
+invariant(WRITE_SET_SIZE_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES, "the largest entry fits a peer message")

@@ -1,0 +1,38 @@
+"""Who leads, and which entries are agreed. Pure: events in, effects out, entries are opaque bytes.
+
+This room must not know what an entry means, what time it is, or how messages travel.
+"""
+
+from coco_core.consensus.contract import (
+    Consensus,
+    Effects,
+    Entry,
+    Event,
+    Leadership,
+    LogReader,
+    Persisted,
+    Proposed,
+    Received,
+    Role,
+    Send,
+    Status,
+    Tick,
+    TransferRequested,
+)
+
+__all__ = [
+    "Consensus",
+    "Effects",
+    "Entry",
+    "Event",
+    "Leadership",
+    "LogReader",
+    "Persisted",
+    "Proposed",
+    "Received",
+    "Role",
+    "Send",
+    "Status",
+    "Tick",
+    "TransferRequested",
+]

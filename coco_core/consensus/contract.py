@@ -1,0 +1,168 @@
+"""The contract every consensus engine meets: ``handle(event) -> effects``.
+
+The host's four duties, in this order, for every ``Effects`` value it gets back:
+
+1. If ``truncate_after`` is set, forget every entry with a larger index (log, tree, state).
+2. Store ``append`` durably, in order. Storing may go on in the background; once entries up to an
+   index are durable, tell the engine with ``Persisted``. The engine counts or acknowledges an entry
+   only after that, so **no message ever promises what a disk does not hold**; the host may therefore
+   send at once.
+3. Deliver ``send`` (each message may be lost, repeated or reordered).
+4. When ``commit`` is set, everything up to that index is agreed for ever: apply it.
+
+``leadership`` is set when role, term or known leader changed. A node that became leader must
+propose a committable entry in the new term at once: only that commits what earlier terms left
+(Raft §5.4.2).
+
+Only *committable* entries (for us: signature entries) can be the last agreed one. Entries after the
+last committable one are provisional: a new leader drops its own provisional tail first.
+
+Terms and votes are not made durable: a node's identity lives as long as its process, and a
+restarted node joins as a new one, so no node can vote twice (see ADR on node identity).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from typing import Protocol
+
+import attrs
+
+from coco_core.base import NodeID
+
+
+@attrs.frozen(slots=True)
+class Entry:
+    """One log entry: ``data`` is opaque; ``committable`` entries may end the agreed prefix."""
+
+    term: int
+    index: int
+    data: bytes = attrs.field(repr=lambda data: f"<{len(data)} bytes>")
+    committable: bool
+
+
+class Role(enum.Enum):
+    """What this node currently is to the others."""
+
+    FOLLOWER = "follower"
+    PRE_CANDIDATE = "pre-candidate"
+    CANDIDATE = "candidate"
+    LEADER = "leader"
+
+
+@attrs.frozen(slots=True)
+class Leadership:
+    """Role, term and known leader after an event changed one of them."""
+
+    role: Role
+    term: int
+    leader: NodeID | None
+
+
+# ── events ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@attrs.frozen(slots=True)
+class Tick:
+    """One tick interval of the host's monotonic clock has passed."""
+
+
+@attrs.frozen(slots=True)
+class Received:
+    """A message from ``sender``, authenticated by the channel it came through."""
+
+    sender: NodeID
+    message: bytes
+
+
+@attrs.frozen(slots=True)
+class Proposed:
+    """The host, being leader in ``term``, appends entries; the first gets index ``first_index``.
+
+    ``entries`` are ``(data, committable)`` pairs. Stale proposals (another term, another place)
+    are a bug of the host and break an invariant.
+    """
+
+    term: int
+    first_index: int
+    entries: Sequence[tuple[bytes, bool]]
+
+
+@attrs.frozen(slots=True)
+class Persisted:
+    """Entries up to ``index``, the last of which has ``term``, are durable on this node."""
+
+    index: int
+    term: int
+
+
+@attrs.frozen(slots=True)
+class TransferRequested:
+    """The host asks the leader to hand over (to ``target``, or to the most advanced follower)."""
+
+    target: NodeID | None = None
+
+
+Event = Tick | Received | Proposed | Persisted | TransferRequested
+
+
+# ── effects ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@attrs.frozen(slots=True)
+class Send:
+    """One message to one peer."""
+
+    to: NodeID
+    message: bytes = attrs.field(repr=lambda data: f"<{len(data)} bytes>")
+
+
+@attrs.frozen(slots=True)
+class Effects:
+    """What the host must do, in the order of the fields (duties in the module's head)."""
+
+    truncate_after: int | None = None
+    append: tuple[Entry, ...] = ()
+    send: tuple[Send, ...] = ()
+    commit: int | None = None
+    leadership: Leadership | None = None
+
+
+@attrs.frozen(slots=True)
+class Status:
+    """A reading of the engine for operators and tests."""
+
+    role: Role
+    term: int
+    leader: NodeID | None
+    last_index: int
+    last_term: int
+    commit_index: int
+    persisted_index: int
+    match: dict[NodeID, int]
+    """Leader only: highest index known durable on each peer."""
+
+
+class LogReader(Protocol):
+    """Where an engine reads back committed entries that left its in-memory cache."""
+
+    def read(self, first_index: int, last_index: int, max_bytes: int) -> Sequence[Entry]:
+        """Return consecutive entries from ``first_index`` on, at least one, at most ``max_bytes``.
+
+        The first entry is returned whatever its size. Raises IntegrityError when storage does not
+        hold what was once persisted.
+        """
+        ...
+
+
+class Consensus(Protocol):
+    """A pure consensus engine."""
+
+    def handle(self, event: Event) -> Effects:
+        """Advance by one event. Raises PeerError for a malformed message; state is then unchanged."""
+        ...
+
+    def status(self) -> Status:
+        """Return a reading for operators and tests."""
+        ...

@@ -1,0 +1,62 @@
+"""Every error the core raises, drawn by whose fault it is.
+
+Whoever catches one of these knows from its class alone who has to act::
+
+    CocoError
+    ├── CallerError                a client of this node asked for something it cannot have
+    │   ├── MalformedError         the request does not parse, or breaks a stated bound
+    │   ├── RejectedError          the ledger's own rules refuse the transaction; nothing was written
+    │   ├── BusyError              a bounded queue is full: back off and send it again
+    │   └── NotCommittedError      leadership moved before commit; nothing was lost, send it again
+    ├── PeerError                  another node sent bytes that break the protocol: drop the channel
+    ├── OperatorError              a setting, file, port or plugin the operator gave cannot be used
+    ├── IntegrityError             stored or replicated data contradicts its own proof: stop the node
+    ├── AttestationError           evidence or an identity is missing, malformed or not acceptable
+    └── AdapterError               a ledger adapter broke its contract
+
+Verification raises one of these; it never returns a bool. This room imports nothing.
+"""
+
+
+class CocoError(Exception):
+    """Base of all errors of the framework; never raised itself."""
+
+
+class CallerError(CocoError):
+    """A client of this node asked for something it cannot have."""
+
+
+class MalformedError(CallerError):
+    """The request does not parse, or exceeds a stated bound."""
+
+
+class RejectedError(CallerError):
+    """The ledger's own rules refuse the transaction; nothing was written."""
+
+
+class BusyError(CallerError):
+    """A bounded queue is full: the caller should back off and send the request again."""
+
+
+class NotCommittedError(CallerError):
+    """The node lost leadership before commit: nothing was written, the caller may send it again."""
+
+
+class PeerError(CocoError):
+    """Another node sent bytes that break the protocol: the channel to it is dropped."""
+
+
+class OperatorError(CocoError):
+    """A setting, file, port or plugin the operator gave cannot be used; the message says which."""
+
+
+class IntegrityError(CocoError):
+    """Stored or replicated data contradicts its own proof: the node stops rather than continue."""
+
+
+class AttestationError(CocoError):
+    """Evidence or an identity is missing, malformed or not acceptable under the policy."""
+
+
+class AdapterError(CocoError):
+    """A ledger adapter broke its contract (wrote outside its maps, wrong number of outcomes, …)."""

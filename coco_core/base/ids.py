@@ -32,7 +32,7 @@ class TxID:
         """Read ``view.seqno``; raises MalformedError for anything else."""
         view, dot, seqno = text.partition(".")
         if not (dot and view.isascii() and view.isdigit() and seqno.isascii() and seqno.isdigit()):
-            raise MalformedError(f"not a transaction ID: {text[:40]!r}; expected view.seqno, for example 2.15")
+            raise MalformedError(f"not a transaction ID: {text[:40]!r}; expected view.seqno, such as 2.15")
         if len(view) > 20 or len(seqno) > 20:
             raise MalformedError(f"transaction ID out of range: {text[:40]!r}")
         return cls(int(view), int(seqno))

@@ -1,0 +1,220 @@
+"""What a ledger is to the core: execute batches, answer queries, serve its own protocol.
+
+Results are replicated, not recomputed: only the primary calls ``execute``, and every other node
+applies the write sets it returned. So an adapter may be non-deterministic, slow to start, or live
+outside this process. It must not know how nodes agree, where bytes are stored or what time it is:
+time and randomness come with the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+import attrs
+
+from coco_core.adapter.context import ReadView
+from coco_core.adapter.http import HTTPHandler
+from coco_core.base import TxID
+from coco_core.kv import Writes
+
+API: Final = 1
+"""The version of this contract; an adapter made for another one is refused at registration."""
+
+NO_CLAIMS: Final = bytes(32)
+"""The claims digest of a transaction that claims nothing."""
+
+
+@attrs.frozen(kw_only=True)
+class Manifest:
+    """What an adapter says of itself; recorded in the ledger when a network enables it."""
+
+    name: str
+    """Lower-case word, the prefix of every map it owns."""
+    version: str
+    engine: str
+    """Name and version of what executes, for example ``revm 43.0.3``; empty when there is no choice."""
+    maps: tuple[str, ...]
+    """Full names of the maps it owns, each ``<name>.…`` or ``public:<name>.…``."""
+    deterministic: bool
+    """Whether an auditor may replay its transactions and expect the same write sets."""
+    api: int = API
+
+
+@attrs.frozen(kw_only=True)
+class Caller:
+    """Who asks: ``kind`` is ``anonymous`` or ``certificate``, ``identity`` its fingerprint or empty."""
+
+    kind: str = "anonymous"
+    identity: str = ""
+
+
+ANONYMOUS: Final = Caller()
+
+
+@attrs.frozen
+class Request:
+    """One native transaction in the ledger's own encoding, and who sent it."""
+
+    payload: bytes = attrs.field(repr=lambda data: f"<{len(data)} bytes>")
+    caller: Caller = ANONYMOUS
+
+
+@attrs.frozen(kw_only=True)
+class Batch:
+    """Requests to execute in order, and the non-deterministic values they may use."""
+
+    requests: tuple[Request, ...]
+    view: int
+    first_seqno: int
+    """Seqno the first applied request gets; each further applied one gets the next."""
+    time_ms: int
+    """Unix time in milliseconds; never runs backwards along the ledger."""
+    randomness: bytes
+    """32 fresh random bytes."""
+
+
+@attrs.frozen
+class Applied:
+    """The request takes effect: these writes become one ledger entry once committed.
+
+    A transaction that its ledger records as *failed* (an EVM revert) is applied too: it has writes.
+    """
+
+    writes: Writes = attrs.field(repr=False)
+    receipt: bytes = b""
+    """What the front end that submitted it gets back, in the adapter's own encoding."""
+    claims: bytes = NO_CLAIMS
+    """32-byte application claims digest, part of the Merkle leaf and so of every receipt."""
+
+
+@attrs.frozen
+class Rejected:
+    """The ledger's own rules refuse the request; nothing is written."""
+
+    code: str
+    """Stable, machine-readable reason, for example ``nonce-too-low``."""
+    message: str
+    """What the ledger's clients expect to read."""
+    data: bytes = b""
+
+
+@attrs.frozen
+class Deferred:
+    """The request does not fit into this batch; the core offers it again, first, in the next.
+
+    Only for requests after the first applied one: a batch whose first request is deferred would
+    never make progress, so the core treats that as the adapter's fault.
+    """
+
+
+Outcome = Applied | Rejected | Deferred
+
+
+@attrs.frozen
+class BatchResult:
+    """One outcome per request, in order, and writes that belong to the batch as a whole."""
+
+    outcomes: Sequence[Outcome]
+    closing: Writes = attrs.field(factory=dict, repr=False)
+    """One more entry after the applied ones (a block header); none when empty."""
+
+
+@attrs.frozen
+class Committed:
+    """A submitted request is committed on a majority and applied on the node that says so."""
+
+    txid: TxID
+    receipt: bytes
+
+
+@attrs.frozen
+class NotCommitted:
+    """Leadership moved before commit: nothing was written, the request may be submitted again."""
+
+    reason: str
+
+
+@attrs.frozen
+class CommittedBatch:
+    """What ``committed`` tells an adapter on every node: all writes of one committed batch."""
+
+    txid: TxID
+    """Place of the batch's signature entry."""
+    writes: Mapping[str, Mapping[bytes, bytes | None]] = attrs.field(repr=False)
+
+
+class Submission(Protocol):
+    """Requests on their way; they stay together and in order."""
+
+    def wait(self) -> Awaitable[Sequence[Committed | Rejected | NotCommitted]]:
+        """Return the fate of every request once all are committed *on this node* or refused."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class NodeStatus:
+    """What a front end may want to tell about the node it runs on."""
+
+    node_id: str
+    role: str
+    view: int
+    committed_seqno: int
+    leader_known: bool
+
+
+class LedgerService(Protocol):
+    """What a node offers to an adapter's front end."""
+
+    def submit(self, payloads: Sequence[bytes], *, caller: Caller = ANONYMOUS) -> Submission:
+        """Queue native transactions; calls made one after the other stay in that order.
+
+        Raises MalformedError for a payload beyond PAYLOAD_SIZE_MAX_BYTES and BusyError when the
+        queue is full or no primary is known; then nothing was queued.
+        """
+        ...
+
+    def view(self, seqno: int | None = None) -> ReadView:
+        """Return committed state, the newest or as of ``seqno`` (CallerError when out of reach)."""
+        ...
+
+    def status(self) -> NodeStatus:
+        """Return a reading of the node."""
+        ...
+
+    def serve_http(self, handler: HTTPHandler) -> Awaitable[None]:
+        """Serve HTTP on this adapter's configured port until cancelled."""
+        ...
+
+
+class LedgerAdapter(Protocol):
+    """A ledger that runs on Coco."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What it is and which maps it owns."""
+        ...
+
+    def genesis(self, config: Mapping[str, Any]) -> Sequence[Writes]:
+        """Return the writes of the first entries, one entry each, from the operator's configuration.
+
+        Raises OperatorError naming the faulty field. Whatever later batches need of the
+        configuration belongs into the writes: other nodes never see ``config``.
+        """
+        ...
+
+    async def execute(self, batch: Batch, view: ReadView) -> BatchResult:
+        """Execute requests in order over ``view``, the speculative head. Called on the primary only.
+
+        Calls never overlap. Anything raised is the adapter's fault: the node answers every request
+        of the batch with an error and writes nothing.
+        """
+        ...
+
+    async def serve(self, service: LedgerService) -> None:
+        """Run the ledger's own front end until cancelled."""
+        ...
+
+    def committed(self, batch: CommittedBatch) -> None:
+        """Take note of a committed batch, on every node, in order; for indexes and subscriptions."""
+        ...

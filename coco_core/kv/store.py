@@ -1,0 +1,189 @@
+"""Versioned state in memory: a committed base under a short chain of uncommitted layers.
+
+The law of this file: a layer is never changed once appended, the base changes only in ``commit``,
+and a layer is folded into the base only *after* its reverse diff is visible. So a view can be read
+from another thread while the store moves on: whatever it misses in the base it finds in the diffs.
+
+Versions are ledger seqnos. One layer holds everything one batch wrote.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+
+import attrs
+
+from coco_core.base import invariant, limits
+from coco_core.errors import CallerError
+from coco_core.kv.write_set import Writes
+
+Changes = Mapping[bytes, bytes | None]
+
+
+@attrs.frozen(slots=True)
+class _Layer:
+    """All changes up to and including ``seqno`` since the layer below."""
+
+    seqno: int
+    writes: Mapping[str, Changes]
+
+
+class Store:
+    """Named maps of bytes to bytes at a committed version plus speculative layers above it."""
+
+    def __init__(self, history_versions_max: int = limits.HISTORY_VERSIONS_MAX) -> None:
+        """Start empty at version 0, keeping reverse diffs of the last ``history_versions_max`` commits."""
+        self._base: dict[str, dict[bytes, bytes]] = {}
+        self._layers: tuple[_Layer, ...] = ()
+        self._history: deque[_Layer] = deque()
+        self._history_max = history_versions_max
+        self._committed = 0
+        self._oldest = 0
+
+    @property
+    def committed_version(self) -> int:
+        """The seqno up to which the base holds everything."""
+        return self._committed
+
+    @property
+    def head_version(self) -> int:
+        """The seqno of the newest layer, or of the base when there is none."""
+        return self._layers[-1].seqno if self._layers else self._committed
+
+    @property
+    def oldest_version(self) -> int:
+        """The oldest committed version still readable."""
+        return self._oldest
+
+    def append(self, seqno: int, writes: Mapping[str, Changes]) -> None:
+        """Put an uncommitted layer on top: everything written in ``(head_version, seqno]``."""
+        invariant(seqno > self.head_version, f"layer {seqno} is not above {self.head_version}")
+        self._layers = (*self._layers, _Layer(seqno, writes))
+
+    def commit(self, seqno: int) -> None:
+        """Fold every layer up to ``seqno`` into the base; a layer is folded whole or not at all."""
+        while self._layers and self._layers[0].seqno <= seqno:
+            layer = self._layers[0]
+            self._fold(layer)
+            self._layers = self._layers[1:]
+
+    def rollback(self, seqno: int) -> None:
+        """Drop every layer above ``seqno``; committed versions cannot be dropped."""
+        invariant(seqno >= self._committed, f"rollback to {seqno} below committed {self._committed}")
+        self._layers = tuple(layer for layer in self._layers if layer.seqno <= seqno)
+
+    def head(self) -> View:
+        """Return a view of the speculative head: base and all layers of this moment."""
+        return View(self, self._committed, tuple(layer.writes for layer in reversed(self._layers)))
+
+    def view(self, seqno: int | None = None) -> View:
+        """Return a view of a committed version, the newest when None.
+
+        ``seqno`` may name any seqno; the view is of the last commit at or before it. Raises
+        CallerError when that is older than the kept history or not yet committed.
+        """
+        if seqno is None:
+            return View(self, self._committed, ())
+        if seqno > self._committed:
+            raise CallerError(f"version {seqno} is not committed yet; the newest is {self._committed}")
+        if seqno < self._oldest:
+            raise CallerError(f"version {seqno} is no longer in memory; the oldest is {self._oldest}")
+        return View(self, seqno, ())
+
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Return keys and bytes of keys plus values per map of the base, for operators."""
+        return {
+            name: (len(values), sum(len(key) + len(value) for key, value in values.items()))
+            for name, values in self._base.items()
+        }
+
+    def _fold(self, layer: _Layer) -> None:
+        reverse: Writes = {
+            name: {key: base.get(key) for key in changes}
+            for name, changes in layer.writes.items()
+            for base in (self._base.setdefault(name, {}),)
+        }
+        # The reverse diff undoes this commit, so it serves views of versions before layer.seqno.
+        self._history.append(_Layer(layer.seqno, reverse))
+        self._committed = layer.seqno
+        for name, changes in layer.writes.items():
+            base = self._base[name]
+            for key, value in changes.items():
+                if value is None:
+                    base.pop(key, None)
+                else:
+                    base[key] = value
+        while len(self._history) > self._history_max:
+            self._oldest = self._history.popleft().seqno
+
+    def _diffs_after(self, version: int) -> list[Mapping[str, Changes]]:
+        """Return the reverse diffs of commits after ``version``, oldest first."""
+        if version >= self._committed:
+            return []
+        if version < self._oldest:
+            raise CallerError(f"version {version} is no longer in memory; the oldest is {self._oldest}")
+        return [entry.writes for entry in list(self._history) if entry.seqno > version]
+
+    def _map(self, name: str) -> dict[bytes, bytes]:
+        existing = self._base.get(name)
+        if existing is None:
+            # Kept in place, so that a chain handed out stays the live base of this map.
+            existing = self._base.setdefault(name, {})
+        return existing
+
+
+class View:
+    """A consistent, read-only reading of a store, optionally with layers of its own on top.
+
+    A view stays consistent while the store commits further versions, for as long as they are within
+    the kept history; after that, reads raise CallerError.
+    """
+
+    __slots__ = ("_overlays", "_store", "version")
+
+    def __init__(self, store: Store, version: int, overlays: tuple[Mapping[str, Changes], ...]) -> None:
+        """Read ``store`` at committed ``version`` under ``overlays``, newest first."""
+        self._store = store
+        self.version = version
+        self._overlays = overlays
+
+    def over(self, writes: Mapping[str, Changes]) -> View:
+        """Return this view with ``writes`` laid on top; they may still grow while it is read."""
+        return View(self._store, self.version, (writes, *self._overlays))
+
+    def get(self, name: str, key: bytes) -> bytes | None:
+        """Return the value of ``key`` in map ``name``, or None."""
+        for overlay in self._overlays:
+            changes = overlay.get(name)
+            if changes is not None and key in changes:
+                return changes[key]
+        value = self._store._map(name).get(key)  # noqa: SLF001 - a view is the store's own reader
+        # Read after the base on purpose: a commit that got in between has published its diff.
+        for diff in self._store._diffs_after(self.version):  # noqa: SLF001
+            changes = diff.get(name)
+            if changes is not None and key in changes:
+                return changes[key]
+        return value
+
+    def chain(self, name: str) -> tuple[Changes, ...]:
+        """Return map ``name`` as dictionaries, first hit wins, the committed base last.
+
+        For engines that read many keys in one call without giving up the interpreter in between.
+        """
+        diffs = (diff[name] for diff in self._store._diffs_after(self.version) if name in diff)  # noqa: SLF001
+        overlays = (overlay[name] for overlay in self._overlays if name in overlay)
+        return (*overlays, *diffs, self._store._map(name))  # noqa: SLF001
+
+    def items(self, name: str, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Yield key and value of every key with ``prefix``, in ascending order of keys.
+
+        Collects the matching keys first: cost is that of the whole map.
+        """
+        found: dict[bytes, bytes | None] = {}
+        for changes in reversed(self.chain(name)):
+            found.update((key, value) for key, value in changes.items() if key.startswith(prefix))
+        for key in sorted(found):
+            value = found[key]
+            if value is not None:
+                yield key, value

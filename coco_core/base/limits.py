@@ -30,6 +30,8 @@ PIPELINE_BATCHES_MAX = 4
 MESSAGE_SIZE_MAX_BYTES = 64 * MIB
 APPEND_SIZE_MAX_BYTES = 4 * MIB
 APPEND_IN_FLIGHT_MAX = 16
+APPEND_ENTRIES_MAX = 16_384
+CONSENSUS_HEAD_MAX_BYTES = 512 * KIB
 PEER_SEND_QUEUE_MAX_BYTES = 128 * MIB
 
 # The tail of the log kept in memory for followers; older entries are read back from disk.
@@ -38,8 +40,18 @@ LOG_CACHE_MAX_BYTES = 64 * MIB
 # Committed versions whose reverse diffs are kept for reads of the recent past.
 HISTORY_VERSIONS_MAX = 128
 
-# Ledger files.
+# Ledger files. Positions inside a chunk are u32.
 CHUNK_SIZE_TARGET_BYTES = 64 * MIB
+CHUNK_SIZE_MAX_BYTES = 4 * 1024 * MIB - 1
+ENTRY_SIZE_MAX_BYTES = WRITE_SET_SIZE_MAX_BYTES + 64 * KIB
+
+# Proofs. A path has one digest per level of the tree; a serialised tree one per retained leaf.
+MERKLE_PATH_LENGTH_MAX = 63
+SERIALISED_TREE_SIZE_MAX_BYTES = 4 * MIB
+SIGNATURE_SIZE_MAX_BYTES = 16 * KIB
+RECEIPT_SIZE_MAX_BYTES = 64 * KIB
+CERTIFICATE_SIZE_MAX_BYTES = 16 * KIB
+LEDGER_EPOCHS_MAX = 10_000
 
 # HTTP.
 HTTP_HEADERS_MAX_BYTES = 32 * KIB
@@ -52,3 +64,10 @@ invariant(PAYLOAD_SIZE_MAX_BYTES <= BATCH_PAYLOAD_MAX_BYTES, "a batch holds at l
 invariant(BATCH_PAYLOAD_MAX_BYTES <= QUEUE_PAYLOAD_MAX_BYTES, "the queue holds at least one batch")
 invariant(APPEND_SIZE_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES, "an append fits a peer message")
 invariant(WRITE_SET_SIZE_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES, "the largest entry fits a peer message")
+invariant(ENTRY_SIZE_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES, "the largest entry fits a peer message")
+invariant(CHUNK_SIZE_TARGET_BYTES + ENTRY_SIZE_MAX_BYTES < CHUNK_SIZE_MAX_BYTES, "a full chunk fits u32")
+invariant(APPEND_ENTRIES_MAX * 20 + KIB <= CONSENSUS_HEAD_MAX_BYTES, "the head of a full append fits its bound")
+invariant(
+    max(APPEND_SIZE_MAX_BYTES, ENTRY_SIZE_MAX_BYTES) + CONSENSUS_HEAD_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES,
+    "an append and its head fit a peer message",
+)

@@ -120,23 +120,69 @@ INVALID_CODES = (
     "blob-not-supported",
     "chain-id",
     "signature",
-    "nonce-too-low",
-    "nonce-too-high",
+    "gas-limit-cap",
+    "tip-above-fee-cap",
+    "fee-cap-below-base-fee",
+    "empty-authorization-list",
+    "gas-limit",
+    "initcode-size",
     "nonce-max",
-    "insufficient-funds",
     "intrinsic-gas",
     "gas-floor",
-    "gas-limit",
-    "gas-limit-cap",
-    "initcode-size",
-    "fee-cap-below-base-fee",
-    "tip-above-fee-cap",
     "sender-not-eoa",
-    "empty-authorization-list",
-    "create-not-allowed",
+    "nonce-too-high",
+    "nonce-too-low",
     "overflow",
+    "insufficient-funds",
 )
-"""Every reason an engine may give; both engines give the same one for the same transaction."""
+"""Every reason an engine may give, in the order the rules are checked: the first broken rule is the answer.
+
+Both engines give the same code for the same transaction, and a message that begins as geth's does.
+
+``undecodable`` (``rlp: …``)
+    Empty, not an envelope (first byte 0x80-0xbf), not canonical RLP, bytes left over, a field of the wrong
+    length (so also a type 4 without destination), an integer too wide (chain id, nonce, gas limit 64 bits,
+    fees 128, value, r and s 256), a y parity other than 0 and 1, a legacy v other than 27, 28 or a
+    64-bit EIP-155 one. In a type 4 transaction the authorizations' nonces have 64 bits, their chain ids 256,
+    their y parities 8.
+``type-not-supported`` (``transaction type not supported``)
+    First byte 0x00-0x7f that is not 1, 2, 3 or, from prague on, 4; the rest is not looked at.
+``blob-not-supported`` (``blob transaction not supported``)
+    First byte 3, whatever follows.
+``chain-id`` (``invalid chain id for signer``)
+    Another chain's. Only a legacy transaction with v 27 or 28 may be without one (EIP-155).
+``signature`` (``invalid sender``)
+    r or s zero or not below the curve's order, s in its upper half (EIP-2), or no public key to recover.
+*no room*
+    Not Invalid but NoRoom: with a limit the block allows but has no longer left (not if ``pinned``). Decided
+    here, so that nothing below is judged against a state that is not yet the one it will run on.
+``gas-limit-cap`` (``transaction gas limit too high``)
+    Above 2**24 gas, from osaka on (EIP-7825).
+``tip-above-fee-cap`` (``max priority fee per gas higher than max fee per gas``)
+    Types 2 and 4.
+``fee-cap-below-base-fee`` (``max fee per gas less than block base fee``)
+    Every type; of types 0 and 1 the gas price.
+``empty-authorization-list`` (``EIP-7702 transaction with empty auth list``)
+    Type 4.
+``gas-limit`` (``exceeds block gas limit``)
+    Above the whole block's.
+``initcode-size`` (``max initcode size exceeded``)
+    Above 49152 bytes (EIP-3860).
+``nonce-max`` (``nonce has max value``)
+    2**64 - 1 (EIP-2681).
+``intrinsic-gas`` (``intrinsic gas too low``)
+    Yellow paper §6.2 with EIP-2028, 2930, 3860 and 7702.
+``gas-floor`` (``insufficient gas for floor data gas cost``)
+    From prague on (EIP-7623).
+``sender-not-eoa`` (``sender not an eoa``)
+    The sender has code that is no delegation (EIP-3607, EIP-7702).
+``nonce-too-high``, ``nonce-too-low`` (``nonce too high``, ``nonce too low``)
+    Against the state as the transactions before left it.
+``overflow``, ``insufficient-funds`` (``insufficient funds for gas * price + value``)
+    Limit times fee cap plus value does not fit 256 bits, or exceeds the balance.
+
+``Invalid.hash`` is the transaction's hash, empty for the first three codes.
+"""
 
 
 @attrs.frozen(slots=True)

@@ -1,0 +1,105 @@
+# The dev loop. `make` lists the targets; everything it needs is created on first use.
+#
+# POSIX make and sh. On Windows see CONTRIBUTING.md, which gives the same steps for `py`.
+
+PYTHON ?= $(shell tools/find_python.sh 11)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamps
+REVM := adapters/ethereum/revm
+CCF := .venv-ccf
+CARGO := $(shell command -v cargo 2>/dev/null)
+# One core stays free for whoever sits in front of the machine.
+NICE := $(shell command -v nice 2>/dev/null)
+PYTEST := $(BIN)/python -m pytest
+DOCS_CHECKS := tests/rules/test_docs.py
+
+.DEFAULT_GOAL := help
+.PHONY: help setup fmt check test cover demo bench revm ccf audit docs lock clean ci
+.DELETE_ON_ERROR:
+
+help:  ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- environment -------------------------------------------------------------------------------
+
+setup: $(STAMP)/install revm  ## make .venv, install everything editable, build the native engine
+
+$(STAMP)/venv:
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer with venv found; install one, or say PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than Python 3.11" >&2; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+	@mkdir -p $(STAMP) && touch $@
+
+# The lock is installed with hashes first; our own distributions then bring no dependency of their own.
+$(STAMP)/lock: requirements-dev.txt | $(STAMP)/venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(STAMP)/install: pyproject.toml adapters/ethereum/pyproject.toml $(STAMP)/lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e . -e adapters/ethereum
+	@touch $@
+
+# --- the native EVM engine (optional: needs a Rust toolchain) -------------------------------------
+
+ifneq ($(and $(CARGO),$(wildcard $(REVM)/Cargo.toml)),)
+revm: $(STAMP)/revm  ## build the native EVM engine (needs cargo; without it py-evm runs)
+
+$(STAMP)/revm: $(STAMP)/lock $(REVM)/Cargo.toml $(REVM)/pyproject.toml $(shell find $(REVM)/src $(REVM)/python -type f ! -name '*.so' ! -name '*.pyc' 2>/dev/null)
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(NICE) $(BIN)/maturin develop --release --quiet -m $(REVM)/Cargo.toml
+	@touch $@
+else
+revm:
+	@echo "note: no cargo here, so the native EVM engine is not built; the portable one (py-evm) runs, far slower"
+endif
+
+# --- the independent reader of our ledger, in an environment of its own ------------------------------
+
+ccf: $(CCF)/.ready  ## make .venv-ccf with the independent ledger reader
+
+$(CCF)/.ready: tools/ccf_venv.sh
+	tools/ccf_venv.sh $(CCF) $(PYTHON)
+	@touch $@
+
+# --- the loop -------------------------------------------------------------------------------------
+
+fmt: $(STAMP)/install  ## format and apply the safe fixes
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+
+check: $(STAMP)/install  ## lint, format, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: setup ccf  ## every test, also those that start processes
+	$(PYTEST) -q
+
+cover: setup ccf  ## every test with branch coverage
+	$(BIN)/coverage run -m pytest -q
+	$(BIN)/coverage report --skip-covered
+
+demo: setup  ## three nodes, real Ethereum transactions, proofs
+	$(BIN)/coco demo
+
+bench: setup  ## throughput and latency of a three-node network
+	$(BIN)/coco bench
+
+audit: setup ccf  ## read a ledger of this tree with the independent reader
+	COCO_AUDIT_REQUIRED=1 $(PYTEST) -q tests/ledger/test_independent_reader.py
+
+docs: $(STAMP)/install  ## write the generated reference pages and check links and code
+	$(BIN)/python tools/generate_reference.py
+	$(PYTEST) -q $(DOCS_CHECKS)
+
+lock:  ## renew requirements-dev.txt (needs uv)
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-header --no-annotate --no-emit-package coco-framework --no-emit-package coco-framework-ethereum \
+	    --group dev --all-extras pyproject.toml -o requirements-dev.txt
+
+clean:  ## remove everything built, also the environments
+	rm -rf $(VENV) $(CCF) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(REVM)/target demo-out coco-network
+
+ci: setup check test demo  ## what .ci/run does after bootstrap

@@ -66,7 +66,7 @@ invariant(APPEND_SIZE_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES, "an append fits a peer
 invariant(WRITE_SET_SIZE_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES, "the largest entry fits a peer message")
 invariant(ENTRY_SIZE_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES, "the largest entry fits a peer message")
 invariant(CHUNK_SIZE_TARGET_BYTES + ENTRY_SIZE_MAX_BYTES < CHUNK_SIZE_MAX_BYTES, "a full chunk fits u32")
-invariant(APPEND_ENTRIES_MAX * 20 + KIB <= CONSENSUS_HEAD_MAX_BYTES, "the head of a full append fits its bound")
+invariant(APPEND_ENTRIES_MAX * 20 + KIB <= CONSENSUS_HEAD_MAX_BYTES, "the head of a full append fits")
 invariant(
     max(APPEND_SIZE_MAX_BYTES, ENTRY_SIZE_MAX_BYTES) + CONSENSUS_HEAD_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES,
     "an append and its head fit a peer message",

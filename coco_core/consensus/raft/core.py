@@ -1,0 +1,135 @@
+"""The mutable state of one Raft node, and the effects one event has collected so far.
+
+This is the only mutable value the concerns (roles, election, replication, transfer) share. It holds
+state and decides nothing; the one thing it does on its own is to keep a ``Progress`` for exactly the
+peers of the configuration, which is where a change of membership will enter (``configure``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from coco_core.base import NodeID
+from coco_core.consensus.contract import Effects, Entry, Leadership, Role, Send
+from coco_core.consensus.raft.log import Log
+from coco_core.consensus.raft.messages import Message, encode
+from coco_core.consensus.raft.progress import Progress
+from coco_core.consensus.raft.quorum import Configuration
+from coco_core.consensus.raft.settings import RaftSettings
+
+Draw = Callable[[int, int], int]
+"""``draw(low, high)`` returns an integer from low to high, both included: the only randomness."""
+
+
+@attrs.define(slots=True)
+class Transfer:
+    """A leadership transfer under way."""
+
+    target: NodeID
+    asked: bool = False
+    """The target was caught up and told to stand."""
+
+
+@attrs.define(slots=True)
+class EncodedAppend:
+    """The last append encoded: followers in step get the same bytes, so they are made once."""
+
+    place: tuple[int, int, int, int]
+    """Term, next index, last index of the log and commit index it was made for."""
+    last_index: int
+    message: bytes
+
+
+@attrs.define(slots=True, kw_only=True)
+class Core:
+    """Everything one node knows."""
+
+    settings: RaftSettings
+    draw: Draw
+    log: Log
+    configuration: Configuration
+    term: int
+    role: Role = Role.FOLLOWER
+    leader: NodeID | None = None
+    voted_for: NodeID | None = None
+
+    matched_index: int = 0
+    """Follower: the log agrees with that of the leader of this term up to here."""
+    votes: dict[NodeID, bool] = attrs.field(factory=dict)
+    """Candidate: the answers so far, its own included."""
+    progress: dict[NodeID, Progress] = attrs.field(factory=dict)
+    """Leader: one for each peer of the configuration, in the order of their IDs."""
+    transfer: Transfer | None = None
+    encoded_append: EncodedAppend | None = None
+
+    election_elapsed: int = 0
+    election_timeout: int = 0
+    heartbeat_elapsed: int = 0
+
+    _truncate_after: int | None = None
+    _append: tuple[Entry, ...] = ()
+    _send: list[Send] = attrs.field(factory=list)
+    _commit: int | None = None
+    _reported: Leadership | None = None
+
+    @property
+    def node_id(self) -> NodeID:
+        """Return who this node is."""
+        return self.settings.node_id
+
+    @property
+    def peers(self) -> tuple[NodeID, ...]:
+        """Return the other nodes that have a say, in a fixed order."""
+        return tuple(sorted(self.configuration.nodes - {self.node_id}))
+
+    def configure(self, configuration: Configuration) -> None:
+        """Let ``configuration`` decide from now on; a leader begins to serve peers new to it."""
+        self.configuration = configuration
+        known, last_index = self.progress, self.log.last_index
+        self.progress = {}
+        if self.role is Role.LEADER:
+            self.progress = {peer: known.get(peer) or Progress(last_index + 1) for peer in self.peers}
+
+    # ── effects ──────────────────────────────────────────────────────────────────────────────────
+
+    def send(self, to: NodeID, message: Message) -> None:
+        """Add a message to the effects."""
+        self._send.append(Send(to, encode(message)))
+
+    def send_encoded(self, to: NodeID, message: bytes) -> None:
+        """Add a message already encoded to the effects."""
+        self._send.append(Send(to, message))
+
+    def truncate_after(self, index: int) -> None:
+        """Cut the log after ``index`` and tell the host; raises IntegrityError below what is agreed."""
+        self.log.truncate_after(index)
+        self._truncate_after = index
+
+    def append(self, entries: tuple[Entry, ...]) -> None:
+        """Add ``entries`` to the log and tell the host to store them."""
+        self.log.append(entries)
+        self._append = entries
+
+    def commit(self, index: int) -> bool:
+        """Note that everything up to ``index`` is agreed and tell the host; return whether that is news."""
+        news = self.log.commit(index)
+        if news:
+            self._commit = index
+        return news
+
+    def take_effects(self) -> Effects:
+        """Return what was collected since the last call, and begin anew."""
+        leadership = Leadership(self.role, self.term, self.leader)
+        effects = Effects(
+            truncate_after=self._truncate_after,
+            append=self._append,
+            send=tuple(self._send),
+            commit=self._commit,
+            leadership=None if leadership == self._reported else leadership,
+        )
+        self._reported = leadership
+        self._truncate_after, self._append, self._commit = None, (), None
+        self._send.clear()
+        return effects

@@ -1,0 +1,202 @@
+"""Appends, acknowledgements and the commit rule.
+
+The laws (Raft §5.3, §5.4.2, with CCF's signature-bounded commit):
+
+* **Log matching.** A follower takes entries only behind a place it holds just as the leader does. It
+  replaces entries of its own only where they conflict, never at or below what is agreed.
+* **Durable before counted.** A node counts its own entries, and a follower acknowledges, only up to
+  what ``Persisted`` has reported.
+* **Commit.** The leader agrees on the highest *committable* entry of *its own term* that a quorum
+  holds durably; all before it is agreed with it. A follower follows the leader's commit index as far
+  as its log is known to match, down to a committable place.
+* **Speed.** Appends leave when entries are proposed, before they are durable here; a new commit index
+  leaves at once, with the next entries or as a notice that needs no answer.
+"""
+
+from __future__ import annotations
+
+from coco_core.base import NodeID, invariant, limits
+from coco_core.consensus.contract import Entry, Persisted, Proposed, Role
+from coco_core.consensus.raft import roles
+from coco_core.consensus.raft.core import Core, EncodedAppend
+from coco_core.consensus.raft.messages import Acknowledge, Append, CommitNotice, Reject, encode
+from coco_core.consensus.raft.progress import Progress
+from coco_core.errors import IntegrityError, PeerError
+
+# ── leader ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def propose(core: Core, event: Proposed) -> None:
+    """Append what the host proposes and send it on at once."""
+    log, term = core.log, core.term
+    invariant(core.role is Role.LEADER and event.term == term, "only the leader of a term proposes in it")
+    invariant(event.first_index == log.last_index + 1, "a proposal continues the log")
+    core.append(
+        tuple(
+            Entry(term, index, data, committable)
+            for index, (data, committable) in enumerate(event.entries, start=event.first_index)
+        )
+    )
+    for peer, progress in core.progress.items():
+        send_entries(core, peer, progress)
+
+
+def send_heartbeats(core: Core) -> None:
+    """Tell every peer who leads; an answer also shows whether what was sent arrived."""
+    core.heartbeat_elapsed = 0
+    for peer, progress in core.progress.items():
+        previous = progress.next_index - 1
+        core.send(peer, Append(core.term, previous, _term_at(core, previous), core.log.commit_index, ()))
+
+
+def send_entries(core: Core, peer: NodeID, progress: Progress) -> bool:
+    """Send ``peer`` what it lacks, as far as its window allows; return whether anything left."""
+    settings, sent = core.settings, False
+    while progress.next_index <= core.log.last_index and progress.may_send(settings.in_flight_max):
+        encoded = _encoded_append(core, progress.next_index)
+        core.send_encoded(peer, encoded.message)
+        progress.sent(encoded.last_index)
+        sent = True
+    return sent
+
+
+def on_acknowledge(core: Core, sender: NodeID, message: Acknowledge) -> None:
+    """Count what a follower holds; commit and send more as that allows."""
+    progress = core.progress.get(sender)
+    if progress is None:
+        return
+    if message.match_index > core.log.last_index:
+        raise PeerError(
+            f"acknowledged entry {message.match_index} of a log that ends at {core.log.last_index}"
+        )
+    progress.active = True
+    news = progress.acknowledged(message.match_index)
+    if not (news and advance_commit(core)):
+        send_entries(core, sender, progress)
+
+
+def on_reject(core: Core, sender: NodeID, message: Reject) -> None:
+    """Look further back for the place where a follower's log matches."""
+    progress = core.progress.get(sender)
+    if progress is None:
+        return
+    if not message.hint_index < message.previous_index <= core.log.last_index:
+        raise PeerError(f"rejected entry {message.previous_index} with the hint {message.hint_index}")
+    progress.active = True
+    hint_index = core.log.hint(message.hint_index, message.hint_term)
+    if progress.rejected(message.previous_index, hint_index):
+        send_entries(core, sender, progress)
+
+
+def advance_commit(core: Core) -> bool:
+    """Agree on what a quorum holds durably, and tell everyone; return whether anything was agreed."""
+    log = core.log
+    match = {peer: progress.match_index for peer, progress in core.progress.items()}
+    match[core.node_id] = log.persisted_index
+    index = log.last_committable(core.configuration.agreed_index(match))
+    if index <= log.commit_index or log.term_at(index) != core.term:
+        return False
+    core.commit(index)
+    notice = encode(CommitNotice(core.term, index))
+    for peer, progress in core.progress.items():
+        if not send_entries(core, peer, progress):
+            core.send_encoded(peer, notice)
+    return True
+
+
+def _encoded_append(core: Core, next_index: int) -> EncodedAppend:
+    log, settings = core.log, core.settings
+    place = (core.term, next_index, log.last_index, log.commit_index)
+    encoded = core.encoded_append
+    if encoded is None or encoded.place != place:
+        entries = log.entries_from(next_index, settings.append_size_max_bytes, limits.APPEND_ENTRIES_MAX)
+        previous = next_index - 1
+        message = encode(Append(core.term, previous, _term_at(core, previous), log.commit_index, entries))
+        encoded = core.encoded_append = EncodedAppend(place, entries[-1].index, message)
+    return encoded
+
+
+def _term_at(core: Core, index: int) -> int:
+    term = core.log.term_at(index)
+    invariant(term is not None, "only places the log holds are spoken of")
+    return term or 0
+
+
+# ── follower ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def on_append(core: Core, sender: NodeID, message: Append) -> None:
+    """Take the leader's entries if they fit; acknowledge at once what is durable already."""
+    log = core.log
+    previous = message.previous_index
+    if not log.holds(previous, message.previous_term):
+        _follow(core, sender)
+        hint_index = max(log.hint(previous - 1, message.previous_term), log.commit_index)
+        core.send(sender, Reject(core.term, previous, hint_index, _term_at(core, hint_index)))
+        return
+    news = _new_entries(core, message)
+    _follow(core, sender)
+    if news:
+        if news[0].index <= log.last_index:
+            core.truncate_after(news[0].index - 1)
+        core.append(news)
+    core.matched_index = max(core.matched_index, previous + len(message.entries))
+    _follow_commit(core, message.commit_index)
+    if not message.entries or core.matched_index <= log.persisted_index:
+        _acknowledge(core, sender)
+
+
+def on_commit_notice(core: Core, sender: NodeID, message: CommitNotice) -> None:
+    """Follow the leader's commit index."""
+    _follow(core, sender)
+    _follow_commit(core, message.commit_index)
+
+
+def on_persisted(core: Core, event: Persisted) -> None:
+    """Count or acknowledge what became durable here."""
+    if not core.log.persisted(event.index, event.term):
+        return
+    if core.role is Role.LEADER:
+        advance_commit(core)
+    elif core.leader is not None:
+        _acknowledge(core, core.leader)
+
+
+def _new_entries(core: Core, message: Append) -> tuple[Entry, ...]:
+    """Return the entries from the first one on that this log lacks or holds otherwise.
+
+    Raises IntegrityError if that would replace what is agreed, PeerError if it would replace what the
+    same leader sent before.
+    """
+    log, entries = core.log, message.entries
+    skip = 0
+    for entry in entries[: max(0, log.last_index - message.previous_index)]:
+        if log.term_at(entry.index) != entry.term:
+            break
+        skip += 1
+    if skip == len(entries):
+        return ()
+    first_index = entries[skip].index
+    if first_index <= log.commit_index:
+        raise IntegrityError(
+            f"the leader of term {message.term} has another entry {first_index}, which is agreed"
+        )
+    if first_index <= core.matched_index and message.term == core.term:
+        raise PeerError(f"the leader of term {message.term} sent two different entries {first_index}")
+    return entries[skip:]
+
+
+def _follow(core: Core, leader: NodeID) -> None:
+    """Stay with, or turn to, the leader of this term."""
+    if core.role is Role.FOLLOWER and core.leader == leader:
+        core.election_elapsed = 0
+    else:
+        roles.become_follower(core, core.term, leader)
+
+
+def _follow_commit(core: Core, commit_index: int) -> None:
+    core.commit(core.log.last_committable(min(commit_index, core.matched_index)))
+
+
+def _acknowledge(core: Core, leader: NodeID) -> None:
+    core.send(leader, Acknowledge(core.term, min(core.log.persisted_index, core.matched_index)))

@@ -1,0 +1,78 @@
+"""The import contracts hold, and each one notices when it is broken."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LINTER = Path(sys.executable).parent / "lint-imports"
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run import-linter on the packages of ``folder`` rather than on the installed ones."""
+    path = os.pathsep.join([str(folder), str(folder / "adapters" / "ethereum" / "src")])
+    return subprocess.run(
+        [str(LINTER), "--no-cache"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def copy(root: Path, tmp_path: Path) -> Path:
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(root / "coco_core", tmp_path / "coco_core", ignore=ignore)
+    source = Path("adapters") / "ethereum" / "src" / "coco_ethereum"
+    shutil.copytree(root / source, tmp_path / source, ignore=ignore)
+    shutil.copy(root / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_contracts_are_kept(root: Path) -> None:
+    done = lint(root)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+PLANTED = {
+    "a lower room imports a higher one": (
+        "coco_core/kv/store.py",
+        "\nimport coco_core.ledger\n",
+        "Rooms of the core",
+    ),
+    "a pure room reads the clock inside a function": (
+        "coco_core/wire/framing.py",
+        "\n\ndef now() -> float:\n    import time\n    return time.time()\n",
+        "Pure rooms never touch the world",
+    ),
+    "a room nobody has placed": ("coco_core/attic/__init__.py", '"""A room."""\n', "attic"),
+    "an adapter looks behind a door": (
+        "adapters/ethereum/src/coco_ethereum/engine.py",
+        "\nfrom coco_core.kv import Store\n",
+        "Adapters see the doors only",
+    ),
+    "an adapter touches the world outside its shell": (
+        "adapters/ethereum/src/coco_ethereum/engine.py",
+        "\nimport trio\n",
+        "only shell/ touches the world",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", PLANTED)
+def test_a_planted_violation_is_caught(what: str, copy: Path) -> None:
+    name, code, contract = PLANTED[what]
+    path = copy / name
+    path.parent.mkdir(exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(code)
+    done = lint(copy)
+    assert done.returncode != 0
+    assert contract in done.stdout

@@ -1,0 +1,115 @@
+"""What is shipped: one import name a wheel, typed, with the same version everywhere."""
+
+from __future__ import annotations
+
+import email
+import email.message
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import attrs
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@attrs.frozen
+class Distribution:
+    folder: str
+    name: str
+    package: str
+    entry_points: str = ""
+
+
+CORE = Distribution(".", "coco-framework", "coco_core", "coco = coco_core.cli:main")
+ETHEREUM = Distribution(
+    "adapters/ethereum", "coco-framework-ethereum", "coco_ethereum", "ethereum = coco_ethereum.plugin"
+)
+REVM = Distribution("adapters/ethereum/revm", "coco-framework-ethereum-revm", "coco_ethereum_revm")
+
+
+def settings(distribution: Distribution) -> dict[str, object]:
+    return tomllib.loads((ROOT / distribution.folder / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
+
+
+def build(distribution: Distribution, into: Path) -> Path:
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    done = subprocess.run(
+        [*command, "--wheel-dir", str(into), str(ROOT / distribution.folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    (wheel,) = into.glob("*.whl")
+    return wheel
+
+
+def metadata(archive: zipfile.ZipFile) -> email.message.Message:
+    (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+    return email.message_from_string(archive.read(name).decode())
+
+
+@pytest.mark.parametrize("distribution", [CORE, ETHEREUM, REVM], ids=lambda item: item.name)
+def test_wheel_holds_one_typed_package(distribution: Distribution, tmp_path: Path) -> None:
+    if distribution is REVM:
+        if not (ROOT / REVM.folder / "Cargo.toml").exists():
+            pytest.skip("the native engine is not in this tree")
+        if shutil.which("cargo") is None:
+            pytest.skip("no cargo here: the native engine cannot be built")
+    wheel = build(distribution, tmp_path)
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        said = metadata(archive)
+        entry_points = "".join(
+            archive.read(name).decode() for name in names if name.endswith(".dist-info/entry_points.txt")
+        )
+    top_level = {name.split("/")[0] for name in names}
+    assert {name for name in top_level if not name.endswith(".dist-info")} == {distribution.package}
+    assert f"{distribution.package}/py.typed" in names
+    assert not [name for name in names if "__pycache__" in name or "/tests/" in name]
+    assert said["Name"] == distribution.name
+    assert said["Version"] == settings(CORE)["version"]
+    assert said["License-Expression"] == "Apache-2.0"
+    assert said["Requires-Python"] == ">=3.11"
+    assert said.get_payload(), "the README is the long description"
+    assert distribution.entry_points in entry_points
+
+
+def test_one_version_for_all() -> None:
+    version = settings(CORE)["version"]
+    namespace = (ROOT / "coco_core" / "__init__.py").read_text(encoding="utf-8")
+    assert f'__version__ = "{version}"' in namespace
+    ethereum = settings(ETHEREUM)
+    assert ethereum["version"] == version
+    assert f"coco-framework=={version}" in ethereum["dependencies"]  # type: ignore[operator] # a list of str
+    core = settings(CORE)
+    assert core["optional-dependencies"]["ethereum"] == [f"coco-framework-ethereum=={version}"]  # type: ignore[index] # a table
+
+
+def test_core_wheel_works_where_nothing_of_the_checkout_is(tmp_path: Path) -> None:
+    wheel = build(CORE, tmp_path)
+    program = "import sys; sys.path.insert(0, sys.argv[1]); import coco_core; print(coco_core.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program, str(wheel)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith(str(wheel))
+
+
+def test_lock_names_no_host_and_hashes_everything() -> None:
+    lines = (ROOT / "requirements-dev.txt").read_text(encoding="utf-8").splitlines()
+    requirements = [line for line in lines if line and not line.startswith((" ", "#"))]
+    assert len(requirements) > 30
+    assert [line for line in requirements if line.startswith("-") or "==" not in line] == []
+    assert [line for line in lines if "://" in line] == []
+    assert len([line for line in lines if "--hash=sha256:" in line]) >= len(requirements)

@@ -1,0 +1,128 @@
+"""Write the reference pages that follow from the code: errors, limits, and the public doors.
+
+Run without arguments to rewrite ``docs/reference/``; ``tests/rules/test_docs.py`` compares the pages
+with what this script would write, so a new error or limit cannot stay undocumented.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import inspect
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ROOT / "docs" / "reference"
+DOORS = ("adapter", "attestation", "client", "testing")
+HEAD = "<!-- Written by tools/generate_reference.py; edit the docstrings, then run `make docs`. -->\n\n"
+
+
+def first_sentence(value: object) -> str:
+    """Return the first paragraph of a docstring on one line, empty for values without their own."""
+    doc = inspect.getdoc(value) if inspect.isclass(value) or callable(value) else None
+    return " ".join((doc or "").split("\n\n")[0].split())
+
+
+def errors_page() -> str:
+    """Render every error class: what it says, and what catches it too."""
+    module = importlib.import_module("coco_core.errors")
+    parts = [HEAD, "# Errors\n\n", inspect.cleandoc(module.__doc__ or "").replace("::\n", ":\n"), "\n"]
+    # The tree in the docstring is indented and so already a code block.
+    for name, value in vars(module).items():
+        if inspect.isclass(value) and issubclass(value, BaseException):
+            bases = ", ".join(f"`{base.__name__}`" for base in value.__mro__[1:-3]) or "`Exception`"
+            parts.append(f"\n## {name}\n\n{inspect.getdoc(value)}\n\nAlso caught as: {bases}.\n")
+    return "".join(parts)
+
+
+def limits_page() -> str:
+    """Render every bound with its value, under the comment it stands below in the source."""
+    module = importlib.import_module("coco_core.base.limits")
+    parts = [HEAD, "# Limits\n\n", inspect.cleandoc(module.__doc__ or ""), "\n"]
+    comment: list[str] = []
+    in_table = False
+    for line in inspect.getsource(module).splitlines():
+        name = line.split(" = ")[0]
+        if line.startswith("# "):
+            comment, in_table = ([line[2:]] if in_table or not comment else [*comment, line[2:]]), False
+        elif name.isupper() and isinstance(getattr(module, name, None), int) and name not in ("KIB", "MIB"):
+            if not in_table:
+                parts.append(f"\n{' '.join(comment)}\n\n| limit | value |\n|---|---:|\n")
+                in_table = True
+            parts.append(f"| `{name}` | {quantity(name, getattr(module, name))} |\n")
+    return "".join(parts)
+
+
+def quantity(name: str, value: int) -> str:
+    """Write a bound with the unit its name ends in; bytes in the largest unit that divides them."""
+    if not name.endswith("_BYTES"):
+        return f"{value:,} ms" if name.endswith("_MS") else f"{value:,}"
+    for size, unit in ((1024 * 1024, "MiB"), (1024, "KiB")):
+        if value % size == 0:
+            return f"{value // size:,} {unit}"
+    return f"{value:,} bytes"
+
+
+def api_page() -> str:
+    """Render the names each public door exports, with the first sentence of what they say of themselves."""
+    parts = [
+        HEAD,
+        "# Public doors\n\nWhat an adapter, a platform or a client may import; nothing else is public.\n",
+    ]
+    for door in DOORS:
+        spec = importlib.util.find_spec(f"coco_core.{door}")
+        if spec is None or spec.origin is None:
+            continue
+        module = importlib.import_module(f"coco_core.{door}")
+        parts.append(f"\n## coco_core.{door}\n\n{first_paragraph(module)}\n\n| name | |\n|---|---|\n")
+        parts += [f"| `{name}` | {cell(getattr(module, name))} |\n" for name in module.__all__]
+    parts.append("\n## coco_core.errors\n\nSee [errors](errors.md).\n")
+    return "".join(parts)
+
+
+def first_paragraph(module: ModuleType) -> str:
+    """Return the first paragraph of a module's docstring on one line."""
+    return " ".join((module.__doc__ or "").strip().split("\n\n")[0].split())
+
+
+def cell(value: object) -> str:
+    """Describe an exported value in a table cell; a constant by itself."""
+    if isinstance(value, str | int):
+        return f"`{value!r}`"
+    return (
+        first_sentence(value).replace("|", "\\|")
+        if inspect.isclass(value) or inspect.isfunction(value)
+        else ""
+    )
+
+
+def defined_limits() -> list[str]:
+    """Return the names of all bounds, read from the source so that none can hide from the page."""
+    path = ROOT / "coco_core" / "base" / "limits.py"
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = [
+        node.targets[0].id
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    ]
+    return [name for name in names if name not in ("KIB", "MIB")]
+
+
+def pages() -> dict[str, str]:
+    """Return every page by file name."""
+    return {"errors.md": errors_page(), "limits.md": limits_page(), "api.md": api_page()}
+
+
+def main() -> None:
+    """Write the pages that changed."""
+    PAGES.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        path = PAGES / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""The append-only Merkle tree over all entries (CCF / merklecpp semantics).
+
+Leaf 0 is 32 zero bytes, leaf ``n`` belongs to seqno ``n``. A parent is SHA-256(left || right); a node
+without a right sibling is promoted, not paired with itself (the shape of RFC 6962 §2.1, without its
+domain separation: the format's, kept for independent tools). The root signed at seqno ``n`` is over
+leaves ``0..n-1``. All complete nodes are kept, 64 bytes per leaf, so roots and paths of any earlier
+size stay available. The room knows digests only.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from typing import Final
+
+from coco_core.base import invariant
+from coco_core.base.limits import MERKLE_PATH_LENGTH_MAX, SERIALISED_TREE_SIZE_MAX_BYTES
+from coco_core.errors import IntegrityError
+
+LEAF_ZERO: Final = bytes(32)
+_SIZE = 32
+_COUNTS = struct.Struct(">QQ")
+
+Path = Sequence[tuple[bool, bytes]]
+"""From leaf to root: whether the sibling is on the left, and its digest."""
+
+
+class MerkleTree:
+    """The whole tree in memory."""
+
+    __slots__ = ("_levels", "_size")
+
+    def __init__(self) -> None:
+        self._levels: list[bytearray] = [bytearray(LEAF_ZERO)]
+        self._size = 1
+
+    @property
+    def size(self) -> int:
+        """Number of leaves, leaf 0 included: one more than the last seqno."""
+        return self._size
+
+    def append(self, leaf: bytes) -> None:
+        """Add the next leaf; on average one hash."""
+        levels = self._levels
+        index = self._size
+        levels[0] += leaf
+        height, digest = 0, leaf
+        while index & 1:
+            below = levels[height]
+            digest = sha256(below[-64:]).digest()
+            height += 1
+            index >>= 1
+            if height == len(levels):
+                levels.append(bytearray())
+            levels[height] += digest
+        self._size += 1
+
+    def append_many(self, leaves: Iterable[bytes]) -> None:
+        """Add leaves in order."""
+        for leaf in leaves:
+            self.append(leaf)
+
+    def truncate(self, size: int) -> None:
+        """Forget leaves so that ``size`` remain; leaf 0 always does."""
+        invariant(1 <= size <= self._size, f"cannot truncate {self._size} leaves to {size}")
+        for height, level in enumerate(self._levels):
+            del level[(size >> height) * _SIZE :]
+        while len(self._levels) > 1 and not self._levels[-1]:
+            self._levels.pop()
+        self._size = size
+
+    def leaf(self, index: int) -> bytes:
+        """Return one leaf."""
+        invariant(0 <= index < self._size, f"no leaf {index} in a tree of {self._size}")
+        return self._node(0, index)
+
+    def root(self, size: int | None = None) -> bytes:
+        """Return the root over the first ``size`` leaves (all of them by default)."""
+        size = self._size if size is None else size
+        invariant(1 <= size <= self._size, f"no root over {size} leaves in a tree of {self._size}")
+        return self._range_root(0, size)
+
+    def path(self, index: int, size: int | None = None) -> list[tuple[bool, bytes]]:
+        """Return the path from leaf ``index`` to the root over the first ``size`` leaves."""
+        size = self._size if size is None else size
+        invariant(0 <= index < size <= self._size, f"no path for leaf {index} of {size} in {self._size}")
+        steps: list[tuple[bool, bytes]] = []
+        height = 0
+        while (1 << height) < size:
+            sibling = index ^ 1
+            begin = sibling << height
+            if begin + (1 << height) <= size:
+                steps.append((bool(index & 1), self._node(height, sibling)))
+            elif begin < size:
+                steps.append((False, self._range_root(begin, size)))
+            index >>= 1
+            height += 1
+        return steps
+
+    def serialise(self, size: int | None = None) -> bytes:
+        """Return the first ``size`` leaves in merklecpp's flushed form: last leaf, roots of the rest.
+
+        A few hundred bytes whatever the size: ``u64 retained = 1, u64 flushed`` (big-endian), the
+        last leaf, then one subtree root per set bit of ``flushed``, smallest subtree first.
+        """
+        size = self._size if size is None else size
+        invariant(1 <= size <= self._size, f"cannot serialise {size} of {self._size} leaves")
+        flushed = size - 1
+        parts = [_COUNTS.pack(1, flushed), self._node(0, flushed)]
+        parts += [digest for _, digest in reversed(self._peaks(0, flushed))]
+        return b"".join(parts)
+
+    def _node(self, height: int, index: int) -> bytes:
+        return bytes(self._levels[height][index * _SIZE : (index + 1) * _SIZE])
+
+    def _peaks(self, begin: int, end: int) -> list[tuple[int, bytes]]:
+        """Return height and digest of the largest complete subtrees that cover ``begin..end-1``.
+
+        ``begin`` is a multiple of every subtree that fits behind it, which holds for all callers.
+        """
+        peaks: list[tuple[int, bytes]] = []
+        while begin < end:
+            height = (end - begin).bit_length() - 1
+            peaks.append((height, self._node(height, begin >> height)))
+            begin += 1 << height
+        return peaks
+
+    def _range_root(self, begin: int, end: int) -> bytes:
+        return _fold([digest for _, digest in self._peaks(begin, end)])
+
+
+class MerkleFrontier:
+    """Only what is needed to go on appending: one digest per set bit of the size.
+
+    For auditors, who read forward and never issue paths.
+    """
+
+    __slots__ = ("_peaks", "_size")
+
+    def __init__(self) -> None:
+        self._peaks: list[tuple[int, bytes]] = [(0, LEAF_ZERO)]
+        self._size = 1
+
+    @classmethod
+    def from_serialised(cls, data: bytes) -> MerkleFrontier:
+        """Read a tree as the ledger's tree table holds it; raises IntegrityError if malformed."""
+        if not _COUNTS.size <= len(data) <= SERIALISED_TREE_SIZE_MAX_BYTES:
+            raise IntegrityError(f"serialised tree has {len(data)} bytes")
+        retained, flushed = _COUNTS.unpack_from(data)
+        digests = [data[at : at + _SIZE] for at in range(_COUNTS.size, len(data), _SIZE)]
+        if retained == 0 or flushed >= 2**MERKLE_PATH_LENGTH_MAX:
+            raise IntegrityError(f"serialised tree retains {retained} leaves after {flushed}")
+        if len(data) != _COUNTS.size + _SIZE * (retained + flushed.bit_count()):
+            raise IntegrityError(f"serialised tree of {len(data)} bytes does not fit its counts")
+        tree = cls()
+        heights = [height for height in range(flushed.bit_length()) if flushed >> height & 1]
+        tree._peaks = list(zip(heights, digests[retained:], strict=True))[::-1]
+        tree._size = flushed
+        for leaf in digests[:retained]:
+            tree.append(leaf)
+        return tree
+
+    @property
+    def size(self) -> int:
+        """Number of leaves, leaf 0 included."""
+        return self._size
+
+    def append(self, leaf: bytes) -> None:
+        """Add the next leaf."""
+        peaks = self._peaks
+        height, digest = 0, leaf
+        while peaks and peaks[-1][0] == height:
+            digest = sha256(peaks.pop()[1] + digest).digest()
+            height += 1
+        peaks.append((height, digest))
+        self._size += 1
+
+    def root(self) -> bytes:
+        """Return the root over all leaves."""
+        return _fold([digest for _, digest in self._peaks])
+
+
+def root_from_path(leaf: bytes, path: Path) -> bytes:
+    """Return the root that ``path`` leads to from ``leaf``; raises IntegrityError if it is malformed."""
+    if len(path) > MERKLE_PATH_LENGTH_MAX:
+        raise IntegrityError(f"Merkle path of {len(path)} steps exceeds {MERKLE_PATH_LENGTH_MAX}")
+    digest = leaf
+    for left, sibling in path:
+        if len(sibling) != _SIZE:
+            raise IntegrityError(f"Merkle path holds a digest of {len(sibling)} bytes")
+        digest = sha256(sibling + digest if left else digest + sibling).digest()
+    return digest
+
+
+def _fold(peaks: list[bytes]) -> bytes:
+    """Join subtree roots, largest first, the way promotion of odd nodes does: from the right."""
+    digest = peaks[-1]
+    for left in reversed(peaks[:-1]):
+        digest = sha256(left + digest).digest()
+    return digest

@@ -1,0 +1,174 @@
+"""A small ledger writer for these tests, with fixed keys: what the node does, step by step."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Callable
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from coco_core.base import TxID
+from coco_core.crypto import Curve, PrivateKey, endorse, self_signed
+from coco_core.kv.maps import (
+    NODES_ENDORSED_CERTIFICATES,
+    NODES_INFO,
+    SERVICE_INFO,
+    SINGLETON_KEY,
+)
+from coco_core.kv.write_set import Writes
+from coco_core.ledger import (
+    IN_PROGRESS_HEADER,
+    NO_CLAIMS,
+    ChunkName,
+    EntrySealer,
+    LeafComponents,
+    LedgerSecrets,
+    LedgerSignature,
+    LedgerSigner,
+    MerkleTree,
+    SealedEntry,
+    encode_chunk,
+    read_signature,
+)
+
+START = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+END = datetime.datetime(2090, 1, 1, tzinfo=datetime.UTC)
+
+
+def _key(number: int, curve: Curve) -> PrivateKey:
+    kind = ec.SECP256R1() if curve is Curve.P256 else ec.SECP384R1()
+    pem = ec.derive_private_key(number, kind).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return PrivateKey.from_pem(pem)
+
+
+class Identities:
+    """Keys and certificates of one service with one node, and of strangers."""
+
+    def __init__(self, seed: int, node_curve: Curve = Curve.P256) -> None:
+        self.service_key = _key(seed, Curve.P384)
+        self.node_key = _key(seed + 1, node_curve)
+        self.service = self_signed(self.service_key, "Coco Service", not_before=START, not_after=END, ca=True)
+        self.node = self.endorse(self.node_key)
+        self.node_id = self.node_key.public.node_id()
+
+    def endorse(self, key: PrivateKey) -> str:
+        return endorse(
+            key.public, "Coco Node", self.service_key, self.service, not_before=START, not_after=END
+        )
+
+
+def service_info(cert: str, status: str) -> Writes:
+    return {SERVICE_INFO: {SINGLETON_KEY: json.dumps({"cert": cert, "status": status}).encode()}}
+
+
+def node_info(node: str, status: str, **more: object) -> Writes:
+    # quote_info and code_digest are what the independent tool that lists code versions reads.
+    info = {"status": status, "quote_info": {"format": "Insecure_Virtual"}, "code_digest": "00" * 32} | more
+    return {NODES_INFO: {node.encode(): json.dumps(info).encode()}}
+
+
+def endorsed(node: str, cert: str) -> Writes:
+    return {NODES_ENDORSED_CERTIFICATES: {node.encode(): cert.encode()}}
+
+
+class LedgerWriter:
+    """Writes entries, signatures and files; every step can be told to lie."""
+
+    def __init__(self, identities: Identities, view: int = 2) -> None:
+        self.ids = identities
+        self.view = view
+        self.secrets = LedgerSecrets([(1, bytes(range(32)))])
+        self.sealer = EntrySealer(self.secrets)
+        self.tree = MerkleTree()
+        self.seqno = 0
+        self.sealed: dict[int, tuple[SealedEntry, bytes]] = {}
+        self.signature: LedgerSignature | None = None
+        self.signer = LedgerSigner(
+            identities.node_key, identities.node_id, identities.node, identities.service_key
+        )
+        self.files: list[tuple[str, bytes]] = []
+        self._entries: list[bytes] = []
+        self._first = 1
+
+    def tx(self, writes: Writes, *, claims: bytes = NO_CLAIMS, flags: int = 0, skip: int = 0) -> int:
+        self.seqno += 1 + skip
+        entry = self.sealer.seal(TxID(self.view, self.seqno), writes, claims=claims, flags=flags)
+        self.tree.append(entry.leaf)
+        self.sealed[self.seqno] = (entry, claims)
+        self._entries.append(entry.raw)
+        return self.seqno
+
+    def genesis(self, status: str = "Trusted") -> None:
+        self.tx(
+            service_info(self.ids.service, "Opening")
+            | node_info(self.ids.node_id, status)
+            | endorsed(self.ids.node_id, self.ids.node)
+        )
+        self.sign()
+        self.tx(service_info(self.ids.service, "Open"))
+
+    def signature_writes(
+        self, *, signer: LedgerSigner | None = None, txid: TxID | None = None, root: bytes | None = None
+    ) -> Writes:
+        signer = signer if signer is not None else self.signer
+        txid = txid if txid is not None else TxID(self.view, self.seqno + 1)
+        root = root if root is not None else self.tree.root()
+        return signer.writes(root, txid, self.tree.serialise(), 1_700_000_000)
+
+    def sign(self, writes: Writes | None = None, flags: int = 0) -> int:
+        writes = writes if writes is not None else self.signature_writes()
+        self.signature = read_signature(writes) if len(writes) == 3 else None
+        return self.tx(writes, flags=flags)
+
+    def close(self, *, committed: bool = True, name: str | None = None) -> None:
+        named = str(ChunkName(self._first, self.seqno, committed)) if name is None else name
+        self.files.append((named, encode_chunk(self._entries)))
+        self._entries, self._first = [], self.seqno + 1
+
+    def leave_open(self, tail: bytes = b"") -> None:
+        data = IN_PROGRESS_HEADER + b"".join(self._entries) + tail
+        self.files.append((f"ledger_{self._first}", data))
+
+    def components(self, seqno: int) -> LeafComponents:
+        entry, claims = self.sealed[seqno]
+        return LeafComponents(entry.write_set_digest, entry.commit_evidence, claims)
+
+    def sample(self) -> None:
+        """Write two complete chunks and one in progress: public, private, removed, claimed."""
+        self.genesis()
+        self.tx({"public:records": {b"k1": b"hello"}}, claims=bytes(range(32)))
+        self.tx({"records": {b"secret": b"value"}})
+        self.tx({"public:records": {b"k1": None}, "records": {b"secret": None, b"more": b""}}, flags=1)
+        self.sign(flags=1)
+        self.close()
+        self.tx({"public:records": {b"k2": b"world"}}, claims=bytes(range(32, 64)))
+        self.sign()
+        self.close()
+        self.view += 1
+        self.tx({"public:records": {b"k3": b"tail"}})
+        self.sign()
+        self.leave_open()
+
+
+@pytest.fixture(scope="session")
+def ids() -> Identities:
+    return Identities(1000)
+
+
+@pytest.fixture(scope="session")
+def strangers() -> Identities:
+    return Identities(2000)
+
+
+@pytest.fixture
+def writer(ids: Identities) -> LedgerWriter:
+    return LedgerWriter(ids)
+
+
+@pytest.fixture
+def tables() -> dict[str, Callable[..., Writes]]:
+    """Makers of the built-in tables' contents, by name."""
+    return {"service_info": service_info, "node_info": node_info, "endorsed": endorsed}

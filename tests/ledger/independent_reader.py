@@ -1,0 +1,62 @@
+"""Validate a ledger folder with the ``ccf`` package and print what it found, as JSON on one line.
+
+Runs in an environment of its own (Python 3.12, ``ccf`` 7), because that package pins what it needs.
+Usage: ``python independent_reader.py LEDGER_DIR [LEVEL] [RECEIPT SERVICE_CERT CLAIMS_HEX]``. A clean
+return says nothing by itself (an unsigned ledger passes): compare ``last_verified_txid``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import ccf.ledger
+import ccf.receipt
+from cryptography.x509 import load_pem_x509_certificate
+
+
+def validate(folder: str, level: str) -> dict[str, object]:
+    """Run every entry of the folder through the package's validator at ``level``."""
+    chosen = ccf.ledger.VerificationLevel[level]
+    validator = ccf.ledger.LedgerValidator(accept_deprecated_entry_types=False, verification_level=chosen)
+    ledger = ccf.ledger.Ledger([folder], committed_only=False, verification_level=chosen)
+    for chunk in ledger:
+        for transaction in chunk:
+            validator.add_transaction(transaction)
+    return {
+        "entries": validator.transaction_count,
+        "last_verified_txid": str(validator.last_verified_txid()),
+        "level": level,
+        "signatures": validator.signature_count,
+    }
+
+
+def check_receipts(receipts: Path, service_cert: Path, claims: bytes) -> dict[str, object]:
+    """Check ``receipt.json`` and ``receipt.cose`` in a folder against the service certificate."""
+    service = load_pem_x509_certificate(service_cert.read_bytes())
+    receipt = json.loads((receipts / "receipt.json").read_bytes())
+    parts = receipt["leaf_components"]
+    evidence = ccf.ledger.digest(parts["commit_evidence"].encode())
+    written = bytes.fromhex(parts["write_set_digest"])
+    if parts["claims_digest"] != claims.hex():
+        raise ValueError("the JSON receipt is for other claims")
+    leaf = ccf.ledger.digest(written + evidence + claims)
+    node = load_pem_x509_certificate(receipt["cert"].encode())
+    ccf.receipt.verify(ccf.receipt.root(leaf.hex(), receipt["proof"]), receipt["signature"], node)
+    ccf.receipt.check_endorsements(node, service, [])
+    ccf.receipt.check_cert_chain(node, service, [])
+    ccf.receipt.verify_cose((receipts / "receipt.cose").read_bytes(), service.public_key(), claims)
+    return {"receipts": 2}
+
+
+def main(arguments: list[str]) -> None:
+    """Print the findings; any refusal by the package ends the process with its traceback."""
+    found = validate(arguments[0], arguments[1] if len(arguments) > 1 else "FULL")
+    if len(arguments) > 2:
+        found |= check_receipts(Path(arguments[2]), Path(arguments[3]), bytes.fromhex(arguments[4]))
+    sys.stdout.write(json.dumps(found, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,91 @@
+"""The ``ccf`` package, which we did not write, reads and verifies what we write."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from coco_core.ledger import audit, cose_receipt, json_receipt
+
+ROOT = Path(__file__).resolve().parents[2]
+READER = Path(__file__).with_name("independent_reader.py")
+
+
+@pytest.fixture(scope="module")
+def python() -> str:
+    """The interpreter that has the ``ccf`` package."""
+    named = os.environ.get("COCO_CCF_PYTHON")
+    path = Path(named) if named else ROOT / ".venv-ccf" / "bin" / "python"
+    if not path.exists():
+        pytest.skip(f"no interpreter with the ccf package at {path}; set COCO_CCF_PYTHON")
+    return str(path)
+
+
+def _run(python: str, *arguments: object) -> dict[str, object]:
+    done = subprocess.run(
+        [python, str(READER), *map(str, arguments)],
+        capture_output=True,
+        check=False,
+        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def _write(folder: Path, files: list[tuple[str, bytes]]) -> None:
+    folder.mkdir()
+    for name, data in files:
+        (folder / name).write_bytes(data)
+
+
+@pytest.mark.parametrize("level", ["OFFSETS", "HEADERS", "MERKLE", "FULL"])
+def test_ledger_passes_at_every_level(python, writer, ids, tmp_path, level) -> None:
+    writer.sample()
+    _write(tmp_path / "ledger", writer.files)
+    report = audit(writer.files, service_cert_pem=ids.service)
+    found = _run(python, tmp_path / "ledger", level)
+    assert found["entries"] == report.entries
+    assert found["signatures"] == report.signatures
+    if level in {"MERKLE", "FULL"}:
+        assert found["last_verified_txid"] == str(report.last_verified) == f"3.{writer.seqno}"
+
+
+@pytest.mark.parametrize("level", ["MERKLE", "FULL"])
+def test_flushed_tree_is_read_at_every_size(python, writer, tmp_path, level) -> None:
+    writer.genesis()
+    for number in range(40):
+        for _ in range(number % 4):
+            writer.tx({"public:numbers": {b"n": str(number).encode()}})
+        writer.sign()
+    writer.close()
+    _write(tmp_path / "ledger", writer.files)
+    found = _run(python, tmp_path / "ledger", level)
+    assert found["last_verified_txid"] == f"2.{writer.seqno}"
+
+
+def test_receipts_pass(python, writer, ids, tmp_path) -> None:
+    writer.genesis()
+    claims = bytes(range(32))
+    seqno = writer.tx({"records": {b"k": b"v"}}, claims=claims)
+    for _ in range(5):
+        writer.tx({"records": {b"k": b"w"}})
+    size = writer.tree.size
+    writer.sign()
+    writer.close()
+    _write(tmp_path / "ledger", writer.files)
+    path = writer.tree.path(seqno, size)
+    _write(
+        tmp_path / "receipts",
+        [
+            ("receipt.json", json_receipt(writer.components(seqno), path, writer.signature)),
+            ("receipt.cose", cose_receipt(writer.components(seqno), path, writer.signature)),
+            ("service.pem", ids.service.encode()),
+        ],
+    )
+    receipts = tmp_path / "receipts"
+    found = _run(python, tmp_path / "ledger", "FULL", receipts, receipts / "service.pem", claims.hex())
+    assert found["receipts"] == 2

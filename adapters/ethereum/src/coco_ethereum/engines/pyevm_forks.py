@@ -1,0 +1,138 @@
+"""py-evm's forks bound to our state: which rules run, and what of them we replace.
+
+Three things differ from stock py-evm: validity is decided before (``coco_ethereum.validity``), system
+contracts are the adapter's business, and authorizations are recovered by our own code. It knows
+py-evm's class hierarchy; it must not know blocks or receipts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, cast
+
+import attrs
+from eth.abc import SignedTransactionAPI
+from eth.vm.forks.cancun.computation import CancunComputation
+from eth.vm.forks.cancun.state import CancunState, CancunTransactionExecutor
+from eth.vm.forks.prague.computation import PragueComputation
+from eth.vm.forks.prague.state import PragueState, PragueTransactionExecutor
+from eth.vm.forks.shanghai.computation import ShanghaiComputation
+from eth.vm.forks.shanghai.state import ShanghaiState, ShanghaiTransactionExecutor
+from eth_typing import Address
+
+from coco_ethereum.engines.pyevm_state import MapState
+from coco_ethereum.transactions import Authorization
+from coco_ethereum.validity import DELEGATION_PREFIX, NONCE_MAX, is_delegation
+
+AUTHORIZATION_REFUND: Final = 12_500
+"""PER_EMPTY_ACCOUNT_COST less PER_AUTH_BASE_COST (EIP-7702)."""
+
+
+@attrs.frozen(slots=True, kw_only=True, repr=False)
+class Runnable:
+    """A valid transaction with the attributes py-evm's executors read, their types and names."""
+
+    type_id: int
+    sender: bytes
+    to: bytes
+    """Empty for a creation."""
+    nonce: int
+    gas: int
+    intrinsic_gas: int
+    max_fee_per_gas: int
+    max_priority_fee_per_gas: int
+    value: int
+    data: bytes
+    access_list: Sequence[tuple[bytes, Sequence[int]]]
+    authorization_list: Sequence[Authorization] = ()
+
+
+class _Valid:
+    """Executor part: the transaction was judged before it came here."""
+
+    def validate_transaction(self, transaction: SignedTransactionAPI) -> None:
+        """Do nothing."""
+
+
+class _Origin:
+    """Computation part: the outermost message, told by depth.
+
+    Stock py-evm tells it by the sender, and since EIP-7702 a delegated sender may call on: the
+    creations of such an inner call would be charged for their init code twice.
+    """
+
+    @property
+    def is_origin_computation(self) -> bool:
+        """Whether this is the transaction's own message."""
+        return self.msg.depth == 0  # type: ignore[attr-defined,no-any-return]  # a mixin: BaseComputation has it
+
+
+class _ShanghaiComputation(_Origin, ShanghaiComputation):
+    pass
+
+
+class _CancunComputation(_Origin, CancunComputation):
+    pass
+
+
+class _PragueComputation(_Origin, PragueComputation):
+    pass
+
+
+class _ShanghaiExecutor(_Valid, ShanghaiTransactionExecutor):
+    pass
+
+
+class _CancunExecutor(_Valid, CancunTransactionExecutor):
+    pass
+
+
+class _PragueExecutor(_Valid, PragueTransactionExecutor):
+    pass
+
+
+class _Shanghai(MapState, ShanghaiState):
+    computation_class = _ShanghaiComputation
+    transaction_executor_class = _ShanghaiExecutor
+
+
+class _Cancun(MapState, CancunState):
+    computation_class = _CancunComputation
+    transaction_executor_class = _CancunExecutor
+
+
+class _Prague(MapState, PragueState):
+    computation_class = _PragueComputation
+    transaction_executor_class = _PragueExecutor
+
+    def process_set_code_authorizations(self, transaction: SignedTransactionAPI) -> int:
+        """Apply a transaction's authorizations; returns the gas to refund (EIP-7702, "Behavior")."""
+        ours = cast("Sequence[Authorization]", transaction.authorization_list)
+        return sum([self._authorize(authorization) for authorization in ours])
+
+    def _authorize(self, authorization: Authorization) -> int:
+        if authorization.chain_id not in (0, self.execution_context.chain_id):
+            return 0
+        if authorization.nonce == NONCE_MAX:
+            return 0
+        try:
+            authority = Address(authorization.authority())
+        except ValueError:
+            return 0
+        self.mark_address_warm(authority)
+        code = self.get_code(authority)
+        if code and not is_delegation(code):
+            return 0
+        account = self.current_account(authority)
+        if account.nonce != authorization.nonce:
+            return 0
+        if any(authorization.address):
+            self.set_code(authority, DELEGATION_PREFIX + authorization.address)
+        else:
+            self.delete_code(authority)
+        self.increment_nonce(authority)
+        return 0 if account.is_empty else AUTHORIZATION_REFUND
+
+
+STATES: Final[dict[str, type[MapState]]] = {"shanghai": _Shanghai, "cancun": _Cancun, "prague": _Prague}
+"""State class by fork."""

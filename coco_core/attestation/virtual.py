@@ -1,0 +1,59 @@
+"""The platform for development: proves nothing, and says so wherever it is used.
+
+Its evidence carries the claims in the clear, unsigned. It has the same path through the system as
+real evidence, so that everything around verification is exercised on any machine.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+from coco_core.attestation.evidence import Evidence, Policy, Verdict
+from coco_core.errors import AttestationError
+
+FORMAT: Final = "Insecure_Virtual"
+_QUOTE_SIZE_MAX_BYTES: Final = 4096
+_HEX_DIGEST: Final = re.compile("[0-9a-f]{64}")
+
+
+class VirtualPlatform:
+    """Makes evidence that anyone could make."""
+
+    format = FORMAT
+
+    def __init__(self, measurement: str) -> None:
+        """Claim ``measurement`` (64 hex digits) as the running code's."""
+        self._measurement = measurement
+
+    def attest(self, report_data: bytes) -> Evidence:
+        """Return unsigned evidence over ``report_data``."""
+        quote = json.dumps({"measurement": self._measurement, "report_data": report_data.hex()})
+        return Evidence(format=FORMAT, quote=quote.encode())
+
+
+class VirtualVerifier:
+    """Checks what can be checked: form, measurement and binding; there is no signature."""
+
+    format = FORMAT
+
+    def verify(self, evidence: Evidence, policy: Policy, expected_report_data: bytes, now_s: int) -> Verdict:
+        """Return an insecure verdict; raises AttestationError as the contract says."""
+        del now_s  # Nothing here expires.
+        if evidence.format != FORMAT or FORMAT not in policy.formats:
+            raise AttestationError(f"evidence format {evidence.format!r} is not accepted by this network")
+        if len(evidence.quote) > _QUOTE_SIZE_MAX_BYTES:
+            raise AttestationError("virtual evidence: quote is too long")
+        try:
+            quote = json.loads(evidence.quote)
+        except ValueError as error:
+            raise AttestationError("virtual evidence: quote is not JSON") from error
+        measurement = quote.get("measurement") if isinstance(quote, dict) else None
+        if not isinstance(measurement, str) or not _HEX_DIGEST.fullmatch(measurement):
+            raise AttestationError("virtual evidence: no 32-byte measurement")
+        if quote.get("report_data") != expected_report_data.hex():
+            raise AttestationError("virtual evidence: bound to another key than the one presented")
+        if measurement not in policy.measurements:
+            raise AttestationError(f"code measurement {measurement} is not in the code manifest")
+        return Verdict(format=FORMAT, measurement=measurement, secure=False)

@@ -1,0 +1,230 @@
+"""The node's ledger on disk: append-only chunk files in the format of ``coco_core.ledger``.
+
+One thread writes (``append``, ``truncate``, ``mark_committed``), any may ``read`` what was
+written. ``append`` returns only after the bytes, and the folder entries that name them, are durable.
+A full disk or a failed write raises OperatorError and leaves the files as they were last durable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+
+from coco_core.base import invariant, unreachable
+from coco_core.consensus import Entry
+from coco_core.errors import IntegrityError, OperatorError
+from coco_core.ledger import (
+    CHUNK_AFTER,
+    IN_PROGRESS_HEADER,
+    ChunkName,
+    completed_header,
+    positions_table,
+    read_header,
+)
+
+_FLAGS_AT = 1
+
+
+class _Chunk:
+    """One file: where its entries stand, which of them are signatures, and how far it got."""
+
+    def __init__(self, folder: Path, first: int) -> None:
+        self.folder = folder
+        self.name = ChunkName(first)
+        self.offsets = array("Q")
+        self.committable = bytearray()
+        self.end = len(IN_PROGRESS_HEADER)
+
+    @property
+    def path(self) -> Path:
+        return self.folder / str(self.name)
+
+    @property
+    def last(self) -> int:
+        return self.name.first + len(self.offsets) - 1
+
+    def rename(self, name: ChunkName) -> None:
+        os.replace(self.path, self.folder / str(name))
+        self.name = name
+
+    def place(self, index: int) -> tuple[int, int]:
+        """Return file offset and size of the entry at ``index``."""
+        at = index - self.name.first
+        end = self.offsets[at + 1] if at + 1 < len(self.offsets) else self.end
+        return self.offsets[at], end - self.offsets[at]
+
+
+class LedgerFiles:
+    """A folder of ledger chunks being written by this node."""
+
+    def __init__(self, folder: Path) -> None:
+        """Create ``folder``; raises OperatorError when it cannot be made or holds a ledger already."""
+        self._folder = folder
+        self._chunks: list[_Chunk] = []
+        self._descriptor: int | None = None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if any(path.name.startswith("ledger_") for path in folder.iterdir()):
+                raise OperatorError(f"{folder} holds a ledger already: a new node needs an empty folder")
+        except OSError as error:
+            raise OperatorError(f"ledger folder {folder}: {error.strerror or error}") from error
+
+    @property
+    def last_index(self) -> int:
+        """The newest entry written, 0 when there is none."""
+        return self._chunks[-1].last if self._chunks else 0
+
+    # ── writing ──────────────────────────────────────────────────────────────────────────────────
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Write entries and make them durable: one fsync, unless a chunk ends in between."""
+        pending: list[bytes] = []
+        try:
+            for entry in entries:
+                invariant(entry.index == self.last_index + 1, f"entry {entry.index} leaves a gap")
+                chunk = self._open_chunk(entry.index)
+                chunk.offsets.append(chunk.end)
+                chunk.committable.append(entry.committable)
+                chunk.end += len(entry.data)
+                pending.append(entry.data)
+                if entry.data[_FLAGS_AT] & CHUNK_AFTER:
+                    self._write(pending)
+                    self._complete(chunk)
+            self._write(pending)
+            if self._descriptor is not None:
+                os.fsync(self._descriptor)
+        except OSError as error:
+            raise OperatorError(f"cannot write the ledger in {self._folder}: {error.strerror}") from error
+
+    def truncate(self, index: int) -> None:
+        """Drop every entry after ``index``."""
+        try:
+            while self._chunks and self._chunks[-1].name.first > index:
+                self._close()
+                self._chunks.pop().path.unlink()
+            if self._chunks and self._chunks[-1].last > index:
+                self._cut(self._chunks[-1], index)
+            self._sync_folder()
+        except OSError as error:
+            raise OperatorError(f"cannot truncate the ledger in {self._folder}: {error.strerror}") from error
+
+    def mark_committed(self, index: int) -> None:
+        """Rename complete chunks whose entries are all committed at ``index``."""
+        for chunk in reversed(self._chunks):
+            name = chunk.name
+            if name.committed:
+                break
+            if name.last is not None and name.last <= index:
+                chunk.rename(ChunkName(name.first, name.last, committed=True))
+
+    def close(self) -> None:
+        """Close the open file."""
+        self._close()
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────
+
+    def read(self, first_index: int, last_index: int, max_bytes: int) -> Sequence[Entry]:
+        """Return consecutive entries from ``first_index`` (see consensus.LogReader)."""
+        entries: list[Entry] = []
+        size = 0
+        for index in range(first_index, last_index + 1):
+            data, committable = self._read_one(index)
+            size += len(data)
+            if entries and size > max_bytes:
+                break
+            entries.append(Entry(read_header(data).txid.view, index, data, committable))
+        return entries
+
+    def read_raw(self, index: int) -> bytes:
+        """Return one entry's bytes; raises IntegrityError when this ledger does not hold it."""
+        return self._read_one(index)[0]
+
+    def _read_one(self, index: int) -> tuple[bytes, bool]:
+        chunk = self._chunk_of(index)
+        offset, size = chunk.place(index)
+        try:
+            with chunk.path.open("rb") as file:
+                file.seek(offset)
+                data = file.read(size)
+        except OSError as error:
+            raise IntegrityError(f"{chunk.path}: cannot be read: {error.strerror}") from error
+        if len(data) != size:
+            raise IntegrityError(f"{chunk.path}: entry {index} at offset {offset} is cut short")
+        return data, bool(chunk.committable[index - chunk.name.first])
+
+    def _chunk_of(self, index: int) -> _Chunk:
+        for chunk in reversed(self._chunks):
+            if chunk.name.first <= index <= chunk.last:
+                return chunk
+        raise IntegrityError(f"the ledger in {self._folder} does not hold entry {index}")
+
+    # ── files ────────────────────────────────────────────────────────────────────────────────────
+
+    def _open_chunk(self, index: int) -> _Chunk:
+        if self._descriptor is not None:
+            return self._chunks[-1]
+        chunk = _Chunk(self._folder, index)
+        self._open(chunk, os.O_CREAT | os.O_EXCL)
+        os.write(self._require(), IN_PROGRESS_HEADER)
+        self._sync_folder()
+        self._chunks.append(chunk)
+        return chunk
+
+    def _open(self, chunk: _Chunk, flags: int) -> None:
+        flags |= os.O_WRONLY | getattr(os, "O_BINARY", 0)
+        self._descriptor = os.open(chunk.path, flags, 0o640)
+
+    def _write(self, pending: list[bytes]) -> None:
+        data = memoryview(b"".join(pending))
+        pending.clear()
+        while data:
+            data = data[os.write(self._require(), data) :]
+
+    def _complete(self, chunk: _Chunk) -> None:
+        """Write the positions table, then the header that makes it valid, then the final name."""
+        descriptor = self._require()
+        self._write([positions_table(chunk.offsets)])
+        os.fsync(descriptor)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        self._write([completed_header(chunk.end)])
+        os.fsync(descriptor)
+        self._close()
+        chunk.rename(ChunkName(chunk.name.first, chunk.last))
+        self._sync_folder()
+
+    def _cut(self, chunk: _Chunk, index: int) -> None:
+        invariant(not chunk.name.committed, f"{chunk.path} is committed and cannot be cut")
+        keep = index - chunk.name.first + 1
+        self._close()
+        chunk.rename(ChunkName(chunk.name.first))
+        chunk.end = chunk.offsets[keep]
+        del chunk.offsets[keep:]
+        del chunk.committable[keep:]
+        self._open(chunk, 0)
+        descriptor = self._require()
+        os.truncate(descriptor, chunk.end)
+        self._write([IN_PROGRESS_HEADER])
+        os.lseek(descriptor, chunk.end, os.SEEK_SET)
+        os.fsync(descriptor)
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _require(self) -> int:
+        if self._descriptor is None:
+            unreachable("no chunk is open for writing")
+        return self._descriptor
+
+    def _sync_folder(self) -> None:
+        """Make names durable. Windows has no such call: its journal orders renames itself."""
+        with contextlib.suppress(PermissionError):
+            descriptor = os.open(self._folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)

@@ -1,0 +1,185 @@
+"""HTTP on trio: listeners, TLS, pipelining and bounds around an adapter's or a node's handler.
+
+One task per connection reads requests and hands each to the handler in order of arrival; a second
+one awaits the answers in the same order and writes them. At most ``HTTP_PIPELINED_REQUESTS_MAX`` are
+under way per connection; beyond that the connection is simply not read.
+
+A listener speaks TLS. On a loopback address it may also be allowed to speak plain HTTP on the same
+port (told apart by the first byte), because wallets and tools on the same machine expect that.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Sequence
+
+import attrs
+import structlog
+import trio
+
+from coco_core.adapter import HTTPHandler, HTTPRequest, HTTPResponse, PendingResponse
+from coco_core.base import limits
+from coco_core.wire.http import CONTINUE, HTTPMessageError, Message, MessageReader, render_response
+
+_RECEIVE_BYTES = 256 * 1024
+_TLS_HANDSHAKE = 0x16
+_IDLE_TIMEOUT_S = limits.HTTP_IDLE_TIMEOUT_MS / 1000
+_CONNECTION_ENDED = (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError, OSError)
+
+_log = structlog.get_logger("coco.http")
+
+
+@attrs.frozen
+class _Underway:
+    """One request's answer, ready or not, in the order of the connection."""
+
+    answer: HTTPResponse | PendingResponse
+    keep_alive: bool
+
+
+@attrs.frozen(kw_only=True)
+class HTTPServer:
+    """Serves one handler."""
+
+    handler: HTTPHandler
+    tls: ssl.SSLContext
+    plain_allowed: bool = False
+    """Also accept plain HTTP; only ever set for loopback listeners."""
+    body_max_bytes: int = limits.HTTP_BODY_MAX_BYTES
+
+    async def serve(self, listeners: Sequence[trio.SocketListener]) -> None:
+        """Serve connections until cancelled; beyond HTTP_CONNECTIONS_MAX new ones are closed."""
+        places = trio.Semaphore(limits.HTTP_CONNECTIONS_MAX)
+
+        async def connection(stream: trio.SocketStream) -> None:
+            try:
+                places.acquire_nowait()
+            except trio.WouldBlock:
+                await trio.aclose_forcefully(stream)
+                return
+            try:
+                await self._connection(stream)
+            finally:
+                places.release()
+
+        await trio.serve_listeners(connection, list(listeners))
+
+    async def _connection(self, raw: trio.SocketStream) -> None:
+        try:
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with trio.fail_after(_IDLE_TIMEOUT_S):
+                stream = await self._secured(raw)
+            if stream is not None:
+                async with stream:
+                    await _Connection(stream, self.handler, self.body_max_bytes).converse()
+        except (*_CONNECTION_ENDED, trio.TooSlowError):
+            return
+        finally:
+            await trio.aclose_forcefully(raw)
+
+    async def _secured(self, raw: trio.SocketStream) -> trio.abc.Stream | None:
+        """Return the stream to converse on: TLS, or plain where that is allowed."""
+        first = await raw.socket.recv(1, socket.MSG_PEEK)
+        if not first:
+            return None
+        if first[0] != _TLS_HANDSHAKE:
+            if self.plain_allowed:
+                return raw
+            message = b"this port speaks TLS only: use https\n"
+            await raw.send_all(render_response(400, message, "text/plain", {}, keep_alive=False))
+            return None
+        stream = trio.SSLStream(raw, self.tls, server_side=True, https_compatible=True)
+        await stream.do_handshake()
+        return stream
+
+
+class _Connection:
+    """One connection: a reading and a writing task around a bounded queue of answers."""
+
+    def __init__(self, stream: trio.abc.Stream, handler: HTTPHandler, body_max_bytes: int) -> None:
+        self._stream = stream
+        self._handler = handler
+        self._reader = MessageReader(requests=True, body_max_bytes=body_max_bytes)
+        self._sending = trio.Lock()
+        self._answers, self._underway = trio.open_memory_channel[_Underway](
+            limits.HTTP_PIPELINED_REQUESTS_MAX
+        )
+
+    async def converse(self) -> None:
+        """Serve the connection until the peer closes, idles too long or breaks the protocol."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write, nursery.cancel_scope)
+                async with self._answers:
+                    await self._read()
+        except* _CONNECTION_ENDED:
+            pass
+
+    async def _read(self) -> None:
+        while True:
+            with trio.move_on_after(_IDLE_TIMEOUT_S) as idle:
+                data = await self._stream.receive_some(_RECEIVE_BYTES)
+            if idle.cancelled_caught:
+                if self._answers.statistics().current_buffer_used:
+                    continue
+                return
+            if not data:
+                return
+            try:
+                messages = self._reader.feed(bytes(data))
+            except HTTPMessageError as error:
+                await self._answers.send(_Underway(_refusal(error), keep_alive=False))
+                return
+            for message in messages:
+                await self._answers.send(_Underway(self._accept(message), message.keep_alive))
+                if not message.keep_alive:
+                    return
+            if self._reader.take_continue():
+                async with self._sending:
+                    await self._stream.send_all(CONTINUE)
+
+    def _accept(self, message: Message) -> HTTPResponse | PendingResponse:
+        request = HTTPRequest(
+            method=message.method, target=message.target, headers=message.headers, body=message.body
+        )
+        try:
+            return self._handler.accept(request)
+        except Exception:  # noqa: BLE001 - the handler's fault costs the caller this answer only
+            _log.exception("handler failed", target=message.target)
+            return _failure()
+
+    async def _write(self, scope: trio.CancelScope) -> None:
+        """Await and write answers in order; a connection that cannot be written to is not read either."""
+        try:
+            async for underway in self._underway:
+                response = await _answer(underway.answer)
+                data = render_response(
+                    response.status,
+                    response.body,
+                    response.content_type,
+                    response.headers,
+                    keep_alive=underway.keep_alive,
+                )
+                async with self._sending:
+                    await self._stream.send_all(data)
+        except _CONNECTION_ENDED:
+            scope.cancel()
+
+
+async def _answer(answer: HTTPResponse | PendingResponse) -> HTTPResponse:
+    if isinstance(answer, HTTPResponse):
+        return answer
+    try:
+        return await answer()
+    except Exception:  # noqa: BLE001 - as above
+        _log.exception("handler failed")
+        return _failure()
+
+
+def _failure() -> HTTPResponse:
+    return HTTPResponse(status=500, body=b"internal error\n", content_type="text/plain")
+
+
+def _refusal(error: HTTPMessageError) -> HTTPResponse:
+    return HTTPResponse(status=error.status, body=f"{error}\n".encode(), content_type="text/plain")

@@ -1,0 +1,68 @@
+"""All that can happen to a node: from peers, clients, the disk, the clock and adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from coco_core.adapter import BatchResult, Caller
+from coco_core.base import NodeID
+
+
+@attrs.frozen(slots=True)
+class Ticked:
+    """One tick interval has passed; ``time_ms`` is the host's Unix time in milliseconds."""
+
+    time_ms: int
+
+
+@attrs.frozen(slots=True)
+class PeerSent:
+    """An authenticated peer sent one message of the node-to-node channel."""
+
+    sender: NodeID
+    message: bytes = attrs.field(repr=lambda data: f"<{len(data)} bytes>")
+
+
+@attrs.frozen(slots=True)
+class PeerLost:
+    """The channel to a peer broke: what it had not answered may never be answered."""
+
+    peer: NodeID
+
+
+@attrs.frozen(slots=True)
+class Submitted:
+    """A front end on this node hands in native transactions; ``ticket`` names the answer."""
+
+    ticket: int
+    adapter: str
+    payloads: Sequence[bytes]
+    caller: Caller
+
+
+@attrs.frozen(slots=True)
+class BatchExecuted:
+    """An adapter finished the batch of effect ``Execute``; ``randomness`` is for the next one."""
+
+    number: int
+    result: BatchResult | Exception
+    time_ms: int
+    randomness: bytes
+
+
+@attrs.frozen(slots=True)
+class LogPersisted:
+    """Entries up to ``index``, the last of which has ``term``, are durable."""
+
+    index: int
+    term: int
+
+
+@attrs.frozen(slots=True)
+class HandOver:
+    """The operator asks this node to give leadership away before it stops."""
+
+
+Event = Ticked | PeerSent | PeerLost | Submitted | BatchExecuted | LogPersisted | HandOver

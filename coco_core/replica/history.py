@@ -1,0 +1,83 @@
+"""Reads of the past: what became of a transaction, and receipts for committed ones.
+
+A receipt needs two ledger entries (the transaction and the signature after it) that may be on disk
+by now; ``plan_receipt`` says which, ``make_receipt`` builds the receipt from their bytes.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import attrs
+
+from coco_core.base import TxID
+from coco_core.errors import CallerError
+from coco_core.ledger import (
+    LeafComponents,
+    LedgerSecrets,
+    commit_evidence,
+    cose_receipt,
+    json_receipt,
+    read_public,
+    read_signature,
+)
+from coco_core.replica.chain import Chain
+
+
+class TransactionStatus(enum.Enum):
+    """What a node can say about a transaction ID (CCF's four states)."""
+
+    UNKNOWN = "Unknown"
+    PENDING = "Pending"
+    COMMITTED = "Committed"
+    INVALID = "Invalid"
+
+
+def status_of(chain: Chain, txid: TxID) -> TransactionStatus:
+    """Return what became of ``txid``, as far as this node knows."""
+    committed = chain.committed
+    if txid.seqno <= committed.seqno:
+        same = chain.views.at(txid.seqno) == txid.view
+        return TransactionStatus.COMMITTED if same else TransactionStatus.INVALID
+    if txid.view < committed.view:
+        return TransactionStatus.INVALID
+    if txid.seqno <= chain.head and chain.views.at(txid.seqno) == txid.view:
+        return TransactionStatus.PENDING
+    return TransactionStatus.UNKNOWN
+
+
+@attrs.frozen(slots=True)
+class ReceiptPlan:
+    """The two entries a receipt is made of, and the proof between them."""
+
+    seqno: int
+    signature_seqno: int
+    path: list[tuple[bool, bytes]]
+
+
+def plan_receipt(chain: Chain, txid: TxID) -> ReceiptPlan:
+    """Return what a receipt for ``txid`` needs; raises CallerError unless it is committed and signed."""
+    status = status_of(chain, txid)
+    if status is not TransactionStatus.COMMITTED:
+        raise CallerError(f"transaction {txid} is {status.value.lower()}: there is no receipt")
+    signature_seqno = chain.signature_covering(txid.seqno)
+    if signature_seqno is None:
+        raise CallerError(f"transaction {txid} is the newest signature itself: no later signature covers it")
+    return ReceiptPlan(txid.seqno, signature_seqno, chain.tree.path(txid.seqno, signature_seqno))
+
+
+def make_receipt(
+    plan: ReceiptPlan, entry: bytes, signature_entry: bytes, secrets: LedgerSecrets, *, cose: bool
+) -> bytes:
+    """Return the receipt as JSON, or as COSE, from the bytes of the two entries."""
+    public = read_public(entry)
+    signature = read_signature(read_public(signature_entry).public)
+    if signature is None:
+        raise CallerError(f"entry {plan.signature_seqno} is not a signature")
+    components = LeafComponents(
+        write_set_digest=public.write_set_digest,
+        commit_evidence=commit_evidence(secrets, public.txid),
+        claims=public.claims,
+    )
+    make = cose_receipt if cose else json_receipt
+    return make(components, plan.path, signature)

@@ -1,0 +1,205 @@
+"""How a node becomes one of the founding nodes: it attests, is admitted, and is handed the secrets.
+
+The joiner dials the founder over TLS that ends in the founder's service identity, and sends its
+public key, evidence bound to that key, and a signature over both that shows it holds the key. Once
+all founding nodes are admitted, the founder answers with a *welcome*: the joiner's endorsed
+certificate, the list of nodes, and the service key and ledger secrets sealed to the joiner's key
+(HPKE, RFC 9180), so that only the attested key opens them, whoever else sees the bytes.
+
+Values and checks only; who listens where is the shell's.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import attrs
+
+from coco_core.adapter import Manifest
+from coco_core.attestation import Evidence, Policy, Verdict, Verifier
+from coco_core.base import NodeID
+from coco_core.crypto import PrivateKey, PublicKey, hpke_open, hpke_seal
+from coco_core.errors import AttestationError
+from coco_core.ledger import LedgerSecrets
+from coco_core.replica.assembly import ServiceIdentity
+from coco_core.replica.membership import NodeRecord
+
+_SEAL_INFO: Final = b"coco welcome v1"
+_REPORT_DOMAIN: Final = b"coco node key v1"
+_SIGNATURE_DOMAIN: Final = b"coco join v1"
+
+
+def report_data(key: PublicKey) -> bytes:
+    """Return the 32 bytes a node's evidence must be bound to: a digest of its public key."""
+    return hashlib.sha256(_REPORT_DOMAIN + key.der).digest()
+
+
+@attrs.frozen(kw_only=True)
+class JoinRequest:
+    """What a joiner says of itself."""
+
+    public_key: PublicKey
+    evidence: Evidence
+    peer_address: str
+
+    @property
+    def node_id(self) -> NodeID:
+        """The joiner's name, derived from its key."""
+        return self.public_key.node_id()
+
+
+def encode_join_request(request: JoinRequest, key: PrivateKey) -> bytes:
+    """Return the request as JSON with a signature by ``key`` over its content."""
+    body = {
+        "public_key": request.public_key.pem,
+        "peer_address": request.peer_address,
+        "evidence": _evidence_to_json(request.evidence),
+    }
+    signature = key.sign(_SIGNATURE_DOMAIN + _canonical(body))
+    return json.dumps({"body": body, "signature": _to_base64(signature)}).encode()
+
+
+def read_join_request(data: bytes) -> JoinRequest:
+    """Return a request whose sender holds the key it names; raises AttestationError otherwise."""
+    try:
+        outer = json.loads(data)
+        body = outer["body"]
+        key = PublicKey.from_pem(body["public_key"])
+        key.verify(_from_base64(outer["signature"]), _SIGNATURE_DOMAIN + _canonical(body))
+        return JoinRequest(
+            public_key=key,
+            evidence=_evidence_from_json(body["evidence"]),
+            peer_address=_text(body["peer_address"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise AttestationError(f"malformed join request: {error!r}") from error
+
+
+def admit(request: JoinRequest, verifiers: Mapping[str, Verifier], policy: Policy, now_s: int) -> Verdict:
+    """Judge a joiner's evidence; raises AttestationError naming the rule that failed."""
+    verifier = verifiers.get(request.evidence.format)
+    if verifier is None:
+        raise AttestationError(f"no verifier for evidence of format {request.evidence.format!r}")
+    return verifier.verify(request.evidence, policy, report_data(request.public_key), now_s)
+
+
+@attrs.frozen(kw_only=True)
+class Welcome:
+    """What an admitted node needs to take part."""
+
+    certificate: str
+    service: ServiceIdentity
+    secrets: LedgerSecrets = attrs.field(repr=False)
+    nodes: Sequence[NodeRecord]
+    manifests: Sequence[Manifest]
+
+
+def encode_welcome(welcome: Welcome, receiver: PublicKey) -> bytes:
+    """Return the welcome as JSON, its secrets sealed to ``receiver``."""
+    secrets = {
+        "service_key": welcome.service.key.to_pem(),
+        "ledger_secrets": _to_base64(welcome.secrets.to_bytes()),
+    }
+    return json.dumps(
+        {
+            "certificate": welcome.certificate,
+            "service_certificate": welcome.service.certificate,
+            "nodes": [_node_to_json(node) for node in welcome.nodes],
+            "manifests": [attrs.asdict(manifest) for manifest in welcome.manifests],
+            "sealed": _to_base64(hpke_seal(receiver, _SEAL_INFO, json.dumps(secrets).encode())),
+        }
+    ).encode()
+
+
+def read_welcome(data: bytes, key: PrivateKey) -> Welcome:
+    """Open a welcome with the joiner's key; raises AttestationError when it is not for it."""
+    try:
+        outer = json.loads(data)
+        secrets = json.loads(hpke_open(key, _SEAL_INFO, _from_base64(outer["sealed"])))
+        return Welcome(
+            certificate=_text(outer["certificate"]),
+            service=ServiceIdentity(
+                key=PrivateKey.from_pem(secrets["service_key"]),
+                certificate=_text(outer["service_certificate"]),
+            ),
+            secrets=LedgerSecrets.from_bytes(_from_base64(secrets["ledger_secrets"])),
+            nodes=[_node_from_json(node) for node in outer["nodes"]],
+            manifests=[_manifest_from_json(manifest) for manifest in outer["manifests"]],
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise AttestationError(f"malformed welcome: {error!r}") from error
+
+
+def _canonical(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _to_base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _from_base64(text: Any) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError("not base64") from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} where text belongs")
+    return value
+
+
+def _evidence_to_json(evidence: Evidence) -> dict[str, str]:
+    return {
+        "format": evidence.format,
+        "quote": _to_base64(evidence.quote),
+        "endorsements": _to_base64(evidence.endorsements),
+    }
+
+
+def _evidence_from_json(value: Mapping[str, Any]) -> Evidence:
+    return Evidence(
+        format=_text(value["format"]),
+        quote=_from_base64(value["quote"]),
+        endorsements=_from_base64(value["endorsements"]),
+    )
+
+
+def _node_to_json(node: NodeRecord) -> dict[str, Any]:
+    return {
+        "node_id": node.node_id,
+        "certificate": node.certificate,
+        "peer_address": node.peer_address,
+        "measurement": node.measurement,
+        "evidence": _evidence_to_json(node.evidence),
+        "status": node.status,
+    }
+
+
+def _node_from_json(value: Mapping[str, Any]) -> NodeRecord:
+    return NodeRecord(
+        node_id=NodeID(_text(value["node_id"])),
+        certificate=_text(value["certificate"]),
+        peer_address=_text(value["peer_address"]),
+        measurement=_text(value["measurement"]),
+        evidence=_evidence_from_json(value["evidence"]),
+        status=_text(value["status"]),
+    )
+
+
+def _manifest_from_json(value: Mapping[str, Any]) -> Manifest:
+    return Manifest(
+        name=_text(value["name"]),
+        version=_text(value["version"]),
+        engine=_text(value["engine"]),
+        maps=tuple(_text(name) for name in value["maps"]),
+        deterministic=bool(value["deterministic"]),
+        api=int(value["api"]),
+    )

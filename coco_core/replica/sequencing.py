@@ -1,0 +1,136 @@
+"""On the primary: from executed batches to ledger entries, closed by a signature.
+
+One applied outcome is one entry; a batch's closing writes are one more; then comes the signature
+over the tree so far. What an adapter returns is checked here against what its manifest promised,
+before anything of it is placed: a batch is placed whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from coco_core.adapter import NO_CLAIMS, Applied, BatchResult, Committed, Deferred, Rejected, Writes
+from coco_core.base import TxID, limits
+from coco_core.errors import AdapterError
+from coco_core.kv import maps, size_bytes
+from coco_core.ledger import CHUNK_AFTER, EntrySealer, LedgerSigner
+from coco_core.replica.chain import Chain
+
+
+@attrs.frozen(slots=True)
+class Placed:
+    """Entries ready to propose, and the fate of each request (None: deferred)."""
+
+    first_seqno: int
+    entries: list[tuple[bytes, bool]]
+    fates: list[Committed | Rejected | None]
+
+
+class Sequencer:
+    """Seals entries in the order of the ledger and adds them to this node's chain."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        sealer: EntrySealer,
+        signer: LedgerSigner,
+        chunk_size_bytes: int = limits.CHUNK_SIZE_TARGET_BYTES,
+    ) -> None:
+        """Sign with ``signer``; end a ledger chunk once ``chunk_size_bytes`` are in it."""
+        self._chain = chain
+        self._sealer = sealer
+        self._signer = signer
+        self._chunk_size = chunk_size_bytes
+        self._chunk_bytes = 0
+
+    def place(self, result: BatchResult, term: int, time_ms: int) -> Placed:
+        """Turn a checked result into entries; empty when nothing was applied."""
+        entries: list[tuple[bytes, bool]] = []
+        fates: list[Committed | Rejected | None] = []
+        first = self._chain.head + 1
+        for outcome in result.outcomes:
+            if isinstance(outcome, Applied):
+                txid = self._append(entries, term, outcome.writes, outcome.claims)
+                fates.append(Committed(txid, outcome.receipt))
+            else:
+                fates.append(outcome if isinstance(outcome, Rejected) else None)
+        if result.closing:
+            self._append(entries, term, result.closing, NO_CLAIMS)
+        if entries:
+            self._sign(entries, term, time_ms)
+        return Placed(first, entries, fates)
+
+    def place_writes(self, writes: Sequence[Writes], term: int, time_ms: int) -> Placed:
+        """Turn the core's own writes into entries and a signature; only a signature when empty."""
+        entries: list[tuple[bytes, bool]] = []
+        first = self._chain.head + 1
+        for one in writes:
+            self._append(entries, term, one, NO_CLAIMS)
+        self._sign(entries, term, time_ms)
+        return Placed(first, entries, [])
+
+    def _append(self, entries: list[tuple[bytes, bool]], term: int, writes: Writes, claims: bytes) -> TxID:
+        txid = TxID(term, self._chain.head + 1)
+        sealed = self._sealer.seal(txid, writes, claims=claims)
+        self._chain.add(txid, sealed.leaf, writes, signature=False)
+        self._chunk_bytes += len(sealed.raw)
+        entries.append((sealed.raw, False))
+        return txid
+
+    def _sign(self, entries: list[tuple[bytes, bool]], term: int, time_ms: int) -> None:
+        txid = TxID(term, self._chain.head + 1)
+        tree = self._chain.tree
+        writes = self._signer.writes(tree.root(), txid, tree.serialise(), time_ms // 1000)
+        ends_chunk = self._chunk_bytes >= self._chunk_size
+        sealed = self._sealer.seal(txid, writes, flags=CHUNK_AFTER if ends_chunk else 0)
+        self._chunk_bytes = 0 if ends_chunk else self._chunk_bytes + len(sealed.raw)
+        self._chain.add(txid, sealed.leaf, writes, signature=True)
+        entries.append((sealed.raw, True))
+
+
+def check_result(result: BatchResult, requests: int, owned: frozenset[str]) -> None:
+    """Check what an adapter returned for a batch of ``requests``.
+
+    Raises AdapterError for a wrong number of outcomes, a write outside ``owned`` or beyond the
+    bounds, or a batch that defers before it applied anything (it would never make progress).
+    """
+    if len(result.outcomes) != requests:
+        raise AdapterError(f"adapter returned {len(result.outcomes)} outcomes for {requests} requests")
+    applied = False
+    for outcome in result.outcomes:
+        if isinstance(outcome, Applied):
+            applied = True
+            _check_applied(outcome, owned)
+        elif isinstance(outcome, Deferred) and not applied:
+            raise AdapterError("adapter deferred a request before applying any")
+    if result.closing:
+        if not applied:
+            raise AdapterError("adapter closed a batch in which it applied nothing")
+        _check_writes(result.closing, owned)
+
+
+def _check_applied(outcome: Applied, owned: frozenset[str]) -> None:
+    if len(outcome.claims) != len(NO_CLAIMS):
+        raise AdapterError(f"claims digest of {len(outcome.claims)} bytes")
+    _check_writes(outcome.writes, owned)
+
+
+def _check_writes(writes: Writes, owned: frozenset[str]) -> None:
+    if not writes.keys() <= owned:
+        foreign = sorted(writes.keys() - owned)
+        raise AdapterError(f"adapter wrote maps that are not in its manifest: {', '.join(foreign)}")
+    size = size_bytes(writes)
+    if size > limits.WRITE_SET_SIZE_MAX_BYTES:
+        raise AdapterError(
+            f"write set of {size} bytes exceeds the bound of {limits.WRITE_SET_SIZE_MAX_BYTES} bytes"
+        )
+
+
+def check_manifest_maps(name: str, owned: Sequence[str]) -> None:
+    """Raise AdapterError unless every map is in the adapter's own name space."""
+    for one in owned:
+        plain = one.removeprefix(maps.PUBLIC_PREFIX)
+        if maps.is_reserved(one) or not plain.startswith(f"{name}."):
+            raise AdapterError(f"adapter {name!r} claims map {one!r}; its maps must begin with {name!r}.")

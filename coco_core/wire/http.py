@@ -1,0 +1,171 @@
+"""HTTP/1.1 without I/O: bytes in, whole messages out, over ``httptools`` (the llhttp parser).
+
+Servers and clients of the shell share this file. It enforces the bounds on headers and bodies while
+bytes arrive, so that no peer makes a node hold more than one bounded message per connection.
+Source: RFC 9112.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+import attrs
+import httptools
+
+from coco_core.base import limits
+from coco_core.errors import MalformedError
+
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class HTTPMessageError(MalformedError):
+    """What arrived is not an acceptable HTTP message; ``status`` is what to answer with."""
+
+    def __init__(self, status: int, message: str) -> None:
+        """Keep the status beside the message."""
+        super().__init__(message)
+        self.status = status
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class Message:
+    """One complete request or response; header names are in lower case."""
+
+    method: str = ""
+    target: str = ""
+    status: int = 0
+    headers: Mapping[str, str]
+    body: bytes = attrs.field(repr=lambda data: f"<{len(data)} bytes>")
+    keep_alive: bool
+
+
+class _Collector:
+    """Receives the parser's callbacks and assembles messages."""
+
+    def __init__(self, body_max_bytes: int) -> None:
+        self.complete: list[Message] = []
+        self.expects_continue = False
+        self._body_max = body_max_bytes
+        self._parser: httptools.HttpRequestParser | httptools.HttpResponseParser | None = None
+        self._reset()
+
+    def attach(self, parser: httptools.HttpRequestParser | httptools.HttpResponseParser) -> None:
+        self._parser = parser
+
+    def _reset(self) -> None:
+        self._url: list[bytes] = []
+        self._headers: dict[str, str] = {}
+        self._header_bytes = 0
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._count_header(len(url))
+        self._url.append(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count_header(len(name) + len(value))
+        key = name.decode("latin-1").lower()
+        text = value.decode("latin-1")
+        self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
+
+    def on_headers_complete(self) -> None:
+        announced = self._headers.get("content-length", "0")
+        if announced.isdigit() and int(announced) > self._body_max:
+            self._too_large()
+        if self._headers.get("expect", "").lower() == "100-continue":
+            self.expects_continue = True
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        if self._body_bytes > self._body_max:
+            self._too_large()
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        parser = self._parser
+        self.complete.append(
+            Message(
+                method=(
+                    parser.get_method().decode("latin-1")
+                    if isinstance(parser, httptools.HttpRequestParser)
+                    else ""
+                ),
+                target=b"".join(self._url).decode("latin-1"),
+                status=parser.get_status_code() if isinstance(parser, httptools.HttpResponseParser) else 0,
+                headers=self._headers,
+                body=b"".join(self._body),
+                keep_alive=parser is not None and bool(parser.should_keep_alive()),
+            )
+        )
+        self._reset()
+
+    def _count_header(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > limits.HTTP_HEADERS_MAX_BYTES:
+            raise HTTPMessageError(431, f"headers exceed {limits.HTTP_HEADERS_MAX_BYTES} bytes")
+
+    def _too_large(self) -> None:
+        raise HTTPMessageError(413, f"body exceeds the bound of {self._body_max} bytes")
+
+
+class MessageReader:
+    """Turns a connection's bytes into messages, either requests (server) or responses (client)."""
+
+    def __init__(self, *, requests: bool, body_max_bytes: int = limits.HTTP_BODY_MAX_BYTES) -> None:
+        """Read requests or responses with bodies of at most ``body_max_bytes``."""
+        self._collector = _Collector(body_max_bytes)
+        make = httptools.HttpRequestParser if requests else httptools.HttpResponseParser
+        self._parser = make(self._collector)
+        self._collector.attach(self._parser)
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Return the messages completed by ``data``; raises HTTPMessageError, then discard the reader.
+
+        Messages completed before the faulty one are lost with it: the connection ends either way.
+        """
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as error:
+            raise HTTPMessageError(501, "protocol upgrades are not offered here") from error
+        except httptools.HttpParserCallbackError as error:
+            cause = error.__context__
+            if isinstance(cause, HTTPMessageError):
+                raise cause from None
+            raise HTTPMessageError(400, f"malformed HTTP: {error}") from error
+        except httptools.HttpParserError as error:
+            raise HTTPMessageError(400, f"malformed HTTP: {error}") from error
+        complete, self._collector.complete = self._collector.complete, []
+        return complete
+
+    def take_continue(self) -> bool:
+        """Tell, once, whether the peer waits for ``100 Continue`` before it sends a body."""
+        expects, self._collector.expects_continue = self._collector.expects_continue, False
+        return expects
+
+
+def render_response(
+    status: int, body: bytes, content_type: str, headers: Mapping[str, str], *, keep_alive: bool
+) -> bytes:
+    """Return a whole response as bytes."""
+    try:
+        reason = HTTPStatus(status).phrase
+    except ValueError:
+        reason = "Unknown"
+    lines = [f"HTTP/1.1 {status} {reason}", f"content-length: {len(body)}"]
+    if body:
+        lines.append(f"content-type: {content_type}")
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if not keep_alive:
+        lines.append("connection: close")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+def render_request(method: str, target: str, host: str, body: bytes, content_type: str) -> bytes:
+    """Return a whole request as bytes."""
+    head = f"{method} {target} HTTP/1.1\r\nhost: {host}\r\n"
+    if body or method == "POST":
+        head += f"content-type: {content_type}\r\ncontent-length: {len(body)}\r\n"
+    return head.encode("latin-1") + b"\r\n" + body

@@ -30,6 +30,8 @@ class Transfer:
     target: NodeID
     asked: bool = False
     """The target was caught up and told to stand."""
+    elapsed: int = 0
+    """Ticks since it was requested."""
 
 
 @attrs.define(slots=True)

@@ -51,7 +51,6 @@ def on_tick(core: Core) -> None:
     core.heartbeat_elapsed += 1
     if core.election_elapsed >= core.settings.election_timeout_ticks_min:
         core.election_elapsed = 0
-        core.transfer = None
         if not _hears_quorum(core):
             roles.become_follower(core, core.term, None)
             return

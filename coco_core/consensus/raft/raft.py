@@ -69,22 +69,23 @@ class Raft:
             draw=draw,
             log=log,
             configuration=Configuration(settings.members),
-            term=start.last_term,
+            term=max(settings.first_term, start.last_term),
         )
         roles.become_follower(core, core.term, None)
         core.take_effects()
         self._core = core
 
     @classmethod
-    def founder(cls, settings: RaftSettings, *, draw: Draw, reader: LogReader, term: int) -> Self:
-        """Begin as the leader of ``term`` with an empty log: the first node of a new service.
+    def founder(cls, settings: RaftSettings, *, draw: Draw, reader: LogReader) -> Self:
+        """Begin as the leader of the first term with an empty log: the first node of a new service.
 
-        Only one node of a service may ever be made so, for it leads without having been elected. No
+        Only one node of a service may ever be made so, for it leads without having been elected; safe
+        because every other node begins in this same term and asks for votes in later ones only. No
         effects tell of this leadership: the host reads ``status()`` and proposes.
         """
         raft = cls(settings, draw=draw, reader=reader)
         core = raft._core
-        core.term = term - 1
+        core.term -= 1
         roles.become_candidate(core)
         roles.become_leader(core)
         core.take_effects()
@@ -101,6 +102,7 @@ class Raft:
             case Proposed():
                 replication.propose(core, event)
             case Tick():
+                transfer.on_tick(core)
                 election.on_tick(core)
             case TransferRequested():
                 transfer.on_requested(core, event)

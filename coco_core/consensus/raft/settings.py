@@ -22,6 +22,9 @@ class RaftSettings:
 
     node_id: NodeID
     members: frozenset[NodeID]
+    first_term: int = 2
+    """The term in which the founder leads without an election (CCF's first view is 2). Every node begins
+    in it, so nobody can ever be elected in it."""
     election_timeout_ticks_min: int = 10
     election_timeout_ticks_max: int = 20
     heartbeat_ticks: int = 2
@@ -39,6 +42,7 @@ class RaftSettings:
         least, most = self.election_timeout_ticks_min, self.election_timeout_ticks_max
         return (
             (self.node_id not in self.members, "members must contain node_id"),
+            (self.first_term < 1, "first_term must be at least 1"),
             (self.heartbeat_ticks < 1, "heartbeat_ticks must be at least 1"),
             (
                 least <= self.heartbeat_ticks,

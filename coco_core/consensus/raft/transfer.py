@@ -26,8 +26,16 @@ def on_requested(core: Core, event: TransferRequested) -> None:
         return
     target = event.target or _most_advanced(core)
     core.transfer = Transfer(target)
-    core.election_elapsed = 0
     continue_to(core, target)
+
+
+def on_tick(core: Core) -> None:
+    """Give a transfer up that took a whole election timeout."""
+    if core.transfer is None:
+        return
+    core.transfer.elapsed += 1
+    if core.transfer.elapsed >= core.settings.election_timeout_ticks_min:
+        core.transfer = None
 
 
 def continue_to(core: Core, peer: NodeID) -> None:

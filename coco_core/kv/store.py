@@ -115,15 +115,19 @@ class Store:
                 else:
                     base[key] = value
         while len(self._history) > self._history_max:
-            self._oldest = self._history.popleft().seqno
+            # Said before it is gone: a reader that misses the diff must find out that it does.
+            self._oldest = self._history[0].seqno
+            self._history.popleft()
 
     def _diffs_after(self, version: int) -> list[Mapping[str, Changes]]:
         """Return the reverse diffs of commits after ``version``, oldest first."""
         if version >= self._committed:
             return []
+        history = list(self._history)
+        # Checked after the copy on purpose: what was dropped before it is reported here.
         if version < self._oldest:
             raise CallerError(f"version {version} is no longer in memory; the oldest is {self._oldest}")
-        return [entry.writes for entry in list(self._history) if entry.seqno > version]
+        return [entry.writes for entry in history if entry.seqno > version]
 
     def _map(self, name: str) -> dict[bytes, bytes]:
         existing = self._base.get(name)
@@ -180,9 +184,11 @@ class View:
 
         Collects the matching keys first: cost is that of the whole map.
         """
-        found: dict[bytes, bytes | None] = {}
-        for changes in reversed(self.chain(name)):
-            found.update((key, value) for key, value in changes.items() if key.startswith(prefix))
+        # The base first and in one step, the diffs after it: see get.
+        base = list(self._store._map(name).items())  # noqa: SLF001
+        found: dict[bytes, bytes | None] = {key: value for key, value in base if key.startswith(prefix)}
+        for changes in reversed(self.chain(name)[:-1]):
+            found.update((key, value) for key, value in list(changes.items()) if key.startswith(prefix))
         for key in sorted(found):
             value = found[key]
             if value is not None:

@@ -63,7 +63,8 @@ def decode_domain(data: bytes) -> Writes:
             if version or reads:
                 raise IntegrityError(f"write set: map {name!r} has a read set at offset {offset - 24}")
             writes[name], offset = _decode_map(data, offset, count)
-    except (struct.error, UnicodeDecodeError) as error:
+    except (struct.error, UnicodeDecodeError, OverflowError) as error:
+        # OverflowError: an announced size so large that its end has no address.
         raise IntegrityError(f"write set: malformed at offset {offset} of {len(data)}: {error}") from error
     return writes
 

@@ -1,0 +1,285 @@
+//! Python values to Rust and back. The GIL is held wherever this file runs.
+
+use crate::database::{Fault, Map, Source, Writes};
+use crate::execute::{Call, Called, Environment, Executed, Outcome};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyTuple};
+use revm::primitives::hardfork::SpecId;
+use revm::primitives::{Address, B256, FixedBytes, HashMap, Log, U256};
+
+/// The attributes read from a block context.
+#[derive(FromPyObject)]
+pub struct Context {
+    chain_id: u64,
+    fork: String,
+    number: u64,
+    timestamp: u64,
+    gas_limit: u64,
+    base_fee: u64,
+    coinbase: Vec<u8>,
+    prev_randao: Vec<u8>,
+    excess_blob_gas: u64,
+    pinned: bool,
+}
+
+impl TryFrom<Context> for Environment {
+    type Error = PyErr;
+
+    fn try_from(context: Context) -> PyResult<Self> {
+        Ok(Self {
+            chain_id: context.chain_id,
+            spec: fork(&context.fork)?,
+            number: context.number,
+            timestamp: context.timestamp,
+            gas_limit: context.gas_limit,
+            base_fee: context.base_fee,
+            coinbase: fixed("coinbase", &context.coinbase)?.into(),
+            prev_randao: fixed("prev_randao", &context.prev_randao)?,
+            excess_blob_gas: context.excess_blob_gas,
+            pinned: context.pinned,
+        })
+    }
+}
+
+pub const FORKS: [(&str, SpecId); 4] = [
+    ("shanghai", SpecId::SHANGHAI),
+    ("cancun", SpecId::CANCUN),
+    ("prague", SpecId::PRAGUE),
+    ("osaka", SpecId::OSAKA),
+];
+
+fn fork(name: &str) -> PyResult<SpecId> {
+    let known = FORKS.iter().find(|(known, _)| *known == name);
+    known.map(|(_, spec)| *spec).ok_or_else(|| PyValueError::new_err(format!("fork {name:?} is not supported")))
+}
+
+/// The attributes read from a call.
+#[derive(FromPyObject)]
+pub struct CallArguments<'py> {
+    sender: Vec<u8>,
+    to: Option<Vec<u8>>,
+    data: Vec<u8>,
+    value: Bound<'py, PyAny>,
+    gas: u64,
+    gas_price: u128,
+    access_list: Vec<(Vec<u8>, Vec<Vec<u8>>)>,
+}
+
+impl TryFrom<CallArguments<'_>> for Call {
+    type Error = PyErr;
+
+    fn try_from(call: CallArguments<'_>) -> PyResult<Self> {
+        let access = |(address, slots): (Vec<u8>, Vec<Vec<u8>>)| -> PyResult<(Address, Vec<B256>)> {
+            let slots = slots.iter().map(|slot| fixed("slot", slot)).collect::<PyResult<_>>()?;
+            Ok((fixed("address", &address)?.into(), slots))
+        };
+        Ok(Self {
+            sender: fixed("sender", &call.sender)?.into(),
+            to: call.to.map(|to| fixed("to", &to)).transpose()?.map(Address::from),
+            data: call.data.into(),
+            value: wide(&call.value)?,
+            gas: call.gas,
+            gas_price: call.gas_price,
+            access_list: call.access_list.into_iter().map(access).collect::<PyResult<_>>()?,
+        })
+    }
+}
+
+fn fixed<const N: usize>(name: &str, bytes: &[u8]) -> PyResult<FixedBytes<N>> {
+    FixedBytes::try_from(bytes)
+        .map_err(|_| PyValueError::new_err(format!("{name} must have {N} bytes, not {}", bytes.len())))
+}
+
+/// A Python integer of up to 256 bits.
+fn wide(number: &Bound<'_, PyAny>) -> PyResult<U256> {
+    let bytes: Vec<u8> = number.call_method1("to_bytes", (32, "big"))?.extract()?;
+    Ok(U256::from_be_slice(&bytes))
+}
+
+/// One dictionary of a chain.
+enum Layer<'py> {
+    /// Exactly a dict: read without calling Python code.
+    Plain(Bound<'py, PyDict>),
+    Mapping(Bound<'py, PyAny>),
+}
+
+/// State as chains of Python mappings, newest first.
+pub struct PythonState<'py> {
+    py: Python<'py>,
+    accounts: Vec<Layer<'py>>,
+    storage: Vec<Layer<'py>>,
+    code: Vec<Layer<'py>>,
+    block_hash: Option<Bound<'py, PyAny>>,
+    /// Told apart from every value by identity: the default of `Mapping.get`.
+    absent: Bound<'py, PyAny>,
+}
+
+impl<'py> PythonState<'py> {
+    /// Take `state.accounts`, `.storage` and `.code`, and a function from number to hash.
+    pub fn new(state: &Bound<'py, PyAny>, block_hash: Option<Bound<'py, PyAny>>) -> PyResult<Self> {
+        let py = state.py();
+        Ok(Self {
+            py,
+            accounts: layers(&state.getattr("accounts")?)?,
+            storage: layers(&state.getattr("storage")?)?,
+            code: layers(&state.getattr("code")?)?,
+            block_hash,
+            absent: PyTuple::new(py, [py.Ellipsis()])?.into_any(),
+        })
+    }
+
+    fn chain(&self, map: Map) -> &[Layer<'py>] {
+        match map {
+            Map::Accounts => &self.accounts,
+            Map::Storage => &self.storage,
+            Map::Code => &self.code,
+        }
+    }
+
+    fn find(&self, map: Map, key: &[u8]) -> PyResult<Option<Vec<u8>>> {
+        let key = PyBytes::new(self.py, key);
+        for layer in self.chain(map) {
+            let found = match layer {
+                Layer::Plain(dict) => dict.get_item(&key)?,
+                Layer::Mapping(mapping) => {
+                    let found = mapping.call_method1("get", (&key, &self.absent))?;
+                    (!found.is(&self.absent)).then_some(found)
+                }
+            };
+            if let Some(value) = found {
+                return row(&value);
+            }
+        }
+        Ok(None)
+    }
+
+    fn all(&self, map: Map) -> PyResult<Vec<(Vec<u8>, Vec<u8>)>> {
+        let mut merged: HashMap<Vec<u8>, Option<Vec<u8>>> = HashMap::default();
+        for layer in self.chain(map).iter().rev() {
+            let mapping = match layer {
+                Layer::Plain(dict) => dict.as_any(),
+                Layer::Mapping(mapping) => mapping,
+            };
+            for item in mapping.call_method0("items")?.try_iter()? {
+                let (key, value): (Bound<'py, PyBytes>, Bound<'py, PyAny>) = item?.extract()?;
+                merged.insert(key.as_bytes().to_vec(), row(&value)?);
+            }
+        }
+        Ok(merged.into_iter().filter_map(|(key, value)| Some((key, value?))).collect())
+    }
+
+    fn ask_block_hash(&self, number: u64) -> PyResult<B256> {
+        let Some(function) = &self.block_hash else {
+            return Ok(B256::ZERO);
+        };
+        let hash = function.call1((number,))?;
+        fixed("block hash", hash.cast::<PyBytes>()?.as_bytes())
+    }
+}
+
+impl Source for PythonState<'_> {
+    fn get(&self, map: Map, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        self.find(map, key).map_err(source)
+    }
+
+    fn rows(&self, map: Map) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Fault> {
+        self.all(map).map_err(source)
+    }
+
+    fn block_hash(&self, number: u64) -> Result<B256, Fault> {
+        self.ask_block_hash(number).map_err(source)
+    }
+}
+
+fn source(error: PyErr) -> Fault {
+    Fault::Source(Box::new(error))
+}
+
+fn layers<'py>(chain: &Bound<'py, PyAny>) -> PyResult<Vec<Layer<'py>>> {
+    let layer = |mapping: Bound<'py, PyAny>| match mapping.cast_exact::<PyDict>() {
+        Ok(dict) => Layer::Plain(dict.clone()),
+        Err(_) => Layer::Mapping(mapping),
+    };
+    chain.try_iter()?.map(|mapping| mapping.map(layer)).collect()
+}
+
+/// The bytes of a value, None for a removal.
+fn row(value: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
+    if value.is_none() {
+        return Ok(None);
+    }
+    match value.cast::<PyBytes>() {
+        Ok(bytes) => Ok(Some(bytes.as_bytes().to_vec())),
+        Err(_) => Err(PyTypeError::new_err("a value of state is neither bytes nor None")),
+    }
+}
+
+/// Executed: its 14 fields; Invalid: code, message, hash; NoRoom: None.
+pub fn outcome<'py>(py: Python<'py>, outcome: &Outcome) -> PyResult<Bound<'py, PyAny>> {
+    match outcome {
+        Outcome::NoRoom => Ok(py.None().into_bound(py)),
+        Outcome::Invalid(verdict) => {
+            let hash = verdict.hash.as_ref().map_or(&[][..], |hash| hash.as_slice());
+            let fields = (verdict.code, &verdict.message, PyBytes::new(py, hash));
+            Ok(fields.into_pyobject(py)?.into_any())
+        }
+        Outcome::Executed(executed) => Ok(executed_fields(py, executed)?.into_any()),
+    }
+}
+
+fn executed_fields<'py>(py: Python<'py>, executed: &Executed) -> PyResult<Bound<'py, PyTuple>> {
+    let bytes = |value: &[u8]| PyBytes::new(py, value).into_any();
+    let optional = |value: Option<Address>| value.map_or_else(|| py.None().into_bound(py), |value| bytes(value.as_slice()));
+    let (accounts, storage, code) = write_set(py, &executed.writes)?;
+    let fields = [
+        bytes(executed.hash.as_slice()),
+        bytes(executed.sender.as_slice()),
+        optional(executed.to),
+        optional(executed.created),
+        executed.kind.into_pyobject(py)?.into_any(),
+        u8::from(executed.success).into_pyobject(py)?.into_any(),
+        executed.gas_used.into_pyobject(py)?.into_any(),
+        executed.effective_gas_price.into_pyobject(py)?.into_any(),
+        bytes(&executed.output),
+        executed.log_count.into_pyobject(py)?.into_any(),
+        bytes(&executed.receipt),
+        accounts.into_any(),
+        storage.into_any(),
+        code.into_any(),
+    ];
+    PyTuple::new(py, fields)
+}
+
+type Dicts<'py> = (Bound<'py, PyDict>, Bound<'py, PyDict>, Bound<'py, PyDict>);
+
+fn write_set<'py>(py: Python<'py>, writes: &Writes) -> PyResult<Dicts<'py>> {
+    let (accounts, storage, code) = (PyDict::new(py), PyDict::new(py), PyDict::new(py));
+    for (key, value) in &writes.accounts {
+        accounts.set_item(PyBytes::new(py, key.as_slice()), optional_bytes(py, value))?;
+    }
+    for (key, value) in &writes.storage {
+        storage.set_item(PyBytes::new(py, key), optional_bytes(py, value))?;
+    }
+    for (hash, value) in &writes.code {
+        code.set_item(PyBytes::new(py, hash.as_slice()), PyBytes::new(py, value))?;
+    }
+    Ok((accounts, storage, code))
+}
+
+fn optional_bytes<'py>(py: Python<'py>, value: &Option<Vec<u8>>) -> Option<Bound<'py, PyBytes>> {
+    value.as_ref().map(|value| PyBytes::new(py, value))
+}
+
+/// Status, gas used, output, error, logs as (address, topics, data).
+pub fn called<'py>(py: Python<'py>, called: &Called) -> PyResult<Bound<'py, PyAny>> {
+    let logs = called.logs.iter().map(|one| log(py, one)).collect::<PyResult<Vec<_>>>()?;
+    let logs = PyTuple::new(py, logs)?;
+    let fields = (called.status, called.gas_used, PyBytes::new(py, &called.output), &called.error, logs);
+    Ok(fields.into_pyobject(py)?.into_any())
+}
+
+fn log<'py>(py: Python<'py>, log: &Log) -> PyResult<Bound<'py, PyTuple>> {
+    let topics = PyTuple::new(py, log.data.topics().iter().map(|topic| PyBytes::new(py, topic.as_slice())))?;
+    (PyBytes::new(py, log.address.as_slice()), topics, PyBytes::new(py, &log.data.data)).into_pyobject(py)
+}

@@ -1,0 +1,445 @@
+"""The engine event by event: what it refuses, what it ignores, and the edges scenarios do not reach."""
+
+from typing import cast
+
+import pytest
+
+from coco_core.base import NodeID
+from coco_core.base.invariants import BrokenInvariantError
+from coco_core.consensus import (
+    Consensus,
+    Effects,
+    Entry,
+    Event,
+    Leadership,
+    Persisted,
+    Proposed,
+    Received,
+    Role,
+    Send,
+    Tick,
+    TransferRequested,
+)
+from coco_core.consensus.raft import LogStart, Raft, RaftSettings, roles
+from coco_core.consensus.raft.messages import (
+    Acknowledge,
+    Append,
+    CommitNotice,
+    Message,
+    Reject,
+    StaleTerm,
+    TimeoutNow,
+    VoteReply,
+    VoteRequest,
+    decode,
+    encode,
+)
+from coco_core.consensus.raft.quorum import Configuration
+from coco_core.errors import IntegrityError, OperatorError, PeerError
+from coco_core.testing.stage import StageDisk
+
+A, B, C, D = (NodeID(name) for name in "abcd")
+
+
+def settings(node_id: NodeID = A, **changes: int) -> RaftSettings:
+    values = {"election_timeout_ticks_min": 4, "election_timeout_ticks_max": 6, "heartbeat_ticks": 1}
+    return RaftSettings(node_id=node_id, members=frozenset({A, B, C}), **(values | changes))
+
+
+def least(low: int, _high: int) -> int:
+    return low
+
+
+def follower(start: LogStart | None = None, disk: StageDisk | None = None) -> Raft:
+    return Raft(settings(), draw=least, reader=disk or StageDisk(), start=start)
+
+
+def founder(**changes: int) -> Raft:
+    return Raft.founder(settings(**changes), draw=least, reader=StageDisk())
+
+
+def receive(raft: Raft, sender: NodeID, message: Message) -> Effects:
+    return raft.handle(Received(sender, encode(message)))
+
+
+def sent(effects: Effects) -> list[tuple[NodeID, Message]]:
+    return [(send.to, decode(send.message)) for send in effects.send]
+
+
+def ticks(raft: Raft, count: int) -> Effects:
+    for _ in range(count - 1):
+        raft.handle(Tick())
+    return raft.handle(Tick())
+
+
+def entries(*terms: int, first: int = 1, data: bytes = b"x") -> tuple[Entry, ...]:
+    return tuple(Entry(term, index, data, True) for index, term in enumerate(terms, start=first))
+
+
+def following(*terms: int) -> Raft:
+    """Return a node whose log, received from B, has these terms, all durable."""
+    raft = follower()
+    receive(raft, B, Append(max(terms), 0, 0, 0, entries(*terms)))
+    raft.handle(Persisted(len(terms), terms[-1]))
+    return raft
+
+
+# ── beginnings ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_engine_meets_the_contract() -> None:
+    engine: Consensus = follower()
+    assert engine.status().role is Role.FOLLOWER
+
+
+def test_a_founder_leads_the_first_term_and_commits_alone_only_by_quorum() -> None:
+    raft = founder(first_term=7)
+    assert (raft.status().role, raft.status().term, raft.status().leader) == (Role.LEADER, 7, A)
+    assert raft.handle(Proposed(7, 1, [(b"x", True)])).append == entries(7)
+    assert raft.handle(Persisted(1, 7)).commit is None
+    assert receive(raft, B, Acknowledge(7, 1)).commit == 1
+
+
+def test_a_node_begins_in_the_term_of_its_log() -> None:
+    disk = StageDisk()
+    disk.entries = list(entries(2, 3, 5))
+    raft = follower(LogStart(last_index=3, last_term=5, committed_index=2, committables=(3,)), disk)
+    status = raft.status()
+    assert (status.term, status.last_index, status.last_term, status.commit_index) == (5, 3, 5, 2)
+    assert status.persisted_index == 3
+    effects = receive(raft, B, Append(6, 3, 5, 3, entries(6, first=4)))
+    assert effects.commit == 3
+    assert sent(raft.handle(Persisted(4, 6))) == [(B, Acknowledge(6, 4))]
+
+
+def test_settings_name_every_fault_at_once() -> None:
+    with pytest.raises(OperatorError) as caught:
+        RaftSettings(
+            node_id=D,
+            members=frozenset({A}),
+            first_term=0,
+            election_timeout_ticks_min=0,
+            election_timeout_ticks_max=-1,
+            heartbeat_ticks=0,
+            append_size_max_bytes=0,
+            in_flight_max=0,
+            log_cache_max_bytes=-1,
+        )
+    for name in (
+        "node_id",
+        "first_term",
+        "heartbeat_ticks must be",
+        "min must exceed",
+        "ticks_max",
+        "append_size",
+        "in_flight",
+        "cache",
+    ):
+        assert name in str(caught.value)
+
+
+# ── bad peers ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("sender", "data"),
+    [
+        pytest.param(B, b"", id="nothing"),
+        pytest.param(B, b"garbage that is no message", id="garbage"),
+        pytest.param(B, encode(CommitNotice(9, 1))[:-1], id="cut short"),
+        pytest.param(D, encode(CommitNotice(9, 1)), id="from a stranger"),
+        pytest.param(A, encode(CommitNotice(9, 1)), id="from itself"),
+        pytest.param(B, encode(CommitNotice(2, 1)), id="another leader of our term"),
+        pytest.param(B, encode(Append(2, 0, 0, 0, ())), id="another leader's append"),
+        pytest.param(B, encode(Acknowledge(2, 9)), id="acknowledges what was never sent"),
+        pytest.param(B, encode(Reject(2, 9, 0, 0)), id="rejects what was never sent"),
+        pytest.param(B, encode(Reject(2, 1, 1, 2)), id="rejects with a hint that is no step back"),
+    ],
+)
+def test_a_message_that_breaks_the_protocol_changes_nothing(sender: NodeID, data: bytes) -> None:
+    raft = founder()
+    raft.handle(Proposed(2, 1, [(b"x", True)]))
+    before = raft.status()
+    with pytest.raises(PeerError):
+        raft.handle(Received(sender, data))
+    assert raft.status() == before
+    assert raft.handle(Persisted(0, 0)) == Effects()
+
+
+def test_a_leader_that_contradicts_itself_is_refused() -> None:
+    raft = following(2, 2)
+    receive(raft, B, Append(4, 2, 2, 0, ()))
+    before = raft.status()
+    with pytest.raises(PeerError, match="two different"):
+        receive(raft, B, Append(4, 0, 0, 0, entries(3, 3)))
+    assert raft.status() == before
+
+
+def test_a_leader_that_contradicts_what_is_agreed_stops_the_node() -> None:
+    raft = following(2, 2)
+    receive(raft, B, CommitNotice(2, 2))
+    with pytest.raises(IntegrityError):
+        receive(raft, C, Append(3, 1, 2, 2, entries(3, first=2)))
+
+
+# ── following ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_one_acknowledgement_covers_all_that_became_durable() -> None:
+    raft = follower()
+    assert sent(receive(raft, B, Append(2, 0, 0, 0, entries(2, 2)))) == []
+    assert sent(receive(raft, B, Append(2, 2, 2, 0, entries(2, first=3)))) == []
+    assert sent(raft.handle(Persisted(3, 2))) == [(B, Acknowledge(2, 3))]
+    assert raft.handle(Persisted(3, 2)) == Effects()
+    assert sent(receive(raft, B, Append(2, 2, 2, 0, entries(2, first=3)))) == [(B, Acknowledge(2, 3))]
+
+
+def test_a_new_leader_hears_only_of_what_is_known_to_match_it() -> None:
+    raft = following(2, 2, 2)
+    assert sent(receive(raft, C, Append(3, 1, 2, 0, ()))) == [(C, Acknowledge(3, 1))]
+    receive(raft, C, CommitNotice(3, 3))
+    assert raft.status().commit_index == 1
+
+
+def test_nothing_is_acknowledged_while_no_leader_is_known() -> None:
+    raft = follower()
+    receive(raft, B, Append(2, 0, 0, 0, entries(2)))
+    receive(raft, C, VoteRequest(3, 1, 2, False, True))
+    assert raft.status().leader is None
+    assert raft.handle(Persisted(1, 2)) == Effects()
+    assert raft.status().persisted_index == 1
+
+
+def test_entries_the_node_holds_already_are_not_stored_again() -> None:
+    raft = following(2, 2)
+    effects = receive(raft, B, Append(2, 0, 0, 0, entries(2, 2, 2)))
+    assert effects.append == entries(2, first=3)
+    assert effects.truncate_after is None
+
+
+def test_a_rejection_names_the_last_place_that_can_match() -> None:
+    raft = following(2, 2, 5, 5)
+    receive(raft, C, Append(6, 0, 0, 0, ()))
+    assert sent(receive(raft, C, Append(6, 4, 3, 0, ()))) == [(C, Reject(6, 4, 2, 2))]
+    assert sent(receive(raft, C, Append(6, 9, 6, 0, ()))) == [(C, Reject(6, 9, 4, 5))]
+
+
+def test_a_commit_notice_may_be_the_first_word_of_a_leader() -> None:
+    raft = follower()
+    effects = receive(raft, B, CommitNotice(3, 5))
+    assert effects.leadership == Leadership(Role.FOLLOWER, 3, B)
+    assert effects.commit is None
+
+
+# ── leading ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_proposal_out_of_place_is_a_bug_of_the_host() -> None:
+    raft = founder()
+    for stale in (Proposed(1, 1, [(b"x", True)]), Proposed(2, 2, [(b"x", True)])):
+        with pytest.raises(BrokenInvariantError):
+            raft.handle(stale)
+    with pytest.raises(BrokenInvariantError):
+        follower().handle(Proposed(2, 1, [(b"x", True)]))
+
+
+def test_something_else_than_an_event_is_a_bug_of_the_host() -> None:
+    with pytest.raises(BrokenInvariantError):
+        founder().handle(cast("Event", "tick"))
+
+
+def test_what_is_under_way_to_one_follower_is_bounded() -> None:
+    raft = founder(in_flight_max=2, append_size_max_bytes=3)
+    first = raft.handle(Proposed(2, 1, [(b"xx", False)] * 4 + [(b"long entry", True)]))
+    assert [m.entries[-1].index for to, m in sent(first) if to == B and isinstance(m, Append)] == [1, 2]
+    second = receive(raft, B, Acknowledge(2, 2))
+    assert [(to, m.entries[-1].index) for to, m in sent(second) if isinstance(m, Append)] == [(B, 3), (B, 4)]
+    third = receive(raft, B, Acknowledge(2, 3))
+    assert [m.entries[0].data for _, m in sent(third) if isinstance(m, Append)] == [b"long entry"]
+
+
+def test_followers_in_step_get_the_same_bytes() -> None:
+    effects = founder().handle(Proposed(2, 1, [(b"x", True)]))
+    one, other = effects.send
+    assert one.message is other.message
+
+
+def test_answers_of_an_earlier_time_as_leader_are_ignored() -> None:
+    raft = follower()
+    for message in (Acknowledge(2, 9), Reject(2, 9, 1, 1), VoteReply(2, False, True), StaleTerm(2)):
+        assert receive(raft, B, message) == Effects()
+
+
+def test_a_stale_rejection_sends_nothing_again() -> None:
+    raft = founder()
+    raft.handle(Proposed(2, 1, [(b"x", True)]))
+    receive(raft, B, Acknowledge(2, 1))
+    assert receive(raft, B, Reject(2, 1, 0, 0)) == Effects()
+
+
+def test_a_leader_heard_by_a_quorum_stays() -> None:
+    raft = founder()
+    for _ in range(5):
+        ticks(raft, 4)
+        receive(raft, B, Acknowledge(2, 0))
+    assert raft.status().role is Role.LEADER
+    ticks(raft, 8)
+    assert raft.status().role is Role.FOLLOWER
+
+
+def test_a_change_of_members_keeps_what_is_known_of_those_that_stay() -> None:
+    raft = founder()
+    raft.handle(Proposed(2, 1, [(b"x", True)]))
+    receive(raft, B, Acknowledge(2, 1))
+    core = raft._core
+    core.configure(Configuration(frozenset({A, B, D}), frozenset({A, B, C})))
+    assert raft.status().match == {B: 1, C: 0, D: 0}
+    core.configure(Configuration(frozenset({A, B, D})))
+    assert raft.status().match == {B: 1, D: 0}
+
+
+# ── electing ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_vote_is_given_once_a_term_and_again_to_the_same() -> None:
+    raft = follower()
+    request = VoteRequest(3, 0, 0, False, False)
+    assert sent(receive(raft, B, request)) == [(B, VoteReply(3, False, True))]
+    assert sent(receive(raft, C, request)) == [(C, VoteReply(3, False, False))]
+    assert sent(receive(raft, B, request)) == [(B, VoteReply(3, False, True))]
+
+
+def test_a_log_is_judged_by_term_before_index() -> None:
+    raft = following(2, 3)
+    for index, term, granted in ((9, 2, False), (1, 3, False), (2, 3, True), (1, 4, True)):
+        reply = sent(receive(raft, C, VoteRequest(9, index, term, True, True)))
+        assert reply == [(C, VoteReply(9 if granted else 3, True, granted))]
+
+
+def test_a_provisional_tail_does_not_count_in_an_election() -> None:
+    raft = follower()
+    tail = (Entry(2, 1, b"s", True), Entry(2, 2, b"x", False))
+    receive(raft, B, Append(2, 0, 0, 0, tail))
+    assert sent(receive(raft, C, VoteRequest(3, 1, 2, False, True))) == [(C, VoteReply(3, False, True))]
+
+
+def test_a_trusted_leader_is_not_deposed() -> None:
+    raft = following(2)
+    for pre in (True, False):
+        assert receive(raft, C, VoteRequest(9, 9, 9, pre, False)) == Effects()
+    assert founder().handle(Received(C, encode(VoteRequest(9, 9, 9, False, False)))) == Effects()
+    ticks(raft, 3)
+    assert receive(raft, C, VoteRequest(9, 9, 9, False, False)) == Effects()
+
+
+def test_candidates_of_earlier_terms_learn_of_the_term() -> None:
+    raft = follower()
+    receive(raft, B, Append(5, 0, 0, 0, ()))
+    for pre in (True, False):
+        reply = sent(receive(raft, C, VoteRequest(4, 0, 0, pre, False)))
+        assert reply == [(C, VoteReply(5, pre, False))]
+    assert receive(raft, C, VoteReply(4, False, True)) == Effects()
+
+
+def test_votes_for_another_term_do_not_count() -> None:
+    raft = follower()
+    ticks(raft, 4)
+    assert raft.status().role is Role.PRE_CANDIDATE
+    assert receive(raft, B, VoteReply(2, True, True)) == Effects(), "granted for a term already begun"
+    assert receive(raft, B, VoteReply(4, True, True)) == Effects(), "granted for a term not asked for"
+    assert receive(raft, B, VoteReply(2, False, True)) == Effects(), "a real vote nobody asked for"
+    assert raft.status().role is Role.PRE_CANDIDATE
+    effects = receive(raft, B, VoteReply(3, True, True))
+    assert effects.leadership == Leadership(Role.CANDIDATE, 3, None)
+    assert receive(raft, C, VoteReply(3, True, True)) == Effects(), "the pre-vote is over"
+
+
+def test_a_refused_candidate_follows_and_a_later_term_is_taken_over() -> None:
+    raft = follower()
+    ticks(raft, 4)
+    receive(raft, B, VoteReply(2, True, False))
+    effects = receive(raft, C, VoteReply(2, True, False))
+    assert effects.leadership == Leadership(Role.FOLLOWER, 2, None)
+    ticks(raft, 4)
+    effects = receive(raft, C, VoteReply(6, True, False))
+    assert effects.leadership == Leadership(Role.FOLLOWER, 6, None)
+
+
+def test_a_candidate_follows_the_leader_of_its_term() -> None:
+    raft = follower()
+    ticks(raft, 4)
+    receive(raft, B, VoteReply(3, True, True))
+    effects = receive(raft, C, Append(3, 0, 0, 0, ()))
+    assert effects.leadership == Leadership(Role.FOLLOWER, 3, C)
+    assert sent(effects) == [(C, Acknowledge(3, 0))]
+
+
+def test_a_candidate_that_hears_nothing_asks_again() -> None:
+    raft = follower()
+    ticks(raft, 4)
+    receive(raft, B, VoteReply(3, True, True))
+    effects = ticks(raft, 4)
+    assert effects.leadership == Leadership(Role.PRE_CANDIDATE, 3, None)
+    assert {m.term for _, m in sent(effects)} == {4}
+
+
+def test_only_the_ways_of_the_table_are_taken() -> None:
+    raft = follower()
+    with pytest.raises(BrokenInvariantError):
+        roles.become_leader(raft._core)
+    with pytest.raises(BrokenInvariantError):
+        roles.become_follower(raft._core, 1, None)
+
+
+# ── handing over ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_only_a_follower_stands_when_told() -> None:
+    raft = follower()
+    receive(raft, B, Append(2, 0, 0, 0, ()))
+    effects = receive(raft, B, TimeoutNow(2))
+    assert effects.leadership == Leadership(Role.CANDIDATE, 3, None)
+    assert sent(effects)[0] == (B, VoteRequest(3, 0, 0, False, True))
+    assert receive(raft, C, TimeoutNow(3)) == Effects(), "a candidate stands already"
+
+
+def test_a_transfer_without_leadership_or_to_oneself_does_nothing() -> None:
+    assert follower().handle(TransferRequested(B)) == Effects()
+    assert founder().handle(TransferRequested(A)) == Effects()
+
+
+def test_a_transfer_waits_for_the_target_and_asks_once() -> None:
+    raft = founder()
+    raft.handle(Proposed(2, 1, [(b"x", True), (b"y", False)]))
+    assert raft.handle(TransferRequested(C)) == Effects()
+    receive(raft, B, Acknowledge(2, 2))
+    assert (C, TimeoutNow(2)) in sent(receive(raft, C, Acknowledge(2, 1)))
+    assert sent(receive(raft, C, Acknowledge(2, 2))) == []
+
+
+def test_a_transfer_is_given_up_after_an_election_timeout() -> None:
+    raft = founder()
+    raft.handle(Proposed(2, 1, [(b"x", True)]))
+    raft.handle(TransferRequested(C))
+    ticks(raft, 4)
+    assert (C, TimeoutNow(2)) not in sent(receive(raft, C, Acknowledge(2, 1)))
+
+
+def test_a_transfer_prefers_whom_it_heard_of_then_who_holds_most() -> None:
+    raft = founder()
+    raft.handle(Proposed(2, 1, [(b"x", True)]))
+    receive(raft, C, Acknowledge(2, 1))
+    assert sent(raft.handle(TransferRequested())) == [(C, TimeoutNow(2))]
+    ticks(raft, 4)
+    receive(raft, B, Acknowledge(2, 0))
+    receive(raft, C, Acknowledge(2, 1))
+    assert sent(raft.handle(TransferRequested(None))) == [(C, TimeoutNow(2))]
+
+
+def test_effects_begin_anew_with_every_event() -> None:
+    raft = founder()
+    assert raft.handle(Proposed(2, 1, [(b"x", True)])).append
+    effects = raft.handle(Tick())
+    assert effects.append == ()
+    assert all(isinstance(send, Send) for send in effects.send)
+    assert len(effects.send) == 2

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 import attrs
-from eth.abc import SignedTransactionAPI
+from eth.abc import ComputationAPI, SignedTransactionAPI
 from eth.vm.forks.cancun.computation import CancunComputation
 from eth.vm.forks.cancun.state import CancunState, CancunTransactionExecutor
 from eth.vm.forks.prague.computation import PragueComputation
@@ -54,28 +54,27 @@ class _Valid:
         """Do nothing."""
 
 
-class _Origin:
-    """Computation part: the outermost message, told by depth.
+class _Prepaid:
+    """Computation part: a creation's init code is paid for with the intrinsic gas (EIP-3860).
 
-    Stock py-evm tells it by the sender, and since EIP-7702 a delegated sender may call on: the
-    creations of such an inner call would be charged for their init code twice.
+    Stock py-evm charges it on entering the outermost message, which it tells by its sender; since
+    EIP-7702 a delegated sender may create from within, and would pay twice.
     """
 
-    @property
-    def is_origin_computation(self) -> bool:
-        """Whether this is the transaction's own message."""
-        return self.msg.depth == 0  # type: ignore[attr-defined,no-any-return]  # a mixin: BaseComputation has it
+    @classmethod
+    def consume_initcode_gas_cost(cls, computation: ComputationAPI) -> None:
+        """Do nothing: ``Runnable.intrinsic_gas`` includes it, and CREATE charges its own."""
 
 
-class _ShanghaiComputation(_Origin, ShanghaiComputation):
+class _ShanghaiComputation(_Prepaid, ShanghaiComputation):
     pass
 
 
-class _CancunComputation(_Origin, CancunComputation):
+class _CancunComputation(_Prepaid, CancunComputation):
     pass
 
 
-class _PragueComputation(_Origin, PragueComputation):
+class _PragueComputation(_Prepaid, PragueComputation):
     pass
 
 

@@ -1,0 +1,145 @@
+"""The Ethereum ledger adapter: batches become blocks, the engine's results become write sets.
+
+Ties the pure parts (genesis, blocks, engine, JSON-RPC) to the contract of ``coco_core.adapter``.
+Keeps no state of its own beside filters of JSON-RPC clients: everything else is in the maps, so a
+node that restarts or takes over as primary needs nothing but the state.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from coco_core.adapter import (
+    Applied,
+    Batch,
+    BatchResult,
+    CommittedBatch,
+    Deferred,
+    LedgerService,
+    Manifest,
+    Outcome,
+    ReadView,
+    Rejected,
+    Writes,
+)
+from coco_ethereum import blocks, genesis
+from coco_ethereum.chain import read_config
+from coco_ethereum.engine import BlockResult, EvmEngine, Executed, Invalid, State
+from coco_ethereum.identity import NAME, VERSION
+from coco_ethereum.records import ACCOUNTS, CODE, MAPS, STORAGE, TRANSACTIONS, pack_transaction
+from coco_ethereum.rpc import RPCServer
+from coco_ethereum.shell import run_in_worker
+
+_CLAIMS_PREFIX: Final = b"coco.ethereum.receipt.v1"
+# A transaction can be refused for what one before it, deferred, would have changed.
+_MAY_DEPEND_ON_DEFERRED: Final = frozenset(("nonce-too-high", "insufficient-funds"))
+
+
+def receipt_claims(transaction_hash: bytes, receipt: bytes) -> bytes:
+    """Return the claims digest of a transaction: SHA-256 over prefix, hash and consensus receipt.
+
+    It is part of the transaction's Merkle leaf. So whoever holds a Coco receipt for the entry and
+    the Ethereum receipt (``[type] ‖ rlp([status, cumulative gas, bloom, logs])``) can check that the
+    consortium committed exactly this result for exactly this transaction, without asking any node.
+    """
+    return hashlib.sha256(_CLAIMS_PREFIX + transaction_hash + receipt).digest()
+
+
+class EthereumAdapter:
+    """Ethereum on Coco, over any EvmEngine."""
+
+    def __init__(self, engine: EvmEngine) -> None:
+        """Execute with ``engine``."""
+        self._engine = engine
+        self._manifest = Manifest(
+            name=NAME,
+            version=VERSION,
+            engine=f"{engine.name} {engine.version}",
+            maps=MAPS,
+            deterministic=True,
+        )
+
+    @property
+    def manifest(self) -> Manifest:
+        """What it is and which maps it owns."""
+        return self._manifest
+
+    def genesis(self, config: Mapping[str, Any]) -> Sequence[Writes]:
+        """Return the writes of the first entries from a geth-format genesis. Raises OperatorError."""
+        return genesis.genesis_writes(config, self._engine)
+
+    async def execute(self, batch: Batch, view: ReadView) -> BatchResult:
+        """Execute a batch as one block over ``view``; no block when nothing was applied."""
+        chain = read_config(view)
+        header = blocks.next_header(chain, blocks.read_head(view), batch.time_ms, batch.randomness)
+        context = blocks.context_of(chain, header, blocks.block_hashes(view))
+        payloads = [request.payload for request in batch.requests]
+        state = State(view.chain(ACCOUNTS), view.chain(STORAGE), view.chain(CODE))
+        result = await run_in_worker(lambda: self._engine.execute(context, payloads, state))
+        outcomes = _outcomes(result, payloads, header.number, view)
+        executed = [
+            (raw, each.hash)
+            for raw, each in zip(payloads, result.results, strict=True)
+            if isinstance(each, Executed)
+        ]
+        if not executed:
+            return BatchResult(outcomes)
+        envelopes, hashes = zip(*executed, strict=True)
+        closing = blocks.block_writes(blocks.sealed(header, result), batch, envelopes, hashes, self._engine)
+        return BatchResult(outcomes, closing)
+
+    async def serve(self, service: LedgerService) -> None:
+        """Serve Ethereum JSON-RPC until cancelled."""
+        await service.serve_http(RPCServer(service, self._engine, run_in_worker))
+
+    def committed(self, batch: CommittedBatch) -> None:
+        """Nothing to note: queries and filters read blocks from state."""
+
+
+def _outcomes(result: BlockResult, payloads: Sequence[bytes], number: int, view: ReadView) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    append = outcomes.append
+    sha256 = hashlib.sha256
+    index = first_log = 0
+    in_block: set[bytes] = set()
+    deferring = False
+    for raw, each in zip(payloads, result.results, strict=True):
+        if isinstance(each, Executed):
+            receipt = each.receipt
+            record = pack_transaction(
+                number=number,
+                index=index,
+                first_log=first_log,
+                gas_used=each.gas_used,
+                effective_gas_price=each.effective_gas_price,
+                sender=each.sender,
+                created=each.created,
+                raw=raw,
+                receipt=receipt,
+            )
+            writes: Writes = {ACCOUNTS: each.accounts, TRANSACTIONS: {each.hash: record}}
+            if each.storage:
+                writes[STORAGE] = each.storage
+            if each.code:
+                writes[CODE] = dict(each.code)
+            append(Applied(writes, each.hash, sha256(_CLAIMS_PREFIX + each.hash + receipt).digest()))
+            in_block.add(each.hash)
+            index += 1
+            first_log += each.log_count
+        elif isinstance(each, Invalid):
+            deferring_now = deferring and each.code in _MAY_DEPEND_ON_DEFERRED
+            append(Deferred() if deferring_now else _rejected(each, in_block, view))
+        else:
+            deferring = True
+            append(Deferred())
+    return outcomes
+
+
+def _rejected(invalid: Invalid, in_block: set[bytes], view: ReadView) -> Rejected:
+    """Say "already known" of a transaction the chain holds: a client's retry, not its mistake."""
+    known = invalid.hash and (invalid.hash in in_block or view.get(TRANSACTIONS, invalid.hash) is not None)
+    if known:
+        return Rejected("already-known", "already known", invalid.hash)
+    return Rejected(invalid.code, invalid.message, invalid.hash)

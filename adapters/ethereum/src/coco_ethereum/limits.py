@@ -1,0 +1,44 @@
+"""Every bound of the Ethereum adapter, unit last in the name, relations asserted below.
+
+Bounds of the core (payload, batch, HTTP body) hold as well; these are the ledger's own. Knows
+nothing of any other room.
+"""
+
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+# One transaction, as geth's pool bounds it (core/txpool: txMaxSize).
+TRANSACTION_SIZE_MAX_BYTES: Final = 128 * KIB
+
+# Genesis: one ledger entry per part, far below the core's bound on a write set.
+GENESIS_PART_SIZE_MAX_BYTES: Final = 8 * MIB
+GENESIS_ACCOUNTS_MAX: Final = 5_000_000
+
+# JSON-RPC. A batch's transaction IDs go into one response header of at most about 20 bytes each.
+RPC_BATCH_CALLS_MAX: Final = 1_000
+RPC_RESPONSE_SIZE_MAX_BYTES: Final = 25_000_000
+RPC_ERROR_ECHO_MAX_CHARS: Final = 200
+
+# eth_call and eth_estimateGas (geth: --rpc.gascap).
+CALL_GAS_MAX: Final = 50_000_000
+ESTIMATE_ROUNDS_MAX: Final = 64
+
+# eth_getLogs and filters.
+LOGS_BLOCK_RANGE_MAX: Final = 10_000
+LOGS_RESULTS_MAX: Final = 10_000
+LOGS_ADDRESSES_MAX: Final = 1_000
+LOGS_TOPICS_MAX: Final = 4
+LOGS_ALTERNATIVES_MAX: Final = 1_000
+FILTERS_MAX: Final = 1_000
+
+# eth_feeHistory (geth: maxBlockFetchers aside, the same bounds).
+FEE_HISTORY_BLOCKS_MAX: Final = 1_024
+FEE_HISTORY_PERCENTILES_MAX: Final = 100
+
+# BLOCKHASH reaches this far back (yellow paper, appendix H).
+BLOCK_HASH_DEPTH_MAX: Final = 256
+
+# Call data of one access list, so that a request cannot make the engine warm a whole state.
+ACCESS_LIST_ENTRIES_MAX: Final = 1_000

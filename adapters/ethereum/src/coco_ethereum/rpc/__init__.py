@@ -1,0 +1,5 @@
+"""Ethereum's JSON-RPC over HTTP: what wallets, SDKs and explorers speak. Pure."""
+
+from coco_ethereum.rpc.server import RPCServer
+
+__all__ = ["RPCServer"]

@@ -1,0 +1,192 @@
+"""The HTTP front end: one body in, its transactions submitted together, one body out.
+
+``accept`` does only what must happen in order of arrival: it parses, and submits every
+eth_sendRawTransaction of the body in one call, so that they stay together and in order. Everything
+else happens when the answer is awaited: after the transactions are committed *on this node*, the
+other calls are evaluated on one reading of the chain, and the answers are put in the calls' order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final, Protocol
+
+from coco_core.adapter import (
+    TRANSACTION_IDS_HEADER,
+    Committed,
+    HTTPRequest,
+    HTTPResponse,
+    LedgerService,
+    NotCommitted,
+    PendingResponse,
+    Rejected,
+    Submission,
+)
+from coco_core.errors import BusyError, CallerError
+from coco_ethereum.engine import EvmEngine
+from coco_ethereum.limits import RPC_RESPONSE_SIZE_MAX_BYTES
+from coco_ethereum.rpc import errors, messages, values
+from coco_ethereum.rpc.errors import RPCError
+from coco_ethereum.rpc.filters import Filters
+from coco_ethereum.rpc.messages import BadCall, Body, RPCCall
+from coco_ethereum.rpc.methods import METHODS
+from coco_ethereum.rpc.params import Params
+from coco_ethereum.rpc.reading import Reading, Slow
+from coco_ethereum.rpc.transactions import SEND_RAW_TRANSACTION, read_raw_transaction
+
+_CORS: Final = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": TRANSACTION_IDS_HEADER,
+}
+_PREFLIGHT: Final = {
+    **_CORS,
+    "Access-Control-Allow-Methods": "POST, OPTIONS",
+    "Access-Control-Allow-Headers": "*",
+    "Access-Control-Max-Age": "600",
+}
+_CONTENT_TYPES: Final = frozenset(("", "application/json", "application/json-rpc", "application/jsonrequest"))
+_GREETING: Final = b"Ethereum JSON-RPC: send requests with POST.\n"
+
+Fate = Committed | Rejected | NotCommitted | RPCError
+
+
+class Worker(Protocol):
+    """Runs a piece of work away from the event loop and returns its result."""
+
+    def __call__(self, work: Callable[[], object], /) -> Awaitable[object]:
+        """Run ``work``."""
+        ...
+
+
+class RPCServer:
+    """An HTTPHandler that speaks Ethereum's JSON-RPC on any path."""
+
+    def __init__(self, service: LedgerService, engine: EvmEngine, worker: Worker) -> None:
+        """Serve the chain behind ``service``; calls run on ``engine`` in ``worker``."""
+        self._service = service
+        self._engine = engine
+        self._worker = worker
+        self._filters = Filters(service.status().node_id)
+
+    def accept(self, request: HTTPRequest) -> HTTPResponse | PendingResponse:
+        """Begin one request: submit its transactions now, answer when they are committed."""
+        if request.method != "POST":
+            return _other_method(request.method)
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in _CONTENT_TYPES:
+            return _text(415, b"invalid content type, only application/json is supported\n")
+        try:
+            body = messages.parse(request.body)
+        except RPCError as error:
+            return _json([messages.failure(None, error)], batch=False)
+        sending = _Sending(self._service, body)
+
+        async def answer() -> HTTPResponse:
+            fates = await sending.fates()
+            answers = await self._answers(body, fates)
+            return _json(answers, batch=body.batch, transaction_ids=_transaction_ids(fates.values()))
+
+        return answer
+
+    async def _answers(self, body: Body, fates: dict[int, Fate]) -> list[dict[str, object]]:
+        reading: Reading | None = None
+        answers: list[dict[str, object]] = []
+        for position, call in enumerate(body.calls):
+            if isinstance(call, BadCall):
+                answers.append(messages.failure(call.id, call.error))
+                continue
+            fate = fates.get(position)
+            if fate is not None:
+                answered = _sent(call, fate)
+            else:
+                reading = reading or Reading(self._service, self._engine, self._filters)
+                answered = await self._evaluate(reading, call)
+            if not call.notification:
+                answers.append(answered)
+        return answers
+
+    async def _evaluate(self, reading: Reading, call: RPCCall) -> dict[str, object]:
+        method = METHODS.get(call.method)
+        try:
+            if method is None:
+                name = values.shown(call.method)
+                raise RPCError(errors.METHOD_NOT_FOUND, f"the method {name} does not exist/is not available")
+            result = method(reading, Params(call.params))
+            if isinstance(result, Slow):
+                result = await self._worker(result.work)
+        except RPCError as error:
+            return messages.failure(call.id, error)
+        except CallerError as error:
+            # The state read has left the kept history while it was being read.
+            return messages.failure(call.id, errors.server_error(str(error)))
+        return messages.result(call.id, result)
+
+
+class _Sending:
+    """The transactions of one body, submitted together when this is made."""
+
+    def __init__(self, service: LedgerService, body: Body) -> None:
+        self._fates: dict[int, Fate] = {}
+        self._positions: list[int] = []
+        self._submission: Submission | None = None
+        payloads: list[bytes] = []
+        for position, call in enumerate(body.calls):
+            if isinstance(call, RPCCall) and call.method == SEND_RAW_TRANSACTION:
+                try:
+                    payloads.append(read_raw_transaction(call.params))
+                except RPCError as error:
+                    self._fates[position] = error
+                else:
+                    self._positions.append(position)
+        if payloads:
+            self._submit(service, payloads)
+
+    def _submit(self, service: LedgerService, payloads: Sequence[bytes]) -> None:
+        try:
+            self._submission = service.submit(payloads)
+        except BusyError as error:
+            self._refuse(errors.limit_exceeded(f"busy, send it again: {error}"))
+        except CallerError as error:
+            self._refuse(errors.invalid_params(str(error)))
+
+    def _refuse(self, error: RPCError) -> None:
+        self._fates.update(dict.fromkeys(self._positions, error))
+
+    async def fates(self) -> dict[int, Fate]:
+        """Return what became of each transaction, by position in the body, ascending."""
+        if self._submission is not None:
+            outcomes = await self._submission.wait()
+            self._fates.update(zip(self._positions, outcomes, strict=True))
+        return dict(sorted(self._fates.items()))
+
+
+def _sent(call: RPCCall, fate: Fate) -> dict[str, object]:
+    if isinstance(fate, Committed):
+        return messages.result(call.id, values.data(fate.receipt))
+    if isinstance(fate, Rejected):
+        return messages.failure(call.id, errors.rejected(fate))
+    return messages.failure(call.id, errors.not_committed(fate) if isinstance(fate, NotCommitted) else fate)
+
+
+def _transaction_ids(fates: Iterable[Fate]) -> str:
+    return ",".join(str(fate.txid) if isinstance(fate, Committed) else "-" for fate in fates)
+
+
+def _json(answers: list[dict[str, object]], *, batch: bool, transaction_ids: str = "") -> HTTPResponse:
+    body = messages.render(answers, batch=batch)
+    if len(body) > RPC_RESPONSE_SIZE_MAX_BYTES:
+        error = errors.limit_exceeded(f"response too large: at most {RPC_RESPONSE_SIZE_MAX_BYTES} bytes")
+        body = messages.render([messages.failure(None, error)], batch=batch)
+    headers = {**_CORS, TRANSACTION_IDS_HEADER: transaction_ids} if transaction_ids else _CORS
+    return HTTPResponse(body=body, headers=headers)
+
+
+def _other_method(method: str) -> HTTPResponse:
+    if method == "OPTIONS":
+        return HTTPResponse(status=204, headers=_PREFLIGHT)
+    if method in ("GET", "HEAD"):
+        return _text(200, _GREETING)
+    return _text(405, b"method not allowed\n")
+
+
+def _text(status: int, body: bytes) -> HTTPResponse:
+    return HTTPResponse(status=status, body=body, content_type="text/plain; charset=utf-8", headers=_CORS)

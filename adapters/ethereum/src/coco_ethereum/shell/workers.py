@@ -1,0 +1,22 @@
+"""Worker threads: an EVM at work must not stop the node's event loop.
+
+Knows trio and nothing of Ethereum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import trio
+
+T = TypeVar("T")
+
+
+async def run_in_worker(work: Callable[[], T]) -> T:
+    """Run ``work`` in a worker thread and return its result; what it raises is raised here.
+
+    Not abandoned on cancellation: an execution over the node's state is always waited for, so that
+    no two ever overlap and nothing reads state the node has let go of.
+    """
+    return await trio.to_thread.run_sync(work, abandon_on_cancel=False)

@@ -1,4 +1,4 @@
-"""Write the reference pages that follow from the code: errors, limits, and the public doors.
+"""Write the reference pages that follow from the code: errors, limits, doors, maps, audit rules.
 
 Run without arguments to rewrite ``docs/reference/``; ``tests/rules/test_docs.py`` compares the pages
 with what this script would write, so a new error or limit cannot stay undocumented.
@@ -10,6 +10,7 @@ import ast
 import importlib
 import importlib.util
 import inspect
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
@@ -82,6 +83,47 @@ def api_page() -> str:
     return "".join(parts)
 
 
+def described(body: list[ast.stmt]) -> list[tuple[str, str, str]]:
+    """Return name, value and text of every constant in ``body`` that a string describes below it."""
+    found: list[tuple[str, str, str]] = []
+    for node, below in pairwise(body):
+        target = (
+            node.target
+            if isinstance(node, ast.AnnAssign)
+            else node.targets[0]
+            if isinstance(node, ast.Assign)
+            else None
+        )
+        if isinstance(target, ast.Name) and isinstance(node, ast.Assign | ast.AnnAssign):
+            text = below.value if isinstance(below, ast.Expr) else None
+            if isinstance(text, ast.Constant) and isinstance(node.value, ast.Constant):
+                found.append((target.id, str(node.value.value), " ".join(str(text.value).split())))
+    return found
+
+
+def maps_page() -> str:
+    """Render the built-in maps: what an auditor finds in them."""
+    path = ROOT / "coco_core" / "kv" / "maps.py"
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    parts = [HEAD, "# Built-in maps\n\n", ast.get_docstring(tree) or "", "\n"]
+    parts += [
+        f"\n## {value}\n\n{text}\n"
+        for name, value, text in described(tree.body)
+        if not name.endswith("_PREFIX")
+    ]
+    return "".join(parts)
+
+
+def rules_page() -> str:
+    """Render the auditor's rules by the code its errors carry."""
+    path = ROOT / "coco_core" / "ledger" / "audit_rules.py"
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    (rules,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Rule"]
+    parts = [HEAD, "# Audit rules\n\n", ast.get_docstring(tree) or "", "\n\n| code | rule |\n|---|---|\n"]
+    parts += [f"| `{value}` | {text} |\n" for _, value, text in described(rules.body)]
+    return "".join(parts)
+
+
 def first_paragraph(module: ModuleType) -> str:
     """Return the first paragraph of a module's docstring on one line."""
     return " ".join((module.__doc__ or "").strip().split("\n\n")[0].split())
@@ -112,7 +154,13 @@ def defined_limits() -> list[str]:
 
 def pages() -> dict[str, str]:
     """Return every page by file name."""
-    return {"errors.md": errors_page(), "limits.md": limits_page(), "api.md": api_page()}
+    return {
+        "api.md": api_page(),
+        "audit_rules.md": rules_page(),
+        "errors.md": errors_page(),
+        "limits.md": limits_page(),
+        "maps.md": maps_page(),
+    }
 
 
 def main() -> None:

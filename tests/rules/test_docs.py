@@ -11,6 +11,8 @@ from types import ModuleType
 import pytest
 
 from coco_core import errors
+from coco_core.kv import maps
+from coco_core.ledger import Rule
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -34,7 +36,7 @@ def written(tracked: list[Path]) -> list[Path]:
     return [path for path in tracked if path.suffix == ".md"]
 
 
-@pytest.mark.parametrize("page", ["errors.md", "limits.md", "api.md"])
+@pytest.mark.parametrize("page", ["api.md", "audit_rules.md", "errors.md", "limits.md", "maps.md"])
 def test_generated_pages_match_the_code(page: str, root: Path, reference: ModuleType) -> None:
     text = (root / "docs" / "reference" / page).read_text(encoding="utf-8")
     assert text == reference.pages()[page], "run `make docs`"
@@ -52,6 +54,15 @@ def test_every_limit_has_a_row(root: Path, reference: ModuleType) -> None:
     names = reference.defined_limits()
     assert len(names) >= 20
     assert [name for name in names if f"| `{name}` |" not in text] == []
+
+
+def test_every_built_in_map_and_rule_is_documented(root: Path) -> None:
+    pages = root / "docs" / "reference"
+    built_in = [value for name, value in vars(maps).items() if name.isupper() and isinstance(value, str)]
+    text = (pages / "maps.md").read_text(encoding="utf-8")
+    assert [name for name in built_in if not name.endswith((":", ".")) and f"\n## {name}\n" not in text] == []
+    text = (pages / "audit_rules.md").read_text(encoding="utf-8")
+    assert [rule.value for rule in Rule if f"| `{rule.value}` | " not in text] == []
 
 
 def slug(heading: str) -> str:

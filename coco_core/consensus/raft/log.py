@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 
 import attrs
 
@@ -125,14 +126,11 @@ class Log:
             last_index = min(self._first_index - 1, first_index + max_count - 1)
             return tuple(self._read_back(first_index, last_index, max_bytes))
         begin = first_index - self._first_index
-        end = begin + 1
-        size = len(self._entries[begin].data)
-        for entry in self._entries[end : begin + max_count]:
-            size += len(entry.data)
-            if size > max_bytes:
-                break
-            end += 1
-        return tuple(self._entries[begin:end])
+        entries = self._entries[begin : begin + max_count]
+        sizes = [len(entry.data) for entry in entries]
+        if sum(sizes) > max_bytes:
+            del entries[max(1, bisect_right(list(accumulate(sizes)), max_bytes)) :]
+        return tuple(entries)
 
     def _read_back(self, first_index: int, last_index: int, max_bytes: int) -> Sequence[Entry]:
         entries = self._reader.read(first_index, last_index, max_bytes)
@@ -147,17 +145,24 @@ class Log:
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Add ``entries``, which continue the log."""
+        if not entries:
+            return
+        first, last = entries[0], entries[-1]
+        invariant(first.index == self.last_index + 1, "entries continue the log")
+        invariant(last.index == self.last_index + len(entries), "entries have no gap")
+        if last.term != self.last_term:
+            self._append_runs(entries)
+        self._committables += [entry.index for entry in entries if entry.committable]
+        self._cache_bytes += sum([len(entry.data) for entry in entries])
+        self._entries += entries
+        self.last_index = last.index
+
+    def _append_runs(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
-            invariant(entry.index == self.last_index + 1, "entries continue the log without a gap")
             if entry.term != self.last_term:
                 self._run_starts.append(entry.index)
                 self._run_terms.append(entry.term)
                 self.last_term = entry.term
-            if entry.committable:
-                self._committables.append(entry.index)
-            self.last_index = entry.index
-            self._cache_bytes += len(entry.data)
-        self._entries += entries
 
     def truncate_after(self, index: int) -> None:
         """Forget every entry above ``index``; raises IntegrityError if one of them is agreed."""
@@ -173,7 +178,7 @@ class Log:
             self._run_starts, self._run_terms = [index], [term or 0]
         del self._committables[bisect_right(self._committables, index) :]
         cut = max(0, index + 1 - self._first_index)
-        self._cache_bytes -= sum(len(entry.data) for entry in self._entries[cut:])
+        self._cache_bytes -= sum([len(entry.data) for entry in self._entries[cut:]])
         del self._entries[cut:]
         self._first_index = min(self._first_index, index + 1)
         self.last_index = index

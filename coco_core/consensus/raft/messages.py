@@ -138,18 +138,17 @@ def encode(message: Message) -> bytes:
 
 
 def _encode_append(message: Append) -> bytes:
+    entries = message.entries
     runs: list[int] = []
-    committables: list[int] = []
-    chunks: list[bytes] = [b""]
-    term = 0
-    for offset, entry in enumerate(message.entries):
-        if entry.term != term:
-            term = entry.term
-            runs += (offset, term)
-        if entry.committable:
-            committables.append(offset)
-        chunks.append(entry.data)
-    sizes = list(map(len, chunks))[1:]
+    if entries:
+        runs += (0, entries[0].term)
+        if entries[-1].term != entries[0].term:
+            for offset, (before, entry) in enumerate(pairwise(entries), start=1):
+                if entry.term != before.term:
+                    runs += (offset, entry.term)
+    committables = [offset for offset, entry in enumerate(entries) if entry.committable]
+    chunks = [entry.data for entry in entries]
+    sizes = list(map(len, chunks))
     head = cbor2.dumps(
         [
             _APPEND_KIND,
@@ -162,8 +161,7 @@ def _encode_append(message: Append) -> bytes:
             sizes,
         ]
     )
-    chunks[0] = len(head).to_bytes(_LENGTH_SIZE, "big") + head
-    encoded = b"".join(chunks)
+    encoded = b"".join([len(head).to_bytes(_LENGTH_SIZE, "big"), head, *chunks])
     invariant(len(encoded) <= limits.MESSAGE_SIZE_MAX_BYTES, "an append fits a peer message")
     return encoded
 
@@ -214,7 +212,7 @@ def _decode_append(fields: list[object], data: bytes, body: int) -> Append:
     if len(fields) != 7:
         raise PeerError("append has the wrong shape")
     *integers, runs, committables, sizes = fields
-    term, previous_index, previous_term, commit_index = _integers(integers)
+    message_term, previous_index, previous_term, commit_index = _integers(integers)
     run_list, offsets, size_list = _integers(runs), _integers(committables), _integers(sizes)
     count = len(size_list)
     if count > limits.APPEND_ENTRIES_MAX or previous_index + count >= _INTEGER_LIMIT:
@@ -223,21 +221,17 @@ def _decode_append(fields: list[object], data: bytes, body: int) -> Append:
         raise PeerError("append body does not have the size its head states")
     if (previous_index == 0) != (previous_term == 0):
         raise PeerError("append claims a previous entry without a term, or the reverse")
-    _check_runs(run_list, count, previous_term, term)
+    _check_runs(run_list, count, previous_term, message_term)
     _check_offsets(offsets, count)
     starts = [*run_list[::2], count]
-    terms = [run for at, run in enumerate(run_list[1::2]) for _ in range(starts[at + 1] - starts[at])]
+    terms = [term for at, term in enumerate(run_list[1::2]) for _ in range(starts[at + 1] - starts[at])]
     flags = [False] * count
     for offset in offsets:
         flags[offset] = True
-    cuts = accumulate(size_list, initial=body)
-    entries = tuple(
-        Entry(entry_term, index, bytes(data[start:end]), flag)
-        for index, (entry_term, (start, end), flag) in enumerate(
-            zip(terms, pairwise(cuts), flags, strict=True), start=previous_index + 1
-        )
-    )
-    return Append(term, previous_index, previous_term, commit_index, entries)
+    cuts = list(accumulate(size_list, initial=body))
+    chunks = [data[start:end] for start, end in pairwise(cuts)]
+    entries = tuple(map(Entry, terms, range(previous_index + 1, previous_index + 1 + count), chunks, flags))
+    return Append(message_term, previous_index, previous_term, commit_index, entries)
 
 
 def _check_runs(runs: Sequence[int], count: int, previous_term: int, term: int) -> None:
@@ -259,8 +253,11 @@ def _check_offsets(offsets: Sequence[int], count: int) -> None:
 
 
 def _integers(values: object) -> list[int]:
-    if not isinstance(values, list) or not all(map(_is_integer, values)):
-        raise PeerError("append has an array that is not of integers in range")
+    """Return ``values`` if it is a list of integers in range; checked in C, as there are many."""
+    if not isinstance(values, list) or not set(map(type, values)) <= {int}:
+        raise PeerError("append has an array that is not of integers")
+    if values and not 0 <= min(values) <= max(values) < _INTEGER_LIMIT:
+        raise PeerError("append has an integer out of range")
     return values
 
 

@@ -1,0 +1,93 @@
+"""The pluggy hook that registers this adapter, and the plugin it registers.
+
+Importing it must stay cheap: engines are loaded when an adapter is created, not when plugins are
+listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as distribution_version
+
+from coco_core.adapter import (
+    API,
+    AdapterPlugin,
+    DevelopmentLedger,
+    EngineInfo,
+    LedgerAdapter,
+    Workload,
+    WorkloadOptions,
+    hookimpl,
+)
+from coco_core.errors import OperatorError
+from coco_ethereum import engines
+from coco_ethereum.adapter import EthereumAdapter
+from coco_ethereum.development import development_ledger
+from coco_ethereum.identity import NAME, VERSION
+from coco_ethereum.workloads import make_workload
+
+
+class EthereumPlugin:
+    """What the Ethereum distribution offers to the framework."""
+
+    @property
+    def name(self) -> str:
+        """The adapter's name."""
+        return NAME
+
+    @property
+    def version(self) -> str:
+        """The distribution's version."""
+        return VERSION
+
+    @property
+    def api(self) -> int:
+        """The contract version it is written for."""
+        return API
+
+    def engines(self) -> Sequence[EngineInfo]:
+        """Return the engines it knows, usable ones first, so that the first is the default."""
+        found = [_engine_info(each) for each in engines.ENGINES]
+        return sorted(found, key=lambda info: bool(info.unavailable))
+
+    def create(self, engine: str) -> LedgerAdapter:
+        """Return a new adapter on ``engine`` ("" = default). Raises OperatorError when unusable."""
+        return EthereumAdapter(engines.load(engine or self._default_engine()))
+
+    def development(self) -> DevelopmentLedger:
+        """Return a genesis for development; its accounts' keys are public."""
+        return development_ledger(self._default_engine())
+
+    def workload(self, options: WorkloadOptions) -> Workload:
+        """Return load for benchmarks. Raises OperatorError when its data is absent or malformed."""
+        return make_workload(options, self._default_engine())
+
+    def _default_engine(self) -> str:
+        usable = engines.available()
+        if not usable:
+            raise OperatorError("no EVM engine is installed: pip install 'coco-framework-ethereum[revm]'")
+        return usable[0].name
+
+
+def _engine_info(known: engines.EngineInfo) -> EngineInfo:
+    if not known.installed:
+        return EngineInfo(name=known.name, unavailable=f"not installed: pip install '{known.install}'")
+    return EngineInfo(name=known.name, version=_installed_version(known.requires))
+
+
+def _installed_version(module: str) -> str:
+    """Return the version of the distribution that brings ``module``, empty when it has none."""
+    try:
+        return distribution_version(_DISTRIBUTIONS[module])
+    except PackageNotFoundError:
+        return ""
+
+
+_DISTRIBUTIONS = {"coco_ethereum_revm": "coco-framework-ethereum-revm", "eth": "py-evm"}
+
+
+@hookimpl
+def coco_register_adapters(register: Callable[[AdapterPlugin], None]) -> None:
+    """Register the Ethereum adapter."""
+    register(EthereumPlugin())

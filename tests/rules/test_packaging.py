@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.message
+import os
 import shutil
 import subprocess
 import sys
@@ -40,8 +41,11 @@ def settings(distribution: Distribution) -> dict[str, object]:
 
 def build(distribution: Distribution, into: Path) -> Path:
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    # Build back ends find their own programs through PATH.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     done = subprocess.run(
         [*command, "--wheel-dir", str(into), str(ROOT / distribution.folder)],
+        env={**os.environ, "PATH": path},
         capture_output=True,
         text=True,
         check=False,

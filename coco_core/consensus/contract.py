@@ -2,13 +2,15 @@
 
 The host's four duties, in this order, for every ``Effects`` value it gets back:
 
-1. If ``truncate_after`` is set, forget every entry with a larger index (log, tree, state).
+1. If ``truncate_after`` is set, forget every entry with a larger index (log, tree, state), and do not
+   hand over reports of ``Persisted`` that were made before: they speak of a disk that is no more.
 2. Store ``append`` durably, in order. Storing may go on in the background; once entries up to an
    index are durable, tell the engine with ``Persisted``. The engine counts or acknowledges an entry
    only after that, so **no message ever promises what a disk does not hold**; the host may therefore
    send at once.
 3. Deliver ``send`` (each message may be lost, repeated or reordered).
-4. When ``commit`` is set, everything up to that index is agreed for ever: apply it.
+4. When ``commit`` is set, everything up to that index is agreed for ever: apply it. It is durable on a
+   quorum; this node's own disk may still be at work on it.
 
 ``leadership`` is set when role, term or known leader changed. A node that became leader must
 propose a committable entry in the new term at once: only that commits what earlier terms left
@@ -91,7 +93,11 @@ class Proposed:
 
 @attrs.frozen(slots=True)
 class Persisted:
-    """Entries up to ``index``, the last of which has ``term``, are durable on this node."""
+    """Entries up to ``index``, the last of which has ``term``, are durable on this node.
+
+    One report covers all before it, and one acknowledgement answers it: report as seldom as the disk
+    syncs. A report of an entry that another has since replaced is ignored.
+    """
 
     index: int
     term: int
@@ -99,7 +105,11 @@ class Persisted:
 
 @attrs.frozen(slots=True)
 class TransferRequested:
-    """The host asks the leader to hand over (to ``target``, or to the most advanced follower)."""
+    """The host asks the leader to hand over (to ``target``, or to the most advanced follower).
+
+    A host that asks should stop proposing: what is behind the last committable entry is lost to the
+    change. Raises OperatorError for a target that is no member; does nothing on other nodes.
+    """
 
     target: NodeID | None = None
 
@@ -145,12 +155,16 @@ class Status:
 
 
 class LogReader(Protocol):
-    """Where an engine reads back committed entries that left its in-memory cache."""
+    """Where an engine reads back entries it does not hold in memory.
+
+    Asked only for what was reported with ``Persisted`` and is agreed, or was there at the start. The
+    call is part of a ``handle``: it may block for a read of the disk, and must not call the engine.
+    """
 
     def read(self, first_index: int, last_index: int, max_bytes: int) -> Sequence[Entry]:
-        """Return consecutive entries from ``first_index`` on, at least one, at most ``max_bytes``.
+        """Return consecutive entries from ``first_index`` on, at least one, none after ``last_index``.
 
-        The first entry is returned whatever its size. Raises IntegrityError when storage does not
+        Their data together is at most ``max_bytes``, but the first is returned whatever its size. Raises IntegrityError when storage does not
         hold what was once persisted.
         """
         ...

@@ -18,6 +18,7 @@ from coco_core.consensus import (
     Role,
     Send,
     Tick,
+    TransferRequested,
 )
 from coco_core.consensus.raft import LogStart, Raft, RaftSettings
 from coco_core.consensus.raft.messages import (
@@ -294,6 +295,17 @@ def test_a_change_of_members_keeps_what_is_known_of_those_that_stay() -> None:
     assert raft.status().match == {B: 1, C: 0, D: 0}
     core.configure(Configuration(frozenset({A, B, D})))
     assert raft.status().match == {B: 1, D: 0}
+
+
+def test_a_transfer_to_who_is_no_member_any_more_is_given_up() -> None:
+    raft = founder()
+    raft.handle(Proposed(2, 1, [(b"x", True)]))
+    raft.handle(TransferRequested(C))
+    core = raft._core
+    core.configure(Configuration(frozenset({A, C})))
+    assert core.transfer is not None
+    core.configure(Configuration(frozenset({A, B})))
+    assert core.transfer is None
 
 
 def test_a_change_of_members_decides_whom_a_follower_asks() -> None:

@@ -93,6 +93,8 @@ class Core:
         self.progress = {}
         if self.role is Role.LEADER:
             self.progress = {peer: known.get(peer) or Progress(last_index + 1) for peer in self.peers}
+        if self.transfer is not None and self.transfer.target not in self.progress:
+            self.transfer = None
 
     # ── effects ──────────────────────────────────────────────────────────────────────────────────
 

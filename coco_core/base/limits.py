@@ -60,6 +60,17 @@ HTTP_PIPELINED_REQUESTS_MAX = 64
 HTTP_CONNECTIONS_MAX = 1_024
 HTTP_IDLE_TIMEOUT_MS = 120_000
 
+# How long a front end waits for a submission's fate before it says that it does not know it yet.
+SUBMISSION_TIMEOUT_MS = 30_000
+
+# How long a poll for new commits is held open.
+COMMIT_POLL_MAX_MS = 10_000
+
+# How long a joining node tries to reach the founder, and the founder waits for joiners.
+JOIN_TIMEOUT_MS = 60_000
+JOIN_RETRY_MS = 200
+FOUNDING_NODES_MAX = 64
+
 invariant(PAYLOAD_SIZE_MAX_BYTES <= BATCH_PAYLOAD_MAX_BYTES, "a batch holds at least one payload")
 invariant(BATCH_PAYLOAD_MAX_BYTES <= QUEUE_PAYLOAD_MAX_BYTES, "the queue holds at least one batch")
 invariant(APPEND_SIZE_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES, "an append fits a peer message")

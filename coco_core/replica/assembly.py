@@ -69,7 +69,7 @@ class Parts:
 
 def found_service(parts: Parts, genesis: Iterable[Writes]) -> tuple[Replica, list[Effect]]:
     """Return the first primary of a new service and the effects that place its first entries."""
-    raft = Raft.founder(_settings(parts), draw=parts.draw, reader=parts.reader, term=FIRST_VIEW)
+    raft = Raft.founder(_settings(parts), draw=parts.draw, reader=parts.reader)
     replica = _assemble(parts, raft)
     first = founding_writes(parts.nodes.values(), parts.service.certificate)
     last = opening_writes(parts.service.certificate, parts.manifests)

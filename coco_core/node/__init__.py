@@ -1,0 +1,18 @@
+"""The shell: the only room that touches sockets, files, clocks, entropy and plugins (trio)."""
+
+from coco_core.node.plugins import installed, load
+from coco_core.node.run import LEDGER_FOLDER, run_node
+from coco_core.node.settings import Address, Founding, Joining, LedgerSettings, NodeSettings, load_settings
+
+__all__ = [
+    "Address",
+    "Founding",
+    "Joining",
+    "LEDGER_FOLDER",
+    "LedgerSettings",
+    "NodeSettings",
+    "installed",
+    "load",
+    "load_settings",
+    "run_node",
+]

@@ -1,0 +1,201 @@
+"""Forming a service's founding set: from a bare node to everything it needs to take part.
+
+The founder makes the service identity and the first ledger secret, admits its joiners and hands
+both to them; a joiner attests, asks, and checks that it runs what the network runs.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from coco_core.adapter import LedgerAdapter, Manifest, Writes
+from coco_core.attestation import Evidence, Policy, VirtualVerifier
+from coco_core.base import NodeID
+from coco_core.crypto import Curve, PrivateKey, PublicKey, endorse, self_signed
+from coco_core.errors import OperatorError
+from coco_core.ledger import LedgerSecrets
+from coco_core.node import plugins
+from coco_core.node.admission import Admissions, ask_to_join
+from coco_core.node.clock import unix_ms, utc_now
+from coco_core.node.disk import LedgerFiles
+from coco_core.node.entropy import draw, random_bytes
+from coco_core.node.settings import Founding, Joining, NodeSettings
+from coco_core.replica import (
+    Identity,
+    JoinRequest,
+    NodeRecord,
+    Parts,
+    Replica,
+    ServiceIdentity,
+    Timing,
+    Welcome,
+    encode_welcome,
+    found_service,
+    join_service,
+    read_welcome,
+)
+from coco_core.replica.effects import Effect
+
+CERTIFICATE_VALIDITY_DAYS = 365
+
+
+@attrs.frozen(kw_only=True)
+class BareNode:
+    """What a node is before it takes part."""
+
+    settings: NodeSettings
+    key: PrivateKey = attrs.field(repr=False)
+    evidence: Evidence
+    measurement: str
+    peer_address: str
+    disk: LedgerFiles
+
+    @property
+    def node_id(self) -> NodeID:
+        """The node's name, derived from its key."""
+        return self.key.public.node_id()
+
+
+@attrs.frozen(kw_only=True)
+class Membership:
+    """What founding or joining gives: everything to take part with."""
+
+    replica: Replica
+    first_effects: Sequence[Effect]
+    adapters: Mapping[str, LedgerAdapter]
+    welcome: Welcome
+
+
+class Founder:
+    """Founds a service; ``certificate`` and ``service`` exist before any joiner comes."""
+
+    def __init__(self, node: BareNode, founding: Founding) -> None:
+        """Make the service identity. Raises OperatorError for an unusable ledger or genesis."""
+        self._node = node
+        self._adapters, self._genesis = _founding_adapters(founding)
+        service_key = PrivateKey.generate(Curve.P384)
+        not_before, not_after = _validity()
+        certificate = self_signed(
+            service_key, "Coco Service", not_before=not_before, not_after=not_after, ca=True
+        )
+        self.service = ServiceIdentity(key=service_key, certificate=certificate)
+        self.certificate = _endorsed(node.key.public, node.settings.admin.host, self.service)
+        policy = Policy(formats=frozenset({node.evidence.format}), measurements=frozenset({node.measurement}))
+        verifier = VirtualVerifier()
+        self.admissions = Admissions(founding.nodes - 1, {verifier.format: verifier}, policy)
+
+    async def found(self) -> Membership:
+        """Wait for the joiners, place the first entries, and welcome everybody."""
+        node = self._node
+        joiners = await self.admissions.complete()
+        records = [self._record(node.key.public, node.peer_address, node.measurement, node.evidence)]
+        records += [
+            self._record(request.public_key, request.peer_address, verdict.measurement, request.evidence)
+            for request, verdict in joiners
+        ]
+        welcome = Welcome(
+            certificate=records[0].certificate,
+            service=self.service,
+            secrets=LedgerSecrets([(1, random_bytes(32))]),
+            nodes=records,
+            manifests=[adapter.manifest for adapter in self._adapters.values()],
+        )
+        replica, effects = found_service(_parts(node, welcome), self._genesis)
+        certificates = {record.node_id: record.certificate for record in records}
+        self.admissions.welcome(
+            {
+                request.node_id: encode_welcome(
+                    attrs.evolve(welcome, certificate=certificates[request.node_id]), request.public_key
+                )
+                for request, _ in joiners
+            }
+        )
+        return Membership(replica=replica, first_effects=effects, adapters=self._adapters, welcome=welcome)
+
+    def _record(self, key: PublicKey, address: str, measurement: str, evidence: Evidence) -> NodeRecord:
+        mine = key.node_id() == self._node.node_id
+        return NodeRecord(
+            node_id=key.node_id(),
+            certificate=self.certificate if mine else _endorsed(key, _host(address), self.service),
+            peer_address=address,
+            measurement=measurement,
+            evidence=evidence,
+        )
+
+
+async def join(node: BareNode, joining: Joining) -> Membership:
+    """Ask the founder in; raises AttestationError when refused, OperatorError when unreachable."""
+    request = JoinRequest(public_key=node.key.public, evidence=node.evidence, peer_address=node.peer_address)
+    welcome = read_welcome(await ask_to_join(joining, request, node.key), node.key)
+    adapters = _joined_adapters(welcome.manifests)
+    replica = join_service(_parts(node, welcome))
+    return Membership(replica=replica, first_effects=(), adapters=adapters, welcome=welcome)
+
+
+def _founding_adapters(founding: Founding) -> tuple[dict[str, LedgerAdapter], list[Writes]]:
+    adapters = {name: plugins.load(name).create(ledger.engine) for name, ledger in founding.ledgers.items()}
+    genesis: list[Writes] = []
+    for name, ledger in founding.ledgers.items():
+        genesis += adapters[name].genesis(ledger.config)
+    return adapters, genesis
+
+
+def _joined_adapters(manifests: Sequence[Manifest]) -> dict[str, LedgerAdapter]:
+    """Load what the network runs; this node must have exactly the same versions."""
+    adapters: dict[str, LedgerAdapter] = {}
+    for manifest in manifests:
+        adapter = plugins.load(manifest.name).create(manifest.engine.partition(" ")[0])
+        if adapter.manifest != manifest:
+            raise OperatorError(
+                f"the network runs {manifest.name} {manifest.version} on {manifest.engine!r}, "
+                f"this node has {adapter.manifest.version} on {adapter.manifest.engine!r}"
+            )
+        adapters[manifest.name] = adapter
+    return adapters
+
+
+def _validity() -> tuple[datetime.datetime, datetime.datetime]:
+    # An hour of slack, because clocks of a consortium's machines differ.
+    now = utc_now().replace(microsecond=0)
+    return now - datetime.timedelta(hours=1), now + datetime.timedelta(days=CERTIFICATE_VALIDITY_DAYS)
+
+
+def _endorsed(public_key: PublicKey, host: str, service: ServiceIdentity) -> str:
+    not_before, not_after = _validity()
+    return endorse(
+        public_key,
+        "Coco Node",
+        service.key,
+        service.certificate,
+        not_before=not_before,
+        not_after=not_after,
+        sans=sorted({host, "localhost", "127.0.0.1", "::1"}),
+    )
+
+
+def _host(address: str) -> str:
+    return address.rpartition(":")[0].strip("[]")
+
+
+def _parts(node: BareNode, welcome: Welcome) -> Parts:
+    settings = node.settings
+    least, most = settings.election_timeout_ms
+    return Parts(
+        identity=Identity(node_id=node.node_id, key=node.key, certificate=welcome.certificate),
+        service=welcome.service,
+        secrets=welcome.secrets,
+        nodes={record.node_id: record for record in welcome.nodes},
+        manifests=welcome.manifests,
+        timing=Timing(
+            election_timeout_ticks_min=max(2, least // settings.tick_ms),
+            election_timeout_ticks_max=max(2, most // settings.tick_ms),
+            heartbeat_ticks=max(1, settings.heartbeat_ms // settings.tick_ms),
+        ),
+        draw=draw,
+        reader=node.disk,
+        time_ms=unix_ms(),
+        randomness=random_bytes(),
+    )

@@ -1,0 +1,198 @@
+"""The operators' interface: health, commits, transaction status, receipts, joining.
+
+==========================  =================================================================
+GET  /node/health           role, view, positions, queue sizes, peers (also before the service opens)
+GET  /node/commit           ``?after=SEQNO``: committed position, as soon as it is beyond SEQNO
+GET  /node/tx               ``?transaction_id=V.S``: Unknown, Pending, Committed or Invalid
+GET  /node/receipt          ``?transaction_id=V.S[&format=json|cose]``
+GET  /node/memory           bytes and keys per map, and what else is held per entry
+GET  /node/network          nodes, service certificate, ledgers
+POST /node/join             a joiner asks the founder (see ``admission``)
+==========================  =================================================================
+
+It is apart from the ledgers' own interfaces: another port, another policy.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import psutil
+import trio
+
+from coco_core.adapter import HTTPRequest, HTTPResponse, PendingResponse
+from coco_core.base import TxID, limits
+from coco_core.errors import CallerError, CocoError, MalformedError
+from coco_core.kv import maps
+from coco_core.ledger import LedgerSecrets
+from coco_core.node.admission import JOIN_TARGET, Admissions
+from coco_core.node.disk import LedgerFiles
+from coco_core.node.driver import Driver
+from coco_core.replica import make_receipt, plan_receipt, read_nodes, status_of
+
+Query = Mapping[str, str]
+
+
+class OperatorRoutes:
+    """Answers operators; before the service opens, only ``/node/health`` and ``/node/join``."""
+
+    def __init__(self, node_id: str, admissions: Admissions | None) -> None:
+        """Speak for ``node_id``; ``admissions`` is the founder's, None on other nodes."""
+        self._node_id = node_id
+        self._admissions = admissions
+        self._open: _Open | None = None
+
+    def open(
+        self,
+        driver: Driver,
+        disk: LedgerFiles,
+        secrets: LedgerSecrets,
+        peers: Callable[[], Mapping[str, Any]],
+        service_certificate: str,
+    ) -> None:
+        """Begin to answer everything."""
+        self._open = _Open(driver, disk, secrets, peers, service_certificate)
+
+    def accept(self, request: HTTPRequest) -> HTTPResponse | PendingResponse:
+        """Answer one request (see adapter.HTTPHandler)."""
+        url = urlsplit(request.target)
+        if url.path == JOIN_TARGET and request.method == "POST":
+            if self._admissions is None:
+                return _json({"error": "this node does not admit nodes"}, 404)
+            return self._admissions.accept(request.body)
+        if request.method != "GET":
+            return _json({"error": f"{request.method} is not offered here"}, 405)
+        if self._open is None:
+            if url.path == "/node/health":
+                return _json({"node_id": self._node_id, "state": "joining"})
+            return _json({"error": "the node has not joined yet"}, 503)
+        route = self._open.routes.get(url.path)
+        if route is None:
+            return _json({"error": f"no such path; there are {', '.join(sorted(self._open.routes))}"}, 404)
+        query = {name: values[-1] for name, values in parse_qs(url.query).items()}
+        try:
+            return route(query)
+        except CallerError as error:
+            return _json({"error": str(error)}, 400 if isinstance(error, MalformedError) else 404)
+        except CocoError as error:
+            return _json({"error": str(error)}, 500)
+
+
+class _Open:
+    """The routes of a node that takes part."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        disk: LedgerFiles,
+        secrets: LedgerSecrets,
+        peers: Callable[[], Mapping[str, Any]],
+        service_certificate: str,
+    ) -> None:
+        self._driver = driver
+        self._disk = disk
+        self._secrets = secrets
+        self._peers = peers
+        self._service_certificate = service_certificate
+        self.routes: dict[str, Callable[[Query], HTTPResponse | PendingResponse]] = {
+            "/node/health": self._health,
+            "/node/commit": self._commit,
+            "/node/tx": self._tx,
+            "/node/receipt": self._receipt,
+            "/node/memory": self._memory,
+            "/node/network": self._network,
+        }
+
+    def _health(self, query: Query) -> HTTPResponse:
+        del query
+        replica = self._driver.replica
+        status = replica.status()
+        return _json(
+            {
+                "node_id": status.node_id,
+                "state": "open",
+                "role": status.role,
+                "view": status.view,
+                "primary": replica.leader,
+                "committed": str(replica.chain.committed),
+                "statistics": replica.statistics(),
+                "peers": self._peers(),
+            }
+        )
+
+    def _commit(self, query: Query) -> PendingResponse:
+        after = query.get("after", "-1")
+        if not after.removeprefix("-").isdigit():
+            raise MalformedError("'after' must be a seqno")
+
+        async def answer() -> HTTPResponse:
+            committed = self._driver.replica.chain.committed
+            with trio.move_on_after(limits.COMMIT_POLL_MAX_MS / 1000):
+                committed = await self._driver.wait_committed_after(int(after))
+            return _json({"view": committed.view, "seqno": committed.seqno})
+
+        return answer
+
+    def _tx(self, query: Query) -> HTTPResponse:
+        txid = _txid(query)
+        return _json(
+            {"transaction_id": str(txid), "status": status_of(self._driver.replica.chain, txid).value}
+        )
+
+    def _receipt(self, query: Query) -> HTTPResponse:
+        form = query.get("format", "json")
+        if form not in ("json", "cose"):
+            raise MalformedError("'format' must be json or cose")
+        plan = plan_receipt(self._driver.replica.chain, _txid(query))
+        entry = self._disk.read_raw(plan.seqno)
+        signature = self._disk.read_raw(plan.signature_seqno)
+        receipt = make_receipt(plan, entry, signature, self._secrets, cose=form == "cose")
+        content_type = "application/cose" if form == "cose" else "application/json"
+        return HTTPResponse(body=receipt, content_type=content_type)
+
+    def _memory(self, query: Query) -> HTTPResponse:
+        del query
+        chain = self._driver.replica.chain
+        return _json(
+            {
+                "resident_bytes": psutil.Process().memory_info().rss,
+                "maps": {
+                    name: {"keys": keys, "bytes": size} for name, (keys, size) in chain.store.sizes().items()
+                },
+                "merkle_tree_bytes": 64 * chain.tree.size,
+                "statistics": self._driver.replica.statistics(),
+            }
+        )
+
+    def _network(self, query: Query) -> HTTPResponse:
+        del query
+        view = self._driver.replica.chain.store.view()
+        nodes = read_nodes(view)
+        ledgers = {key.decode(): json.loads(value) for key, value in view.items(maps.ADAPTERS)}
+        return _json(
+            {
+                "service_certificate": self._service_certificate,
+                "primary": self._driver.replica.leader,
+                "nodes": {
+                    node.node_id: {
+                        "status": node.status,
+                        "peer_address": node.peer_address,
+                        "platform": node.evidence.format,
+                        "measurement": node.measurement,
+                    }
+                    for node in nodes.values()
+                },
+                "ledgers": ledgers,
+            }
+        )
+
+
+def _txid(query: Query) -> TxID:
+    return TxID.parse(query.get("transaction_id", ""))
+
+
+def _json(value: Mapping[str, Any], status: int = 200) -> HTTPResponse:
+    return HTTPResponse(status=status, body=json.dumps(value).encode())

@@ -1,0 +1,187 @@
+"""The node-to-node channel: mutually authenticated TLS, one connection per direction and pair.
+
+Each node dials every other and sends on the connection it dialled; it receives on those it
+accepted. A broken connection loses what was queued on it (consensus repairs itself) and is reported,
+so that requests waiting for that peer are answered. Frames are collected: what queued up while one
+write was under way leaves in the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+
+import attrs
+import structlog
+import trio
+
+from coco_core.base import NodeID, limits
+from coco_core.errors import AttestationError, PeerError
+from coco_core.node.tls import peer_id
+from coco_core.wire.framing import FrameReader, frame
+
+_RECEIVE_BYTES = 256 * 1024
+_REDIAL_FIRST_S, _REDIAL_MOST_S = 0.05, 1.0
+_CONNECTION_ENDED = (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError, OSError)
+
+_log = structlog.get_logger("coco.peers")
+
+
+@attrs.define(eq=False)
+class _Link:
+    """What waits to be sent to one peer."""
+
+    peer: NodeID
+    address: str
+    frames: list[bytes] = attrs.field(factory=list)
+    size_bytes: int = 0
+    dropped: int = 0
+    wake: trio.Event = attrs.field(factory=trio.Event)
+
+    def push(self, message: bytes) -> None:
+        """Queue a message; beyond the bound it is dropped, as the network might have done."""
+        if self.size_bytes + len(message) > limits.PEER_SEND_QUEUE_MAX_BYTES:
+            self.dropped += 1
+            return
+        self.frames.append(frame(message))
+        self.size_bytes += len(message)
+        self.wake.set()
+
+    def take(self) -> bytes:
+        """Take everything queued, ready to be written."""
+        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        self.clear()
+        return data
+
+    def clear(self) -> None:
+        """Forget everything queued."""
+        self.frames.clear()
+        self.size_bytes = 0
+        self.wake = trio.Event()
+
+
+class PeerNetwork:
+    """This node's connections to all others."""
+
+    def __init__(
+        self,
+        *,
+        server: ssl.SSLContext,
+        client: ssl.SSLContext,
+        addresses: Mapping[NodeID, str],
+    ) -> None:
+        """Talk to ``addresses`` (``host:port`` of every other node)."""
+        self._server = server
+        self._client = client
+        self._links = {peer: _Link(peer, address) for peer, address in addresses.items()}
+
+    def send(self, to: NodeID, message: bytes) -> None:
+        """Queue ``message`` for ``to``; it may be lost."""
+        self._links[to].push(message)
+
+    def statistics(self) -> dict[str, dict[str, int]]:
+        """Return queue sizes per peer."""
+        return {
+            peer: {"queued_bytes": link.size_bytes, "dropped_messages": link.dropped}
+            for peer, link in self._links.items()
+        }
+
+    async def run(
+        self,
+        listeners: Sequence[trio.SocketListener],
+        on_message: Callable[[NodeID, bytes], None],
+        on_lost: Callable[[NodeID], None],
+    ) -> None:
+        """Accept and dial until cancelled.
+
+        ``on_message`` may raise PeerError, which drops the channel; ``on_lost`` tells of a broken one.
+        """
+        self._on_message = on_message
+        self._on_lost = on_lost
+        async with trio.open_nursery() as nursery:
+            for link in self._links.values():
+                nursery.start_soon(self._dial, link)
+            await trio.serve_listeners(self._accept, list(listeners))
+
+    # ── receiving ────────────────────────────────────────────────────────────────────────────────
+
+    async def _accept(self, raw: trio.SocketStream) -> None:
+        try:
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            stream = trio.SSLStream(raw, self._server, server_side=True)
+            with trio.fail_after(limits.JOIN_TIMEOUT_MS / 1000):
+                await stream.do_handshake()
+            sender = peer_id(stream.getpeercert(binary_form=True))
+            if sender not in self._links:
+                _log.warning("refused a connection from a node that is no member", node=sender)
+                return
+            await self._receive(sender, stream)
+        except (*_CONNECTION_ENDED, AttestationError, trio.TooSlowError) as error:
+            _log.debug("peer connection ended", reason=repr(error))
+        finally:
+            await trio.aclose_forcefully(raw)
+
+    async def _receive(self, sender: NodeID, stream: trio.abc.ReceiveStream) -> None:
+        reader = FrameReader()
+        try:
+            while data := await stream.receive_some(_RECEIVE_BYTES):
+                for message in reader.feed(bytes(data)):
+                    self._on_message(sender, message)
+        except PeerError as error:
+            _log.warning("peer broke the protocol", node=sender, reason=str(error))
+        finally:
+            self._on_lost(sender)
+
+    # ── sending ──────────────────────────────────────────────────────────────────────────────────
+
+    async def _dial(self, link: _Link) -> None:
+        """Keep a connection to one peer, redialling with growing pauses."""
+        pause = _REDIAL_FIRST_S
+        while True:
+            try:
+                stream = await self._connect(link)
+                pause = _REDIAL_FIRST_S
+                async with stream:
+                    await self._pump(link, stream)
+            except (*_CONNECTION_ENDED, AttestationError, trio.TooSlowError) as error:
+                _log.debug("cannot send to peer", node=link.peer, reason=repr(error))
+            link.clear()
+            self._on_lost(link.peer)
+            await trio.sleep(pause)
+            pause = min(2 * pause, _REDIAL_MOST_S)
+
+    async def _connect(self, link: _Link) -> trio.SSLStream[trio.SocketStream]:
+        host, _, port = link.address.rpartition(":")
+        with trio.fail_after(limits.JOIN_TIMEOUT_MS / 1000):
+            raw = await trio.open_tcp_stream(host.strip("[]"), int(port))
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            stream = trio.SSLStream(raw, self._client)
+            try:
+                await stream.do_handshake()
+                found = peer_id(stream.getpeercert(binary_form=True))
+                if found != link.peer:
+                    raise AttestationError(f"{link.address} is node {found}, not {link.peer}")
+            except BaseException:
+                await trio.aclose_forcefully(stream)
+                raise
+        return stream
+
+    async def _pump(self, link: _Link, stream: trio.SSLStream[trio.SocketStream]) -> None:
+        """Send what is queued as it comes; end when the peer closes."""
+        async with trio.open_nursery() as nursery:
+
+            async def watch() -> None:
+                # Peers never send on this connection: anything received means it ended.
+                with contextlib.suppress(*_CONNECTION_ENDED):
+                    await stream.receive_some(1)
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(watch)
+            try:
+                while True:
+                    await link.wake.wait()
+                    await stream.send_all(link.take())
+            except _CONNECTION_ENDED:
+                nursery.cancel_scope.cancel()

@@ -1,0 +1,162 @@
+"""One node from start to stop: bind, attest, found or join, then serve until cancelled."""
+
+from __future__ import annotations
+
+import errno
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+import trio
+
+from coco_core.attestation import VirtualPlatform
+from coco_core.consensus import Leadership
+from coco_core.crypto import Curve, PrivateKey
+from coco_core.errors import OperatorError
+from coco_core.node.disk import LedgerFiles
+from coco_core.node.driver import Driver
+from coco_core.node.forming import BareNode, Founder, Membership, join
+from coco_core.node.http import HTTPServer
+from coco_core.node.measure import code_measurement
+from coco_core.node.operator_routes import OperatorRoutes
+from coco_core.node.peers import PeerNetwork
+from coco_core.node.service import NodeLedgerService, Tickets
+from coco_core.node.settings import Address, Founding, NodeSettings
+from coco_core.node.tls import frontend_context, peer_client_context, peer_server_context
+from coco_core.replica import report_data
+
+LEDGER_FOLDER = "ledger"
+
+Announce = Callable[[Mapping[str, Any]], None]
+
+
+@attrs.frozen(kw_only=True)
+class _Listeners:
+    """Every socket of the node, bound before anything else happens."""
+
+    admin: list[trio.SocketListener]
+    peer: list[trio.SocketListener]
+    rpc: Mapping[str, list[trio.SocketListener]]
+
+
+async def run_node(settings: NodeSettings, announce: Announce) -> None:
+    """Run a node until cancelled.
+
+    ``announce`` gets one mapping per event of interest to whoever started it: ``listening``,
+    ``role``, ``open``. Raises OperatorError for a port in use, an unusable engine or genesis, and
+    AttestationError when the node is not admitted; IntegrityError stops a running node.
+    """
+    listeners = await _bind(settings)
+    key = PrivateKey.generate(Curve.P256)
+    measurement = code_measurement()
+    node = BareNode(
+        settings=settings,
+        key=key,
+        evidence=VirtualPlatform(measurement).attest(report_data(key.public)),
+        measurement=measurement,
+        peer_address=str(_bound(settings.peer, listeners.peer)),
+        disk=LedgerFiles(settings.folder / LEDGER_FOLDER),
+    )
+    async with trio.open_nursery() as nursery:
+        if isinstance(settings.role, Founding):
+            founder = Founder(node, settings.role)
+            routes = OperatorRoutes(node.node_id, founder.admissions)
+            tls = frontend_context(founder.certificate, key)
+            nursery.start_soon(HTTPServer(handler=routes, tls=tls).serve, listeners.admin)
+            announce(_listening(node, listeners, founder.service.certificate))
+            membership = await founder.found()
+        else:
+            membership = await join(node, settings.role)
+            routes = OperatorRoutes(node.node_id, None)
+            tls = frontend_context(membership.welcome.certificate, key)
+            nursery.start_soon(HTTPServer(handler=routes, tls=tls).serve, listeners.admin)
+            announce(_listening(node, listeners, membership.welcome.service.certificate))
+        await _take_part(node, listeners, membership, routes, tls, announce)
+
+
+async def _bind(settings: NodeSettings) -> _Listeners:
+    return _Listeners(
+        admin=await _listen("admin", settings.admin),
+        peer=await _listen("peer", settings.peer),
+        rpc={name: await _listen(f"rpc.{name}", address) for name, address in settings.rpc.items()},
+    )
+
+
+async def _listen(what: str, address: Address) -> list[trio.SocketListener]:
+    try:
+        return await trio.open_tcp_listeners(address.port, host=address.host)
+    except OSError as error:
+        reason = "is in use by another process" if error.errno == errno.EADDRINUSE else str(error)
+        raise OperatorError(f"{what}: {address} {reason}") from error
+
+
+def _bound(address: Address, listeners: list[trio.SocketListener]) -> Address:
+    return Address(address.host, listeners[0].socket.getsockname()[1])
+
+
+def _listening(node: BareNode, listeners: _Listeners, service_certificate: str) -> Mapping[str, Any]:
+    settings = node.settings
+    return {
+        "event": "listening",
+        "node_id": node.node_id,
+        "admin": str(_bound(settings.admin, listeners.admin)),
+        "peer": node.peer_address,
+        "rpc": {name: str(_bound(address, listeners.rpc[name])) for name, address in settings.rpc.items()},
+        "service_certificate": service_certificate,
+    }
+
+
+async def _take_part(
+    node: BareNode,
+    listeners: _Listeners,
+    membership: Membership,
+    routes: OperatorRoutes,
+    tls: ssl.SSLContext,
+    announce: Announce,
+) -> None:
+    """Serve the network, the ledgers and the operators until cancelled."""
+    welcome = membership.welcome
+    certificate, service_certificate = welcome.certificate, welcome.service.certificate
+    network = PeerNetwork(
+        server=peer_server_context(certificate, node.key, service_certificate),
+        client=peer_client_context(certificate, node.key, service_certificate),
+        addresses={
+            record.node_id: record.peer_address for record in welcome.nodes if record.node_id != node.node_id
+        },
+    )
+
+    def on_role(leadership: Leadership) -> None:
+        announce({"event": "role", "role": leadership.role.value, "view": leadership.term})
+
+    tickets = Tickets()
+    driver = Driver(
+        membership.replica,
+        node.disk,
+        membership.adapters,
+        send=network.send,
+        on_answer=tickets.settle,
+        on_role=on_role,
+        tick_ms=node.settings.tick_ms,
+    )
+    routes.open(driver, node.disk, welcome.secrets, network.statistics, service_certificate)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(network.run, listeners.peer, driver.receive, driver.peer_lost)
+        nursery.start_soon(driver.run)
+        driver.carry_out(membership.first_effects)
+        await driver.wait_committed_after(0)
+        for name, rpc_listeners in listeners.rpc.items():
+            adapter = membership.adapters.get(name)
+            if adapter is None:
+                raise OperatorError(f"rpc.{name}: this network runs no ledger {name!r}")
+            service = NodeLedgerService(
+                name,
+                frozenset(adapter.manifest.maps),
+                driver,
+                tickets,
+                listeners=rpc_listeners,
+                tls=tls,
+                plain_allowed=node.settings.rpc[name].is_loopback,
+            )
+            nursery.start_soon(adapter.serve, service)
+        announce({"event": "open", "node_id": node.node_id})

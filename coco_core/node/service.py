@@ -1,0 +1,117 @@
+"""What the node offers to one adapter's front end: submit, read, serve."""
+
+from __future__ import annotations
+
+import itertools
+import ssl
+from collections.abc import Sequence
+
+import trio
+
+from coco_core.adapter import (
+    ANONYMOUS,
+    Caller,
+    Committed,
+    HTTPHandler,
+    NodeStatus,
+    NotCommitted,
+    ReadView,
+    Rejected,
+    ScopedView,
+)
+from coco_core.base import limits
+from coco_core.node.driver import Driver, Fates
+from coco_core.node.http import HTTPServer
+from coco_core.replica.events import Submitted
+
+
+class PendingSubmission:
+    """Requests on their way; waiting for them may be given up without losing them."""
+
+    def __init__(self, size: int) -> None:
+        """Wait for the fates of ``size`` requests."""
+        self._size = size
+        self._done = trio.Event()
+        self._fates: Fates = ()
+
+    def settle(self, fates: Fates) -> None:
+        """Take the fates and wake whoever waits."""
+        self._fates = fates
+        self._done.set()
+
+    async def wait(self) -> Sequence[Committed | Rejected | NotCommitted]:
+        """Return the fate of every request, or that it is not known within SUBMISSION_TIMEOUT_MS."""
+        with trio.move_on_after(limits.SUBMISSION_TIMEOUT_MS / 1000):
+            await self._done.wait()
+            return self._fates
+        unknown = NotCommitted(f"no commit within {limits.SUBMISSION_TIMEOUT_MS} ms; it may still come")
+        return [unknown] * self._size
+
+
+class Tickets:
+    """Names submissions of this node and brings answers to those who wait for them."""
+
+    def __init__(self) -> None:
+        """Start with none under way."""
+        self._numbers = itertools.count(1)
+        self._pending: dict[int, PendingSubmission] = {}
+
+    def submit(
+        self, driver: Driver, adapter: str, payloads: Sequence[bytes], caller: Caller
+    ) -> PendingSubmission:
+        """Hand payloads to the replica; raises MalformedError or BusyError, then nothing is queued."""
+        ticket = next(self._numbers)
+        submission = self._pending[ticket] = PendingSubmission(len(payloads))
+        try:
+            driver.feed(Submitted(ticket, adapter, payloads, caller))
+        except BaseException:
+            self._pending.pop(ticket, None)
+            raise
+        return submission
+
+    def settle(self, ticket: int, fates: Fates) -> None:
+        """Bring an answer to whoever waits for it."""
+        submission = self._pending.pop(ticket, None)
+        if submission is not None:
+            submission.settle(fates)
+
+
+class NodeLedgerService:
+    """One adapter's window on its node."""
+
+    def __init__(
+        self,
+        name: str,
+        maps: frozenset[str],
+        driver: Driver,
+        tickets: Tickets,
+        *,
+        listeners: Sequence[trio.SocketListener],
+        tls: ssl.SSLContext,
+        plain_allowed: bool,
+    ) -> None:
+        """Serve adapter ``name``, which owns ``maps``, on ``listeners``."""
+        self._name = name
+        self._maps = maps
+        self._driver = driver
+        self._tickets = tickets
+        self._listeners = listeners
+        self._tls = tls
+        self._plain_allowed = plain_allowed
+
+    def submit(self, payloads: Sequence[bytes], *, caller: Caller = ANONYMOUS) -> PendingSubmission:
+        """Queue native transactions (see adapter.LedgerService)."""
+        return self._tickets.submit(self._driver, self._name, payloads, caller)
+
+    def view(self, seqno: int | None = None) -> ReadView:
+        """Return committed state (see adapter.LedgerService)."""
+        return ScopedView(self._driver.replica.chain.store.view(seqno), self._maps)
+
+    def status(self) -> NodeStatus:
+        """Return a reading of the node."""
+        return self._driver.replica.status()
+
+    async def serve_http(self, handler: HTTPHandler) -> None:
+        """Serve HTTP on this adapter's listeners until cancelled."""
+        server = HTTPServer(handler=handler, tls=self._tls, plain_allowed=self._plain_allowed)
+        await server.serve(self._listeners)

@@ -1,0 +1,233 @@
+"""A node's settings: one JSON file to frozen values, all faults reported at once.
+
+::
+
+    {
+      "folder": "node-0",                      where the ledger goes; must not hold one already
+      "admin": "127.0.0.1:9545",               operators' interface (HTTPS); port 0 = any free one
+      "peer": "127.0.0.1:9645",                node-to-node interface
+      "rpc": {"ethereum": "127.0.0.1:8545"},   one front end per ledger
+      "found": {"nodes": 3, "ledgers": {"ethereum": {"engine": "revm", "genesis": "genesis.json"}}},
+      "join": {"target": "127.0.0.1:9545", "service_certificate": "service.pem"},
+      "tick_ms": 20, "election_timeout_ms": [500, 1000], "heartbeat_ms": 100
+    }
+
+A node either founds a service or joins one. Relative paths are relative to the file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from coco_core.base import limits
+from coco_core.errors import OperatorError
+
+
+@attrs.frozen
+class Address:
+    """Where to listen or dial."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Read ``host:port`` (IPv6 hosts in brackets); raises ValueError."""
+        host, colon, port = text.rpartition(":")
+        if not colon or not host or not port.isdigit() or int(port) > 65535:
+            raise ValueError(f"{text!r} is not host:port")
+        return cls(host.strip("[]"), int(port))
+
+    def __str__(self) -> str:
+        """Return ``host:port``."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+
+
+@attrs.frozen(kw_only=True)
+class LedgerSettings:
+    """One ledger a new service runs."""
+
+    engine: str
+    config: Mapping[str, Any] = attrs.field(repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class Founding:
+    """This node founds a service of ``nodes`` nodes."""
+
+    nodes: int
+    ledgers: Mapping[str, LedgerSettings]
+
+
+@attrs.frozen(kw_only=True)
+class Joining:
+    """This node joins the service whose founder listens at ``target``."""
+
+    target: Address
+    service_certificate: str
+
+
+@attrs.frozen(kw_only=True)
+class NodeSettings:
+    """Everything an operator decides for one node; see the module's head."""
+
+    folder: Path
+    admin: Address
+    peer: Address
+    rpc: Mapping[str, Address]
+    role: Founding | Joining
+    tick_ms: int = 20
+    election_timeout_ms: tuple[int, int] = (500, 1000)
+    heartbeat_ms: int = 100
+
+
+def load_settings(path: Path) -> NodeSettings:
+    """Read and check a settings file; raises OperatorError listing every fault with its field."""
+    raw = _read_json(path, "settings")
+    reader = _Reader(raw, path.parent)
+    settings = reader.settings()
+    if reader.faults or settings is None:
+        raise OperatorError(f"{path}: " + "; ".join(reader.faults))
+    return settings
+
+
+def _read_json(path: Path, what: str) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_bytes())
+    except OSError as error:
+        raise OperatorError(f"{what} file {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise OperatorError(f"{what} file {path} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise OperatorError(f"{what} file {path} does not hold a JSON object")
+    return value
+
+
+class _Reader:
+    """Reads one settings object, collecting faults instead of stopping at the first."""
+
+    _KNOWN = frozenset(
+        {"folder", "admin", "peer", "rpc", "found", "join", "tick_ms", "election_timeout_ms", "heartbeat_ms"}
+    )
+
+    def __init__(self, raw: Mapping[str, Any], base: Path) -> None:
+        self.faults: list[str] = []
+        self._raw = raw
+        self._base = base
+
+    def settings(self) -> NodeSettings | None:
+        self.faults += [f"unknown field {name!r}" for name in sorted(self._raw.keys() - self._KNOWN)]
+        folder = self._raw.get("folder")
+        if not isinstance(folder, str) or not folder:
+            self.faults.append("'folder' must be a path")
+        admin, peer = self._address("admin"), self._address("peer")
+        rpc = self._rpc()
+        role = self._role()
+        tick, heartbeat, election = self._timing()
+        if self.faults or role is None or admin is None or peer is None:
+            return None
+        return NodeSettings(
+            folder=self._base / str(folder),
+            admin=admin,
+            peer=peer,
+            rpc=rpc,
+            role=role,
+            tick_ms=tick,
+            election_timeout_ms=election,
+            heartbeat_ms=heartbeat,
+        )
+
+    def _address(self, field: str, raw: Mapping[str, Any] | None = None) -> Address | None:
+        value = (self._raw if raw is None else raw).get(field)
+        try:
+            if isinstance(value, str):
+                return Address.parse(value)
+        except ValueError:
+            pass
+        self.faults.append(f"{field!r} must be host:port")
+        return None
+
+    def _rpc(self) -> dict[str, Address]:
+        value = self._raw.get("rpc", {})
+        if not isinstance(value, dict):
+            self.faults.append("'rpc' must map ledger names to host:port")
+            return {}
+        found = {name: self._address(name, value) for name in value}
+        return {name: address for name, address in found.items() if address is not None}
+
+    def _role(self) -> Founding | Joining | None:
+        found, join = self._raw.get("found"), self._raw.get("join")
+        if (found is None) == (join is None):
+            self.faults.append("exactly one of 'found' and 'join' must be given")
+            return None
+        return self._founding(found) if found is not None else self._joining(join)
+
+    def _founding(self, value: Any) -> Founding | None:
+        if not isinstance(value, dict):
+            self.faults.append("'found' must be an object")
+            return None
+        nodes = value.get("nodes", 1)
+        if not isinstance(nodes, int) or not 1 <= nodes <= limits.FOUNDING_NODES_MAX:
+            self.faults.append(f"'found.nodes' must be 1 to {limits.FOUNDING_NODES_MAX}")
+            nodes = 1
+        ledgers = value.get("ledgers")
+        if not isinstance(ledgers, dict) or not ledgers:
+            self.faults.append("'found.ledgers' must name at least one ledger")
+            return None
+        read = {name: self._ledger(name, ledger) for name, ledger in ledgers.items()}
+        return Founding(nodes=nodes, ledgers=read)
+
+    def _ledger(self, name: str, value: Any) -> LedgerSettings:
+        engine = value.get("engine", "") if isinstance(value, dict) else None
+        genesis = value.get("genesis") if isinstance(value, dict) else None
+        if not isinstance(engine, str) or not isinstance(genesis, str):
+            self.faults.append(f"'found.ledgers.{name}' needs 'genesis' (a file) and may name an 'engine'")
+            return LedgerSettings(engine="", config={})
+        try:
+            return LedgerSettings(engine=engine, config=_read_json(self._base / genesis, "genesis"))
+        except OperatorError as error:
+            self.faults.append(str(error))
+            return LedgerSettings(engine="", config={})
+
+    def _joining(self, value: Any) -> Joining | None:
+        if not isinstance(value, dict):
+            self.faults.append("'join' must be an object")
+            return None
+        target = self._address("target", value)
+        certificate = value.get("service_certificate")
+        if not isinstance(certificate, str):
+            self.faults.append("'join.service_certificate' must be a PEM file")
+            return None
+        try:
+            pem = (self._base / certificate).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            self.faults.append(f"'join.service_certificate' {certificate}: {error}")
+            return None
+        return None if target is None else Joining(target=target, service_certificate=pem)
+
+    def _timing(self) -> tuple[int, int, tuple[int, int]]:
+        tick = self._milliseconds("tick_ms", 20)
+        heartbeat = self._milliseconds("heartbeat_ms", 100)
+        election = self._raw.get("election_timeout_ms", [500, 1000])
+        match election:
+            case [int(least), int(most)] if heartbeat < least <= most:
+                return tick, heartbeat, (least, most)
+        self.faults.append("'election_timeout_ms' must be [least, most] with heartbeat_ms < least <= most")
+        return tick, heartbeat, (500, 1000)
+
+    def _milliseconds(self, field: str, default: int) -> int:
+        value = self._raw.get(field, default)
+        if isinstance(value, int) and 1 <= value <= 60_000:
+            return value
+        self.faults.append(f"{field!r} must be 1 to 60000 milliseconds")
+        return default

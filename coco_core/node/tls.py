@@ -1,0 +1,74 @@
+"""TLS contexts for a node: what it presents, and whom it believes.
+
+Python's ``ssl`` loads keys from files only, so the key passes through a temporary file, encrypted
+under a password that exists in this process alone, and the file is gone when the function returns.
+"""
+
+from __future__ import annotations
+
+import ssl
+import tempfile
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+from cryptography.x509 import load_der_x509_certificate
+
+from coco_core.base import NodeID
+from coco_core.crypto import PrivateKey, PublicKey
+from coco_core.errors import AttestationError
+from coco_core.node.entropy import random_bytes
+
+
+def frontend_context(certificate: str, key: PrivateKey) -> ssl.SSLContext:
+    """Return the context for client-facing listeners: presents the node, asks for no certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    _load(context, certificate, key)
+    return context
+
+
+def peer_server_context(certificate: str, key: PrivateKey, service_certificate: str) -> ssl.SSLContext:
+    """Return the context for node-to-node listeners: both sides present service-endorsed certificates."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _mutual(context, certificate, key, service_certificate)
+    return context
+
+
+def peer_client_context(certificate: str, key: PrivateKey, service_certificate: str) -> ssl.SSLContext:
+    """Return the context for dialling peers; who answered is checked by node ID, not by host name."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    _mutual(context, certificate, key, service_certificate)
+    return context
+
+
+def service_client_context(service_certificate: str) -> ssl.SSLContext:
+    """Return a context that believes only nodes of the service with this certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_verify_locations(cadata=service_certificate)
+    return context
+
+
+def peer_id(certificate_der: bytes | None) -> NodeID:
+    """Return the node a verified TLS certificate belongs to; raises AttestationError without one."""
+    if certificate_der is None:
+        raise AttestationError("the peer presented no certificate")
+    return PublicKey.wrap(load_der_x509_certificate(certificate_der).public_key()).node_id()
+
+
+def _mutual(context: ssl.SSLContext, certificate: str, key: PrivateKey, service_certificate: str) -> None:
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(cadata=service_certificate)
+    _load(context, certificate, key)
+
+
+def _load(context: ssl.SSLContext, certificate: str, key: PrivateKey) -> None:
+    password = random_bytes(32).hex().encode()
+    encrypted = key.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password))
+    with tempfile.TemporaryDirectory(prefix="coco-") as folder:
+        path = Path(folder, "identity.pem")
+        path.touch(mode=0o600)
+        path.write_bytes(certificate.encode() + encrypted)
+        context.load_cert_chain(path, password=password)

@@ -28,6 +28,15 @@ _HASHES: dict[Curve, hashes.SHA256 | hashes.SHA384] = {
     Curve.P384: hashes.SHA384(),
 }
 
+_MALFORMED = (
+    ValueError,
+    x509.AttributeNotFound,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises for a malformed certificate, some of it only when a part is looked at."""
+
 
 @attrs.frozen(slots=True)
 class Certificate:
@@ -38,6 +47,11 @@ class Certificate:
     subject: str
     not_before: datetime.datetime
     not_after: datetime.datetime
+
+    @property
+    def pem(self) -> str:
+        """The certificate in its one canonical PEM form (RFC 7468 §3)."""
+        return self.x509.public_bytes(Encoding.PEM).decode()
 
     @property
     def fingerprint(self) -> str:
@@ -52,10 +66,12 @@ def read_certificate(pem: str | bytes) -> Certificate:
         raise AttestationError(f"certificate of {len(data)} bytes exceeds {CERTIFICATE_SIZE_MAX_BYTES}")
     try:
         parsed = x509.load_pem_x509_certificate(data)
+        if parsed.serial_number <= 0:
+            raise AttestationError("certificate has no positive serial number (RFC 5280 §4.1.2.2)")
         public = PublicKey.wrap(parsed.public_key())
         subject = parsed.subject.rfc4514_string()
         return Certificate(parsed, public, subject, parsed.not_valid_before_utc, parsed.not_valid_after_utc)
-    except (ValueError, UnsupportedAlgorithm) as fault:
+    except (*_MALFORMED, UnsupportedAlgorithm) as fault:
         raise AttestationError(f"not a certificate: {fault}") from fault
 
 
@@ -109,7 +125,7 @@ def check_issued(certificate: Certificate, service: Certificate) -> None:
         certificate.x509.verify_directly_issued_by(service.x509)
     except x509.ExtensionNotFound as fault:
         raise AttestationError(f"service certificate {service.subject} may not endorse") from fault
-    except (InvalidSignature, ValueError, TypeError) as fault:
+    except (InvalidSignature, UnsupportedAlgorithm, TypeError, *_MALFORMED) as fault:
         raise AttestationError(f"{certificate.subject} is not endorsed by {service.subject}") from fault
     if not (constraints.ca and usage.key_cert_sign):
         raise AttestationError(f"service certificate {service.subject} may not endorse")

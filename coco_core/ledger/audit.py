@@ -88,7 +88,7 @@ class _Auditor:
         self._size_bytes = 0
         self._open_chunk: ParsedChunk | None = None
         self._last_committed = 0
-        self._issued: set[tuple[str, str]] = set()
+        self._checked_identities: tuple[str, Certificate, Certificate] | None = None
 
     # ── one file ─────────────────────────────────────────────────────────────────────────────────
 
@@ -164,21 +164,21 @@ class _Auditor:
 
     def _check_node_signature(self, signature: LedgerSignature, root: bytes, service: Certificate) -> None:
         node = self._state.signing_node(signature.node, signature.txid, self._fail)
-        with self._rule(Rule.NODE_CERTIFICATE):
-            stated = read_certificate(signature.node_cert_pem)
-        if stated.public_key != node.public_key:
-            self._fail(Rule.NODE_CERTIFICATE, "stated certificate is not for the node's endorsed key")
-        for certificate in (stated, node):
-            self._check_issued(certificate, service)
+        identities = (signature.node_cert_pem, node, service)
+        if identities != self._checked_identities:
+            self._check_stated_certificate(signature.node_cert_pem, node, service)
+            self._checked_identities = identities
         with self._rule(Rule.NODE_SIGNATURE):
             node.public_key.verify_digest(signature.signature, root)
 
-    def _check_issued(self, certificate: Certificate, service: Certificate) -> None:
-        pair = (certificate.fingerprint, service.fingerprint)
-        if pair not in self._issued:
-            with self._rule(Rule.NODE_CERTIFICATE):
-                check_issued(certificate, service)
-            self._issued.add(pair)
+    def _check_stated_certificate(self, pem: str, node: Certificate, service: Certificate) -> None:
+        with self._rule(Rule.NODE_CERTIFICATE):
+            stated = read_certificate(pem)
+            check_issued(stated, service)
+        if stated.public_key != node.public_key:
+            self._fail(Rule.NODE_CERTIFICATE, "stated certificate is not for the node's endorsed key")
+        if stated.pem != pem:
+            self._fail(Rule.NODE_CERTIFICATE, "stated certificate is not in canonical PEM")
 
     def _check_service_signature(self, signature: LedgerSignature, root: bytes, service: Certificate) -> None:
         with self._rule(Rule.COSE_FORMAT):

@@ -77,7 +77,7 @@ class ParsedChunk:
     def entries(self) -> Iterator[tuple[int, memoryview]]:
         """Yield file offset and raw bytes of every entry, in order, without copying."""
         view = memoryview(self.data)
-        ends = [*self.offsets[1:], self.end]
+        ends = [*self.offsets, self.end][1:]
         for offset, end in zip(self.offsets, ends, strict=True):
             yield offset, view[offset:end]
 
@@ -145,7 +145,7 @@ def _walk(name: str, data: bytes, limit: int, *, may_be_torn: bool) -> tuple[lis
             if any(data[at + ENTRY_HEADER_SIZE_BYTES :]):
                 raise IntegrityError(f"{name} offset {at}: zero bytes before the end of the file")
             break
-        header = data[at : at + ENTRY_HEADER_SIZE_BYTES]
+        header = data[at : min(at + ENTRY_HEADER_SIZE_BYTES, limit)]
         try:
             if len(header) < ENTRY_HEADER_SIZE_BYTES:
                 raise IntegrityError("entry header is cut off")

@@ -1,11 +1,13 @@
 """Certificates that strict verifiers accept, and endorsements that cannot be faked."""
 
+import base64
 import datetime
 import ssl
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from coco_core.crypto import (
@@ -116,3 +118,23 @@ def test_a_certificate_without_names_still_names_its_key() -> None:
     names = read_certificate(pem).x509.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     uris = names.get_values_for_type(x509.UniformResourceIdentifier)
     assert uris == [f"urn:coco:key:{NODE_KEY.public.node_id()}"]
+
+
+@pytest.mark.filterwarnings("ignore:Parsed a serial number:UserWarning")
+@pytest.mark.parametrize("which", ["node", "service"])
+def test_a_flipped_bit_in_any_byte_of_a_certificate_is_refused(which: str) -> None:
+    parts = {"node": NODE, "service": SERVICE}
+    der = read_certificate(parts[which]).x509.public_bytes(Encoding.DER)
+    passed = []
+    for at in range(len(der)):
+        changed = bytearray(der)
+        changed[at] ^= 1 << at % 8
+        pem = "-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(changed).decode()
+        try:
+            damaged = parts | {which: pem + "-----END CERTIFICATE-----\n"}
+            check_issued(read_certificate(damaged["node"]), read_certificate(damaged["service"]))
+        except AttestationError:
+            continue
+        passed.append(at)
+    # The service's own signature and unrelated extensions do not matter: its key is what is pinned.
+    assert which == "service" or passed == []

@@ -47,9 +47,10 @@ def _key(number: int, curve: Curve) -> PrivateKey:
 class Identities:
     """Keys and certificates of one service with one node, and of strangers."""
 
-    def __init__(self, seed: int, node_curve: Curve = Curve.P256) -> None:
-        self.service_key = _key(seed, Curve.P384)
-        self.node_key = _key(seed + 1, node_curve)
+    def __init__(self, seed: int, service_curve: Curve = Curve.P384) -> None:
+        self.service_not_before, self.service_not_after = START, END
+        self.service_key = _key(seed, service_curve)
+        self.node_key = _key(seed + 1, Curve.P256)
         self.service = self_signed(self.service_key, "Coco Service", not_before=START, not_after=END, ca=True)
         self.node = self.endorse(self.node_key)
         self.node_id = self.node_key.public.node_id()
@@ -101,13 +102,16 @@ class LedgerWriter:
         self._entries.append(entry.raw)
         return self.seqno
 
-    def genesis(self, status: str = "Trusted") -> None:
+    def found(self, status: str = "Trusted") -> None:
         self.tx(
             service_info(self.ids.service, "Opening")
             | node_info(self.ids.node_id, status)
             | endorsed(self.ids.node_id, self.ids.node)
         )
         self.sign()
+
+    def genesis(self, status: str = "Trusted") -> None:
+        self.found(status)
         self.tx(service_info(self.ids.service, "Open"))
 
     def signature_writes(
@@ -131,6 +135,12 @@ class LedgerWriter:
     def leave_open(self, tail: bytes = b"") -> None:
         data = IN_PROGRESS_HEADER + b"".join(self._entries) + tail
         self.files.append((f"ledger_{self._first}", data))
+        self._entries = []
+
+    @property
+    def unwritten(self) -> int:
+        """Entries that no file holds yet."""
+        return len(self._entries)
 
     def components(self, seqno: int) -> LeafComponents:
         entry, claims = self.sealed[seqno]
@@ -161,6 +171,17 @@ def ids() -> Identities:
 @pytest.fixture(scope="session")
 def strangers() -> Identities:
     return Identities(2000)
+
+
+@pytest.fixture(scope="session")
+def quick_ids() -> Identities:
+    """A service on P-256, whose signatures verify ten times faster, for exhaustive tests."""
+    return Identities(3000, Curve.P256)
+
+
+@pytest.fixture
+def new_writer() -> Callable[[Identities], LedgerWriter]:
+    return LedgerWriter
 
 
 @pytest.fixture

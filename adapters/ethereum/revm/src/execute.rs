@@ -14,9 +14,9 @@ use revm::primitives::{Address, B256, Bytes, Log, TxKind, U256};
 use revm::{Context, ExecuteEvm, MainBuilder, MainContext};
 use std::fmt;
 
-/// More memory than any transaction below 130 G gas can pay for; without a bound, a call with
-/// unlimited gas could exhaust the process.
-const MEMORY_BYTES_MAX: u64 = 1 << 28;
+/// Memory of all frames of a transaction together (EIP-1985). No transaction below 34 G gas can pay
+/// for more, even spread over 1024 frames, so it never decides one; it stops a call with unlimited gas.
+const MEMORY_BYTES_MAX: u64 = u32::MAX as u64;
 
 /// The environment of a block.
 pub struct Environment {

@@ -24,7 +24,7 @@ import rlp
 from eth_hash.auto import keccak
 
 from coco_core.errors import RejectedError
-from coco_ethereum import signatures
+from coco_ethereum import rlp_strict, signatures
 
 LEGACY: Final = 0
 ACCESS_LIST: Final = 1
@@ -299,10 +299,9 @@ def _encode_list(fields: Sequence[object]) -> bytes:
 
 def _decode_list(encoded: bytes) -> list[object]:
     try:
-        decoded: object = rlp.decode(encoded, strict=True)
-    except (rlp.DecodingError, RecursionError) as error:
-        # A bomb of nested lists ends the library's recursion; no valid transaction nests beyond four.
-        raise _undecodable(str(error)[:100]) from None
+        decoded = rlp_strict.decode(encoded)
+    except ValueError as error:
+        raise _undecodable(str(error)) from None
     return _list(decoded, "transaction")
 
 

@@ -116,10 +116,9 @@ class PyEvmEngine:
         vm_state = _start(context, state)
         runnable = _callable(call, context)
         sender = Address(call.sender)
-        # No balance check: the value can be sent, and buying gas takes nothing the call could see.
-        vm_state.set_balance(
-            sender, max(vm_state.get_balance(sender), call.value) + call.gas * call.gas_price
-        )
+        # No balance check: gas is bought as far as the balance goes, and the value can always be sent.
+        price = call.gas * call.gas_price
+        vm_state.set_balance(sender, max(vm_state.get_balance(sender) - price, call.value) + price)
         computation = vm_state.apply_transaction(cast("SignedTransactionAPI", runnable))
         outcome = _outcome(computation, runnable, context)
         if outcome.succeeded:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 import attrs
-from eth.abc import ComputationAPI, SignedTransactionAPI
+from eth.abc import ComputationAPI, OpcodeAPI, SignedTransactionAPI
 from eth.vm.forks.cancun.computation import CancunComputation
 from eth.vm.forks.cancun.state import CancunState, CancunTransactionExecutor
 from eth.vm.forks.prague.computation import PragueComputation
@@ -26,6 +26,8 @@ from coco_ethereum.validity import DELEGATION_PREFIX, NONCE_MAX, is_delegation
 
 AUTHORIZATION_REFUND: Final = 12_500
 """PER_EMPTY_ACCOUNT_COST less PER_AUTH_BASE_COST (EIP-7702)."""
+
+_SELFDESTRUCT: Final = 0xFF
 
 
 @attrs.frozen(slots=True, kw_only=True, repr=False)
@@ -66,16 +68,22 @@ class _Prepaid:
         """Do nothing: ``Runnable.intrinsic_gas`` includes it, and CREATE charges its own."""
 
 
+def _without_warnings(opcodes: dict[int, OpcodeAPI]) -> dict[int, OpcodeAPI]:
+    """Return a table whose SELFDESTRUCT does not warn Python that Ethereum deprecated it (EIP-6049)."""
+    destroy = opcodes[_SELFDESTRUCT]
+    return opcodes | {_SELFDESTRUCT: getattr(destroy, "__wrapped__", destroy)}
+
+
 class _ShanghaiComputation(_Prepaid, ShanghaiComputation):
-    pass
+    opcodes = _without_warnings(ShanghaiComputation.opcodes)
 
 
 class _CancunComputation(_Prepaid, CancunComputation):
-    pass
+    opcodes = _without_warnings(CancunComputation.opcodes)
 
 
 class _PragueComputation(_Prepaid, PragueComputation):
-    pass
+    opcodes = _without_warnings(PragueComputation.opcodes)
 
 
 class _ShanghaiExecutor(_Valid, ShanghaiTransactionExecutor):

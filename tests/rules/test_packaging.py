@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import email
 import email.message
+import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -11,9 +13,12 @@ import sys
 import tomllib
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -33,7 +38,7 @@ ETHEREUM = Distribution(
 REVM = Distribution("adapters/ethereum/revm", "coco-framework-ethereum-revm", "coco_ethereum_revm")
 
 
-def settings(distribution: Distribution) -> dict[str, object]:
+def settings(distribution: Distribution) -> dict[str, Any]:
     return tomllib.loads((ROOT / distribution.folder / "pyproject.toml").read_text(encoding="utf-8"))[
         "project"
     ]
@@ -86,15 +91,50 @@ def test_wheel_holds_one_typed_package(distribution: Distribution, tmp_path: Pat
     assert distribution.entry_points in entry_points
 
 
+def imported(folder: Path, *, testing: bool) -> set[str]:
+    """Return the top-level names that the code of a package imports, its testing rooms apart."""
+    names: set[str] = set()
+    for path in folder.rglob("*.py"):
+        if ("testing" in path.relative_to(folder).parts) != testing:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names.update(alias.name.split(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                names.add((node.module or "").split(".")[0])
+    return names - set(sys.stdlib_module_names)
+
+
+def declared(requirements: list[str]) -> set[str]:
+    return {canonicalize_name(Requirement(line).name) for line in requirements}
+
+
+@pytest.mark.parametrize(("distribution", "source"), [(CORE, "."), (ETHEREUM, "src")])
+def test_what_is_imported_is_declared(distribution: Distribution, source: str) -> None:
+    # An editable installation does not say which packages it holds.
+    ours = {item.package: [item.name] for item in (CORE, ETHEREUM, REVM)}
+    owners = {**importlib.metadata.packages_distributions(), **ours}
+    project = settings(distribution)
+    core_extras = settings(CORE)["optional-dependencies"]
+    folder = ROOT / distribution.folder / source / distribution.package
+    needed = declared(project["dependencies"])
+    extras = declared([line for lines in project["optional-dependencies"].values() for line in lines])
+    for testing in (False, True):
+        known = needed | extras | (declared(core_extras["testing"]) if testing else set())
+        for name in sorted(imported(folder, testing=testing) - {distribution.package}):
+            providers = {canonicalize_name(owner) for owner in owners.get(name, [name])}
+            assert providers & known, f"{name} is imported but not a dependency of {distribution.name}"
+
+
 def test_one_version_for_all() -> None:
     version = settings(CORE)["version"]
     namespace = (ROOT / "coco_core" / "__init__.py").read_text(encoding="utf-8")
     assert f'__version__ = "{version}"' in namespace
     ethereum = settings(ETHEREUM)
     assert ethereum["version"] == version
-    assert f"coco-framework=={version}" in ethereum["dependencies"]  # type: ignore[operator] # a list of str
+    assert f"coco-framework=={version}" in ethereum["dependencies"]
     core = settings(CORE)
-    assert core["optional-dependencies"]["ethereum"] == [f"coco-framework-ethereum=={version}"]  # type: ignore[index] # a table
+    assert core["optional-dependencies"]["ethereum"] == [f"coco-framework-ethereum=={version}"]
 
 
 def test_core_wheel_works_where_nothing_of_the_checkout_is(tmp_path: Path) -> None:

@@ -164,8 +164,8 @@ class LogReader(Protocol):
     def read(self, first_index: int, last_index: int, max_bytes: int) -> Sequence[Entry]:
         """Return consecutive entries from ``first_index`` on, at least one, none after ``last_index``.
 
-        Their data together is at most ``max_bytes``, but the first is returned whatever its size. Raises IntegrityError when storage does not
-        hold what was once persisted.
+        Their data together is at most ``max_bytes``, but the first is returned whatever its size.
+        Raises IntegrityError when storage does not hold what was once persisted.
         """
         ...
 

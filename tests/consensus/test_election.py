@@ -73,6 +73,24 @@ def test_a_vote_is_given_once_a_term_and_again_to_the_same() -> None:
     assert sent(receive(raft, B, request)) == [(B, VoteReply(3, False, True))]
 
 
+def test_who_follows_a_leader_votes_for_nobody_in_its_term() -> None:
+    raft = follower()
+    receive(raft, B, Append(3, 0, 0, 0, ()))
+    request = VoteRequest(3, 9, 9, False, True)
+    assert sent(receive(raft, C, request)) == [(C, VoteReply(3, False, False))]
+
+
+def test_a_voter_gives_its_candidate_time() -> None:
+    raft = follower()
+    ticks(raft, 3)
+    receive(raft, B, VoteRequest(3, 0, 0, False, False))
+    receive(raft, B, VoteRequest(3, 0, 0, False, False))
+    ticks(raft, 3)
+    receive(raft, B, VoteRequest(3, 0, 0, False, False))
+    ticks(raft, 3)
+    assert raft.status().role is Role.FOLLOWER
+
+
 def test_a_log_is_judged_by_term_before_index() -> None:
     raft = following(2, 3)
     for index, term, granted in ((9, 2, False), (1, 3, False), (2, 3, True), (1, 4, True)):

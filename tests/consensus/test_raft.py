@@ -193,6 +193,21 @@ def test_one_acknowledgement_covers_all_that_became_durable() -> None:
     assert sent(receive(raft, B, Append(2, 2, 2, 0, entries(2, first=3)))) == [(B, Acknowledge(2, 3))]
 
 
+def test_a_late_heartbeat_does_not_unlearn_what_matched() -> None:
+    raft = follower()
+    receive(raft, B, Append(2, 0, 0, 0, entries(2, 2, 2)))
+    receive(raft, B, Append(2, 1, 2, 0, ()))
+    assert sent(raft.handle(Persisted(3, 2))) == [(B, Acknowledge(2, 3))]
+
+
+def test_a_leader_that_is_heard_keeps_a_follower_patient() -> None:
+    raft = follower()
+    for message in (Append(2, 0, 0, 0, ()), Append(2, 0, 0, 0, entries(2)), CommitNotice(2, 1)):
+        receive(raft, B, message)
+        ticks(raft, 3)
+    assert raft.status().role is Role.FOLLOWER
+
+
 def test_a_new_leader_hears_only_of_what_is_known_to_match_it() -> None:
     raft = following(2, 2, 2)
     assert sent(receive(raft, C, Append(3, 1, 2, 0, ()))) == [(C, Acknowledge(3, 1))]
@@ -257,6 +272,15 @@ def test_what_is_under_way_to_one_follower_is_bounded() -> None:
     assert [m.entries[0].data for _, m in sent(third) if isinstance(m, Append)] == [b"long entry"]
 
 
+def test_what_is_agreed_leaves_with_the_next_entries_or_at_once() -> None:
+    raft = founder(in_flight_max=1)
+    raft.handle(Proposed(2, 1, [(b"x", True)]))
+    raft.handle(Persisted(1, 2))
+    raft.handle(Proposed(2, 2, [(b"y", True)]))
+    effects = receive(raft, B, Acknowledge(2, 1))
+    assert sent(effects) == [(B, Append(2, 1, 2, 1, entries(2, first=2, data=b"y"))), (C, CommitNotice(2, 1))]
+
+
 def test_followers_in_step_get_the_same_bytes() -> None:
     effects = founder().handle(Proposed(2, 1, [(b"x", True)]))
     one, other = effects.send
@@ -317,6 +341,8 @@ def test_a_change_of_members_decides_whom_a_follower_asks() -> None:
 
 def test_heartbeats_leave_as_often_as_the_settings_say() -> None:
     raft = founder(heartbeat_ticks=3)
+    assert [len(raft.handle(Tick()).send) for _ in range(3)] == [0, 0, 2]
+    receive(raft, B, Acknowledge(2, 0))
     assert [len(raft.handle(Tick()).send) for _ in range(3)] == [0, 0, 2]
 
 

@@ -163,7 +163,8 @@ def _enter_term(core: Core, sender: NodeID, message: Message) -> bool:
         if message.pre:
             return True
     if isinstance(message, VoteReply) and message.pre and message.granted:
-        return message.term == core.term + 1
+        # The term asked about, not one that has begun.
+        return True
     roles.become_follower(core, message.term, sender if isinstance(message, _FROM_LEADER) else None)
     return True
 

@@ -101,8 +101,6 @@ class _Auditor:
             self._fail(Rule.FILE_ORDER, f"follows {self._open_chunk.name}, which is still in progress")
         if chunk.name.first != self._seqno + 1:
             self._fail(Rule.FILE_RANGE, f"begins at {chunk.name.first}, expected {self._seqno + 1}")
-        if chunk.name.committed and self._seqno > self._last_committed:
-            self._fail(Rule.FILE_ORDER, "is committed, but an earlier file is not")
         for offset, raw in chunk.entries():
             self._offset = offset
             self._read_entry(bytes(raw))

@@ -13,7 +13,7 @@ class Rule(enum.Enum):
     CHUNK_FORMAT = "chunk-format"
     """A file's name, positions table and entries fit each other."""
     FILE_ORDER = "file-order"
-    """Only the last file is in progress; committed files come first."""
+    """Only the last file is in progress."""
     FILE_RANGE = "file-range"
     """Files follow each other without gap or overlap, beginning at 1."""
     ENTRY_FORMAT = "entry-format"

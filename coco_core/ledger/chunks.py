@@ -68,7 +68,7 @@ class ParsedChunk:
     complete: bool
     """Whether the chunk has its positions table."""
     torn_tail_bytes: int
-    """Bytes of an entry that was being written when the writer stopped; only in progress."""
+    """Bytes that were being written when the writer stopped; only in progress."""
 
     def __len__(self) -> int:
         """Number of whole entries."""
@@ -109,8 +109,8 @@ def parse_chunk(name: str, data: bytes) -> ParsedChunk:
     """Cut a chunk into entries, strictly.
 
     A complete chunk must have a table that names exactly its entries, and as many as its name says.
-    A chunk in progress may end inside an entry (or in zero bytes, as some file systems leave after a
-    power cut): that tail is reported in ``torn_tail_bytes``, not raised. Everything else raises
+    A chunk in progress may end inside an entry or its positions table, or in zero bytes: what a
+    stopped writer leaves is reported in ``torn_tail_bytes``, not raised. Everything else raises
     IntegrityError with file and offset.
     """
     parsed = ChunkName.parse(name)
@@ -141,9 +141,7 @@ def _walk(name: str, data: bytes, limit: int, *, may_be_torn: bool) -> tuple[lis
     offsets: list[int] = []
     at = CHUNK_HEADER_SIZE_BYTES
     while at < limit:
-        if may_be_torn and (limit - at < ENTRY_HEADER_SIZE_BYTES or not any(data[at : at + 8])):
-            if any(data[at + ENTRY_HEADER_SIZE_BYTES :]):
-                raise IntegrityError(f"{name} offset {at}: zero bytes before the end of the file")
+        if may_be_torn and _is_torn_write(data, at, offsets):
             break
         header = data[at : min(at + ENTRY_HEADER_SIZE_BYTES, limit)]
         try:
@@ -159,3 +157,16 @@ def _walk(name: str, data: bytes, limit: int, *, may_be_torn: bool) -> tuple[lis
         offsets.append(at)
         at = end
     return offsets, at
+
+
+def _is_torn_write(data: bytes, at: int, offsets: Sequence[int]) -> bool:
+    """Tell whether everything from ``at`` on is what a stopped writer leaves.
+
+    That is: less than a header; zero bytes, as some file systems show after a power cut; or the
+    positions table (or its beginning), which is written before the header that makes it valid.
+    """
+    if len(data) - at < ENTRY_HEADER_SIZE_BYTES:
+        return True
+    if data[at] == 0:
+        return not any(memoryview(data)[at:])
+    return data[at] == CHUNK_HEADER_SIZE_BYTES and positions_table(offsets).startswith(data[at:])

@@ -176,7 +176,7 @@ class EntryOpener:
             raise IntegrityError(f"entry {view}.{seqno}: changed, or sealed under another secret") from fault
         writes = _public_maps(raw[_MAPS_AT:public_end])
         if sealed_maps:
-            private = _maps(sealed_maps)
+            private = decode_domain(sealed_maps)
             if any(map(is_public, private)):
                 raise IntegrityError(f"entry {view}.{seqno}: a public map is in the sealed part")
             writes |= private
@@ -254,15 +254,8 @@ def _parse(raw: bytes) -> tuple[int, bytes, int, int, int, bytes, bytes]:
 
 
 def _public_maps(data: bytes) -> Writes:
-    maps = _maps(data)
+    maps = decode_domain(data)
     for name in maps:
         if not is_public(name):
             raise IntegrityError(f"private map {name!r} stands in the clear")
     return maps
-
-
-def _maps(data: bytes) -> Writes:
-    try:
-        return decode_domain(data)
-    except OverflowError as fault:
-        raise IntegrityError("write set: a size is beyond any file") from fault

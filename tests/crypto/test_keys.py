@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from coco_core.crypto import Curve, PrivateKey, PublicKey, SignatureError
@@ -67,6 +67,9 @@ def test_other_curves_and_rubbish_are_refused() -> None:
         PrivateKey.from_pem(pem)
     with pytest.raises(AttestationError, match="not on P-256 or P-384"):
         PublicKey.wrap(other.public_key())
+    edwards = ed25519.Ed25519PrivateKey.generate()
+    with pytest.raises(AttestationError, match="not on P-256 or P-384"):
+        PrivateKey.from_pem(edwards.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     for read in (PrivateKey.from_pem, PublicKey.from_pem):
         with pytest.raises(AttestationError):
             read("rubbish")

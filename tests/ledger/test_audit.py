@@ -1,5 +1,7 @@
 """The auditor accepts what we write and names the rule that anything else breaks."""
 
+import base64
+
 import attrs
 import orjson
 import pytest
@@ -16,7 +18,16 @@ from coco_core.kv.maps import (
     SINGLETON_KEY,
     TREE,
 )
-from coco_core.ledger import LedgerAuditError, LedgerSecrets, LedgerSigner, MerkleTree, audit, parse_chunk
+from coco_core.ledger import (
+    LedgerAuditError,
+    LedgerSecrets,
+    LedgerSigner,
+    MerkleTree,
+    audit,
+    cose,
+    parse_chunk,
+    read_signature,
+)
 
 
 def refused(writer, rule: str, pinned=None) -> LedgerAuditError:
@@ -389,13 +400,31 @@ def test_files_after_one_in_progress(writer) -> None:
     refused(writer, "file-order")
 
 
-def test_committed_file_after_an_uncommitted_one(writer) -> None:
+def test_renaming_that_was_cut_off_is_no_fault(writer, ids) -> None:
     writer.genesis()
     writer.sign()
     writer.close(committed=False)
     writer.sign()
     writer.close()
-    refused(writer, "file-order")
+    assert audit(writer.files, service_cert_pem=ids.service).signatures == 3
+
+
+def test_proof_attached_to_the_ledgers_own_signature(writer) -> None:
+    writer.genesis()
+    writes = writer.signature_writes()
+    proof = cose.InclusionProof(bytes(32), "ce:2.1:00", bytes(32), ())
+    signature = cose.with_proof(read_signature(writes).cose, proof)
+    table = orjson.dumps(base64.b64encode(signature).decode())
+    writer.sign(writes | {COSE_SIGNATURES: {SINGLETON_KEY: table}})
+    refused(writer, "cose-format")
+
+
+def test_removing_an_unknown_node_is_no_fault(writer, ids, strangers) -> None:
+    writer.genesis()
+    writer.tx({NODES_INFO: {strangers.node_id.encode(): None}})
+    writer.sign()
+    writer.close()
+    assert audit(writer.files, service_cert_pem=ids.service).nodes == {ids.node_id: "Trusted"}
 
 
 def test_damaged_file(writer) -> None:

@@ -81,8 +81,16 @@ def test_chunk_in_progress_may_end_anywhere() -> None:
 
 def test_zero_bytes_after_a_power_cut_are_a_torn_tail() -> None:
     assert parse_chunk("ledger_1", OPEN + bytes(100)).torn_tail_bytes == 100
-    with pytest.raises(IntegrityError, match="zero bytes before the end"):
+    with pytest.raises(IntegrityError, match="entry format version 0"):
         parse_chunk("ledger_1", OPEN + bytes(100) + b"\1")
+
+
+def test_a_positions_table_without_its_header_is_a_torn_tail() -> None:
+    table = positions_table(parse_chunk("ledger_1", OPEN).offsets)
+    for size in range(len(table) + 1):
+        assert parse_chunk("ledger_1", OPEN + table[:size]).torn_tail_bytes == size
+    with pytest.raises(IntegrityError, match="entry format version 8"):
+        parse_chunk("ledger_1", OPEN + table[:-1] + b"\xff")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import base64
 
+import attrs
 import cbor2
 import orjson
 import pytest
@@ -58,6 +59,17 @@ def test_each_check_refuses_what_it_is_for(ids, strangers, signature) -> None:
     check_signature(signature, ROOT, PLACE, node, service)
 
 
+def test_the_services_statement_must_be_bare_and_for_this_place(ids, signature) -> None:
+    node, service = ids.node_key.public, ids.service_key.public
+    proof = cose.InclusionProof(bytes(32), "ce:2.1:00", bytes(32), ())
+    proven = attrs.evolve(signature, cose=cose.with_proof(signature.cose, proof))
+    with pytest.raises(IntegrityError, match="proof attached"):
+        check_signature(proven, ROOT, PLACE, node, service)
+    other = cose.sign_root(ids.service_key, ROOT, TxID(2, 8), issuer="", subject="", issued_at_s=0)
+    with pytest.raises(IntegrityError, match=r"for 2.8 stands at 2.9"):
+        check_signature(attrs.evolve(signature, cose=other), ROOT, PLACE, node, service)
+
+
 def test_signatures_by_other_keys_are_refused(ids, strangers) -> None:
     forged = read_signature(
         LedgerSigner(ids.node_key, ids.node_id, ids.node, strangers.service_key).writes(ROOT, PLACE, b"", 0)
@@ -93,6 +105,7 @@ def test_anything_but_our_own_form_is_refused(writes) -> None:
         {"root": "zz" * 32},
         {"sig": sig[:-1]},
         {"sig": "not base64!"},
+        {"sig": "MB=="},
         {"cert": None},
         {"more": 1},
     ]

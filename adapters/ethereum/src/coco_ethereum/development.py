@@ -28,7 +28,7 @@ def development_key(index: int) -> bytes:
     return keccak(SEED + index.to_bytes(4))
 
 
-def base_genesis(chain_id: int, engine: str, alloc: dict[str, Any]) -> dict[str, Any]:
+def base_genesis(chain_id: int, alloc: dict[str, Any]) -> dict[str, Any]:
     """Return a genesis in geth's format with every supported fork but the newest from the start."""
     return {
         "config": {
@@ -43,12 +43,11 @@ def base_genesis(chain_id: int, engine: str, alloc: dict[str, Any]) -> dict[str,
         "gasLimit": hex(GAS_LIMIT),
         "baseFeePerGas": hex(BASE_FEE),
         "alloc": alloc,
-        "coco": {"engine": engine},
     }
 
 
-def development_ledger(engine: str) -> DevelopmentLedger:
-    """Return the development genesis for ``engine`` and what a person needs to use it."""
+def development_ledger() -> DevelopmentLedger:
+    """Return the development genesis, for any engine, and what a person needs to use it."""
     keys = [development_key(index) for index in range(ACCOUNTS)]
     addresses = ["0x" + address_of(key).hex() for key in keys]
     accounts = [
@@ -56,12 +55,12 @@ def development_ledger(engine: str) -> DevelopmentLedger:
         for address, key in zip(addresses, keys, strict=True)
     ]
     notes = [
-        f"Ethereum, chain ID {CHAIN_ID}, engine {engine}",
-        f"{ACCOUNTS} accounts with {BALANCE // 10**18} ether each; their keys are public: INSECURE, development only",
+        f"Ethereum, chain ID {CHAIN_ID}",
+        f"{ACCOUNTS} accounts with {BALANCE // 10**18} ether each; the keys are public: INSECURE",
         *(f"{each['address']}  key {each['privateKey']}" for each in accounts),
     ]
     return DevelopmentLedger(
-        config=base_genesis(CHAIN_ID, engine, {address: {"balance": hex(BALANCE)} for address in addresses}),
+        config=base_genesis(CHAIN_ID, {address: {"balance": hex(BALANCE)} for address in addresses}),
         notes=tuple(notes),
-        details={"chainId": CHAIN_ID, "engine": engine, "accounts": accounts},
+        details={"chainId": CHAIN_ID, "accounts": accounts},
     )

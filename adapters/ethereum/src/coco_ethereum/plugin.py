@@ -53,21 +53,22 @@ class EthereumPlugin:
 
     def create(self, engine: str) -> LedgerAdapter:
         """Return a new adapter on ``engine`` ("" = default). Raises OperatorError when unusable."""
-        return EthereumAdapter(engines.load(engine or self._default_engine()))
+        return EthereumAdapter(engines.load(engine or _default_engine()))
 
     def development(self) -> DevelopmentLedger:
         """Return a genesis for development; its accounts' keys are public."""
-        return development_ledger(self._default_engine())
+        return development_ledger()
 
     def workload(self, options: WorkloadOptions) -> Workload:
         """Return load for benchmarks. Raises OperatorError when its data is absent or malformed."""
-        return make_workload(options, self._default_engine())
+        return make_workload(options)
 
-    def _default_engine(self) -> str:
-        usable = engines.available()
-        if not usable:
-            raise OperatorError("no EVM engine is installed: pip install 'coco-framework-ethereum[revm]'")
-        return usable[0].name
+
+def _default_engine() -> str:
+    usable = engines.available()
+    if not usable:
+        raise OperatorError("no EVM engine is installed: pip install 'coco-framework-ethereum[revm]'")
+    return usable[0].name
 
 
 def _engine_info(known: engines.EngineInfo) -> EngineInfo:

@@ -1,0 +1,81 @@
+"""Speaking JSON-RPC as a workload does: bodies to send, answers to judge, bulk questions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Final
+
+import orjson
+
+from coco_core.adapter import Ask, Load
+
+ASK_CALLS_MAX: Final = 500
+"""Calls in one body of a bulk question."""
+DIFFERENCES_MAX: Final = 20
+"""Differences worth reporting; the rest is counted."""
+
+_KNOWN: Final = "already known"
+
+Question = tuple[str, Sequence[object]]
+
+
+def loads(envelopes: Iterable[bytes], per_request: int) -> Iterator[Load]:
+    """Yield bodies that send ``envelopes``, ``per_request`` at a time; a single one is no batch."""
+    remaining = iter(envelopes)
+    while chosen := list(islice(remaining, max(1, per_request))):
+        calls = [
+            b'{"jsonrpc":"2.0","id":%d,"method":"eth_sendRawTransaction","params":["0x%b"]}'
+            % (number, raw.hex().encode())
+            for number, raw in enumerate(chosen)
+        ]
+        yield Load(calls[0] if per_request <= 1 else b"[" + b",".join(calls) + b"]", len(calls))
+
+
+def refused(answer: bytes) -> list[str]:
+    """Return one reason for each transaction of an answer that was not accepted."""
+    try:
+        parsed = orjson.loads(answer)
+    except orjson.JSONDecodeError:
+        return [f"the answer is no JSON: {answer[:80]!r}"]
+    responses = parsed if isinstance(parsed, list) else [parsed]
+    errors = [response["error"] for response in responses if "error" in response]
+    return [f"{error['code']}: {error['message']}" for error in errors if error["message"] != _KNOWN]
+
+
+async def bulk(ask: Ask, node: int, questions: Sequence[Question]) -> list[Any]:
+    """Return the results of many calls to one node, in order; an error becomes its message."""
+    results: list[Any] = []
+    for start in range(0, len(questions), ASK_CALLS_MAX):
+        calls = [
+            {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+            for number, (method, params) in enumerate(questions[start : start + ASK_CALLS_MAX])
+        ]
+        answers = orjson.loads(await ask(node, orjson.dumps(calls)))
+        if not isinstance(answers, list):
+            return [*results, *([f"error: {answers}"] * len(calls))]
+        results += [each["result"] if "result" in each else f"error: {each['error']}" for each in answers]
+    return results
+
+
+async def compare(
+    ask: Ask, nodes: int, questions: Sequence[Question], expected: Sequence[object]
+) -> list[str]:
+    """Ask every node and return one line per answer that is not the expected one."""
+    differences: list[str] = []
+    for node in range(nodes):
+        found = await bulk(ask, node, questions)
+        wrong = [
+            f"node {node}: {method}{tuple(params)} is {answer!r}, expected {wanted!r}"
+            for (method, params), answer, wanted in zip(questions, found, expected, strict=True)
+            if answer != wanted
+        ]
+        differences += shortened(wrong)
+    return differences
+
+
+def shortened(lines: Sequence[str]) -> list[str]:
+    """Return the first lines and how many more there are."""
+    if len(lines) <= DIFFERENCES_MAX:
+        return list(lines)
+    return [*lines[:DIFFERENCES_MAX], f"… and {len(lines) - DIFFERENCES_MAX} more"]

@@ -1,6 +1,7 @@
 """Validate a ledger folder with the ``ccf`` package and print what it found, as JSON on one line.
 
-Runs in an environment of its own (Python 3.12, ``ccf`` 7), because that package pins what it needs.
+Runs in an environment of its own, because that package pins what it needs: ``ccf`` 7 on Python 3.12,
+else ``ccf`` 6, which knows one level only (its highest) and says so in ``level``.
 Usage: ``python independent_reader.py LEDGER_DIR [LEVEL] [RECEIPT SERVICE_CERT CLAIMS_HEX]``. A clean
 return says nothing by itself (an unsigned ledger passes): compare ``last_verified_txid``.
 """
@@ -11,6 +12,7 @@ import json
 import sys
 from pathlib import Path
 
+import ccf.cose
 import ccf.ledger
 import ccf.receipt
 from cryptography.x509 import load_pem_x509_certificate
@@ -18,16 +20,18 @@ from cryptography.x509 import load_pem_x509_certificate
 
 def validate(folder: str, level: str) -> dict[str, object]:
     """Run every entry of the folder through the package's validator at ``level``."""
-    chosen = ccf.ledger.VerificationLevel[level]
-    validator = ccf.ledger.LedgerValidator(accept_deprecated_entry_types=False, verification_level=chosen)
-    ledger = ccf.ledger.Ledger([folder], committed_only=False, verification_level=chosen)
-    for chunk in ledger:
+    count, settings = 0, {}
+    if hasattr(ccf.ledger, "VerificationLevel"):
+        settings = {"verification_level": ccf.ledger.VerificationLevel[level]}
+    validator = ccf.ledger.LedgerValidator(accept_deprecated_entry_types=False, **settings)
+    for chunk in ccf.ledger.Ledger([folder], committed_only=False, **settings):
         for transaction in chunk:
             validator.add_transaction(transaction)
+            count += 1
     return {
-        "entries": validator.transaction_count,
+        "entries": count,
         "last_verified_txid": str(validator.last_verified_txid()),
-        "level": level,
+        "level": level if settings else "FULL",
         "signatures": validator.signature_count,
     }
 
@@ -46,7 +50,9 @@ def check_receipts(receipts: Path, service_cert: Path, claims: bytes) -> dict[st
     ccf.receipt.verify(ccf.receipt.root(leaf.hex(), receipt["proof"]), receipt["signature"], node)
     ccf.receipt.check_endorsements(node, service, [])
     ccf.receipt.check_cert_chain(node, service, [])
-    ccf.receipt.verify_cose((receipts / "receipt.cose").read_bytes(), service.public_key(), claims)
+    # Moved between the two versions.
+    verify_cose = getattr(ccf.receipt, "verify_cose", None) or ccf.cose.verify_receipt
+    verify_cose((receipts / "receipt.cose").read_bytes(), service.public_key(), claims)
     return {"receipts": 2}
 
 

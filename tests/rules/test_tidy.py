@@ -44,7 +44,6 @@ BANNED = {
     "breakpoint": "nothing: it was left behind",
     "eval": "a parser of what is expected",
     "exec": "a parser of what is expected",
-    "logging": "structlog, in node only",
 }
 
 # In pieces, so that this file does not find itself.

@@ -205,7 +205,7 @@ def test_a_leader_that_is_heard_keeps_a_follower_patient() -> None:
     for message in (Append(2, 0, 0, 0, ()), Append(2, 0, 0, 0, entries(2)), CommitNotice(2, 1)):
         receive(raft, B, message)
         ticks(raft, 3)
-    assert raft.status().role is Role.FOLLOWER
+        assert raft.status().role is Role.FOLLOWER
 
 
 def test_a_new_leader_hears_only_of_what_is_known_to_match_it() -> None:

@@ -32,6 +32,7 @@ from coco_core.adapter.hooks import (
 )
 from coco_core.adapter.http import HTTPHandler, HTTPRequest, HTTPResponse, PendingResponse
 from coco_core.adapter.workload import (
+    RETRY_PREFIX,
     TRANSACTION_IDS_HEADER,
     Ask,
     DevelopmentLedger,
@@ -71,6 +72,7 @@ __all__ = [
     "Outcome",
     "PROJECT",
     "PendingResponse",
+    "RETRY_PREFIX",
     "ReadView",
     "Rejected",
     "Request",

@@ -13,6 +13,9 @@ import attrs
 TRANSACTION_IDS_HEADER = "coco-transaction-ids"
 """Response header: comma-separated ``view.seqno`` of the request's transactions; ``-`` if rejected."""
 
+RETRY_PREFIX = "retry: "
+"""How a refusal begins that says nothing against the transaction."""
+
 Ask = Callable[[int, bytes], Awaitable[bytes]]
 """``await ask(node_index, body)`` posts ``body`` to that node's front end and returns the answer."""
 
@@ -77,7 +80,9 @@ class Workload(Protocol):
     def refused(self, answer: bytes) -> Sequence[str]:
         """Return one reason per transaction of a body's answer that was not accepted.
 
-        A transaction the network already holds (a retry after a failover) counts as accepted.
+        A transaction the network already holds (a retry after a failover) counts as accepted. A reason
+        that begins with RETRY_PREFIX is about the node at this moment (busy, no primary, not committed):
+        the harness sends the request again.
         """
         ...
 

@@ -85,6 +85,7 @@ def _settings(parts: Parts) -> RaftSettings:
     return RaftSettings(
         node_id=parts.identity.node_id,
         members=frozenset(parts.nodes),
+        first_term=FIRST_VIEW,
         election_timeout_ticks_min=parts.timing.election_timeout_ticks_min,
         election_timeout_ticks_max=parts.timing.election_timeout_ticks_max,
         heartbeat_ticks=parts.timing.heartbeat_ticks,

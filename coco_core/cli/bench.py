@@ -1,0 +1,89 @@
+"""``coco bench``: the published demonstration as a benchmark, on this machine."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import click
+import trio
+
+from coco_core.adapter import WorkloadOptions
+from coco_core.cli.measuring import Measurement, Run, describe, measure
+from coco_core.cli.network import NetworkSpec, prepare_folder
+from coco_core.errors import IntegrityError
+from coco_core.node import load
+
+DIFFERENCES_SHOWN = 10
+
+
+@click.command()
+@click.argument("ledger")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder with recorded transactions.")
+@click.option("--workload", "kind", default="", help="Generated mix instead; the adapter says which it has.")
+@click.option("--nodes", default=3, show_default=True, type=click.IntRange(1, 9))
+@click.option("--transactions", default=0, help="How many; 0 = all recorded ones or the adapter's default.")
+@click.option("--outstanding", default=200, show_default=True, help="Transactions sent and not answered.")
+@click.option("--per-request", default=100, show_default=True, help="Transactions per request.")
+@click.option("--engine", default="", help="Execution engine; see 'coco adapters list'.")
+@click.option("--seed", default=1, show_default=True, help="Seed of a generated mix.")
+@click.option("--dir", "folder", type=click.Path(path_type=Path), help="Keep ledgers and receipts here.")
+@click.option("--json", "report_file", type=click.Path(path_type=Path), help="Write the report here.")
+@click.option("--no-verify", is_flag=True, help="Do not compare state and receipts afterwards.")
+def bench(
+    ledger: str,
+    data: Path | None,
+    kind: str,
+    nodes: int,
+    transactions: int,
+    outstanding: int,
+    per_request: int,
+    engine: str,
+    seed: int,
+    folder: Path | None,
+    report_file: Path | None,
+    no_verify: bool,
+) -> None:
+    """Replay a workload through LEDGER on a fresh network of this machine and report figures.
+
+    The client runs on the same machine and shares its processors with the nodes.
+    """
+    plugin = load(ledger)
+    adapter = plugin.create(engine)
+    options = WorkloadOptions(kind=kind, data=str(data) if data else "", transactions=transactions, seed=seed)
+    workload = plugin.workload(options)
+    with tempfile.TemporaryDirectory(prefix="coco-bench-") as temporary:
+        target = folder if folder is not None else Path(temporary, "network")
+        prepare_folder(target)
+        run = Run(
+            spec=NetworkSpec(
+                folder=target.resolve(), nodes=nodes, ledger=ledger, engine=engine, config=workload.config
+            ),
+            workload=workload,
+            adapter=adapter,
+            outstanding=max(outstanding, per_request),
+            per_request=per_request,
+            verify=not no_verify,
+        )
+        measurement = trio.run(measure, run, None, lambda line: click.echo(line, err=True))
+    show(measurement)
+    if report_file is not None:
+        report_file.write_text(json.dumps(measurement.report, indent=2) + "\n")
+    check(measurement)
+
+
+def show(measurement: Measurement) -> None:
+    """Print the figures as a table."""
+    for title, value in describe(measurement.report):
+        click.echo(f"{title:>26}  {value}")
+    for reason in measurement.report["refused"][:DIFFERENCES_SHOWN]:
+        click.echo(f"{'refused':>26}  {reason}")
+
+
+def check(measurement: Measurement) -> None:
+    """Raise IntegrityError when the network's state is not what the workload knows to be right."""
+    for line in measurement.differences[:DIFFERENCES_SHOWN]:
+        click.echo(f"DIFFERENCE {line}", err=True)
+    if measurement.differences:
+        raise IntegrityError(f"{len(measurement.differences)} differences from what is known to be right")

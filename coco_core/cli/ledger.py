@@ -1,0 +1,106 @@
+"""``coco ledger``: read and check ledger files offline; needs no node and no secret."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from coco_core.errors import OperatorError
+from coco_core.kv import maps
+from coco_core.ledger import AuditReport, ChunkName, audit, parse_chunk, read_public
+
+
+@click.group()
+def ledger() -> None:
+    """Audit and show ledger files."""
+
+
+@ledger.command(name="audit")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--service-cert", type=click.Path(path_type=Path), help="PEM the ledger must be signed under.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def audit_command(folder: Path, service_cert: Path | None, as_json: bool) -> None:
+    """Check every entry, proof and signature in FOLDER; exit 1 at the first that fails."""
+    report = audit_folder(folder, _read_text(service_cert) if service_cert else None)
+    if as_json:
+        print(json.dumps(report_fields(report), indent=2))
+        return
+    for name, value in report_fields(report).items():
+        print(f"{name.replace('_', ' ')}: {value}")
+    if service_cert is None:
+        print("service identity: NOT PINNED, read from the ledger itself; give --service-cert to pin it")
+
+
+@ledger.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--from", "first", default=1, show_default=True, help="First seqno to show.")
+@click.option("--count", default=50, show_default=True, help="How many entries.")
+@click.option("--values", is_flag=True, help="Show values of public maps too.")
+def show(folder: Path, first: int, count: int, values: bool) -> None:
+    """Show what can be read of the entries in FOLDER without secrets."""
+    last = first + count
+    for name, data in chunks(folder):
+        parsed = parse_chunk(name, data)
+        for number, (_, raw) in enumerate(parsed.entries(), parsed.name.first):
+            if not first <= number < last:
+                continue
+            entry = read_public(bytes(raw))
+            kind = "signature" if maps.SIGNATURES in entry.public else "entry"
+            print(f"{entry.txid} {kind}, {len(raw)} bytes, {len(entry.private)} of them sealed")
+            for map_name, changes in entry.public.items():
+                print(f"    {map_name}: {len(changes)} keys")
+                for key, value in changes.items() if values else ():
+                    print(f"        {_printable(key)} = {_printable(value)}")
+
+
+def chunks(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield name and contents of every ledger file in order; raises OperatorError when there is none."""
+    try:
+        paths = [path for path in folder.iterdir() if path.name.startswith("ledger_")]
+    except OSError as error:
+        raise OperatorError(f"{folder}: {error.strerror}") from error
+    if not paths:
+        raise OperatorError(f"{folder} holds no ledger files (ledger_…)")
+    for path in sorted(paths, key=lambda path: ChunkName.parse(path.name)):
+        try:
+            yield path.name, path.read_bytes()
+        except OSError as error:
+            raise OperatorError(f"{path}: {error.strerror}") from error
+
+
+def audit_folder(folder: Path, service_certificate: str | None) -> AuditReport:
+    """Audit the ledger in ``folder``; raises IntegrityError naming file, offset, seqno and rule."""
+    return audit(chunks(folder), service_cert_pem=service_certificate)
+
+
+def report_fields(report: AuditReport) -> dict[str, Any]:
+    """Return the report as plain values, in the order to show them."""
+    return {
+        "entries": report.entries,
+        "signatures": report.signatures,
+        "last_verified": str(report.last_verified),
+        "unsigned_tail": report.unsigned_tail,
+        "torn_tail_bytes": report.torn_tail_bytes,
+        "views": [f"{view} from {first}" for view, first in report.views],
+        "nodes": dict(report.nodes),
+        "service_fingerprint": report.service_fingerprint,
+        "size_bytes": report.size_bytes,
+    }
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise OperatorError(f"{path}: {error}") from error
+
+
+def _printable(data: bytes | None) -> str:
+    if data is None:
+        return "(removed)"
+    text = data[:400].decode(errors="replace")
+    return text if text.isprintable() else data[:200].hex()

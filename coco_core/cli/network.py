@@ -1,0 +1,220 @@
+"""A whole network as processes of this machine: start, watch, stop, leave nothing behind."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+
+from coco_core.client import Endpoint
+from coco_core.errors import OperatorError
+from coco_core.node import LEDGER_FOLDER
+
+START_TIMEOUT_S = 120.0
+STOP_TIMEOUT_S = 5.0
+SETTINGS_FILE, LOG_FILE, SERVICE_FILE = "settings.json", "node.log", "service_cert.pem"
+
+
+@attrs.frozen(kw_only=True)
+class NetworkSpec:
+    """What to start."""
+
+    folder: Path
+    nodes: int
+    ledger: str
+    engine: str
+    config: Mapping[str, Any] = attrs.field(repr=False)
+    rpc_port: int = 0
+    """Port of the first node's front end, counted up from there; 0 = any free ports."""
+    admin_port: int = 0
+    peer_port: int = 0
+
+
+class LocalNode:
+    """One node process."""
+
+    def __init__(self, index: int, folder: Path) -> None:
+        """Keep everything of the node under ``folder``."""
+        self.index = index
+        self.folder = folder
+        self.process: trio.Process | None = None
+        self.info: dict[str, Any] = {}
+        self.role = ""
+        self.listening = trio.Event()
+        self.opened = trio.Event()
+        self.ended = trio.Event()
+
+    @property
+    def ledger_folder(self) -> Path:
+        """Where its ledger chunks are."""
+        return self.folder / LEDGER_FOLDER
+
+    @property
+    def pid(self) -> int:
+        """The operating system's number for the process."""
+        return self.process.pid if self.process is not None else 0
+
+    def last_words(self) -> str:
+        """Return the last plain line of its log: why it ended."""
+        lines = (self.folder / LOG_FILE).read_text(errors="replace").strip().splitlines()
+        plain = [line for line in lines if line.startswith("coco: ")]
+        return (plain or lines or ["no message"])[-1].removeprefix("coco: ")
+
+    def note(self, event: Mapping[str, Any]) -> None:
+        """Take note of an event the process announced."""
+        match event.get("event"):
+            case "listening":
+                self.info = dict(event)
+                self.listening.set()
+            case "role":
+                self.role = str(event["role"])
+            case "open":
+                self.opened.set()
+
+
+class LocalNetwork:
+    """Node processes on this machine that form one service."""
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        """Describe the network; ``open_network`` starts it."""
+        self.spec = spec
+        self.nodes = [LocalNode(index, spec.folder / f"node-{index}") for index in range(spec.nodes)]
+
+    @property
+    def service_certificate(self) -> str:
+        """PEM of the service identity."""
+        return str(self.nodes[0].info["service_certificate"])
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        """Where clients reach each node."""
+        return [
+            Endpoint(rpc=node.info["rpc"][self.spec.ledger], admin=node.info["admin"]) for node in self.nodes
+        ]
+
+    async def start(self, nursery: trio.Nursery) -> None:
+        """Start all nodes and wait until every one is open; raises OperatorError with a node's reason."""
+        folder = self.spec.folder
+        with trio.move_on_after(START_TIMEOUT_S) as deadline:
+            (folder / "genesis.json").write_text(json.dumps(dict(self.spec.config)))
+            founder, *joiners = self.nodes
+            await self._spawn(founder, self._founding(), nursery)
+            await self._reached(founder, founder.listening)
+            (folder / SERVICE_FILE).write_text(self.service_certificate)
+            for node in joiners:
+                await self._spawn(node, self._joining(founder), nursery)
+            for node in self.nodes:
+                await self._reached(node, node.opened)
+        if deadline.cancelled_caught:
+            raise OperatorError(f"the network did not start within {START_TIMEOUT_S:.0f} s; logs in {folder}")
+        (folder / "genesis.json").unlink()
+
+    def kill(self, index: int) -> None:
+        """End one node at once, as a crash would (SIGKILL)."""
+        process = self.nodes[index].process
+        if process is not None:
+            process.kill()
+
+    async def stop(self) -> None:
+        """End every node, kindly first."""
+        with trio.CancelScope(shield=True):
+            for node in self.nodes:
+                if node.process is not None and node.process.returncode is None:
+                    node.process.terminate()
+            with trio.move_on_after(STOP_TIMEOUT_S):
+                for node in self.nodes:
+                    if node.process is not None:
+                        await node.process.wait()
+            for node in self.nodes:
+                if node.process is not None and node.process.returncode is None:
+                    node.process.kill()
+                    await node.process.wait()
+
+    async def _spawn(self, node: LocalNode, role: Mapping[str, Any], nursery: trio.Nursery) -> None:
+        node.folder.mkdir(parents=True)
+        spec = self.spec
+        settings = {
+            "folder": ".",
+            "admin": f"127.0.0.1:{_port(spec.admin_port, node.index)}",
+            "peer": f"127.0.0.1:{_port(spec.peer_port, node.index)}",
+            "rpc": {spec.ledger: f"127.0.0.1:{_port(spec.rpc_port, node.index)}"},
+            **role,
+        }
+        path = node.folder / SETTINGS_FILE
+        path.write_text(json.dumps(settings, indent=2))
+        with (node.folder / LOG_FILE).open("wb") as log:
+            node.process = await trio.lowlevel.open_process(
+                [sys.executable, "-m", "coco_core", "node", "run", str(path), "--with-parent"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                # Ctrl-C goes to this process, which then stops the nodes in order.
+                start_new_session=True,
+            )
+        nursery.start_soon(self._read_events, node)
+
+    async def _read_events(self, node: LocalNode) -> None:
+        process = node.process
+        if process is None or process.stdout is None:
+            return
+        buffer = b""
+        async for data in process.stdout:
+            *lines, buffer = (buffer + bytes(data)).split(b"\n")
+            for line in lines:
+                node.note(json.loads(line))
+        await process.wait()
+        node.ended.set()
+
+    async def _reached(self, node: LocalNode, event: trio.Event) -> None:
+        """Wait for ``event`` of ``node``, or raise OperatorError if a node ends first."""
+        async with trio.open_nursery() as nursery:
+
+            async def watch(other: LocalNode) -> None:
+                await other.ended.wait()
+                raise OperatorError(f"node {other.index}: {other.last_words()}")
+
+            for other in self.nodes:
+                nursery.start_soon(watch, other)
+            await event.wait()
+            nursery.cancel_scope.cancel()
+
+    def _founding(self) -> dict[str, Any]:
+        ledger = {"engine": self.spec.engine, "genesis": "../genesis.json"}
+        return {"found": {"nodes": self.spec.nodes, "ledgers": {self.spec.ledger: ledger}}}
+
+    def _joining(self, founder: LocalNode) -> dict[str, Any]:
+        return {"join": {"target": founder.info["admin"], "service_certificate": f"../{SERVICE_FILE}"}}
+
+
+@asynccontextmanager
+async def open_network(spec: NetworkSpec) -> AsyncIterator[LocalNetwork]:
+    """Start a network, hand it out, and stop it on the way out, whatever happened."""
+    network = LocalNetwork(spec)
+    async with trio.open_nursery() as nursery:
+        try:
+            await network.start(nursery)
+            yield network
+        finally:
+            await network.stop()
+        nursery.cancel_scope.cancel()
+
+
+def prepare_folder(folder: Path) -> None:
+    """Create a folder for a network; raises OperatorError when it cannot be made or is not empty."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise OperatorError(f"{folder} is not empty: a new network needs an empty folder")
+    except OSError as error:
+        raise OperatorError(f"folder {folder}: {error.strerror or error}") from error
+
+
+def _port(first: int, index: int) -> int:
+    return first + index if first else 0

@@ -1,0 +1,70 @@
+"""``coco node run``: one node in this process, from a settings file."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import structlog
+import trio
+
+from coco_core.node import load_settings, run_node
+
+
+@click.group()
+def node() -> None:
+    """Run a single node."""
+
+
+@node.command()
+@click.argument("settings", type=click.Path(path_type=Path))
+@click.option("--with-parent", is_flag=True, help="Stop when standard input closes (the parent is gone).")
+@click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]))
+def run(settings: Path, with_parent: bool, log_level: str) -> None:
+    """Run the node described by the file SETTINGS until SIGTERM or Ctrl-C.
+
+    Events (listening, role, open) go to standard output as JSON lines, the log to standard error.
+    """
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[log_level.upper()]
+        ),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    trio.run(_run, settings, with_parent)
+
+
+async def _run(path: Path, with_parent: bool) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_cancel_on_signal, nursery.cancel_scope)
+        if with_parent:
+            nursery.start_soon(_cancel_on_end_of_input, nursery.cancel_scope)
+        await run_node(load_settings(path), _announce)
+
+
+def _announce(event: Mapping[str, Any]) -> None:
+    print(json.dumps(event), flush=True)
+
+
+async def _cancel_on_signal(scope: trio.CancelScope) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            scope.cancel()
+            return
+
+
+async def _cancel_on_end_of_input(scope: trio.CancelScope) -> None:
+    await trio.to_thread.run_sync(sys.stdin.buffer.read, abandon_on_cancel=True)
+    scope.cancel()

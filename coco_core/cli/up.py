@@ -1,0 +1,139 @@
+"""``coco up``: a network to develop against, until Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import signal
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import trio
+
+from coco_core.adapter import DevelopmentLedger
+from coco_core.cli.network import SERVICE_FILE, LocalNetwork, NetworkSpec, open_network, prepare_folder
+from coco_core.errors import OperatorError
+from coco_core.node import load
+
+
+@click.command()
+@click.option("--nodes", default=3, show_default=True, type=click.IntRange(1, 9))
+@click.option("--ledger", default="ethereum", show_default=True, help="Name of an installed adapter.")
+@click.option("--dir", "folder", type=click.Path(path_type=Path), help="Keep ledgers and logs here.")
+@click.option("--engine", default="", help="Execution engine; see 'coco adapters list'.")
+@click.option("--genesis", type=click.Path(path_type=Path), help="Genesis file of the ledger's own format.")
+@click.option(
+    "--rpc-port", default=8545, show_default=True, help="First node's front end; 0 = any free ones."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object when the network is open.")
+def up(
+    nodes: int,
+    ledger: str,
+    folder: Path | None,
+    engine: str,
+    genesis: Path | None,
+    rpc_port: int,
+    as_json: bool,
+) -> None:
+    """Run a network on this machine until Ctrl-C.
+
+    A ledger front end listens on loopback only, speaks HTTP and HTTPS on the same port, and needs no
+    authentication: this is for development. Without --dir nothing is left behind.
+    """
+    plugin = load(ledger)
+    plugin.create(engine)  # A missing engine is reported here, before anything is started.
+    development = plugin.development()
+    config = _read_genesis(genesis) if genesis else development.config
+    with tempfile.TemporaryDirectory(prefix="coco-up-") as temporary:
+        target = folder if folder is not None else Path(temporary, "network")
+        prepare_folder(target)
+        spec = NetworkSpec(
+            folder=target.resolve(),
+            nodes=nodes,
+            ledger=ledger,
+            engine=engine,
+            config=config,
+            rpc_port=rpc_port,
+        )
+        trio.run(_up, spec, None if genesis else development, as_json)
+
+
+async def _up(spec: NetworkSpec, development: DevelopmentLedger | None, as_json: bool) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_cancel_on_signal, nursery.cancel_scope)
+        async with open_network(spec) as network:
+            if as_json:
+                print(json.dumps(_fields(network, development)), flush=True)
+            else:
+                _print(network, development)
+            async with trio.open_nursery() as watching:
+                for node in network.nodes:
+                    watching.start_soon(_report_end, network, node.index)
+
+
+async def _report_end(network: LocalNetwork, index: int) -> None:
+    node = network.nodes[index]
+    await node.ended.wait()
+    left = sum(1 for other in network.nodes if not other.ended.is_set())
+    click.echo(f"node {index} ended: {node.last_words()} ({left} left)", err=True)
+    if not left:
+        raise OperatorError("every node has ended")
+
+
+async def _cancel_on_signal(scope: trio.CancelScope) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            scope.cancel()
+            return
+
+
+def _fields(network: LocalNetwork, development: DevelopmentLedger | None) -> Mapping[str, Any]:
+    spec = network.spec
+    return {
+        "ledger": spec.ledger,
+        "service_certificate": network.service_certificate,
+        "service_certificate_file": str(spec.folder / SERVICE_FILE),
+        "nodes": [
+            {
+                "node_id": node.info["node_id"],
+                "rpc": f"http://{node.info['rpc'][spec.ledger]}",
+                "rpc_tls": f"https://{node.info['rpc'][spec.ledger]}",
+                "admin": f"https://{node.info['admin']}",
+                "pid": node.pid,
+                "ledger": str(node.ledger_folder),
+            }
+            for node in network.nodes
+        ],
+        "development": dict(development.details) if development else {},
+    }
+
+
+def _print(network: LocalNetwork, development: DevelopmentLedger | None) -> None:
+    spec = network.spec
+    click.echo(
+        f"{spec.nodes} nodes run {spec.ledger}; TEE platform: virtual (INSECURE, for development only)"
+    )
+    for node in network.nodes:
+        address = node.info["rpc"][spec.ledger]
+        click.echo(
+            f"  node {node.index}: http://{address}  https://{address}  operators https://{node.info['admin']}"
+        )
+    click.echo(f"service certificate: {spec.folder / SERVICE_FILE}")
+    click.echo(f"ledgers: {spec.folder}/node-*/ledger")
+    for line in development.notes if development else ():
+        click.echo(line)
+    click.echo("Ctrl-C stops the network.")
+
+
+def _read_genesis(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_bytes())
+    except OSError as error:
+        raise OperatorError(f"genesis {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise OperatorError(f"genesis {path} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise OperatorError(f"genesis {path} does not hold a JSON object")
+    return value

@@ -1,0 +1,153 @@
+"""HTTP/1.1 to a node on trio: one connection, requests pipelined, answers in order, identity pinned.
+
+A client that knows the service certificate believes no other: the node's certificate must be issued
+by it. Errors: ConnectionLostError when the connection ends before an answer.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+from collections import deque
+from types import TracebackType
+from typing import Any, Self
+
+import trio
+
+from coco_core.base import limits
+from coco_core.errors import CallerError, CocoError
+from coco_core.wire.http import HTTPMessageError, Message, MessageReader, render_request
+
+_RECEIVE_BYTES = 256 * 1024
+_RESPONSE_MAX_BYTES = 256 * limits.MIB
+_ENDED = (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError, OSError, HTTPMessageError)
+
+
+class ConnectionLostError(CocoError):
+    """The connection ended before the node answered: whether the request took effect is not known."""
+
+
+class AnswerError(CallerError):
+    """The node answered with an HTTP error; the message holds its text."""
+
+
+def pinned_context(service_certificate: str) -> ssl.SSLContext:
+    """Return a TLS context that accepts only nodes endorsed by this service certificate (PEM)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=service_certificate)
+    return context
+
+
+class Connection:
+    """One open connection to ``host:port``."""
+
+    def __init__(self, stream: trio.abc.Stream, host: str) -> None:
+        """Speak HTTP over ``stream``."""
+        self._stream = stream
+        self._host = host
+        self._reader = MessageReader(requests=False, body_max_bytes=_RESPONSE_MAX_BYTES)
+        self._ready: deque[Message] = deque()
+
+    @classmethod
+    async def open(cls, address: str, tls: ssl.SSLContext | None) -> Self:
+        """Connect to ``host:port``, with TLS unless ``tls`` is None; raises ConnectionLostError."""
+        host, _, port = address.rpartition(":")
+        host = host.strip("[]")
+        try:
+            raw = await trio.open_tcp_stream(host, int(port))
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if tls is None:
+                return cls(raw, address)
+            stream = trio.SSLStream(raw, tls, server_hostname=host, https_compatible=True)
+            try:
+                await stream.do_handshake()
+            except BaseException:
+                await trio.aclose_forcefully(raw)
+                raise
+            return cls(stream, address)
+        except _ENDED as error:
+            raise ConnectionLostError(f"cannot connect to {address}: {error.__cause__ or error}") from error
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close without waiting for the peer."""
+        await trio.aclose_forcefully(self._stream)
+
+    async def send(self, method: str, target: str, body: bytes = b"") -> None:
+        """Send one request; its answer comes from ``receive``, in the order of sending."""
+        data = render_request(method, target, self._host, body, "application/json")
+        try:
+            await self._stream.send_all(data)
+        except _ENDED as error:
+            raise ConnectionLostError(f"connection to {self._host} broke: {error}") from error
+
+    async def receive(self) -> Message:
+        """Return the next answer."""
+        while not self._ready:
+            try:
+                data = await self._stream.receive_some(_RECEIVE_BYTES)
+                if not data:
+                    raise ConnectionLostError(f"{self._host} closed the connection")
+                self._ready.extend(self._reader.feed(bytes(data)))
+            except _ENDED as error:
+                raise ConnectionLostError(f"connection to {self._host} broke: {error}") from error
+        return self._ready.popleft()
+
+    async def request(self, method: str, target: str, body: bytes = b"") -> Message:
+        """Send one request and return its answer; raises AnswerError for an HTTP error status."""
+        await self.send(method, target, body)
+        answer = await self.receive()
+        if answer.status >= 400:
+            text = answer.body[:500].decode(errors="replace").strip()
+            raise AnswerError(f"{self._host}{target} answered {answer.status}: {text}")
+        return answer
+
+
+class NodeClient:
+    """An operator's view of one node."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Ask over ``connection``, made to the node's operator interface."""
+        self._connection = connection
+
+    async def health(self) -> dict[str, Any]:
+        """Return role, view, positions and queue sizes."""
+        return await self._get("/node/health")
+
+    async def committed_after(self, seqno: int) -> tuple[int, int]:
+        """Return committed ``(view, seqno)``, waiting a while for one beyond ``seqno``."""
+        answer = await self._get(f"/node/commit?after={seqno}")
+        return int(answer["view"]), int(answer["seqno"])
+
+    async def transaction_status(self, transaction_id: str) -> str:
+        """Return Unknown, Pending, Committed or Invalid."""
+        return str((await self._get(f"/node/tx?transaction_id={transaction_id}"))["status"])
+
+    async def receipt(self, transaction_id: str, *, cose: bool = False) -> bytes:
+        """Return the receipt of a committed transaction."""
+        form = "cose" if cose else "json"
+        target = f"/node/receipt?transaction_id={transaction_id}&format={form}"
+        return (await self._connection.request("GET", target)).body
+
+    async def memory(self) -> dict[str, Any]:
+        """Return what the node holds in memory, per map."""
+        return await self._get("/node/memory")
+
+    async def network(self) -> dict[str, Any]:
+        """Return nodes, ledgers and the service certificate."""
+        return await self._get("/node/network")
+
+    async def _get(self, target: str) -> dict[str, Any]:
+        value: dict[str, Any] = json.loads((await self._connection.request("GET", target)).body)
+        return value

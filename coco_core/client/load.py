@@ -1,0 +1,255 @@
+"""Sending load and measuring it: a window of requests in order, commits watched on every node.
+
+Transactions go out in order on one connection, with at most ``outstanding`` of them unanswered. When
+that connection breaks or the node says that leadership moved, everything unanswered is sent again, in
+order, to the next node: ledgers refuse duplicates, so nothing is applied twice.
+
+Latency of a transaction starts when the request that carries it is handed to the socket. *Majority*
+ends when a majority of nodes, *all nodes* when every node reported it committed, as seen by this
+client's clock.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import attrs
+import trio
+
+from coco_core.adapter import RETRY_PREFIX, TRANSACTION_IDS_HEADER, Load, TxID
+from coco_core.client.http import Connection, ConnectionLostError, NodeClient, pinned_context
+from coco_core.errors import CallerError
+from coco_core.wire.http import Message
+
+RETRY_PAUSE_S = 0.05
+RETRIES_MAX = 600
+
+
+@attrs.frozen(kw_only=True)
+class Endpoint:
+    """One node as a client sees it."""
+
+    rpc: str
+    """``host:port`` of the ledger's front end."""
+    admin: str
+    """``host:port`` of the operators' interface."""
+
+
+@attrs.frozen(kw_only=True)
+class LoadSettings:
+    """How hard to push, and where."""
+
+    endpoints: Sequence[Endpoint]
+    service_certificate: str
+    outstanding: int
+    """Transactions sent and not answered."""
+    per_request: int
+    first: int = 0
+    """Index of the endpoint to begin with."""
+
+
+@attrs.define
+class _Sent:
+    load: Load
+    first_index: int
+    sent_at: float
+
+
+@attrs.define(kw_only=True)
+class LoadResult:
+    """What happened, per transaction in order of sending; times in seconds of one monotonic clock."""
+
+    started_at: float = 0.0
+    ended_at: float = 0.0
+    sent_at: list[float] = attrs.field(factory=list)
+    places: list[TxID | None] = attrs.field(factory=list)
+    """None for a transaction refused, or known already when it was sent again."""
+    refused: list[str] = attrs.field(factory=list)
+    resent_requests: int = 0
+    commits: list[list[tuple[float, int]]] = attrs.field(factory=list)
+    """Per node: when it reported which committed seqno."""
+
+    def latencies(self, nodes: int) -> list[float]:
+        """Return the seconds until ``nodes`` nodes had committed, of every placed transaction."""
+        watches = [([seqno for _, seqno in seen], [at for at, _ in seen]) for seen in self.commits]
+        found: list[float] = []
+        for sent, place in zip(self.sent_at, self.places, strict=True):
+            if place is None:
+                continue
+            times = sorted(
+                at[position]
+                for seqnos, at in watches
+                if (position := bisect_left(seqnos, place.seqno)) < len(seqnos)
+            )
+            if len(times) >= nodes:
+                found.append(times[nodes - 1] - sent)
+        return found
+
+
+Progress = Callable[[int, int], None]
+"""``progress(answered, refused)`` so far."""
+
+
+async def run_load(
+    settings: LoadSettings,
+    loads: Iterator[Load],
+    refusals: Callable[[bytes], Sequence[str]],
+    progress: Progress | None = None,
+) -> LoadResult:
+    """Send ``loads`` and return when every node has committed the last of them.
+
+    ``refusals`` reads an answer's refusals (adapter.Workload.refused). Raises ConnectionLostError when
+    no node answers for long.
+    """
+    result = LoadResult(commits=[[] for _ in settings.endpoints])
+    async with trio.open_nursery() as nursery:
+        for index, endpoint in enumerate(settings.endpoints):
+            nursery.start_soon(_watch_commits, settings, endpoint, result.commits[index])
+        result.started_at = trio.current_time()
+        await _Window(settings, loads, refusals, progress, result).run()
+        last = max((place.seqno for place in result.places if place is not None), default=0)
+        await _wait_everywhere(result, last)
+        result.ended_at = max(
+            (seen[bisect_left([seqno for _, seqno in seen], last)][0] for seen in result.commits if seen),
+            default=trio.current_time(),
+        )
+        nursery.cancel_scope.cancel()
+    return result
+
+
+class _Window:
+    """The requests under way, in order."""
+
+    def __init__(
+        self,
+        settings: LoadSettings,
+        loads: Iterator[Load],
+        refusals: Callable[[bytes], Sequence[str]],
+        progress: Progress | None,
+        result: LoadResult,
+    ) -> None:
+        self._settings = settings
+        self._loads = loads
+        self._refusals = refusals
+        self._progress = progress
+        self._result = result
+        self._next_endpoint = settings.first
+        self._unanswered: deque[_Sent] = deque()
+        self._under_way = 0
+        self._answered = 0
+        self._room = trio.Event()
+        self._exhausted = False
+
+    async def run(self) -> None:
+        """Send everything, moving on to another node as often as needed."""
+        failures = 0
+        tls = pinned_context(self._settings.service_certificate)
+        while not self._exhausted or self._unanswered:
+            endpoint = self._settings.endpoints[self._next_endpoint % len(self._settings.endpoints)]
+            answered_before = self._answered
+            try:
+                async with await Connection.open(endpoint.rpc, tls) as connection:
+                    await self._converse(connection)
+            except ConnectionLostError:
+                failures = 0 if self._answered > answered_before else failures + 1
+                if failures > RETRIES_MAX:
+                    raise
+                self._next_endpoint += 1
+                await trio.sleep(RETRY_PAUSE_S)
+
+    async def _converse(self, connection: Connection) -> None:
+        failed: list[ConnectionLostError] = []
+        again = list(self._unanswered)
+        self._result.resent_requests += len(again)
+        async with trio.open_nursery() as nursery:
+
+            async def receive() -> None:
+                try:
+                    while not self._exhausted or self._unanswered:
+                        self._take(await connection.receive())
+                except ConnectionLostError as error:
+                    failed.append(error)
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(receive)
+            try:
+                for sent in again:
+                    await connection.send("POST", "/", sent.load.body)
+                await self._send(connection)
+            except ConnectionLostError as error:
+                failed.append(error)
+                nursery.cancel_scope.cancel()
+        if failed:
+            raise failed[0]
+
+    async def _send(self, connection: Connection) -> None:
+        """Send new requests as the window has room."""
+        for load in self._loads:
+            while self._unanswered and self._under_way + load.count > self._settings.outstanding:
+                self._room = trio.Event()
+                await self._room.wait()
+            sent = _Sent(load, len(self._result.sent_at), trio.current_time())
+            self._result.sent_at += [sent.sent_at] * load.count
+            self._result.places += [None] * load.count
+            self._unanswered.append(sent)
+            self._under_way += load.count
+            await connection.send("POST", "/", load.body)
+        self._exhausted = True
+
+    def _take(self, answer: Message) -> None:
+        """Take the answer to the oldest request; raises ConnectionLostError to have it sent again."""
+        sent = self._unanswered[0]
+        if answer.status != 200:
+            raise ConnectionLostError(f"answer {answer.status}")
+        refused = self._refusals(answer.body)
+        if any(reason.startswith(RETRY_PREFIX) for reason in refused):
+            raise ConnectionLostError(f"not committed there: {refused[0]}")
+        self._unanswered.popleft()
+        self._under_way -= sent.load.count
+        self._answered += sent.load.count
+        self._result.refused += refused
+        for offset, text in enumerate(answer.headers.get(TRANSACTION_IDS_HEADER, "").split(",")):
+            if text.strip() not in ("", "-"):
+                self._result.places[sent.first_index + offset] = TxID.parse(text.strip())
+        if self._progress is not None:
+            self._progress(self._answered, len(self._result.refused))
+        self._room.set()
+
+
+async def _watch_commits(settings: LoadSettings, endpoint: Endpoint, seen: list[tuple[float, int]]) -> None:
+    """Note when a node reports commits, until cancelled; a node that is gone is asked again."""
+    tls = pinned_context(settings.service_certificate)
+    position = -1
+    while True:
+        try:
+            async with await Connection.open(endpoint.admin, tls) as connection:
+                client = NodeClient(connection)
+                while True:
+                    _, seqno = await client.committed_after(position)
+                    if seqno > position:
+                        seen.append((trio.current_time(), seqno))
+                        position = seqno
+        except (ConnectionLostError, CallerError):
+            await trio.sleep(RETRY_PAUSE_S)
+
+
+async def _wait_everywhere(result: LoadResult, seqno: int, timeout_s: float = 30.0) -> None:
+    """Wait until every node reported ``seqno``; nodes that are gone are given up after a while."""
+    with trio.move_on_after(timeout_s):
+        while not all(seen and seen[-1][1] >= seqno for seen in result.commits):
+            await trio.sleep(0.005)
+
+
+def percentiles_ms(seconds: Sequence[float]) -> Mapping[str, float]:
+    """Return p50, p95, p99 and mean in milliseconds; zeros when there is nothing."""
+    ordered = sorted(seconds)
+    if not ordered:
+        return {"p50": 0.0, "p95": 0.0, "p99": 0.0, "mean": 0.0}
+    pick = {name: ordered[min(len(ordered) - 1, int(len(ordered) * share))] for name, share in _SHARES}
+    pick["mean"] = sum(ordered) / len(ordered)
+    return {name: round(value * 1000, 2) for name, value in pick.items()}
+
+
+_SHARES = (("p50", 0.50), ("p95", 0.95), ("p99", 0.99))

@@ -10,7 +10,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamps
 REVM := adapters/ethereum/revm
 CCF := .venv-ccf
-CARGO := $(shell command -v cargo 2>/dev/null)
+# A toolchain manager without a toolchain also answers to the name: only a cargo that runs counts.
+CARGO := $(shell cargo --version >/dev/null 2>&1 && command -v cargo)
 # One core stays free for whoever sits in front of the machine.
 NICE := $(shell command -v nice 2>/dev/null)
 PYTEST := $(BIN)/python -m pytest
@@ -44,7 +45,7 @@ $(STAMP)/install: pyproject.toml adapters/ethereum/pyproject.toml $(STAMP)/lock
 
 # --- the native EVM engine (optional: needs a Rust toolchain) -------------------------------------
 
-ifneq ($(and $(CARGO),$(wildcard $(REVM)/Cargo.toml)),)
+ifneq ($(CARGO),)
 revm: $(STAMP)/revm  ## build the native EVM engine (needs cargo; without it py-evm runs)
 
 $(STAMP)/revm: $(STAMP)/lock $(REVM)/Cargo.toml $(REVM)/pyproject.toml $(shell find $(REVM)/src $(REVM)/python -type f ! -name '*.so' ! -name '*.pyc' 2>/dev/null)

@@ -20,6 +20,7 @@ from eth.vm.forks.shanghai.computation import ShanghaiComputation
 from eth.vm.forks.shanghai.state import ShanghaiState, ShanghaiTransactionExecutor
 from eth_typing import Address
 
+from coco_ethereum.engines import pyevm_precompiles
 from coco_ethereum.engines.pyevm_state import MapState
 from coco_ethereum.transactions import Authorization
 from coco_ethereum.validity import DELEGATION_PREFIX, NONCE_MAX, is_delegation
@@ -28,6 +29,7 @@ AUTHORIZATION_REFUND: Final = 12_500
 """PER_EMPTY_ACCOUNT_COST less PER_AUTH_BASE_COST (EIP-7702)."""
 
 _SELFDESTRUCT: Final = 0xFF
+_POINT_EVALUATION: Final = {Address(pyevm_precompiles.ADDRESS): pyevm_precompiles.point_evaluation}
 
 
 @attrs.frozen(slots=True, kw_only=True, repr=False)
@@ -80,10 +82,12 @@ class _ShanghaiComputation(_Prepaid, ShanghaiComputation):
 
 class _CancunComputation(_Prepaid, CancunComputation):
     opcodes = _without_warnings(CancunComputation.opcodes)
+    _precompiles = CancunComputation.get_precompiles() | _POINT_EVALUATION
 
 
 class _PragueComputation(_Prepaid, PragueComputation):
     opcodes = _without_warnings(PragueComputation.opcodes)
+    _precompiles = PragueComputation.get_precompiles() | _POINT_EVALUATION
 
 
 class _ShanghaiExecutor(_Valid, ShanghaiTransactionExecutor):

@@ -1,0 +1,71 @@
+"""Packed records: what is written is what is read, and the bloom is where readers look for it."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coco_ethereum.blocks import Header
+from coco_ethereum.records import (
+    BLOCK_HASH_SLICE,
+    Block,
+    Head,
+    Transaction,
+    key_number,
+    number_key,
+    pack_transaction,
+    packed_bloom,
+)
+
+U64 = st.integers(0, 2**64 - 1)
+HASH = st.binary(min_size=32, max_size=32)
+ADDRESS = st.binary(min_size=20, max_size=20)
+
+
+@given(U64, U64, HASH)
+def test_head(number, timestamp, block_hash):
+    head = Head(number, timestamp, block_hash)
+    assert Head.unpack(head.pack()) == head
+    assert key_number(number_key(number)) == number
+
+
+@given(U64, HASH, st.binary(max_size=700), st.lists(HASH, max_size=5))
+def test_block(first_seqno, block_hash, header, hashes):
+    block = Block(first_seqno, block_hash, 9, header, tuple(hashes))
+    assert Block.unpack(block.pack()) == block
+    assert block.pack()[BLOCK_HASH_SLICE] == block_hash
+
+
+@given(
+    st.integers(0, 2**32 - 1), U64, st.integers(0, 2**128 - 1), ADDRESS, st.none() | ADDRESS, st.binary(), st.binary()
+)
+def test_transaction(index, gas, price, sender, created, raw, receipt):
+    fields = {
+        "number": 7,
+        "index": index,
+        "first_log": 3,
+        "gas_used": gas,
+        "effective_gas_price": price,
+        "sender": sender,
+        "created": created,
+        "raw": raw,
+        "receipt": receipt,
+    }
+    assert Transaction.unpack(pack_transaction(**fields)) == Transaction(**fields)
+
+
+@given(st.binary(min_size=256, max_size=256), st.integers(0, 2**63), st.binary(max_size=32))
+def test_bloom_of_a_packed_block(bloom, number, extra_data):
+    header = Header(
+        parent_hash=bytes(32),
+        coinbase=bytes(20),
+        logs_bloom=bloom,
+        number=number,
+        gas_limit=number,
+        timestamp=0,
+        extra_data=extra_data,
+        prev_randao=bytes(32),
+        base_fee=0,
+    )
+    assert packed_bloom(Block(1, bytes(32), 0, header.encode(), ()).pack()) == bloom
+    assert Header.decode(header.encode()) == header

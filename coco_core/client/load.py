@@ -70,6 +70,8 @@ class LoadResult:
     resent_requests: int = 0
     commits: list[list[tuple[float, int]]] = attrs.field(factory=list)
     """Per node: when it reported which committed seqno."""
+    reported: trio.Event = attrs.field(factory=trio.Event, repr=False)
+    """Set, and replaced, whenever a node reported a commit."""
 
     def latencies(self, nodes: int) -> list[float]:
         """Return the seconds until ``nodes`` nodes had committed, of every placed transaction."""
@@ -106,7 +108,7 @@ async def run_load(
     result = LoadResult(commits=[[] for _ in settings.endpoints])
     async with trio.open_nursery() as nursery:
         for index, endpoint in enumerate(settings.endpoints):
-            nursery.start_soon(_watch_commits, settings, endpoint, result.commits[index])
+            nursery.start_soon(_watch_commits, settings, endpoint, result, index)
         result.started_at = trio.current_time()
         await _Window(settings, loads, refusals, progress, result).run()
         last = max((place.seqno for place in result.places if place is not None), default=0)
@@ -218,7 +220,7 @@ class _Window:
         self._room.set()
 
 
-async def _watch_commits(settings: LoadSettings, endpoint: Endpoint, seen: list[tuple[float, int]]) -> None:
+async def _watch_commits(settings: LoadSettings, endpoint: Endpoint, result: LoadResult, index: int) -> None:
     """Note when a node reports commits, until cancelled; a node that is gone is asked again."""
     tls = pinned_context(settings.service_certificate)
     position = -1
@@ -229,8 +231,10 @@ async def _watch_commits(settings: LoadSettings, endpoint: Endpoint, seen: list[
                 while True:
                     _, seqno = await client.committed_after(position)
                     if seqno > position:
-                        seen.append((trio.current_time(), seqno))
+                        result.commits[index].append((trio.current_time(), seqno))
                         position = seqno
+                        result.reported.set()
+                        result.reported = trio.Event()
         except (ConnectionLostError, CallerError):
             await trio.sleep(RETRY_PAUSE_S)
 
@@ -239,7 +243,7 @@ async def _wait_everywhere(result: LoadResult, seqno: int, timeout_s: float = 30
     """Wait until every node reported ``seqno``; nodes that are gone are given up after a while."""
     with trio.move_on_after(timeout_s):
         while not all(seen and seen[-1][1] >= seqno for seen in result.commits):
-            await trio.sleep(0.005)
+            await result.reported.wait()
 
 
 def percentiles_ms(seconds: Sequence[float]) -> Mapping[str, float]:

@@ -161,8 +161,7 @@ class Replica:
             case BatchExecuted():
                 self._on_executed(event)
             case Ticked():
-                self._time_ms = max(self._time_ms, event.time_ms)
-                self._consent(self._consensus.handle(Tick()))
+                self._on_tick(event.time_ms)
             case PeerLost():
                 self._on_peer_lost(event.peer)
             case HandOver():
@@ -180,6 +179,13 @@ class Replica:
         self._follower.refresh()
         effects, self._effects = self._effects, []
         return effects
+
+    def _on_tick(self, time_ms: int) -> None:
+        self._time_ms = max(self._time_ms, time_ms)
+        # A node without one signed entry has nothing to lead with: were such nodes to elect one of
+        # their own while a large genesis is under way, the service would begin without it.
+        if self.is_primary or self._chain.signature_count:
+            self._consent(self._consensus.handle(Tick()))
 
     # ── requests ─────────────────────────────────────────────────────────────────────────────────
 

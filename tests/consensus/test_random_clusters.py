@@ -14,8 +14,8 @@ from coco_core.consensus.raft import Raft, RaftSettings
 from coco_core.testing.stage import Stage, StageDisk
 
 BLOCKS = 10
-SEEDS = tuple(range(300))
-STEPS = 250
+SEEDS = tuple(range(200))
+STEPS = 400
 
 
 def _engine(make: type[Raft], settings: RaftSettings, rng: random.Random, disk: StageDisk) -> Raft:
@@ -44,7 +44,7 @@ def build(rng: random.Random, count: int) -> Stage:
 def propose(stage: Stage, rng: random.Random, node_id: NodeID) -> None:
     term = stage.nodes[node_id].engine.status().term
     entries = [
-        (f"{node_id}/{term}/{rng.random()}".encode(), rng.random() < 0.3) for _ in range(rng.randint(1, 4))
+        (f"{node_id}/{term}/{rng.random()}".encode(), rng.random() < 0.5) for _ in range(rng.randint(1, 4))
     ]
     stage.propose(node_id, entries)
 
@@ -52,23 +52,25 @@ def propose(stage: Stage, rng: random.Random, node_id: NodeID) -> None:
 def step(stage: Stage, rng: random.Random) -> None:
     roll = rng.random()
     nodes = list(stage.nodes)
-    if roll < 0.55 and stage.pool:
-        at = 0 if rng.random() < 0.7 else rng.randrange(len(stage.pool))
-        if rng.random() < 0.1:
+    if roll < 0.62 and stage.pool:
+        at = 0 if rng.random() < 0.8 else rng.randrange(len(stage.pool))
+        if rng.random() < 0.05:
             stage.pool.pop(at)
         else:
-            stage.deliver(at, keep=rng.random() < 0.1)
+            stage.deliver(at, keep=rng.random() < 0.05)
     elif roll < 0.72:
-        stage.tick(rng.choice(nodes))
+        impatient = rng.choice(nodes)
+        for _ in range(rng.choice((1, 1, 1, 1, 4, 8))):
+            stage.tick(impatient)
     elif roll < 0.87:
         stage.persist(rng.choice(nodes))
-    elif roll < 0.97:
+    elif roll < 0.95:
         leaders = stage.leaders()
         if leaders:
             propose(stage, rng, rng.choice(leaders))
-    elif roll < 0.98:
+    elif roll < 0.96:
         stage.handle(rng.choice(nodes), TransferRequested(rng.choice([None, *nodes])))
-    elif roll < 0.99:
+    elif roll < 0.97:
         rng.shuffle(nodes)
         at = rng.randint(0, len(nodes))
         stage.cut(nodes[:at], nodes[at:])

@@ -69,12 +69,18 @@ $(CCF)/.ready: tools/ccf_venv.sh
 fmt: $(STAMP)/install  ## format and apply the safe fixes
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format --quiet .
+ifneq ($(CARGO),)
+	cargo fmt --manifest-path $(REVM)/Cargo.toml
+endif
 
 check: $(STAMP)/install  ## lint, format, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+ifneq ($(CARGO),)
+	cargo fmt --check --manifest-path $(REVM)/Cargo.toml
+endif
 
 test: setup ccf  ## every test, also those that start processes
 	$(PYTEST) -q

@@ -1,4 +1,4 @@
-"""Write the reference pages that follow from the code: errors, limits, doors, maps, audit rules.
+"""Write the reference pages that follow from the code: errors, limits, doors, commands and more.
 
 Run without arguments to rewrite ``docs/reference/``; ``tests/rules/test_docs.py`` compares the pages
 with what this script would write, so a new error or limit cannot stay undocumented.
@@ -10,9 +10,12 @@ import ast
 import importlib
 import importlib.util
 import inspect
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
+
+import click
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "reference"
@@ -81,6 +84,31 @@ def api_page() -> str:
         parts += [f"| `{name}` | {cell(getattr(module, name))} |\n" for name in module.__all__]
     parts.append("\n## coco_core.errors\n\nSee [errors](errors.md).\n")
     return "".join(parts)
+
+
+def cli_page() -> str:
+    """Render every command of ``coco`` with its arguments and options."""
+    group = importlib.import_module("coco_core.cli.main").cli
+    parts = [HEAD, "# Command line\n", *command_sections("coco", group)]
+    return "".join(parts)
+
+
+def command_sections(name: str, command: click.Command) -> Iterator[str]:
+    """Yield the section of a command and those of the commands below it."""
+    context = click.Context(command, info_name=name)
+    arguments = [item.human_readable_name for item in command.params if isinstance(item, click.Argument)]
+    title = " ".join([name, *arguments])
+    yield f"\n## {title}\n\n{inspect.cleandoc(command.help or '')}\n"
+    # Arguments are in the title already.
+    options = [item for item in command.params if not isinstance(item, click.Argument)]
+    records = [record for item in options if (record := item.get_help_record(context))]
+    if records:
+        yield "\n| option | |\n|---|---|\n"
+        for option, text in records:
+            yield "| `{}` | {} |\n".format(option.replace("|", "\\|"), " ".join(text.split()))
+    if isinstance(command, click.Group):
+        for child in sorted(command.commands):
+            yield from command_sections(f"{name} {child}", command.commands[child])
 
 
 def described(body: list[ast.stmt]) -> list[tuple[str, str, str]]:
@@ -157,6 +185,7 @@ def pages() -> dict[str, str]:
     return {
         "api.md": api_page(),
         "audit_rules.md": rules_page(),
+        "cli.md": cli_page(),
         "errors.md": errors_page(),
         "limits.md": limits_page(),
         "maps.md": maps_page(),

@@ -14,6 +14,7 @@ from coco_core import errors
 from coco_core.kv import maps
 from coco_core.ledger import Rule
 
+PAGES = ["api.md", "audit_rules.md", "cli.md", "errors.md", "limits.md", "maps.md"]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -36,7 +37,7 @@ def written(tracked: list[Path]) -> list[Path]:
     return [path for path in tracked if path.suffix == ".md"]
 
 
-@pytest.mark.parametrize("page", ["api.md", "audit_rules.md", "errors.md", "limits.md", "maps.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_generated_pages_match_the_code(page: str, root: Path, reference: ModuleType) -> None:
     text = (root / "docs" / "reference" / page).read_text(encoding="utf-8")
     assert text == reference.pages()[page], "run `make docs`"

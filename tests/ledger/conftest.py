@@ -25,11 +25,13 @@ from coco_core.ledger import (
     ChunkName,
     EntrySealer,
     LeafComponents,
+    LedgerAuditError,
     LedgerSecrets,
     LedgerSignature,
     LedgerSigner,
     MerkleTree,
     SealedEntry,
+    audit,
     encode_chunk,
     read_signature,
 )
@@ -137,10 +139,15 @@ class LedgerWriter:
         self.files.append((f"ledger_{self._first}", data))
         self._entries = []
 
-    @property
-    def unwritten(self) -> int:
-        """Entries that no file holds yet."""
-        return len(self._entries)
+    def refused(self, rule: str, pinned: str | None = None) -> LedgerAuditError:
+        """Audit what was written, and expect that rule to be named."""
+        if self._entries:
+            self.leave_open()
+        with pytest.raises(LedgerAuditError) as caught:
+            audit(self.files, service_cert_pem=self.ids.service if pinned is None else pinned)
+        assert caught.value.rule == rule, caught.value
+        assert f"[{rule}]" in str(caught.value)
+        return caught.value
 
     def components(self, seqno: int) -> LeafComponents:
         entry, claims = self.sealed[seqno]

@@ -1,6 +1,6 @@
 //! Python values to Rust and back. The GIL is held wherever this file runs.
 
-use crate::database::{Fault, Map, Source, Writes};
+use crate::database::{Fault, Map, Rows, Source, Writes};
 use crate::execute::{Call, Called, Environment, Executed, Outcome};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -8,38 +8,20 @@ use pyo3::types::{PyBytes, PyDict, PyTuple};
 use revm::primitives::hardfork::SpecId;
 use revm::primitives::{Address, B256, FixedBytes, HashMap, Log, U256};
 
-/// The attributes read from a block context.
-#[derive(FromPyObject)]
-pub struct Context {
-    chain_id: u64,
-    fork: String,
-    number: u64,
-    timestamp: u64,
-    gas_limit: u64,
-    base_fee: u64,
-    coinbase: Vec<u8>,
-    prev_randao: Vec<u8>,
-    excess_blob_gas: u64,
-    pinned: bool,
-}
-
-impl TryFrom<Context> for Environment {
-    type Error = PyErr;
-
-    fn try_from(context: Context) -> PyResult<Self> {
-        Ok(Self {
-            chain_id: context.chain_id,
-            spec: fork(&context.fork)?,
-            number: context.number,
-            timestamp: context.timestamp,
-            gas_limit: context.gas_limit,
-            base_fee: context.base_fee,
-            coinbase: fixed("coinbase", &context.coinbase)?.into(),
-            prev_randao: fixed("prev_randao", &context.prev_randao)?,
-            excess_blob_gas: context.excess_blob_gas,
-            pinned: context.pinned,
-        })
-    }
+/// Read a block context's attributes.
+pub fn environment(context: &Bound<'_, PyAny>) -> PyResult<Environment> {
+    Ok(Environment {
+        chain_id: context.getattr("chain_id")?.extract()?,
+        spec: fork(&context.getattr("fork")?.extract::<String>()?)?,
+        number: context.getattr("number")?.extract()?,
+        timestamp: context.getattr("timestamp")?.extract()?,
+        gas_limit: context.getattr("gas_limit")?.extract()?,
+        base_fee: context.getattr("base_fee")?.extract()?,
+        coinbase: fixed("coinbase", &context.getattr("coinbase")?)?.into(),
+        prev_randao: fixed("prev_randao", &context.getattr("prev_randao")?)?,
+        excess_blob_gas: context.getattr("excess_blob_gas")?.extract()?,
+        pinned: context.getattr("pinned")?.extract()?,
+    })
 }
 
 pub const FORKS: [(&str, SpecId); 4] = [
@@ -51,42 +33,33 @@ pub const FORKS: [(&str, SpecId); 4] = [
 
 fn fork(name: &str) -> PyResult<SpecId> {
     let known = FORKS.iter().find(|(known, _)| *known == name);
-    known.map(|(_, spec)| *spec).ok_or_else(|| PyValueError::new_err(format!("fork {name:?} is not supported")))
+    known
+        .map(|(_, spec)| *spec)
+        .ok_or_else(|| PyValueError::new_err(format!("fork {name:?} is not supported")))
 }
 
-/// The attributes read from a call.
-#[derive(FromPyObject)]
-pub struct CallArguments<'py> {
-    sender: Vec<u8>,
-    to: Option<Vec<u8>>,
-    data: Vec<u8>,
-    value: Bound<'py, PyAny>,
-    gas: u64,
-    gas_price: u128,
-    access_list: Vec<(Vec<u8>, Vec<Vec<u8>>)>,
-}
-
-impl TryFrom<CallArguments<'_>> for Call {
-    type Error = PyErr;
-
-    fn try_from(call: CallArguments<'_>) -> PyResult<Self> {
-        let access = |(address, slots): (Vec<u8>, Vec<Vec<u8>>)| -> PyResult<(Address, Vec<B256>)> {
-            let slots = slots.iter().map(|slot| fixed("slot", slot)).collect::<PyResult<_>>()?;
-            Ok((fixed("address", &address)?.into(), slots))
-        };
-        Ok(Self {
-            sender: fixed("sender", &call.sender)?.into(),
-            to: call.to.map(|to| fixed("to", &to)).transpose()?.map(Address::from),
-            data: call.data.into(),
-            value: wide(&call.value)?,
-            gas: call.gas,
-            gas_price: call.gas_price,
-            access_list: call.access_list.into_iter().map(access).collect::<PyResult<_>>()?,
-        })
+/// Read a call's attributes.
+pub fn call(call: &Bound<'_, PyAny>) -> PyResult<Call> {
+    let to = call.getattr("to")?;
+    let mut access_list = Vec::new();
+    for item in call.getattr("access_list")?.try_iter()? {
+        let (address, slots): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item?.extract()?;
+        let slots = slots.try_iter()?.map(|slot| fixed("slot", &slot?)).collect::<PyResult<Vec<B256>>>()?;
+        access_list.push((fixed("address", &address)?.into(), slots));
     }
+    Ok(Call {
+        sender: fixed("sender", &call.getattr("sender")?)?.into(),
+        to: if to.is_none() { None } else { Some(fixed("to", &to)?.into()) },
+        data: call.getattr("data")?.cast::<PyBytes>()?.as_bytes().to_vec().into(),
+        value: wide(&call.getattr("value")?)?,
+        gas: call.getattr("gas")?.extract()?,
+        gas_price: call.getattr("gas_price")?.extract()?,
+        access_list,
+    })
 }
 
-fn fixed<const N: usize>(name: &str, bytes: &[u8]) -> PyResult<FixedBytes<N>> {
+fn fixed<const N: usize>(name: &str, value: &Bound<'_, PyAny>) -> PyResult<FixedBytes<N>> {
+    let bytes = value.cast::<PyBytes>()?.as_bytes();
     FixedBytes::try_from(bytes)
         .map_err(|_| PyValueError::new_err(format!("{name} must have {N} bytes, not {}", bytes.len())))
 }
@@ -154,7 +127,7 @@ impl<'py> PythonState<'py> {
         Ok(None)
     }
 
-    fn all(&self, map: Map) -> PyResult<Vec<(Vec<u8>, Vec<u8>)>> {
+    fn all(&self, map: Map) -> PyResult<Rows> {
         let mut merged: HashMap<Vec<u8>, Option<Vec<u8>>> = HashMap::default();
         for layer in self.chain(map).iter().rev() {
             let mapping = match layer {
@@ -174,7 +147,7 @@ impl<'py> PythonState<'py> {
             return Ok(B256::ZERO);
         };
         let hash = function.call1((number,))?;
-        fixed("block hash", hash.cast::<PyBytes>()?.as_bytes())
+        fixed("block hash", &hash)
     }
 }
 
@@ -183,7 +156,7 @@ impl Source for PythonState<'_> {
         self.find(map, key).map_err(source)
     }
 
-    fn rows(&self, map: Map) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Fault> {
+    fn rows(&self, map: Map) -> Result<Rows, Fault> {
         self.all(map).map_err(source)
     }
 
@@ -230,7 +203,9 @@ pub fn outcome<'py>(py: Python<'py>, outcome: &Outcome) -> PyResult<Bound<'py, P
 
 fn executed_fields<'py>(py: Python<'py>, executed: &Executed) -> PyResult<Bound<'py, PyTuple>> {
     let bytes = |value: &[u8]| PyBytes::new(py, value).into_any();
-    let optional = |value: Option<Address>| value.map_or_else(|| py.None().into_bound(py), |value| bytes(value.as_slice()));
+    let optional = |value: Option<Address>| {
+        value.map_or_else(|| py.None().into_bound(py), |value| bytes(value.as_slice()))
+    };
     let (accounts, storage, code) = write_set(py, &executed.writes)?;
     let fields = [
         bytes(executed.hash.as_slice()),

@@ -17,11 +17,14 @@ pub enum Map {
     Code,
 }
 
+/// Keys with their values.
+pub type Rows = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// Where rows come from.
 pub trait Source {
     fn get(&self, map: Map, key: &[u8]) -> Result<Option<Vec<u8>>, Fault>;
     /// Every row of a map, in no order: for audits, and for SELFDESTRUCT as it was before EIP-6780.
-    fn rows(&self, map: Map) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Fault>;
+    fn rows(&self, map: Map) -> Result<Rows, Fault>;
     fn block_hash(&self, number: u64) -> Result<B256, Fault>;
 }
 
@@ -66,12 +69,7 @@ pub struct BlockState<S> {
 
 impl<S: Source> BlockState<S> {
     pub fn new(source: S) -> Self {
-        Self {
-            source,
-            accounts: AddressMap::default(),
-            slots: HashMap::default(),
-            codes: HashMap::default(),
-        }
+        Self { source, accounts: AddressMap::default(), slots: HashMap::default(), codes: HashMap::default() }
     }
 
     /// Take over what a transaction did to state, and return it as rows.
@@ -96,7 +94,12 @@ impl<S: Source> BlockState<S> {
         Ok(writes)
     }
 
-    fn set_account(&mut self, address: Address, new: Option<AccountInfo>, writes: &mut Writes) -> Result<(), Fault> {
+    fn set_account(
+        &mut self,
+        address: Address,
+        new: Option<AccountInfo>,
+        writes: &mut Writes,
+    ) -> Result<(), Fault> {
         let old = self.basic(address)?;
         if identity(&old) == identity(&new) {
             return Ok(());

@@ -8,8 +8,8 @@ use alloy_eips::eip2718::Encodable2718;
 use revm::context::result::{EVMError, ExecutionResult, Output};
 use revm::context::{BlockEnv, CfgEnv, ContextTr, Transaction, TxEnv};
 use revm::context_interface::block::BlobExcessGasAndPrice;
-use revm::primitives::hardfork::SpecId;
 use revm::primitives::alloy_primitives::Bloom;
+use revm::primitives::hardfork::SpecId;
 use revm::primitives::{Address, B256, Bytes, Log, TxKind, U256};
 use revm::{Context, ExecuteEvm, MainBuilder, MainContext};
 use std::fmt;
@@ -43,7 +43,10 @@ impl Environment {
             basefee: self.base_fee,
             difficulty: U256::ZERO,
             prevrandao: Some(self.prev_randao),
-            blob_excess_gas_and_price: Some(BlobExcessGasAndPrice::new_with_spec(self.excess_blob_gas, self.spec)),
+            blob_excess_gas_and_price: Some(BlobExcessGasAndPrice::new_with_spec(
+                self.excess_blob_gas,
+                self.spec,
+            )),
             ..BlockEnv::default()
         }
     }
@@ -119,7 +122,8 @@ pub fn execute_block<S: Source>(
         .with_block(environment.block())
         .with_cfg(environment.config())
         .build_mainnet();
-    let mut block = Block { outcomes: Vec::with_capacity(transactions.len()), gas_used: 0, logs_bloom: Bloom::ZERO };
+    let mut block =
+        Block { outcomes: Vec::with_capacity(transactions.len()), gas_used: 0, logs_bloom: Bloom::ZERO };
     for transaction in transactions {
         let signed = match transaction {
             Ok(signed) => signed,
@@ -138,7 +142,8 @@ pub fn execute_block<S: Source>(
                 block.gas_used += done.result.tx_gas_used();
                 let bloom = &mut block.logs_bloom;
                 let base_fee = environment.base_fee;
-                let executed = conclude(signed.hash, &evm.ctx.tx, done.result, writes, base_fee, block.gas_used, bloom);
+                let executed =
+                    conclude(signed.hash, &evm.ctx.tx, done.result, writes, base_fee, block.gas_used, bloom);
                 Outcome::Executed(Box::new(executed))
             }
             Err(EVMError::Transaction(error)) => {
@@ -291,8 +296,12 @@ fn called(result: ExecutionResult) -> Called {
             let error = "execution reverted".to_owned();
             Called { status: "revert", gas_used, output, error, logs: Vec::new() }
         }
-        ExecutionResult::Halt { reason, .. } => {
-            Called { status: "halt", gas_used, output: Bytes::new(), error: reason.to_string(), logs: Vec::new() }
-        }
+        ExecutionResult::Halt { reason, .. } => Called {
+            status: "halt",
+            gas_used,
+            output: Bytes::new(),
+            error: reason.to_string(),
+            logs: Vec::new(),
+        },
     }
 }

@@ -9,9 +9,9 @@ mod roots;
 mod transaction;
 mod verdict;
 
-use convert::{CallArguments, Context, PythonState};
+use convert::PythonState;
 use database::Fault;
-use execute::{Environment, Failure, Outcome};
+use execute::{Failure, Outcome};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -22,7 +22,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// The pin of Cargo.toml, which a test compares.
 const REVM_VERSION: &str = "43.0.3";
 
-create_exception!(_native, StateError, PyException, "State that cannot be read: a row is missing or malformed.");
+create_exception!(
+    _native,
+    StateError,
+    PyException,
+    "State that cannot be read: a row is missing or malformed."
+);
 
 /// Turn a panic, which nothing should cause, into an exception Python code can catch.
 fn guarded<T>(work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
@@ -54,14 +59,14 @@ fn python_error(failure: Failure) -> PyErr {
 #[pyfunction]
 #[pyo3(name = "execute")]
 fn execute_transactions<'py>(
-    context: Context,
+    context: &Bound<'py, PyAny>,
     transactions: Vec<Bound<'py, PyBytes>>,
     state: &Bound<'py, PyAny>,
     block_hash: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyTuple>> {
     let py = state.py();
     guarded(|| {
-        let environment: Environment = context.try_into()?;
+        let environment = convert::environment(context)?;
         let source = PythonState::new(state, block_hash)?;
         let raws: Vec<&[u8]> = transactions.iter().map(|raw| raw.as_bytes()).collect();
         let signed = py.detach(|| transaction::recover_all(&raws, environment.chain_id, environment.spec));
@@ -74,7 +79,8 @@ fn execute_transactions<'py>(
                 receipts.push(&executed.receipt);
             }
         }
-        let outcomes = block.outcomes.iter().map(|one| convert::outcome(py, one)).collect::<PyResult<Vec<_>>>()?;
+        let outcomes =
+            block.outcomes.iter().map(|one| convert::outcome(py, one)).collect::<PyResult<Vec<_>>>()?;
         let fields = (
             PyList::new(py, outcomes)?,
             block.gas_used,
@@ -88,15 +94,15 @@ fn execute_transactions<'py>(
 
 #[pyfunction]
 fn call<'py>(
-    context: Context,
-    call: CallArguments<'py>,
+    context: &Bound<'py, PyAny>,
+    call: &Bound<'py, PyAny>,
     state: &Bound<'py, PyAny>,
     block_hash: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     guarded(|| {
-        let environment: Environment = context.try_into()?;
+        let environment = convert::environment(context)?;
         let source = PythonState::new(state, block_hash)?;
-        let done = execute::execute_call(source, &environment, call.try_into()?).map_err(python_error)?;
+        let done = execute::execute_call(source, &environment, convert::call(call)?).map_err(python_error)?;
         convert::called(state.py(), &done)
     })
 }

@@ -47,6 +47,12 @@ fn recover(raw: &[u8], chain_id: u64, spec: SpecId) -> Result<Signed, Verdict> {
         Eip2718Error::RlpError(error) => Verdict::undecodable(error),
         error => Verdict::undecodable(error),
     })?;
+    if envelope.is_legacy()
+        && let Some(chain_id) = envelope.chain_id()
+        && 35 + 2 * u128::from(chain_id) + u128::from(envelope.signature().v()) > u128::from(u64::MAX)
+    {
+        return Err(Verdict::undecodable("v exceeds 64 bits"));
+    }
     let hash = keccak256(raw);
     if let Some(have) = envelope.chain_id()
         && have != chain_id
@@ -73,7 +79,10 @@ fn recover(raw: &[u8], chain_id: u64, spec: SpecId) -> Result<Signed, Verdict> {
         gas_priority_fee: envelope.max_priority_fee_per_gas(),
         blob_hashes: Vec::new(),
         max_fee_per_blob_gas: 0,
-        authorization_list: authorizations.iter().map(|one| Either::Right(one.clone().into_recovered())).collect(),
+        authorization_list: authorizations
+            .iter()
+            .map(|one| Either::Right(one.clone().into_recovered()))
+            .collect(),
     };
     Ok(Signed { hash, env })
 }
@@ -84,16 +93,8 @@ fn check_type(raw: &[u8], spec: SpecId) -> Result<(), Verdict> {
         None => Err(Verdict::undecodable("empty transaction")),
         Some(0x80..=0xbf) => Err(Verdict::undecodable("expected list")),
         Some(0xc0.. | 1 | 2) => Ok(()),
-        Some(3) => Err(Verdict::new(
-            "blob-not-supported",
-            "blob transaction not supported".to_owned(),
-            None,
-        )),
+        Some(3) => Err(Verdict::new("blob-not-supported", "blob transaction not supported".to_owned(), None)),
         Some(4) if spec.is_enabled_in(SpecId::PRAGUE) => Ok(()),
-        Some(_) => Err(Verdict::new(
-            "type-not-supported",
-            "transaction type not supported".to_owned(),
-            None,
-        )),
+        Some(_) => Err(Verdict::new("type-not-supported", "transaction type not supported".to_owned(), None)),
     }
 }

@@ -28,10 +28,9 @@ pub fn explain(error: &InvalidTransaction, tx: &TxEnv, block: &BlockEnv) -> (&'s
     use InvalidTransaction as E;
     let address = tx.caller;
     match error {
-        E::TxGasLimitGreaterThanCap { gas_limit, cap } => (
-            "gas-limit-cap",
-            format!("transaction gas limit too high (cap: {cap}, tx: {gas_limit})"),
-        ),
+        E::TxGasLimitGreaterThanCap { gas_limit, cap } => {
+            ("gas-limit-cap", format!("transaction gas limit too high (cap: {cap}, tx: {gas_limit})"))
+        }
         E::PriorityFeeGreaterThanMaxFee => (
             "tip-above-fee-cap",
             format!(
@@ -56,40 +55,37 @@ pub fn explain(error: &InvalidTransaction, tx: &TxEnv, block: &BlockEnv) -> (&'s
             "gas-limit",
             format!("exceeds block gas limit: have {}, limit {}", tx.gas_limit, block.gas_limit),
         ),
-        E::CreateInitCodeSizeLimit => (
-            "initcode-size",
-            format!("max initcode size exceeded: code size {}", tx.data.len()),
-        ),
-        E::NonceOverflowInTransaction => (
-            "nonce-max",
-            format!("nonce has max value: address {address}, nonce: {}", tx.nonce),
-        ),
-        E::CallGasCostMoreThanGasLimit { initial_gas, gas_limit } => (
-            "intrinsic-gas",
-            format!("intrinsic gas too low: have {gas_limit}, want {initial_gas}"),
-        ),
+        E::CreateInitCodeSizeLimit => {
+            ("initcode-size", format!("max initcode size exceeded: code size {}", tx.data.len()))
+        }
+        E::NonceOverflowInTransaction => {
+            ("nonce-max", format!("nonce has max value: address {address}, nonce: {}", tx.nonce))
+        }
+        E::CallGasCostMoreThanGasLimit { initial_gas, gas_limit } => {
+            ("intrinsic-gas", format!("intrinsic gas too low: have {gas_limit}, want {initial_gas}"))
+        }
         E::GasFloorMoreThanGasLimit { gas_floor, gas_limit } => (
             "gas-floor",
             format!("insufficient gas for floor data gas cost: have {gas_limit}, want {gas_floor}"),
         ),
         E::RejectCallerWithCode => ("sender-not-eoa", format!("sender not an eoa: address {address}")),
-        E::NonceTooHigh { tx, state } => (
-            "nonce-too-high",
-            format!("nonce too high: address {address}, tx: {tx} state: {state}"),
-        ),
-        E::NonceTooLow { tx, state } => (
-            "nonce-too-low",
-            format!("nonce too low: address {address}, tx: {tx} state: {state}"),
-        ),
+        E::NonceTooHigh { tx, state } => {
+            ("nonce-too-high", format!("nonce too high: address {address}, tx: {tx} state: {state}"))
+        }
+        E::NonceTooLow { tx, state } => {
+            ("nonce-too-low", format!("nonce too low: address {address}, tx: {tx} state: {state}"))
+        }
         E::OverflowPaymentInTransaction => (
             "overflow",
             format!(
-                "insufficient funds for gas * price + value: address {address} required balance exceeds 256 bits"
+                "insufficient funds for gas * price + value: address {address} required balance out of range"
             ),
         ),
         E::LackOfFundForMaxFee { fee, balance } => (
             "insufficient-funds",
-            format!("insufficient funds for gas * price + value: address {address} have {balance} want {fee}"),
+            format!(
+                "insufficient funds for gas * price + value: address {address} have {balance} want {fee}"
+            ),
         ),
         // The rest concerns chain ids and types, which transaction.rs has already judged.
         other => ("type-not-supported", format!("transaction type not supported: {other}")),

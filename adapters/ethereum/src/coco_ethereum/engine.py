@@ -141,10 +141,10 @@ Both engines give the same code for the same transaction, and a message that beg
 
 ``undecodable`` (``rlp: …``)
     Empty, not an envelope (first byte 0x80-0xbf), not canonical RLP, bytes left over, a field of the wrong
-    length (so also a type 4 without destination), an integer too wide (chain id, nonce, gas limit 64 bits,
-    fees 128, value, r and s 256), a y parity other than 0 and 1, a legacy v other than 27, 28 or a
-    64-bit EIP-155 one. In a type 4 transaction the authorizations' nonces have 64 bits, their chain ids 256,
-    their y parities 8.
+    length (so also a type 4 without destination), an integer too wide (chain id, nonce, gas limit and a
+    legacy v 64 bits, fees 128, value, r and s 256), a y parity other than 0 and 1, a legacy v that is
+    neither 27, 28 nor 35 or above. In a type 4 transaction the authorizations' nonces have 64 bits, their
+    chain ids, r and s 256, their y parities 8.
 ``type-not-supported`` (``transaction type not supported``)
     First byte 0x00-0x7f that is not 1, 2, 3 or, from prague on, 4; the rest is not looked at.
 ``blob-not-supported`` (``blob transaction not supported``)
@@ -179,7 +179,7 @@ Both engines give the same code for the same transaction, and a message that beg
 ``nonce-too-high``, ``nonce-too-low`` (``nonce too high``, ``nonce too low``)
     Against the state as the transactions before left it.
 ``overflow``, ``insufficient-funds`` (``insufficient funds for gas * price + value``)
-    Limit times fee cap plus value does not fit 256 bits, or exceeds the balance.
+    Limit times fee cap does not fit 128 bits, or with the value added 256; or exceeds the balance.
 
 ``Invalid.hash`` is the transaction's hash, empty for the first three codes.
 """

@@ -1,0 +1,197 @@
+"""The binding itself: what it takes, what it gives back, and that nothing brings it down."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import tomllib
+from collections import ChainMap
+from pathlib import Path
+from types import SimpleNamespace
+
+import attrs
+import coco_ethereum_revm as native
+import pytest
+
+from coco_core.errors import IntegrityError
+from coco_ethereum.engine import Executed, Invalid, State
+from coco_ethereum.engines.revm import RevmEngine
+from coco_ethereum.state import slot_key
+from coco_ethereum.testing.assembly import assemble, return_word
+from coco_ethereum.testing.world import ALICE, BOB, CONTEXT, NOBODY, World
+
+EMPTY_ROOT = "56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421"
+RAW_COUNT = 4_000
+
+
+def context(**fields: object) -> SimpleNamespace:
+    """Return a context that is not the contract's class: the binding reads attributes."""
+    names = ("chain_id", "fork", "number", "timestamp", "gas_limit", "base_fee", "coinbase", "prev_randao")
+    values = {name: getattr(CONTEXT, name) for name in (*names, "excess_blob_gas", "pinned")}
+    return SimpleNamespace(**(values | fields))
+
+
+def test_the_version_is_the_pin_of_the_manifest() -> None:
+    manifest = tomllib.loads((Path(__file__).parents[1] / "Cargo.toml").read_text(encoding="utf-8"))
+    assert manifest["dependencies"]["revm"]["version"] == f"={native.REVM_VERSION}"
+
+
+def test_it_stands_without_the_coco_packages() -> None:
+    program = (
+        "import sys, coco_ethereum_revm; "
+        "sys.exit(any(name.partition('.')[0] in ('coco_core', 'coco_ethereum') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_digests_and_roots_are_the_known_ones() -> None:
+    assert native.keccak256(b"").hex() == "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"
+    assert native.ordered_trie_root([]).hex() == EMPTY_ROOT
+    assert native.state_root(State([{}], [{}], [{}])).hex() == EMPTY_ROOT
+
+
+def test_any_mapping_is_state() -> None:
+    code = return_word(1, "SLOAD")
+    plain = World(RevmEngine())
+    target = plain.contract(code, storage={1: 7})
+    layered = State(
+        ({}, ChainMap(plain.accounts)),
+        ({b"unused": None}, ChainMap({}, plain.storage)),
+        [ChainMap(plain.code)],
+    )
+    called = RevmEngine().call(CONTEXT, plain_call(target), layered)
+    assert called.output == (7).to_bytes(32, "big")
+
+
+def plain_call(to: bytes) -> SimpleNamespace:
+    """Return a call that is not the contract's class."""
+    return SimpleNamespace(sender=ALICE, to=to, data=b"", value=0, gas=1_000_000, gas_price=0, access_list=())
+
+
+def test_none_in_a_newer_layer_hides_an_older_value(world: World) -> None:
+    target = world.contract(return_word(1, "SLOAD"), storage={1: 7})
+    [key] = world.storage
+    hidden = State([world.accounts], [{key: None}, world.storage], [world.code])
+    assert RevmEngine().call(CONTEXT, plain_call(target), hidden).output == bytes(32)
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"fork": "london"}, ValueError),
+        ({"coinbase": b"short"}, ValueError),
+        ({"prev_randao": bytes(33)}, ValueError),
+        ({"gas_limit": 2**64}, OverflowError),
+        ({"base_fee": -1}, OverflowError),
+        ({"number": "1"}, TypeError),
+    ],
+)
+def test_an_impossible_environment_is_refused(fields: dict[str, object], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        native.execute(context(**fields), [], State([{}], [{}], [{}]), None)
+
+
+@pytest.mark.parametrize(
+    ("accounts", "error"),
+    [
+        ({ALICE: b"short"}, native.StateError),
+        ({ALICE: bytes(71)}, native.StateError),
+        ({ALICE: "text"}, TypeError),
+        ({ALICE: bytes(8) + b"\xff" * 32 + b"\x01" * 32}, native.StateError),
+    ],
+)
+def test_unreadable_state_stops_the_block(
+    world: World, accounts: dict[bytes, bytes], error: type[Exception]
+) -> None:
+    raw = world.sign()
+    with pytest.raises(error):
+        native.execute(context(), [raw], State([accounts], [{}], [{}]), None)
+
+
+@pytest.mark.parametrize("value", [b"", b"\x00\x01", bytes([1]) * 33])
+def test_a_storage_value_not_in_its_shortest_form_is_no_state(world: World, value: bytes) -> None:
+    target = world.contract(return_word(1, "SLOAD"), storage={1: 7})
+    [key] = world.storage
+    world.storage[key] = value
+    with pytest.raises(IntegrityError):
+        world.call(to=target)
+
+
+def test_what_the_block_hash_function_raises_comes_through(world: World) -> None:
+    def broken(number: int) -> bytes:
+        raise LookupError(f"no block {number}")
+
+    target = world.contract(return_word(999, "BLOCKHASH"))
+    with pytest.raises(LookupError, match="no block 999"):
+        native.call(context(), plain_call(target), world.state, broken)
+    with pytest.raises(ValueError, match="block hash must have 32 bytes"):
+        native.call(context(), plain_call(target), world.state, lambda _: b"short")
+
+
+def test_a_call_with_unlimited_gas_ends(world: World) -> None:
+    target = world.contract(assemble(0, 2**40, "MSTORE"))
+    called = world.call(to=target, gas=2**64 - 1)
+    assert called.status == "halt"
+    assert called.error.startswith("out of gas")
+
+
+def test_a_call_nobody_could_pay_for_is_refused(world: World) -> None:
+    with pytest.raises(ValueError, match="insufficient funds for gas"):
+        world.call(gas=2**64 - 1, gas_price=2**128 - 1, value=2**256 - 1)
+
+
+def test_no_bytes_bring_it_down(world: World) -> None:
+    draw = random.Random(2718)
+    seeds = [
+        world.sign(type=0, data=b"\x01" * 60),
+        world.sign(type=1, access_list=((BOB, (bytes(32),)),)),
+        world.sign(),
+        world.sign(to=None, data=assemble(0, 0, "RETURN"), gas_limit=200_000),
+    ]
+    raws = [distort(draw, draw.choice(seeds)) for _ in range(RAW_COUNT)]
+    raws += [draw.randbytes(draw.randrange(200)) for _ in range(RAW_COUNT)]
+    result = world.engine.execute(CONTEXT, raws, world.state)
+    assert len(result.results) == len(raws)
+    assert all(isinstance(one, Invalid | Executed) for one in result.results)
+    assert sum(isinstance(one, Invalid) for one in result.results) > RAW_COUNT
+
+
+def distort(draw: random.Random, raw: bytes) -> bytes:
+    """Change, drop or insert one byte."""
+    at = draw.randrange(len(raw))
+    return raw[:at] + draw.randbytes(draw.randrange(2)) + raw[at + draw.randrange(2) :]
+
+
+def test_senders_keep_their_order_over_all_threads(engine: RevmEngine) -> None:
+    world = World(engine)
+    keys = [bytes([1 + number % 3]) * 32 for number in range(200)]
+    nonces = dict.fromkeys(keys, 0)
+    raws = []
+    for key in keys:
+        raws.append(world.sign(key, nonce=nonces[key], to=NOBODY, value=1))
+        nonces[key] += 1
+    results = world.run(*raws).results
+    assert all(isinstance(one, Executed) for one in results)
+    assert [one.hash for one in results if isinstance(one, Executed)] == [
+        native.keccak256(raw) for raw in raws
+    ]
+    assert world.account(NOBODY).balance == 200
+
+
+def test_a_contract_of_shanghai_loses_all_storage_when_it_destructs(engine: RevmEngine) -> None:
+    """Before EIP-6780 slots nobody touched go as well: those of the base and those of the same block."""
+    world = World(engine, attrs.evolve(CONTEXT, fork="shanghai"))
+    body = assemble(5, 3, "SSTORE STOP")
+    jump = assemble("CALLDATASIZE", 4 + len(body), "JUMPI")
+    target = world.contract(jump + body + assemble("JUMPDEST CALLER SELFDESTRUCT"), storage={7: 7, 8: 8})
+    neighbour = world.contract(body, storage={7: 7})
+    stored, destructed = world.run(
+        world.sign(to=target, nonce=0), world.sign(to=target, nonce=1, data=b"\x01")
+    ).results
+    assert isinstance(stored, Executed)
+    assert isinstance(destructed, Executed)
+    assert len(stored.storage) == 1
+    assert list(destructed.storage.values()) == [None, None, None]
+    assert world.storage == {slot_key(neighbour, 7): b"\x07"}
+    assert destructed.accounts[target] is None

@@ -33,6 +33,8 @@ from coco_ethereum.transactions import (
 
 NONCE_MAX: Final = 2**64 - 1
 AMOUNT_MAX: Final = 2**256 - 1
+GAS_COST_MAX: Final = 2**128 - 1
+"""Far more wei than exist, and what the native engine computes in."""
 DELEGATION_PREFIX: Final = b"\xef\x01\x00"
 """Code that begins so, and is 23 bytes long, delegates to the address behind it (EIP-7702)."""
 DELEGATION_SIZE: Final = 23
@@ -210,11 +212,12 @@ def nonce_is_next(transaction: Transaction, sender: Sender) -> None:
 
 def sender_can_pay(transaction: Transaction, sender: Sender) -> None:
     """The balance covers the gas at the fee cap and the value (yellow paper §6.2, EIP-1559)."""
-    cost = transaction.gas_limit * transaction.max_fee_per_gas + transaction.value
+    gas_cost = transaction.gas_limit * transaction.max_fee_per_gas
+    cost = gas_cost + transaction.value
     have = sender.account.balance
     detail = f"address 0x{sender.address.hex()} have {have} want {cost}"
     message = f"insufficient funds for gas * price + value: {detail}"
-    if cost > AMOUNT_MAX:
+    if gas_cost > GAS_COST_MAX or cost > AMOUNT_MAX:
         raise InvalidTransactionError("overflow", message)
     if cost > have:
         raise InvalidTransactionError("insufficient-funds", message)

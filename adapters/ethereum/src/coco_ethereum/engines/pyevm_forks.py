@@ -1,14 +1,14 @@
 """py-evm's forks bound to our state: which rules run, and what of them we replace.
 
-Three things differ from stock py-evm: validity is decided before (``coco_ethereum.validity``), system
-contracts are the adapter's business, and authorizations are recovered by our own code. It knows
-py-evm's class hierarchy; it must not know blocks or receipts.
+What differs from stock py-evm: validity is decided before (``coco_ethereum.validity``), system contracts
+are the adapter's business, authorizations are recovered by our own code, init code is paid for once, and
+two precompiles are ours. This room knows py-evm's class hierarchy; it must not know blocks or receipts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import attrs
 from eth.abc import ComputationAPI, OpcodeAPI, SignedTransactionAPI
@@ -29,7 +29,12 @@ AUTHORIZATION_REFUND: Final = 12_500
 """PER_EMPTY_ACCOUNT_COST less PER_AUTH_BASE_COST (EIP-7702)."""
 
 _SELFDESTRUCT: Final = 0xFF
-_POINT_EVALUATION: Final = {Address(pyevm_precompiles.ADDRESS): pyevm_precompiles.point_evaluation}
+Precompiles = dict[Address, Any]
+
+_MODEXP: Final[Precompiles] = {Address(pyevm_precompiles.MODEXP_ADDRESS): pyevm_precompiles.modexp}
+_FROM_CANCUN: Final[Precompiles] = _MODEXP | {
+    Address(pyevm_precompiles.POINT_EVALUATION_ADDRESS): pyevm_precompiles.point_evaluation
+}
 
 
 @attrs.frozen(slots=True, kw_only=True, repr=False)
@@ -78,16 +83,17 @@ def _without_warnings(opcodes: dict[int, OpcodeAPI]) -> dict[int, OpcodeAPI]:
 
 class _ShanghaiComputation(_Prepaid, ShanghaiComputation):
     opcodes = _without_warnings(ShanghaiComputation.opcodes)
+    _precompiles = ShanghaiComputation.get_precompiles() | _MODEXP
 
 
 class _CancunComputation(_Prepaid, CancunComputation):
     opcodes = _without_warnings(CancunComputation.opcodes)
-    _precompiles = CancunComputation.get_precompiles() | _POINT_EVALUATION
+    _precompiles = CancunComputation.get_precompiles() | _FROM_CANCUN
 
 
 class _PragueComputation(_Prepaid, PragueComputation):
     opcodes = _without_warnings(PragueComputation.opcodes)
-    _precompiles = PragueComputation.get_precompiles() | _POINT_EVALUATION
+    _precompiles = PragueComputation.get_precompiles() | _FROM_CANCUN
 
 
 class _ShanghaiExecutor(_Valid, ShanghaiTransactionExecutor):

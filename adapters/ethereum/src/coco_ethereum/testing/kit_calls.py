@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from coco_ethereum.engine import CallResult, EvmEngine, Log
-from coco_ethereum.gas import AUTHORIZATION_GAS
+from coco_ethereum.gas import AUTHORIZATION_GAS, intrinsic_gas
 from coco_ethereum.state import EMPTY_CODE_HASH
 from coco_ethereum.testing.assembly import assemble, initcode, return_word
 from coco_ethereum.testing.world import ALICE, ALICE_KEY, BOB, CAROL_KEY, CHAIN_ID, ETHER, NOBODY, World
@@ -65,6 +65,40 @@ class EnvironmentTests:
         result = world.call(to=bytes(19) + b"\x02", data=b"abc")
         assert result.output == hashlib.sha256(b"abc").digest()
         assert world.call(to=bytes(19) + b"\x04", data=b"abc").output == b"abc"
+
+    @pytest.mark.parametrize(
+        ("sizes", "operands", "output", "gas"),
+        [
+            ((1, 1, 1), b"\x03\x02\x07", b"\x02", 200),
+            ((0, 0, 2), b"\x00\x02", b"\x00\x01", 200),
+            ((0, 2**255, 0), b"", b"", 200),
+            ((1, 1, 1), b"\x03\x02\x00", b"\x00", 200),
+            ((1, 1, 2), b"\x03\x00", b"\x00\x00", 200),
+            ((64, 33, 64), b"\x02" * 64 + bytes(32) + b"\x01" + b"\xff" * 64, b"\x02" * 64, 200),
+            ((128, 40, 128), b"\x01" * 300, None, 256 * (8 * 8 + 248) // 3),
+        ],
+    )
+    def test_modexp(
+        self, world: World, sizes: tuple[int, int, int], operands: bytes, output: bytes | None, gas: int
+    ) -> None:
+        data = b"".join(size.to_bytes(32, "big") for size in sizes) + operands
+        world.context = attrs.evolve(world.context, fork="cancun")
+        result = world.call(to=bytes(19) + b"\x05", data=data)
+        spent = result.gas_used - intrinsic_gas(data, (), creates=False)
+        assert (result.status, spent) == ("success", gas)
+        assert output is None or result.output == output
+
+    def test_point_evaluation(self, world: World) -> None:
+        infinity = b"\xc0" + bytes(47)
+        versioned_hash = b"\x01" + hashlib.sha256(infinity).digest()[1:]
+        zero_polynomial = versioned_hash + (5).to_bytes(32, "big") + bytes(32) + infinity + infinity
+        right = world.call(to=bytes(19) + b"\x0a", data=zero_polynomial)
+        assert int.from_bytes(right.output[:32], "big") == 4096
+        wrong_value = zero_polynomial[:95] + b"\x01" + zero_polynomial[96:]
+        not_a_field_element = zero_polynomial[:32] + b"\xff" * 32 + zero_polynomial[64:]
+        other_hash = b"\x02" + zero_polynomial[1:]
+        for wrong in (wrong_value, not_a_field_element, other_hash, zero_polynomial[:-1], b""):
+            assert world.call(to=bytes(19) + b"\x0a", data=wrong).status == "halt"
 
 
 class CallTests:

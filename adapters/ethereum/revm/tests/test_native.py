@@ -6,9 +6,8 @@ import random
 import subprocess
 import sys
 import tomllib
-from collections import ChainMap
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 
 import attrs
 import coco_ethereum_revm as native
@@ -51,29 +50,23 @@ def test_digests_and_roots_are_the_known_ones() -> None:
     assert native.state_root(State([{}], [{}], [{}])).hex() == EMPTY_ROOT
 
 
-def test_any_mapping_is_state() -> None:
-    code = return_word(1, "SLOAD")
-    plain = World(RevmEngine())
-    target = plain.contract(code, storage={1: 7})
-    layered = State(
-        ({}, ChainMap(plain.accounts)),
-        ({b"unused": None}, ChainMap({}, plain.storage)),
-        [ChainMap(plain.code)],
-    )
-    called = RevmEngine().call(CONTEXT, plain_call(target), layered)
-    assert called.output == (7).to_bytes(32, "big")
-
-
-def plain_call(to: bytes) -> SimpleNamespace:
-    """Return a call that is not the contract's class."""
+def call(to: bytes) -> SimpleNamespace:
+    """Return a call that is not the contract's class either."""
     return SimpleNamespace(sender=ALICE, to=to, data=b"", value=0, gas=1_000_000, gas_price=0, access_list=())
+
+
+def test_any_mapping_is_state(world: World) -> None:
+    target = world.contract(return_word(1, "SLOAD"), storage={1: 7})
+    accounts, storage, code = (MappingProxyType(it) for it in (world.accounts, world.storage, world.code))
+    layered = State(({}, accounts), ({b"unused": None}, storage), [code])
+    assert native.call(context(), call(target), layered, None)[2] == (7).to_bytes(32, "big")
 
 
 def test_none_in_a_newer_layer_hides_an_older_value(world: World) -> None:
     target = world.contract(return_word(1, "SLOAD"), storage={1: 7})
     [key] = world.storage
     hidden = State([world.accounts], [{key: None}, world.storage], [world.code])
-    assert RevmEngine().call(CONTEXT, plain_call(target), hidden).output == bytes(32)
+    assert native.call(context(), call(target), hidden, None)[2] == bytes(32)
 
 
 @pytest.mark.parametrize(
@@ -124,9 +117,9 @@ def test_what_the_block_hash_function_raises_comes_through(world: World) -> None
 
     target = world.contract(return_word(999, "BLOCKHASH"))
     with pytest.raises(LookupError, match="no block 999"):
-        native.call(context(), plain_call(target), world.state, broken)
+        native.call(context(), call(target), world.state, broken)
     with pytest.raises(ValueError, match="block hash must have 32 bytes"):
-        native.call(context(), plain_call(target), world.state, lambda _: b"short")
+        native.call(context(), call(target), world.state, lambda _: b"short")
 
 
 def test_a_call_with_unlimited_gas_ends(world: World) -> None:

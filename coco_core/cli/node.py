@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -66,5 +67,11 @@ async def _cancel_on_signal(scope: trio.CancelScope) -> None:
 
 
 async def _cancel_on_end_of_input(scope: trio.CancelScope) -> None:
-    await trio.to_thread.run_sync(sys.stdin.buffer.read, abandon_on_cancel=True)
+    await trio.to_thread.run_sync(_read_to_end, abandon_on_cancel=True)
     scope.cancel()
+
+
+def _read_to_end() -> None:
+    # Not through sys.stdin: its lock, held by this thread for ever, would break a clean exit.
+    while os.read(0, 4096):
+        pass

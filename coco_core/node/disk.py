@@ -64,6 +64,7 @@ class LedgerFiles:
         """Create ``folder``; raises OperatorError when it cannot be made or holds a ledger already."""
         self._folder = folder
         self._chunks: list[_Chunk] = []
+        self._uncommitted = 0
         self._descriptor: int | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -113,12 +114,14 @@ class LedgerFiles:
 
     def mark_committed(self, index: int) -> None:
         """Rename complete chunks whose entries are all committed at ``index``."""
-        for chunk in reversed(self._chunks):
+        while self._uncommitted < len(self._chunks):
+            chunk = self._chunks[self._uncommitted]
             name = chunk.name
-            if name.committed:
+            if name.last is None or name.last > index:
                 break
-            if name.last is not None and name.last <= index:
-                chunk.rename(ChunkName(name.first, name.last, committed=True))
+            # Oldest first: if this is cut short, the next commit goes on where it stopped.
+            chunk.rename(ChunkName(name.first, name.last, committed=True))
+            self._uncommitted += 1
 
     def close(self) -> None:
         """Close the open file."""

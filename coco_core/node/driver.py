@@ -33,6 +33,8 @@ from coco_core.replica.events import BatchExecuted, Event, LogPersisted, PeerLos
 
 _log = structlog.get_logger("coco.driver")
 
+STALL_REPORTED_S = 0.25
+
 Fates = Sequence[Committed | Rejected | NotCommitted]
 
 
@@ -138,8 +140,16 @@ class Driver:
             nursery.start_soon(self._execute)
 
     async def _tick(self) -> None:
+        """Tick at a steady pace; ticks missed while the process stood still are not made up for.
+
+        A stall says nothing about the primary, so it must not count towards an election.
+        """
         while True:
-            await trio.sleep(self._tick_s)
+            due = trio.current_time() + self._tick_s
+            await trio.sleep_until(due)
+            stalled_s = trio.current_time() - due
+            if stalled_s > STALL_REPORTED_S:
+                _log.warning("the event loop stood still", stalled_ms=round(stalled_s * 1000))
             self.feed(Ticked(unix_ms()))
 
     async def _persist(self) -> None:

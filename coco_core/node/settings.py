@@ -9,7 +9,7 @@
       "rpc": {"ethereum": "127.0.0.1:8545"},   one front end per ledger
       "found": {"nodes": 3, "ledgers": {"ethereum": {"engine": "revm", "genesis": "genesis.json"}}},
       "join": {"target": "127.0.0.1:9545", "service_certificate": "service.pem"},
-      "tick_ms": 20, "election_timeout_ms": [500, 1000], "heartbeat_ms": 100
+      "tick_ms": 20, "election_timeout_ms": [700, 1200], "heartbeat_ms": 100
     }
 
 A node either founds a service or joins one. Relative paths are relative to the file.
@@ -87,7 +87,7 @@ class NodeSettings:
     rpc: Mapping[str, Address]
     role: Founding | Joining
     tick_ms: int = 20
-    election_timeout_ms: tuple[int, int] = (500, 1000)
+    election_timeout_ms: tuple[int, int] = (700, 1200)
     heartbeat_ms: int = 100
 
 
@@ -218,12 +218,12 @@ class _Reader:
     def _timing(self) -> tuple[int, int, tuple[int, int]]:
         tick = self._milliseconds("tick_ms", 20)
         heartbeat = self._milliseconds("heartbeat_ms", 100)
-        election = self._raw.get("election_timeout_ms", [500, 1000])
+        election = self._raw.get("election_timeout_ms", [700, 1200])
         match election:
             case [int(least), int(most)] if heartbeat < least <= most:
                 return tick, heartbeat, (least, most)
         self.faults.append("'election_timeout_ms' must be [least, most] with heartbeat_ms < least <= most")
-        return tick, heartbeat, (500, 1000)
+        return tick, heartbeat, (700, 1200)
 
     def _milliseconds(self, field: str, default: int) -> int:
         value = self._raw.get(field, default)

@@ -14,7 +14,7 @@ from coco_core.consensus import Entry
 from coco_core.crypto import PublicKey
 from coco_core.errors import IntegrityError
 from coco_core.kv import Writes, maps
-from coco_core.ledger import EntryOpener, check_root, read_signature
+from coco_core.ledger import EntryOpener, check_root, is_signature, read_signature
 from coco_core.replica.chain import Chain
 from coco_core.replica.membership import read_nodes, signing_keys
 
@@ -36,7 +36,7 @@ class Follower:
             txid = opened.txid
             if (txid.view, txid.seqno) != (entry.term, entry.index):
                 raise IntegrityError(f"log entry {entry.term}.{entry.index} holds transaction {txid}")
-            signs = maps.SIGNATURES in opened.writes
+            signs = is_signature(opened.writes)
             if signs != entry.committable:
                 raise IntegrityError(f"entry {txid}: signature table and commit flag disagree")
             if signs:

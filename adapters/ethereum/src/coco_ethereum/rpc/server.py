@@ -47,6 +47,9 @@ _PREFLIGHT: Final = {
 _CONTENT_TYPES: Final = frozenset(("", "application/json", "application/json-rpc", "application/jsonrequest"))
 _GREETING: Final = b"Ethereum JSON-RPC: send requests with POST.\n"
 
+CALLS_PER_TURN: Final = 16
+"""Calls of one body evaluated before other tasks of the node get a turn."""
+
 Fate = Committed | Rejected | NotCommitted | RPCError
 
 
@@ -61,11 +64,21 @@ class Worker(Protocol):
 class RPCServer:
     """An HTTPHandler that speaks Ethereum's JSON-RPC on any path."""
 
-    def __init__(self, service: LedgerService, engine: EvmEngine, worker: Worker) -> None:
-        """Serve the chain behind ``service``; calls run on ``engine`` in ``worker``."""
+    def __init__(
+        self,
+        service: LedgerService,
+        engine: EvmEngine,
+        worker: Worker,
+        pause: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Serve the chain behind ``service``; calls run on ``engine`` in ``worker``.
+
+        ``pause`` gives the event loop to others between the calls of a long body.
+        """
         self._service = service
         self._engine = engine
         self._worker = worker
+        self._pause = pause
         self._filters = Filters(service.status().node_id)
 
     def accept(self, request: HTTPRequest) -> HTTPResponse | PendingResponse:
@@ -91,6 +104,8 @@ class RPCServer:
         reading: Reading | None = None
         answers: list[dict[str, object]] = []
         for position, call in enumerate(body.calls):
+            if position % CALLS_PER_TURN == CALLS_PER_TURN - 1:
+                await self._pause()
             if isinstance(call, BadCall):
                 answers.append(messages.failure(call.id, call.error))
                 continue

@@ -1,4 +1,4 @@
-"""Worker threads: an EVM at work must not stop the node's event loop.
+"""Worker threads and turns: neither an EVM at work nor a long body may stop the node's event loop.
 
 Knows trio and nothing of Ethereum.
 """
@@ -11,6 +11,11 @@ from typing import TypeVar
 import trio
 
 T = TypeVar("T")
+
+
+async def let_others_run() -> None:
+    """Give every other task of the event loop a turn."""
+    await trio.lowlevel.checkpoint()
 
 
 async def run_in_worker(work: Callable[[], T]) -> T:

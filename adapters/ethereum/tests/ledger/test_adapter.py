@@ -115,13 +115,18 @@ async def test_log_indexes_count_through_the_block(ledger):
     raws = [ledger.bob.sign(to=target), ledger.carol.sign(to=target)]
     hashes = [fate.receipt for fate in await ledger.submit(raws).wait()]
     receipts = [await ledger.ok("eth_getTransactionReceipt", "0x" + each.hex()) for each in hashes]
-    assert [log["logIndex"] for receipt in receipts for log in receipt["logs"]] == ["0x0", "0x1", "0x2", "0x3"]
+    assert [log["logIndex"] for receipt in receipts for log in receipt["logs"]] == [
+        "0x0",
+        "0x1",
+        "0x2",
+        "0x3",
+    ]
     assert [receipt["transactionIndex"] for receipt in receipts] == ["0x0", "0x1"]
 
 
 async def test_blockhash_reads_our_own_blocks(any_ledger):
     ledger = any_ledger
-    # return blockhash(number - 1)
+    # The program returns the hash of the block before the one it runs in.
     code = return_word(1, "NUMBER SUB BLOCKHASH")
     address = await ledger.deploy(ledger.alice, initcode(code))
     expected = (await ledger.ok("eth_getBlockByNumber", "0x0", False))["hash"]

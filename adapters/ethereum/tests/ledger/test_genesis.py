@@ -96,14 +96,26 @@ FAULTS = {
     "chain ID text": ({"config": {"chainId": "x", "shanghaiTime": 0}}, "config.chainId: expected a number"),
     "chain ID bool": ({"config": {"chainId": True, "shanghaiTime": 0}}, "config.chainId: expected a number"),
     "no fork": ({"config": {"chainId": 1}}, "config.shanghaiTime: must be set"),
-    "late Shanghai": ({"config": {"chainId": 1, "shanghaiTime": 9}}, "config.shanghaiTime: must be set and not"),
-    "gap in forks": ({"config": {"chainId": 1, "shanghaiTime": 0, "pragueTime": 0}}, "config.pragueTime: set, but cancun"),
+    "late Shanghai": (
+        {"config": {"chainId": 1, "shanghaiTime": 9}},
+        "config.shanghaiTime: must be set and not",
+    ),
+    "gap in forks": (
+        {"config": {"chainId": 1, "shanghaiTime": 0, "pragueTime": 0}},
+        "config.pragueTime: set, but cancun",
+    ),
     "forks out of order": (
         {"config": {"chainId": 1, "shanghaiTime": 0, "cancunTime": 9, "pragueTime": 8}},
         "config.pragueTime: 8 is before cancunTime",
     ),
-    "old fork later": ({"config": {"chainId": 1, "shanghaiTime": 0, "londonBlock": 5}}, "config.londonBlock: must be 0"),
-    "unknown fork": ({"config": {"chainId": 1, "shanghaiTime": 0, "moonTime": 0}}, "config.moonTime: not known"),
+    "old fork later": (
+        {"config": {"chainId": 1, "shanghaiTime": 0, "londonBlock": 5}},
+        "config.londonBlock: must be 0",
+    ),
+    "unknown fork": (
+        {"config": {"chainId": 1, "shanghaiTime": 0, "moonTime": 0}},
+        "config.moonTime: not known",
+    ),
     "no gas limit": ({"gasLimit": None}, "genesis.gasLimit: missing"),
     "gas limit too small": ({"gasLimit": 20_999}, "genesis.gasLimit: 20999 is outside"),
     "negative": ({"baseFeePerGas": -1}, "genesis.baseFeePerGas: -1 is outside"),

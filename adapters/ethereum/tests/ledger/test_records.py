@@ -37,7 +37,13 @@ def test_block(first_seqno, block_hash, header, hashes):
 
 
 @given(
-    st.integers(0, 2**32 - 1), U64, st.integers(0, 2**128 - 1), ADDRESS, st.none() | ADDRESS, st.binary(), st.binary()
+    st.integers(0, 2**32 - 1),
+    U64,
+    st.integers(0, 2**128 - 1),
+    ADDRESS,
+    st.none() | ADDRESS,
+    st.binary(),
+    st.binary(),
 )
 def test_transaction(index, gas, price, sender, created, raw, receipt):
     fields = {

@@ -62,7 +62,7 @@ def read_selector(value: object) -> Selector:
 
 def read_number_selector(value: object) -> Selector:
     """Read a block number or tag, where a hash is not allowed."""
-    if value in _NEWEST:
+    if isinstance(value, str) and value in _NEWEST:
         return NEWEST
     if value == "earliest":
         return Selector(number=0)

@@ -1,0 +1,169 @@
+"""Workloads: they run, their judges agree with the ledger, and see a ledger that is wrong."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+from eth_hash.auto import keccak
+
+from coco_core.adapter import WorkloadOptions
+from coco_core.errors import OperatorError
+from coco_ethereum.development import CHAIN_ID, development_key
+from coco_ethereum.records import ACCOUNTS
+from coco_ethereum.signatures import address_of
+from coco_ethereum.state import decode_account, encode_account
+from coco_ethereum.transactions import DYNAMIC_FEE, Transaction
+from coco_ethereum.workloads import make_workload
+from coco_ethereum.workloads.assembler import assemble
+from coco_ethereum.workloads.client import refused
+from coco_ethereum.workloads.signing import Signer
+
+
+async def play(ledger, workload, per_request=50):
+    bodies = list(workload.loads(per_request))
+    assert sum(load.count for load in bodies) == workload.transactions
+    for load in bodies:
+        answer = (await ledger.post(load.body)).body
+        assert workload.refused(answer) == []
+        assert workload.refused((await ledger.post(load.body)).body) == [], "a retry counts as accepted"
+
+
+@pytest.mark.parametrize("kind", ["transfers", "erc20", "mixed"])
+async def test_generated_mixes_lead_where_their_plan_says(make_ledger, kind):
+    workload = make_workload(WorkloadOptions(kind=kind, transactions=120, seed=7))
+    ledger = make_ledger(workload.config)
+    await play(ledger, workload)
+    assert await workload.verify(ledger.ask, 2) == []
+    for index in workload.classes().values():
+        raw = list(workload.envelopes())[index]
+        receipt = await ledger.ok("eth_getTransactionReceipt", "0x" + keccak(raw).hex())
+        assert receipt["status"] == "0x1"
+
+
+async def test_every_transaction_of_a_mix_succeeds(make_ledger):
+    workload = make_workload(WorkloadOptions(kind="mixed", transactions=60))
+    ledger = make_ledger(workload.config)
+    await play(ledger, workload)
+    for raw in workload.envelopes():
+        receipt = await ledger.ok("eth_getTransactionReceipt", "0x" + keccak(raw).hex())
+        assert receipt["status"] == "0x1"
+
+
+@pytest.mark.parametrize("kind", ["transfers", "mixed"])
+async def test_the_judge_sees_a_missing_transaction(make_ledger, kind):
+    workload = make_workload(WorkloadOptions(kind=kind, transactions=40))
+    ledger = make_ledger(workload.config)
+    for load in list(workload.loads(10))[:-1]:
+        await ledger.post(load.body)
+    assert await workload.verify(ledger.ask, 1) != []
+
+
+async def test_the_judge_sees_a_wei_too_much(make_ledger):
+    workload = make_workload(WorkloadOptions(transactions=40))
+    ledger = make_ledger(workload.config)
+    await play(ledger, workload)
+    address = next(iter(workload.config["alloc"]))
+    key = bytes.fromhex(address[2:])
+    account = decode_account(ledger.view().get(ACCOUNTS, key))
+    forged = type(account)(account.nonce, account.balance + 1, account.code_hash)
+    ledger._append([{ACCOUNTS: {key: encode_account(forged)}}])
+    [difference] = await workload.verify(ledger.ask, 1)
+    assert difference.startswith("node 0: eth_getBalance")
+
+
+def test_the_same_seed_gives_the_same_load():
+    first, again, other = (
+        list(make_workload(WorkloadOptions(kind="mixed", transactions=20, seed=seed)).loads(7))
+        for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+    assert [load.count for load in first] == [7, 7, 6]
+
+
+def test_a_single_transaction_is_no_batch():
+    [load] = make_workload(WorkloadOptions(transactions=1)).loads(1)
+    assert orjson.loads(load.body)["method"] == "eth_sendRawTransaction"
+
+
+def test_refused_reads_every_shape_of_answer():
+    error = {"error": {"code": -32000, "message": "nonce too low"}}
+    known = {"error": {"code": -32000, "message": "already known"}}
+    assert refused(orjson.dumps([{"result": "0x"}, error, known])) == ["-32000: nonce too low"]
+    assert refused(orjson.dumps(error)) == ["-32000: nonce too low"]
+
+
+def test_what_only_this_node_refuses_now_asks_to_be_sent_again():
+    busy = {"error": {"code": -32005, "message": "busy, send it again: no primary is known"}}
+    (reason,) = refused(orjson.dumps([busy]))
+    assert reason.startswith(RETRY_PREFIX)
+    assert reason.endswith("no primary is known")
+    assert refused(b"<html>")[0].startswith("the answer is no JSON")
+
+
+@pytest.mark.shared
+async def test_recorded_transactions_give_what_two_evms_gave(make_ledger, shared, full):
+    count = 0 if full else 150
+    workload = make_workload(WorkloadOptions(data=str(shared / "data/mainnet"), transactions=count))
+    ledger = make_ledger(workload.config)
+    await play(ledger, workload, 100)
+    assert await workload.verify(ledger.ask, 1) == []
+
+
+@pytest.mark.shared
+async def test_the_recordings_judge_sees_missing_transactions(make_ledger, shared):
+    workload = make_workload(WorkloadOptions(data=str(shared / "data/mainnet"), transactions=5))
+    ledger = make_ledger(workload.config)
+    differences = await workload.verify(ledger.ask, 1)
+    assert len(differences) == 5
+    assert "gave None, expected (1, " in differences[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kind": "nonsense"}, "no workload is called 'nonsense'; known are transfers"),
+        ({"kind": "recorded"}, "needs a folder"),
+        ({"kind": "erc20", "data": "/nowhere"}, "only 'recorded' reads a folder"),
+        ({"data": "/nowhere"}, "recorded transactions in /nowhere"),
+        ({"transactions": -1}, "a workload of -1 transactions"),
+    ],
+)
+def test_options_that_cannot_be(options, message):
+    with pytest.raises(OperatorError, match=message):
+        make_workload(WorkloadOptions(**options))
+
+
+@pytest.mark.parametrize("size", [0, 1, 55, 56, 300, 70_000])
+@pytest.mark.parametrize("nonce", [0, 1, 127, 128, 70_000])
+def test_fast_signing_makes_the_same_bytes(size, nonce):
+    fields = {"nonce": nonce, "to": b"\x11" * 20, "value": 300, "data": bytes(size)}
+    signer = Signer(development_key(0), CHAIN_ID, keccak)
+    slow = Transaction(
+        type=DYNAMIC_FEE,
+        chain_id=CHAIN_ID,
+        max_fee_per_gas=9,
+        max_priority_fee_per_gas=0,
+        gas_limit=21_000,
+        **fields,
+    )
+    assert signer.sign(fee=9, gas=21_000, **fields) == slow.sign(development_key(0)).encode()
+    assert signer.address == address_of(development_key(0))
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ("1 0 SSTORE ; comment", "60015f55"),
+        ("@end JUMP end: 0x1234", "6100045b".replace("5b", "565b") + "611234"),
+        ("", ""),
+    ],
+)
+def test_assembler(source, code):
+    assert assemble(source).hex() == code
+
+
+@pytest.mark.parametrize("source", ["FROBNICATE", "@nowhere", "-1", "0x" + "1" * 65])
+def test_assembler_names_what_is_wrong(source):
+    with pytest.raises(ValueError, match=r"neither|no label|more than 32"):
+        assemble(source)

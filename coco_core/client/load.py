@@ -2,7 +2,8 @@
 
 Transactions go out in order on one connection, with at most ``outstanding`` of them unanswered. When
 that connection breaks or the node says that leadership moved, everything unanswered is sent again, in
-order, to the next node: ledgers refuse duplicates, so nothing is applied twice.
+order, to the next node: ledgers refuse duplicates, so nothing is applied twice. The oldest of it goes
+alone until it is answered, so that a node that finds a primary halfway cannot take the later ones first.
 
 Latency of a transaction starts when the request that carries it is handed to the socket. *Majority*
 ends when a majority of nodes, *all nodes* when every node reported it committed, as seen by this
@@ -71,7 +72,14 @@ class LoadResult:
     commits: list[list[tuple[float, int]]] = attrs.field(factory=list)
     """Per node: when it reported which committed seqno."""
     reported: trio.Event = attrs.field(factory=trio.Event, repr=False)
-    """Set, and replaced, whenever a node reported a commit."""
+    """Set, and replaced, whenever a node reported a commit or was lost."""
+    lost: set[int] = attrs.field(factory=set)
+    """Nodes that cannot be reached at the moment: nobody waits for their commits."""
+
+    def note(self) -> None:
+        """Wake who waits for a change of commits or lost nodes."""
+        self.reported.set()
+        self.reported = trio.Event()
 
     def latencies(self, nodes: int) -> list[float]:
         """Return the seconds until ``nodes`` nodes had committed, of every placed transaction."""
@@ -100,7 +108,7 @@ async def run_load(
     refusals: Callable[[bytes], Sequence[str]],
     progress: Progress | None = None,
 ) -> LoadResult:
-    """Send ``loads`` and return when every node has committed the last of them.
+    """Send ``loads`` and return when every node that can be reached has committed the last of them.
 
     ``refusals`` reads an answer's refusals (adapter.Workload.refused). Raises ConnectionLostError when
     no node answers for long.
@@ -113,10 +121,7 @@ async def run_load(
         await _Window(settings, loads, refusals, progress, result).run()
         last = max((place.seqno for place in result.places if place is not None), default=0)
         await _wait_everywhere(result, last)
-        result.ended_at = max(
-            (seen[bisect_left([seqno for _, seqno in seen], last)][0] for seen in result.commits if seen),
-            default=trio.current_time(),
-        )
+        result.ended_at = _ended_at(result, last)
         nursery.cancel_scope.cancel()
     return result
 
@@ -134,6 +139,7 @@ class _Window:
     ) -> None:
         self._settings = settings
         self._loads = loads
+        self._next_load: Load | None = None
         self._refusals = refusals
         self._progress = progress
         self._result = result
@@ -179,19 +185,24 @@ class _Window:
             try:
                 for sent in again:
                     await connection.send("POST", "/", sent.load.body)
+                    if sent is again[0]:
+                        await self._until_answered(sent)
                 await self._send(connection)
             except ConnectionLostError as error:
                 failed.append(error)
+            if failed or not self._unanswered:
+                # Otherwise there are answers to wait for, and receiving ends with the last one.
                 nursery.cancel_scope.cancel()
         if failed:
             raise failed[0]
 
     async def _send(self, connection: Connection) -> None:
         """Send new requests as the window has room."""
-        for load in self._loads:
+        while (load := self._peek()) is not None:
             while self._unanswered and self._under_way + load.count > self._settings.outstanding:
                 self._room = trio.Event()
                 await self._room.wait()
+            self._next_load = None
             sent = _Sent(load, len(self._result.sent_at), trio.current_time())
             self._result.sent_at += [sent.sent_at] * load.count
             self._result.places += [None] * load.count
@@ -200,11 +211,25 @@ class _Window:
             await connection.send("POST", "/", load.body)
         self._exhausted = True
 
+    def _peek(self) -> Load | None:
+        """Return the next load; it stays the next one until it is sent, whatever breaks meanwhile."""
+        if self._next_load is None:
+            self._next_load = next(self._loads, None)
+        return self._next_load
+
+    async def _until_answered(self, sent: _Sent) -> None:
+        while self._unanswered and self._unanswered[0] is sent:
+            self._room = trio.Event()
+            await self._room.wait()
+
     def _take(self, answer: Message) -> None:
         """Take the answer to the oldest request; raises ConnectionLostError to have it sent again."""
         sent = self._unanswered[0]
         if answer.status != 200:
             raise ConnectionLostError(f"answer {answer.status}")
+        for offset, text in enumerate(answer.headers.get(TRANSACTION_IDS_HEADER, "").split(",")):
+            if text.strip() not in ("", "-"):
+                self._result.places[sent.first_index + offset] = TxID.parse(text.strip())
         refused = self._refusals(answer.body)
         if any(reason.startswith(RETRY_PREFIX) for reason in refused):
             raise ConnectionLostError(f"not committed there: {refused[0]}")
@@ -212,9 +237,6 @@ class _Window:
         self._under_way -= sent.load.count
         self._answered += sent.load.count
         self._result.refused += refused
-        for offset, text in enumerate(answer.headers.get(TRANSACTION_IDS_HEADER, "").split(",")):
-            if text.strip() not in ("", "-"):
-                self._result.places[sent.first_index + offset] = TxID.parse(text.strip())
         if self._progress is not None:
             self._progress(self._answered, len(self._result.refused))
         self._room.set()
@@ -230,20 +252,31 @@ async def _watch_commits(settings: LoadSettings, endpoint: Endpoint, result: Loa
                 client = NodeClient(connection)
                 while True:
                     _, seqno = await client.committed_after(position)
+                    result.lost.discard(index)
                     if seqno > position:
                         result.commits[index].append((trio.current_time(), seqno))
                         position = seqno
-                        result.reported.set()
-                        result.reported = trio.Event()
+                        result.note()
         except (ConnectionLostError, CallerError):
+            result.lost.add(index)
+            result.note()
             await trio.sleep(RETRY_PAUSE_S)
 
 
 async def _wait_everywhere(result: LoadResult, seqno: int, timeout_s: float = 30.0) -> None:
-    """Wait until every node reported ``seqno``; nodes that are gone are given up after a while."""
+    """Wait until every node within reach reported ``seqno``; silent ones are given up after a while."""
     with trio.move_on_after(timeout_s):
-        while not all(seen and seen[-1][1] >= seqno for seen in result.commits):
+        while any(
+            index not in result.lost and not (seen and seen[-1][1] >= seqno)
+            for index, seen in enumerate(result.commits)
+        ):
             await result.reported.wait()
+
+
+def _ended_at(result: LoadResult, seqno: int) -> float:
+    """Return when the last node reported ``seqno``, leaving out nodes that never did."""
+    reached = [next((at for at, found in seen if found >= seqno), None) for seen in result.commits]
+    return max((at for at in reached if at is not None), default=trio.current_time())
 
 
 def percentiles_ms(seconds: Sequence[float]) -> Mapping[str, float]:

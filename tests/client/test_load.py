@@ -1,0 +1,172 @@
+"""The load generator against nodes that break, refuse for a while or are gone: over real TLS sockets."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Callable, Iterator, Sequence
+
+import attrs
+import pytest
+import trio
+
+from coco_core.adapter import RETRY_PREFIX, TRANSACTION_IDS_HEADER, HTTPRequest, HTTPResponse, Load
+from coco_core.client import Endpoint, LoadResult, LoadSettings, run_load
+from coco_core.crypto import Curve, PrivateKey, self_signed
+from coco_core.node.http import HTTPServer
+from coco_core.node.tls import frontend_context
+
+KEY = PrivateKey.generate(Curve.P256)
+CERTIFICATE = self_signed(
+    KEY,
+    "Coco Service",
+    not_before=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC),
+    not_after=datetime.datetime(2090, 1, 1, tzinfo=datetime.UTC),
+    ca=True,
+    sans=("127.0.0.1",),
+)
+PATIENCE_S = 20
+"""Far below the time after which the generator gives up a silent node."""
+
+
+@attrs.define(eq=False)
+class Ledger:
+    """What every node of this small network accepts into, in order, each request once."""
+
+    accepted: list[bytes] = attrs.field(factory=list)
+    grown: trio.Event = attrs.field(factory=trio.Event)
+
+    def take(self, body: bytes) -> HTTPResponse:
+        if body in self.accepted:
+            return HTTPResponse(body=b"")
+        self.accepted.append(body)
+        self.grown.set()
+        self.grown = trio.Event()
+        return HTTPResponse(body=b"", headers={TRANSACTION_IDS_HEADER: f"2.{len(self.accepted)}"})
+
+
+BUSY = HTTPResponse(body=RETRY_PREFIX.encode() + b"no primary")
+
+
+@attrs.define(eq=False)
+class Node:
+    """One node: ``answer`` decides what a request to its front end gets."""
+
+    ledger: Ledger
+    answer: Callable[[Node, bytes], HTTPResponse]
+    asked: list[bytes] = attrs.field(factory=list)
+
+    def accept(self, request: HTTPRequest):
+        if request.method == "POST":
+            self.asked.append(request.body)
+            return self.answer(self, request.body)
+
+        async def committed() -> HTTPResponse:
+            after = int(request.target.rpartition("=")[2])
+            while len(self.ledger.accepted) <= after:
+                await self.ledger.grown.wait()
+            return HTTPResponse(body=json.dumps({"view": 2, "seqno": len(self.ledger.accepted)}).encode())
+
+        return committed
+
+
+def accepting(node: Node, body: bytes) -> HTTPResponse:
+    return node.ledger.take(body)
+
+
+def loads(count: int) -> Iterator[Load]:
+    return (Load(b"transaction %d" % number, 1) for number in range(count))
+
+
+def refusals(answer: bytes) -> list[str]:
+    return [answer.decode()] if answer else []
+
+
+async def run(nodes: Sequence[Node | None], count: int, *, outstanding: int = 4) -> LoadResult:
+    """Send ``count`` requests to nodes; None is a node whose ports nobody listens on."""
+    async with trio.open_nursery() as nursery:
+        endpoints = []
+        for node in nodes:
+            listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            address = f"127.0.0.1:{listeners[0].socket.getsockname()[1]}"
+            endpoints.append(Endpoint(rpc=address, admin=address))
+            if node is None:
+                await listeners[0].aclose()
+            else:
+                nursery.start_soon(
+                    HTTPServer(handler=node, tls=frontend_context(CERTIFICATE, KEY)).serve, listeners
+                )
+        settings = LoadSettings(
+            endpoints=endpoints, service_certificate=CERTIFICATE, outstanding=outstanding, per_request=1
+        )
+        with trio.fail_after(PATIENCE_S):
+            result = await run_load(settings, loads(count), refusals)
+        nursery.cancel_scope.cancel()
+    return result
+
+
+def in_order(count: int) -> list[bytes]:
+    return [load.body for load in loads(count)]
+
+
+async def test_everything_is_sent_in_order_and_placed():
+    ledger = Ledger()
+    result = await run([Node(ledger, accepting)] * 3, 50)
+    assert ledger.accepted == in_order(50)
+    assert [place.seqno for place in result.places if place] == list(range(1, 51))
+    assert result.resent_requests == 0
+    assert len(result.latencies(3)) == 50
+
+
+async def test_a_transaction_waiting_for_room_survives_a_broken_connection():
+    ledger = Ledger()
+
+    def once(node: Node, body: bytes) -> HTTPResponse:
+        return HTTPResponse(status=503) if len(node.asked) == 3 else ledger.take(body)
+
+    # With one outstanding, the next transaction is already taken from the workload when the answer comes.
+    result = await run([Node(ledger, once), Node(ledger, accepting)], 10, outstanding=1)
+    assert ledger.accepted == in_order(10)
+    assert result.resent_requests == 1
+    assert result.refused == []
+
+
+async def test_order_is_kept_by_a_node_that_finds_a_primary_halfway():
+    ledger = Ledger()
+
+    def no_primary(node: Node, body: bytes) -> HTTPResponse:
+        return BUSY
+
+    def finds_a_primary(node: Node, body: bytes) -> HTTPResponse:
+        # The first request it gets is refused; an impatient client's next ones would be taken first.
+        return BUSY if len(node.asked) == 1 else ledger.take(body)
+
+    result = await run([Node(ledger, no_primary), Node(ledger, finds_a_primary), Node(ledger, accepting)], 20)
+    assert ledger.accepted == in_order(20)
+    assert result.refused == []
+    assert all(place is not None for place in result.places)
+
+
+@pytest.mark.parametrize("gone", [0, 1, 2])
+async def test_a_node_that_is_gone_is_not_waited_for(gone):
+    ledger = Ledger()
+    nodes: list[Node | None] = [Node(ledger, accepting) for _ in range(3)]
+    nodes[gone] = None
+    result = await run(nodes, 20)
+    assert ledger.accepted == in_order(20)
+    assert result.lost == {gone}
+    assert len(result.latencies(2)) == 20
+    assert result.latencies(3) == []
+    assert result.started_at < result.ended_at
+
+
+async def test_places_known_before_a_request_is_sent_again_are_kept():
+    ledger = Ledger()
+
+    def half(node: Node, body: bytes) -> HTTPResponse:
+        answer = ledger.take(body)
+        return attrs.evolve(answer, body=BUSY.body) if len(node.asked) == 2 else answer
+
+    result = await run([Node(ledger, half), Node(ledger, accepting)], 5, outstanding=1)
+    assert ledger.accepted == in_order(5)
+    assert [place and place.seqno for place in result.places] == [1, 2, 3, 4, 5]

@@ -6,7 +6,7 @@ import orjson
 import pytest
 from eth_hash.auto import keccak
 
-from coco_core.adapter import WorkloadOptions
+from coco_core.adapter import RETRY_PREFIX, WorkloadOptions
 from coco_core.errors import OperatorError
 from coco_ethereum.development import CHAIN_ID, development_key
 from coco_ethereum.records import ACCOUNTS
@@ -91,6 +91,7 @@ def test_refused_reads_every_shape_of_answer():
     known = {"error": {"code": -32000, "message": "already known"}}
     assert refused(orjson.dumps([{"result": "0x"}, error, known])) == ["-32000: nonce too low"]
     assert refused(orjson.dumps(error)) == ["-32000: nonce too low"]
+    assert refused(b"<html>")[0].startswith("the answer is no JSON")
 
 
 def test_what_only_this_node_refuses_now_asks_to_be_sent_again():
@@ -98,7 +99,6 @@ def test_what_only_this_node_refuses_now_asks_to_be_sent_again():
     (reason,) = refused(orjson.dumps([busy]))
     assert reason.startswith(RETRY_PREFIX)
     assert reason.endswith("no primary is known")
-    assert refused(b"<html>")[0].startswith("the answer is no JSON")
 
 
 @pytest.mark.shared

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
 import orjson
 
-from coco_core.adapter import Ask, Load
+from coco_core.adapter import RETRY_PREFIX, Ask, Load
+from coco_ethereum.rpc.errors import LIMIT_EXCEEDED
 
 ASK_CALLS_MAX: Final = 500
 """Calls in one body of a bulk question."""
@@ -33,14 +34,22 @@ def loads(envelopes: Iterable[bytes], per_request: int) -> Iterator[Load]:
 
 
 def refused(answer: bytes) -> list[str]:
-    """Return one reason for each transaction of an answer that was not accepted."""
+    """Return one reason for each transaction of an answer that was not accepted.
+
+    What only this node at this moment refuses (busy, no primary, not committed) begins with RETRY_PREFIX.
+    """
     try:
         parsed = orjson.loads(answer)
     except orjson.JSONDecodeError:
         return [f"the answer is no JSON: {answer[:80]!r}"]
     responses = parsed if isinstance(parsed, list) else [parsed]
     errors = [response["error"] for response in responses if "error" in response]
-    return [f"{error['code']}: {error['message']}" for error in errors if error["message"] != _KNOWN]
+    return [_reason(error) for error in errors if error["message"] != _KNOWN]
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    transient = RETRY_PREFIX if error["code"] == LIMIT_EXCEEDED else ""
+    return f"{transient}{error['code']}: {error['message']}"
 
 
 async def bulk(ask: Ask, node: int, questions: Sequence[Question]) -> list[Any]:

@@ -29,10 +29,8 @@ AUTHORIZATION_REFUND: Final = 12_500
 """PER_EMPTY_ACCOUNT_COST less PER_AUTH_BASE_COST (EIP-7702)."""
 
 _SELFDESTRUCT: Final = 0xFF
-Precompiles = dict[Address, Any]
-
-_MODEXP: Final[Precompiles] = {Address(pyevm_precompiles.MODEXP_ADDRESS): pyevm_precompiles.modexp}
-_FROM_CANCUN: Final[Precompiles] = _MODEXP | {
+_MODEXP: Final = {Address(pyevm_precompiles.MODEXP_ADDRESS): pyevm_precompiles.modexp}
+_FROM_CANCUN: Final = _MODEXP | {
     Address(pyevm_precompiles.POINT_EVALUATION_ADDRESS): pyevm_precompiles.point_evaluation
 }
 
@@ -83,7 +81,7 @@ def _without_warnings(opcodes: dict[int, OpcodeAPI]) -> dict[int, OpcodeAPI]:
 
 class _ShanghaiComputation(_Prepaid, ShanghaiComputation):
     opcodes = _without_warnings(ShanghaiComputation.opcodes)
-    _precompiles = ShanghaiComputation.get_precompiles() | _MODEXP
+    _precompiles: Any = ShanghaiComputation.get_precompiles() | _MODEXP
 
 
 class _CancunComputation(_Prepaid, CancunComputation):

@@ -6,16 +6,19 @@ import json
 import tempfile
 from pathlib import Path
 
+import attrs
 import click
 import trio
 
 from coco_core.adapter import WorkloadOptions
-from coco_core.cli.measuring import Measurement, Run, describe, measure
+from coco_core.cli.measuring import Measurement, Run, describe, describe_memory, measure
 from coco_core.cli.network import NetworkSpec, prepare_folder
 from coco_core.errors import IntegrityError
 from coco_core.node import load
 
 DIFFERENCES_SHOWN = 10
+BESIDE_MAX = 300
+"""Transactions of a comparison run: enough for a figure, short on a slow engine."""
 
 
 @click.command()
@@ -31,6 +34,7 @@ DIFFERENCES_SHOWN = 10
 @click.option("--dir", "folder", type=click.Path(path_type=Path), help="Keep ledgers and receipts here.")
 @click.option("--json", "report_file", type=click.Path(path_type=Path), help="Write the report here.")
 @click.option("--no-verify", is_flag=True, help="Do not compare state and receipts afterwards.")
+@click.option("--beside", default="", help="Also run the first transactions on this engine, for comparison.")
 def bench(
     ledger: str,
     data: Path | None,
@@ -44,38 +48,51 @@ def bench(
     folder: Path | None,
     report_file: Path | None,
     no_verify: bool,
+    beside: str,
 ) -> None:
     """Replay a workload through LEDGER on a fresh network of this machine and report figures.
 
     The client runs on the same machine and shares its processors with the nodes.
     """
     plugin = load(ledger)
-    adapter = plugin.create(engine)
     options = WorkloadOptions(kind=kind, data=str(data) if data else "", transactions=transactions, seed=seed)
-    workload = plugin.workload(options)
-    with tempfile.TemporaryDirectory(prefix="coco-bench-") as temporary:
-        target = folder if folder is not None else Path(temporary, "network")
-        prepare_folder(target)
-        run = Run(
-            spec=NetworkSpec(
-                folder=target.resolve(), nodes=nodes, ledger=ledger, engine=engine, config=workload.config
-            ),
+
+    def run(engine: str, options: WorkloadOptions, folder: Path) -> Measurement:
+        adapter = plugin.create(engine)
+        workload = plugin.workload(options)
+        prepare_folder(folder)
+        spec = NetworkSpec(
+            folder=folder.resolve(), nodes=nodes, ledger=ledger, engine=engine, config=workload.config
+        )
+        one = Run(
+            spec=spec,
             workload=workload,
             adapter=adapter,
             outstanding=max(outstanding, per_request),
             per_request=per_request,
             verify=not no_verify,
         )
-        measurement = trio.run(measure, run, None, lambda line: click.echo(line, err=True))
-    show(measurement)
+        return trio.run(measure, one, None, lambda line: click.echo(line, err=True))
+
+    with tempfile.TemporaryDirectory(prefix="coco-bench-") as temporary:
+        measurement = run(engine, options, folder if folder is not None else Path(temporary, "network"))
+        show(measurement)
+        report = dict(measurement.report)
+        if beside:
+            few = attrs.evolve(options, transactions=min(transactions or BESIDE_MAX, BESIDE_MAX))
+            other = run(beside, few, Path(temporary, "beside"))
+            report["beside"] = other.report
+            click.echo(f"\nbeside it, {other.report['engine']}, the first {other.report['transactions']}:")
+            show(other)
+            check(other)
     if report_file is not None:
-        report_file.write_text(json.dumps(measurement.report, indent=2) + "\n")
+        report_file.write_text(json.dumps(report, indent=2) + "\n")
     check(measurement)
 
 
 def show(measurement: Measurement) -> None:
     """Print the figures as a table."""
-    for title, value in describe(measurement.report):
+    for title, value in (*describe(measurement.report), *describe_memory(measurement.report)):
         click.echo(f"{title:>26}  {value}")
     for reason in measurement.report["refused"][:DIFFERENCES_SHOWN]:
         click.echo(f"{'refused':>26}  {reason}")

@@ -52,15 +52,14 @@ class Run:
 async def measure(run: Run, progress: Progress | None, say: Callable[[str], None]) -> Measurement:
     """Start the network, send the load, verify state, collect receipts, stop the network."""
     async with open_network(run.spec) as network:
+        before = await _readings(network)
         say(f"{run.spec.nodes} nodes are open; sending {run.workload.transactions} transactions")
         result = await _load(run, network, progress)
-        signatures, memory = await _readings(network)
+        after = await _readings(network)
         say("verifying state and receipts on every node" if run.verify else "state is not verified")
         differences = list(await _verify(run, network)) if run.verify else []
         receipts = await _receipts(run, network, result)
-    return Measurement(
-        report=_report(run, result, signatures, memory), differences=differences, receipts=receipts
-    )
+    return Measurement(report=_report(run, result, before, after), differences=differences, receipts=receipts)
 
 
 async def _load(run: Run, network: LocalNetwork, progress: Progress | None) -> LoadResult:
@@ -73,16 +72,14 @@ async def _load(run: Run, network: LocalNetwork, progress: Progress | None) -> L
     return await run_load(settings, run.workload.loads(run.per_request), run.workload.refused, progress)
 
 
-async def _readings(network: LocalNetwork) -> tuple[int, list[Mapping[str, Any]]]:
+async def _readings(network: LocalNetwork) -> list[Mapping[str, Any]]:
+    """Return what each node says of its memory and processor time."""
     tls = pinned_context(network.service_certificate)
     readings: list[Mapping[str, Any]] = []
-    signatures = 0
     for endpoint in network.endpoints:
         async with await Connection.open(endpoint.admin, tls) as connection:
-            memory = await NodeClient(connection).memory()
-        signatures = max(signatures, memory["statistics"]["signatures"])
-        readings.append(memory)
-    return signatures, readings
+            readings.append(await NodeClient(connection).resources())
+    return readings
 
 
 async def _verify(run: Run, network: LocalNetwork) -> Sequence[str]:
@@ -120,9 +117,16 @@ async def _receipts(run: Run, network: LocalNetwork, result: LoadResult) -> list
 
 
 def _report(
-    run: Run, result: LoadResult, signatures: int, memory: Sequence[Mapping[str, Any]]
+    run: Run,
+    result: LoadResult,
+    before: Sequence[Mapping[str, Any]],
+    after: Sequence[Mapping[str, Any]],
 ) -> Mapping[str, Any]:
     duration = result.ended_at - result.started_at
+    signatures = max(
+        late["statistics"]["signatures"] - early["statistics"]["signatures"]
+        for early, late in zip(before, after, strict=True)
+    )
     committed = len(result.sent_at) - len(result.refused)
     majority = run.spec.nodes // 2 + 1
     return {
@@ -143,10 +147,32 @@ def _report(
         "signature_interval_ms": round(duration * 1000 / signatures, 2) if signatures else 0.0,
         "resent_requests": result.resent_requests,
         "refused": list(result.refused[:20]),
-        "memory": [
-            {"resident_bytes": reading["resident_bytes"], "maps": reading["maps"]} for reading in memory
+        "per_node": [
+            {
+                "resident_bytes": late["resident_bytes"],
+                "resident_bytes_before": early["resident_bytes"],
+                "cpu_s": round(late["cpu_s"] - early["cpu_s"], 2),
+                "merkle_tree_bytes": late["merkle_tree_bytes"],
+                "maps": _growth(early["maps"], late["maps"]),
+            }
+            for early, late in zip(before, after, strict=True)
         ],
         "machine": machine(),
+    }
+
+
+def _growth(
+    before: Mapping[str, Mapping[str, int]], after: Mapping[str, Mapping[str, int]]
+) -> Mapping[str, Mapping[str, int]]:
+    """Return keys and bytes per map, and how many of them the load added."""
+    nothing = {"keys": 0, "bytes": 0}
+    return {
+        name: {
+            **now,
+            "keys_added": now["keys"] - before.get(name, nothing)["keys"],
+            "bytes_added": now["bytes"] - before.get(name, nothing)["bytes"],
+        }
+        for name, now in after.items()
     }
 
 
@@ -186,10 +212,40 @@ def describe(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     for name, title in (("majority", "latency to a majority"), ("all_nodes", "latency to all nodes")):
         values = latency[name]
         rows.append((title, f"p50 {values['p50']} ms, p95 {values['p95']} ms, p99 {values['p99']} ms"))
-    resident = ", ".join(f"{one['resident_bytes'] / 2**20:.0f} MiB" for one in report["memory"])
+    resident = ", ".join(f"{one['resident_bytes'] / 2**20:.0f} MiB" for one in report["per_node"])
     rows.append(("outstanding, per request", f"{report['outstanding']}, {report['per_request']}"))
     rows.append(("signature every", f"{report['signature_interval_ms']} ms"))
     rows.append(("memory of the nodes", resident))
+    used = ", ".join(f"{1e6 * one['cpu_s'] / max(1, report['committed']):.0f}" for one in report["per_node"])
+    rows.append(("CPU µs per transaction", f"{used} (each node)"))
     about = report["machine"]
     rows.append(("machine", f"{about['cores']} x {about['processor']}, Python {about['python']}"))
     return rows
+
+
+def describe_memory(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what the first node's memory grew by, explained per map, as rows to show to a person.
+
+    Data is what keys and values hold; the rest of the growth is Python's own cost of objects (about
+    33 bytes per bytes object and 100 per dictionary entry), the log cache for followers, which has a
+    bound, reverse diffs of recent commits, and memory the allocator keeps.
+    """
+    reading = report["per_node"][0]
+    count = max(1, report["committed"])
+    grown = reading["resident_bytes"] - reading["resident_bytes_before"]
+    rows = [
+        ("resident before", _mib(reading["resident_bytes_before"])),
+        ("resident after", _mib(reading["resident_bytes"])),
+        ("grown per transaction", f"{grown / count:.0f} bytes"),
+        ("Merkle tree", f"{_mib(reading['merkle_tree_bytes'])}"),
+    ]
+    for name, sizes in sorted(reading["maps"].items(), key=lambda item: -item[1]["bytes"]):
+        if sizes["keys_added"] or sizes["bytes"] > 2**20:
+            per_key = sizes["bytes"] / max(1, sizes["keys"])
+            keys = f"{sizes['keys']} keys (+{sizes['keys_added']})"
+            rows.append((name, f"{keys}, {_mib(sizes['bytes'])}, {per_key:.0f} bytes a key"))
+    return rows
+
+
+def _mib(size_bytes: int) -> str:
+    return f"{size_bytes / 2**20:.1f} MiB"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -118,9 +119,15 @@ class LocalNetwork:
 
     def kill(self, index: int) -> None:
         """End one node at once, as a crash would (SIGKILL)."""
-        process = self.nodes[index].process
-        if process is not None:
-            process.kill()
+        self._signal(index, signal.SIGKILL)
+
+    def pause(self, index: int) -> None:
+        """Stop one node from running, as a host that hangs would (SIGSTOP); its connections stay open."""
+        self._signal(index, signal.SIGSTOP)
+
+    def resume(self, index: int) -> None:
+        """Let a paused node run on (SIGCONT)."""
+        self._signal(index, signal.SIGCONT)
 
     async def stop(self) -> None:
         """End every node, kindly first."""
@@ -136,6 +143,11 @@ class LocalNetwork:
                 if node.process is not None and node.process.returncode is None:
                     node.process.kill()
                     await node.process.wait()
+
+    def _signal(self, index: int, number: signal.Signals) -> None:
+        process = self.nodes[index].process
+        if process is not None:
+            process.send_signal(number)
 
     async def _spawn(self, node: LocalNode, role: Mapping[str, Any], nursery: trio.Nursery) -> None:
         node.folder.mkdir(parents=True)

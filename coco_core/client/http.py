@@ -140,9 +140,9 @@ class NodeClient:
         target = f"/node/receipt?transaction_id={transaction_id}&format={form}"
         return (await self._connection.request("GET", target)).body
 
-    async def memory(self) -> dict[str, Any]:
-        """Return what the node holds in memory, per map."""
-        return await self._get("/node/memory")
+    async def resources(self) -> dict[str, Any]:
+        """Return what the node holds in memory, per map, and the processor time it used."""
+        return await self._get("/node/resources")
 
     async def network(self) -> dict[str, Any]:
         """Return nodes, ledgers and the service certificate."""

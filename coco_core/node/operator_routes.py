@@ -5,7 +5,7 @@ GET  /node/health           role, view, positions, queue sizes, peers (also befo
 GET  /node/commit           ``?after=SEQNO``: committed position, as soon as it is beyond SEQNO
 GET  /node/tx               ``?transaction_id=V.S``: Unknown, Pending, Committed or Invalid
 GET  /node/receipt          ``?transaction_id=V.S[&format=json|cose]``
-GET  /node/memory           bytes and keys per map, and what else is held per entry
+GET  /node/resources        memory per map and per entry, processor time used
 GET  /node/network          nodes, service certificate, ledgers
 POST /node/join             a joiner asks the founder (see ``admission``)
 ==========================  =================================================================
@@ -102,7 +102,7 @@ class _Open:
             "/node/commit": self._commit,
             "/node/tx": self._tx,
             "/node/receipt": self._receipt,
-            "/node/memory": self._memory,
+            "/node/resources": self._resources,
             "/node/network": self._network,
         }
 
@@ -153,12 +153,15 @@ class _Open:
         content_type = "application/cose" if form == "cose" else "application/json"
         return HTTPResponse(body=receipt, content_type=content_type)
 
-    def _memory(self, query: Query) -> HTTPResponse:
+    def _resources(self, query: Query) -> HTTPResponse:
         del query
         chain = self._driver.replica.chain
+        process = psutil.Process()
+        used = process.cpu_times()
         return _json(
             {
-                "resident_bytes": psutil.Process().memory_info().rss,
+                "resident_bytes": process.memory_info().rss,
+                "cpu_s": round(used.user + used.system, 2),
                 "maps": {
                     name: {"keys": keys, "bytes": size} for name, (keys, size) in chain.store.sizes().items()
                 },

@@ -3,7 +3,34 @@
 It may use every room below; nothing that ships may depend on it.
 """
 
+from coco_core.testing.cluster import (
+    MEASUREMENT,
+    Cluster,
+    ClusterDisk,
+    ClusterNode,
+    Consortium,
+    derived_key,
+)
 from coco_core.testing.scenarios import Scenario, run_transcript
-from coco_core.testing.stage import Judge, SafetyError, Stage, StageDisk, StageNode
+from coco_core.testing.stage import Judge, Letter, SafetyError, Stage, StageDisk, StageNode
+from coco_core.testing.tally import Tally, TallyFrontEnd, add
 
-__all__ = ["Judge", "SafetyError", "Scenario", "Stage", "StageDisk", "StageNode", "run_transcript"]
+__all__ = [
+    "Cluster",
+    "ClusterDisk",
+    "ClusterNode",
+    "Consortium",
+    "Judge",
+    "Letter",
+    "MEASUREMENT",
+    "SafetyError",
+    "Scenario",
+    "Stage",
+    "StageDisk",
+    "StageNode",
+    "Tally",
+    "TallyFrontEnd",
+    "add",
+    "derived_key",
+    "run_transcript",
+]

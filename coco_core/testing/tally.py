@@ -1,0 +1,160 @@
+"""Tally: the smallest ledger that is one. It adds signed numbers to named counters.
+
+A payload is one line of ASCII, ``add ID COUNTER NUMBER``. An ID is used once, as nonces are in real
+ledgers, so sending a transaction again is safe: the second is refused as ``duplicate``. ``fail ID`` makes
+the adapter raise, which is the adapter's fault as the core sees it. Anything else is refused as
+``malformed``. Every batch that applied something closes with a block: its number and its time.
+
+Its front end is HTTP: one payload a line in, one answer a line out. It shows the whole contract of an
+adapter in one file; it must not know nodes, consensus or files.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import attrs
+
+from coco_core.adapter import (
+    Applied,
+    Batch,
+    BatchResult,
+    Committed,
+    CommittedBatch,
+    Deferred,
+    HTTPRequest,
+    HTTPResponse,
+    LedgerService,
+    Manifest,
+    NotCommitted,
+    Outcome,
+    PendingResponse,
+    ReadView,
+    Rejected,
+    Writes,
+    merge,
+)
+from coco_core.errors import BusyError, MalformedError, OperatorError
+
+COUNTERS: Final = "tally.counters"
+"""Private: counter name to its value in decimal."""
+SEEN: Final = "public:tally.seen"
+"""Transaction IDs used, to the seqno of each."""
+BLOCKS: Final = "public:tally.blocks"
+"""Singleton: number and time of the newest block."""
+_NEWEST: Final = b"newest"
+
+_ADD: Final = re.compile(rb"add ([a-z0-9-]{1,40}) ([a-z]{1,20}) ([+-]?[0-9]{1,9})")
+_FAIL: Final = re.compile(rb"fail [a-z0-9-]{1,40}")
+
+
+class Tally:
+    """A deterministic ledger of counters."""
+
+    def __init__(self, *, batch_max: int = 1_000_000) -> None:
+        """Apply at most ``batch_max`` transactions a batch and defer the others."""
+        self.manifest = Manifest(
+            name="tally",
+            version="1",
+            engine="",
+            maps=(BLOCKS, COUNTERS, SEEN),
+            deterministic=True,
+        )
+        self.batches: list[CommittedBatch] = []
+        """What this node was told is committed."""
+        self._batch_max = batch_max
+
+    def genesis(self, config: Mapping[str, Any]) -> Sequence[Writes]:
+        """Return one entry with the counters of ``config["counters"]``; raises OperatorError."""
+        counters = config.get("counters")
+        if not isinstance(counters, dict) or not all(type(value) is int for value in counters.values()):
+            raise OperatorError("genesis: 'counters' must map names to whole numbers")
+        return [
+            {
+                COUNTERS: {name.encode(): b"%d" % value for name, value in counters.items()},
+                BLOCKS: {_NEWEST: b"0 0"},
+            }
+        ]
+
+    async def execute(self, batch: Batch, view: ReadView) -> BatchResult:
+        """Execute in order; raises ValueError for ``fail``, which no adapter should."""
+        pending: Writes = {}
+        state = view.over(pending)
+        outcomes: list[Outcome] = []
+        applied = 0
+        for request in batch.requests:
+            if applied == self._batch_max:
+                outcomes.append(Deferred())
+                continue
+            outcome = _execute_one(request.payload, state, batch.first_seqno + applied)
+            if isinstance(outcome, Applied):
+                applied += 1
+                merge(pending, outcome.writes)
+            outcomes.append(outcome)
+        if not applied:
+            return BatchResult(outcomes)
+        number = int((view.get(BLOCKS, _NEWEST) or b"0").split()[0]) + 1
+        return BatchResult(outcomes, {BLOCKS: {_NEWEST: b"%d %d" % (number, batch.time_ms)}})
+
+    async def serve(self, service: LedgerService) -> None:
+        """Serve lines over HTTP until cancelled."""
+        await service.serve_http(TallyFrontEnd(service))
+
+    def committed(self, batch: CommittedBatch) -> None:
+        """Remember the batch."""
+        self.batches.append(batch)
+
+
+@attrs.frozen
+class TallyFrontEnd:
+    """``POST /``: payloads to submit, one a line. ``GET /NAME``: a counter's committed value."""
+
+    service: LedgerService
+
+    def accept(self, request: HTTPRequest) -> HTTPResponse | PendingResponse:
+        """Answer one request (see adapter.HTTPHandler)."""
+        if request.method == "GET":
+            value = self.service.view().get(COUNTERS, request.target.strip("/").encode())
+            return HTTPResponse(status=404 if value is None else 200, body=value or b"")
+        try:
+            submission = self.service.submit(request.body.splitlines())
+        except MalformedError as error:
+            return HTTPResponse(status=400, body=str(error).encode())
+        except BusyError as error:
+            return HTTPResponse(status=503, body=str(error).encode())
+
+        async def answer() -> HTTPResponse:
+            fates = [_told(fate) for fate in await submission.wait()]
+            return HTTPResponse(body=json.dumps(fates).encode())
+
+        return answer
+
+
+def add(name: str, counter: str, number: int) -> bytes:
+    """Return the payload that adds ``number`` to ``counter`` under the ID ``name``."""
+    return f"add {name} {counter} {number:+d}".encode()
+
+
+def _execute_one(payload: bytes, state: ReadView, seqno: int) -> Outcome:
+    if _FAIL.fullmatch(payload):
+        raise ValueError("the ledger was asked to fail")
+    match = _ADD.fullmatch(payload)
+    if match is None:
+        return Rejected("malformed", "expected: add ID COUNTER NUMBER")
+    name, counter, number = match.groups()
+    used = state.get(SEEN, name)
+    if used is not None:
+        return Rejected("duplicate", f"transaction {name.decode()} was applied already", used)
+    total = int(state.get(COUNTERS, counter) or b"0") + int(number)
+    return Applied({COUNTERS: {counter: b"%d" % total}, SEEN: {name: b"%d" % seqno}}, receipt=b"%d" % total)
+
+
+def _told(fate: Committed | Rejected | NotCommitted) -> list[str]:
+    if isinstance(fate, Committed):
+        return ["committed", str(fate.txid), fate.receipt.decode()]
+    if isinstance(fate, Rejected):
+        return ["rejected", fate.code, fate.message]
+    return ["not committed", fate.reason]

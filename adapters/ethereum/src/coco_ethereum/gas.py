@@ -34,6 +34,8 @@ TRANSACTION_GAS_MAX: Final = 2**24
 
 def fork_at_least(fork: str, since: str) -> bool:
     """Return whether a fork is ``since`` or later; raises ValueError for a fork not in FORKS."""
+    if fork not in FORKS:
+        raise ValueError(f"unknown fork {fork!r}; known are {', '.join(FORKS)}")
     return FORKS.index(fork) >= FORKS.index(since)
 
 

@@ -88,6 +88,7 @@ BAD_CALLS = [
     ({"data": "0x01", "input": "0x02"}, 'invalid argument 0: both "data" and "input" are set'),
     ({"chainId": "0x1"}, "chainId does not match node's (have=1, want=1337)"),
     ({"value": hex(2**256)}, "invalid argument 0: hex number > 256 bits"),
+    ({"gasPrice": hex(2**128)}, "invalid argument 0: hex number > 128 bits"),
     ({"gas": "0x" + "f" * 17}, "invalid argument 0: hex number > 64 bits"),
     ({"authorizationList": []}, "invalid argument 0: field not supported in calls: authorizationList"),
     ({"blobVersionedHashes": []}, "invalid argument 0: field not supported in calls: blobVersionedHashes"),
@@ -194,3 +195,11 @@ async def test_funds_bound_an_estimate(ledger):
     await ledger.send(ledger.alice, to=bytes.fromhex("77" * 20), value=30_000 * 10**9)
     call = {"from": poor, "to": address, "gasPrice": hex(10**9)}
     assert await ledger.error("eth_estimateGas", call) == (-32000, "gas required exceeds allowance (30000)")
+
+
+async def test_what_more_gas_cannot_cure_says_what_it_is(any_ledger):
+    code, message = await any_ledger.error("eth_estimateGas", {"data": "0x" + "00" * 50_000})
+    assert code == -32000
+    assert message.startswith("max initcode size exceeded")
+    halting = await any_ledger.deploy(any_ledger.alice, initcode(b"\xfe"))
+    assert "opcode" in (await any_ledger.error("eth_estimateGas", {"to": halting}))[1]

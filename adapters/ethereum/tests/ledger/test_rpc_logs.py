@@ -99,6 +99,12 @@ async def test_unknown_blocks(ledger):
     assert await ledger.error("eth_getLogs", {"blockHash": A}) == (-32000, "unknown block")
 
 
+async def test_polling_from_the_next_block_finds_nothing_yet(emitting):
+    assert await found(emitting, fromBlock="0x7") == []
+    assert await found(emitting, fromBlock="0x7", toBlock="latest") == []
+    assert (await emitting.error("eth_getLogs", {"fromBlock": "0x7", "toBlock": "0x7"}))[0] == -32602
+
+
 async def test_bounds(emitting, monkeypatch):
     monkeypatch.setattr(logs, "LOGS_RESULTS_MAX", 3)
     message = "query returned more than 3 results"

@@ -39,6 +39,8 @@ _FIELDS: Final = frozenset(
         "type",
     ]
 )
+_WANTS_GAS: Final = ("out of gas", "intrinsic gas too low", "insufficient gas for floor data gas cost")
+"""How errors begin that a higher limit would cure (both engines' words, which are geth's)."""
 _CALL_STIPEND: Final = 2_300
 _ERROR_RATIO: Final = 0.015
 """An estimate may be this much above the least gas that works (geth: estimateGasErrorRatio)."""
@@ -86,9 +88,9 @@ def read_call(value: object) -> CallRequest:
         raise ValueError("json: cannot unmarshal non-object into call arguments")
     if unsupported := sorted(value.keys() - _FIELDS):
         raise ValueError(f"field not supported in calls: {values.shown(unsupported[0])}")
-    gas_price = _optional(value, "gasPrice", _read_wei)
-    fee_cap = _optional(value, "maxFeePerGas", _read_wei)
-    tip = _optional(value, "maxPriorityFeePerGas", _read_wei)
+    gas_price = _optional(value, "gasPrice", _read_fee)
+    fee_cap = _optional(value, "maxFeePerGas", _read_fee)
+    tip = _optional(value, "maxPriorityFeePerGas", _read_fee)
     if gas_price is not None and (fee_cap is not None or tip is not None):
         raise ValueError("both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified")
     if fee_cap is not None and tip is not None and tip > fee_cap:
@@ -114,6 +116,11 @@ def _optional(value: Mapping[str, object], name: str, read: Callable[[object], T
 
 def _read_wei(value: object) -> int:
     return values.read_number(value, 256)
+
+
+def _read_fee(value: object) -> int:
+    # As wide as in an envelope; engines hold no wider ones.
+    return values.read_number(value, 128)
 
 
 def _read_input(value: Mapping[str, object]) -> bytes:
@@ -230,7 +237,7 @@ def _estimate(run: Callable[[int], CallResult], highest: int, *, plain: bool) ->
     if result.status == "revert":
         raise execution_failed(result)
     if result.status != "success":
-        if "gas" in result.error.lower():
+        if result.error.startswith(_WANTS_GAS):
             raise server_error(f"gas required exceeds allowance ({highest})")
         raise execution_failed(result)
     lowest = result.gas_used - 1

@@ -115,7 +115,10 @@ def get_logs(reading: Reading, params: Params) -> object:
 
 
 def block_range(reading: Reading, criteria: Criteria) -> tuple[int, int]:
-    """Return the first and last block to search. Raises RPCError for a range that makes no sense."""
+    """Return the first and last block to search. Raises RPCError for a range that makes no sense.
+
+    A client that polls from the block after the newest, without an end, finds nothing yet.
+    """
     if criteria.block_hash is not None:
         number = reading.number(Selector(hash=criteria.block_hash))
         if number is None:
@@ -126,7 +129,7 @@ def block_range(reading: Reading, criteria: Criteria) -> tuple[int, int]:
     last = newest if criteria.last.number is None else criteria.last.number
     if criteria.last.number is not None and first > last:
         raise invalid_params("invalid block range params")
-    if max(first, last) > newest:
+    if criteria.last.number is not None and last > newest:
         raise invalid_params("block range extends beyond current head block")
     if last - first >= LOGS_BLOCK_RANGE_MAX:
         raise limit_exceeded(f"query exceeds max block range {LOGS_BLOCK_RANGE_MAX}")

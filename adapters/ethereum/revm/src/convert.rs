@@ -8,8 +8,17 @@ use pyo3::types::{PyBytes, PyDict, PyTuple};
 use revm::primitives::hardfork::SpecId;
 use revm::primitives::{Address, B256, FixedBytes, HashMap, Log, U256};
 
+/// Beyond this the blob base fee (EIP-4844's `fake_exponential`) leaves the 128 bits revm computes it in;
+/// it is then above 10^19 wei, where no chain has been.
+const EXCESS_BLOB_GAS_MAX: u64 = 150_000_000;
+
 /// Read a block context's attributes.
 pub fn environment(context: &Bound<'_, PyAny>) -> PyResult<Environment> {
+    let excess_blob_gas: u64 = context.getattr("excess_blob_gas")?.extract()?;
+    if excess_blob_gas > EXCESS_BLOB_GAS_MAX {
+        let message = format!("excess_blob_gas {excess_blob_gas} exceeds {EXCESS_BLOB_GAS_MAX}");
+        return Err(PyValueError::new_err(message));
+    }
     Ok(Environment {
         chain_id: context.getattr("chain_id")?.extract()?,
         spec: fork(&context.getattr("fork")?.extract::<String>()?)?,
@@ -19,7 +28,7 @@ pub fn environment(context: &Bound<'_, PyAny>) -> PyResult<Environment> {
         base_fee: context.getattr("base_fee")?.extract()?,
         coinbase: fixed("coinbase", &context.getattr("coinbase")?)?.into(),
         prev_randao: fixed("prev_randao", &context.getattr("prev_randao")?)?,
-        excess_blob_gas: context.getattr("excess_blob_gas")?.extract()?,
+        excess_blob_gas,
         pinned: context.getattr("pinned")?.extract()?,
     })
 }

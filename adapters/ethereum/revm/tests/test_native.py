@@ -75,6 +75,7 @@ def test_none_in_a_newer_layer_hides_an_older_value(world: World) -> None:
         ({"fork": "london"}, ValueError),
         ({"coinbase": b"short"}, ValueError),
         ({"prev_randao": bytes(33)}, ValueError),
+        ({"excess_blob_gas": 150_000_001}, ValueError),
         ({"gas_limit": 2**64}, OverflowError),
         ({"base_fee": -1}, OverflowError),
         ({"number": "1"}, TypeError),
@@ -120,6 +121,22 @@ def test_what_the_block_hash_function_raises_comes_through(world: World) -> None
         native.call(context(), call(target), world.state, broken)
     with pytest.raises(ValueError, match="block hash must have 32 bytes"):
         native.call(context(), call(target), world.state, lambda _: b"short")
+
+
+@pytest.mark.parametrize(
+    ("fork", "fraction"), [("cancun", 3_338_477), ("prague", 5_007_716), ("osaka", 5_007_716)]
+)
+def test_the_blob_base_fee_is_right_up_to_the_bound(world: World, fork: str, fraction: int) -> None:
+    target = world.contract(return_word("BLOBBASEFEE"))
+    excess = 150_000_000
+    # fake_exponential of EIP-4844, in integers without bound.
+    total, term, step = 0, fraction, 1
+    while term:
+        total += term
+        term = term * excess // (fraction * step)
+        step += 1
+    output = native.call(context(fork=fork, excess_blob_gas=excess), call(target), world.state, None)[2]
+    assert int.from_bytes(output, "big") == total // fraction
 
 
 def test_a_call_with_unlimited_gas_ends(world: World) -> None:

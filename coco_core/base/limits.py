@@ -22,6 +22,7 @@ BATCH_PAYLOAD_MAX_BYTES = 8 * MIB
 # Requests waiting for a batch on the primary, and forwarded ones waiting on a backup.
 QUEUE_REQUESTS_MAX = 10_000
 QUEUE_PAYLOAD_MAX_BYTES = 64 * MIB
+FORWARDED_PAYLOAD_MAX_BYTES = 32 * MIB
 
 # Batches executed but not committed: beyond this, execution waits for replication.
 PIPELINE_BATCHES_MAX = 4
@@ -73,6 +74,10 @@ FOUNDING_NODES_MAX = 64
 
 invariant(PAYLOAD_SIZE_MAX_BYTES <= BATCH_PAYLOAD_MAX_BYTES, "a batch holds at least one payload")
 invariant(BATCH_PAYLOAD_MAX_BYTES <= QUEUE_PAYLOAD_MAX_BYTES, "the queue holds at least one batch")
+invariant(
+    FORWARDED_PAYLOAD_MAX_BYTES + 16 * QUEUE_REQUESTS_MAX + MIB < MESSAGE_SIZE_MAX_BYTES,
+    "requests a backup forwards in one message fit it",
+)
 invariant(APPEND_SIZE_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES, "an append fits a peer message")
 invariant(WRITE_SET_SIZE_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES, "the largest entry fits a peer message")
 invariant(ENTRY_SIZE_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES, "the largest entry fits a peer message")

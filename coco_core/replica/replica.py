@@ -102,6 +102,7 @@ class Replica:
         self._waiting = Waiting()
         self._forwarded: dict[int, Group] = {}
         self._forwarded_requests = 0
+        self._forwarded_bytes = 0
         self._running: _Running | None = None
         self._batch_number = 0
         status = consensus.status()
@@ -198,10 +199,15 @@ class Replica:
         leader = self._leadership.leader
         if leader is None:
             raise BusyError("no primary is known at the moment: send again later")
-        if self._forwarded_requests + len(event.payloads) > limits.QUEUE_REQUESTS_MAX:
+        group = attrs.evolve(group, peer=leader, size_bytes=sum(map(len, event.payloads)))
+        if (
+            self._forwarded_requests + len(event.payloads) > limits.QUEUE_REQUESTS_MAX
+            or self._forwarded_bytes + group.size_bytes > limits.FORWARDED_PAYLOAD_MAX_BYTES
+        ):
             raise BusyError(f"{self._forwarded_requests} requests wait for the primary: send again later")
-        self._forwarded[event.ticket] = attrs.evolve(group, peer=leader)
+        self._forwarded[event.ticket] = group
         self._forwarded_requests += len(event.payloads)
+        self._forwarded_bytes += group.size_bytes
         forward = Forward(event.ticket, event.adapter, event.payloads, event.caller)
         self._effects.append(SendToPeer(leader, encode_forward(forward)))
 
@@ -252,6 +258,7 @@ class Replica:
     def _forget_forwarded(self, ticket: int) -> None:
         group = self._forwarded.pop(ticket)
         self._forwarded_requests -= len(group.fates)
+        self._forwarded_bytes -= group.size_bytes
 
     def _answer(self, group: Group) -> None:
         """Pass on the fates of a decided group: to the backup it came from, or once certain here."""

@@ -31,6 +31,8 @@ class Group:
     peer: NodeID | None
     fates: list[Fate | None]
     undecided: int
+    size_bytes: int = 0
+    """Of a forwarded group: its payloads together."""
 
     def decide(self, index: int, fate: Fate) -> bool:
         """Note what became of request ``index``; return whether all are decided now."""

@@ -171,10 +171,10 @@ class ClusterNode:
     crashed: bool = False
 
     def state(self) -> dict[str, dict[bytes, bytes]]:
-        """Return every map of the committed state."""
+        """Return the committed state, every map that holds anything."""
         store = self.replica.chain.store
         view = store.view()
-        return {name: dict(view.items(name)) for name in store.sizes()}
+        return {name: dict(view.items(name)) for name, (keys, _) in store.sizes().items() if keys}
 
 
 @attrs.define(kw_only=True)

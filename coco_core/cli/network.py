@@ -119,14 +119,16 @@ class LocalNetwork:
 
     def kill(self, index: int) -> None:
         """End one node at once, as a crash would (SIGKILL)."""
-        self._signal(index, signal.SIGKILL)
+        process = self.nodes[index].process
+        if process is not None:
+            process.kill()
 
     def pause(self, index: int) -> None:
-        """Stop one node from running, as a host that hangs would (SIGSTOP); its connections stay open."""
+        """Stop one node from running, as a host that hangs would; its connections stay open (POSIX only)."""
         self._signal(index, signal.SIGSTOP)
 
     def resume(self, index: int) -> None:
-        """Let a paused node run on (SIGCONT)."""
+        """Let a paused node run on (POSIX only)."""
         self._signal(index, signal.SIGCONT)
 
     async def stop(self) -> None:

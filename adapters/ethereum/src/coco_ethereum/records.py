@@ -113,6 +113,19 @@ def packed_bloom(data: bytes) -> bytes:
     return data[_BLOOM_OFFSET : _BLOOM_OFFSET + 256]
 
 
+def receipt_bloom(receipt: bytes) -> bytes:
+    """Return the 256-byte logs bloom of a consensus receipt without decoding it.
+
+    Before it stand, in RLP: the type if there is one (EIP-2718), the list's prefix, the status (one
+    byte) and the cumulative gas.
+    """
+    at = 0 if receipt[0] >= 0xC0 else 1
+    at += 1 + (receipt[at] - 0xF7) + 1
+    gas = receipt[at]
+    at += 1 if gas < 0x80 else 1 + gas - 0x80
+    return receipt[at + 3 : at + 259]
+
+
 @attrs.frozen(slots=True)
 class Transaction:
     """A transaction in a block: the envelope, its receipt, and what neither of them says."""

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coco_ethereum.blocks import Header
+from coco_ethereum.engine import Log
+from coco_ethereum.receipts import Receipt
 from coco_ethereum.records import (
     BLOCK_HASH_SLICE,
     Block,
@@ -15,6 +17,7 @@ from coco_ethereum.records import (
     number_key,
     pack_transaction,
     packed_bloom,
+    receipt_bloom,
 )
 
 U64 = st.integers(0, 2**64 - 1)
@@ -58,6 +61,20 @@ def test_transaction(index, gas, price, sender, created, raw, receipt):
         "receipt": receipt,
     }
     assert Transaction.unpack(pack_transaction(**fields)) == Transaction(**fields)
+
+
+@given(
+    st.sampled_from([0, 1, 2, 4]),
+    st.sampled_from([0, 1]),
+    st.integers(0, 2**64 - 1),
+    st.lists(
+        st.builds(Log, ADDRESS, st.lists(HASH, max_size=4).map(tuple), st.binary(max_size=300)), max_size=3
+    ),
+    st.sampled_from([0, 70_000]),
+)
+def test_bloom_of_a_receipt(kind, status, gas, logs, more):
+    receipt = Receipt(kind, status, gas, (*logs, Log(bytes(20), (), bytes(more))))
+    assert receipt_bloom(receipt.encode()) == receipt.bloom
 
 
 @given(st.binary(min_size=256, max_size=256), st.integers(0, 2**63), st.binary(max_size=32))

@@ -1,7 +1,8 @@
 """eth_getLogs: searching the logs of a range of blocks, with bounds on the range and on the answer.
 
 A block's bloom (yellow paper §4.3.1) says for most blocks that nothing in them can match, without
-reading a single transaction. The criteria are also what log filters remember (``filters``).
+reading a single transaction; a receipt's bloom says it of one transaction. The criteria are also what
+log filters remember (``filters``).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from coco_ethereum.limits import (
     LOGS_TOPICS_MAX,
 )
 from coco_ethereum.receipts import decode_receipt
-from coco_ethereum.records import Block, packed_bloom
+from coco_ethereum.records import Block, packed_bloom, receipt_bloom
 from coco_ethereum.rpc import render, values
 from coco_ethereum.rpc.errors import invalid_params, limit_exceeded, server_error
 from coco_ethereum.rpc.params import Params
@@ -154,6 +155,8 @@ def search(reading: Reading, criteria: Criteria, first: int, last: int) -> list[
 
 def _matches(reading: Reading, criteria: Criteria, block: Block) -> Iterator[render.Table]:
     for mined in reading.mined_in(block):
+        if not criteria.possible(receipt_bloom(mined.record.receipt)):
+            continue
         logs = decode_receipt(mined.record.receipt).logs
         for index, log in enumerate(logs, start=mined.record.first_log):
             if criteria.matches(log):

@@ -13,7 +13,7 @@ from coco_ethereum import transactions
 from coco_ethereum.blocks import EMPTY_OMMERS_HASH, Header
 from coco_ethereum.engine import Log
 from coco_ethereum.receipts import decode_receipt
-from coco_ethereum.records import Block, Transaction
+from coco_ethereum.records import Block, Transaction, receipt_bloom
 from coco_ethereum.rpc.values import data, optional_data, quantity
 
 Table = dict[str, object]
@@ -127,7 +127,7 @@ def receipt_json(mined: Mined) -> Table:
         "from": data(record.sender),
         "gasUsed": quantity(record.gas_used),
         "logs": [log_json(mined, log, index) for index, log in enumerate(receipt.logs, record.first_log)],
-        "logsBloom": data(receipt.bloom),
+        "logsBloom": data(receipt_bloom(record.receipt)),
         "status": quantity(receipt.status),
         "to": optional_data(None if record.created is not None else transactions.decode(record.raw).to),
         "transactionHash": data(mined.hash),

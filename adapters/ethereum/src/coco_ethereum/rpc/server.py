@@ -28,6 +28,7 @@ from coco_ethereum.limits import RPC_RESPONSE_SIZE_MAX_BYTES
 from coco_ethereum.rpc import errors, messages, values
 from coco_ethereum.rpc.errors import RPCError
 from coco_ethereum.rpc.filters import Filters
+from coco_ethereum.rpc.gaps import Commits, NonceGaps
 from coco_ethereum.rpc.messages import BadCall, Body, RPCCall
 from coco_ethereum.rpc.methods import METHODS
 from coco_ethereum.rpc.params import Params
@@ -70,16 +71,19 @@ class RPCServer:
         engine: EvmEngine,
         worker: Worker,
         pause: Callable[[], Awaitable[None]],
+        commits: Commits,
     ) -> None:
         """Serve the chain behind ``service``; calls run on ``engine`` in ``worker``.
 
-        ``pause`` gives the event loop to others between the calls of a long body.
+        ``pause`` gives the event loop to others between the calls of a long body; ``commits`` lets a
+        transaction wait for its predecessor.
         """
         self._service = service
         self._engine = engine
         self._worker = worker
         self._pause = pause
         self._filters = Filters(service.status().node_id)
+        self._gaps = NonceGaps(service, commits)
 
     def accept(self, request: HTTPRequest) -> HTTPResponse | PendingResponse:
         """Begin one request: submit its transactions now, answer when they are committed."""
@@ -94,7 +98,7 @@ class RPCServer:
         sending = _Sending(self._service, body)
 
         async def answer() -> HTTPResponse:
-            fates = await sending.fates()
+            fates = await sending.fates(self._gaps)
             answers = await self._answers(body, fates)
             return _json(answers, batch=body.batch, transaction_ids=_transaction_ids(fates.values()))
 
@@ -143,17 +147,17 @@ class _Sending:
         self._fates: dict[int, Fate] = {}
         self._positions: list[int] = []
         self._submission: Submission | None = None
-        payloads: list[bytes] = []
+        self._payloads: list[bytes] = []
         for position, call in enumerate(body.calls):
             if isinstance(call, RPCCall) and call.method == SEND_RAW_TRANSACTION:
                 try:
-                    payloads.append(read_raw_transaction(call.params))
+                    self._payloads.append(read_raw_transaction(call.params))
                 except RPCError as error:
                     self._fates[position] = error
                 else:
                     self._positions.append(position)
-        if payloads:
-            self._submit(service, payloads)
+        if self._payloads:
+            self._submit(service, self._payloads)
 
     def _submit(self, service: LedgerService, payloads: Sequence[bytes]) -> None:
         try:
@@ -166,10 +170,10 @@ class _Sending:
     def _refuse(self, error: RPCError) -> None:
         self._fates.update(dict.fromkeys(self._positions, error))
 
-    async def fates(self) -> dict[int, Fate]:
+    async def fates(self, gaps: NonceGaps) -> dict[int, Fate]:
         """Return what became of each transaction, by position in the body, ascending."""
         if self._submission is not None:
-            outcomes = await self._submission.wait()
+            outcomes = await gaps.resolve(self._payloads, await self._submission.wait())
             self._fates.update(zip(self._positions, outcomes, strict=True))
         return dict(sorted(self._fates.items()))
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from coco_core.adapter import Batch, BatchResult, NodeStatus, NotCommitted, Rejected, Request
+from coco_core.adapter import Batch, NodeStatus, NotCommitted, Rejected, Request
 from coco_core.base import NodeID, invariant, limits, unreachable
 from coco_core.consensus import (
     Consensus,
@@ -307,14 +307,12 @@ class Replica:
             self._refuse(running.items, NotCommitted("leadership moved while the transaction was executed"))
             return
         adapter = running.items[0].group.adapter
-        result = event.result
-        if isinstance(result, BatchResult):
-            try:
-                check_result(result, len(running.items), self._adapters[adapter])
-            except AdapterError as error:
-                result = error
-        if isinstance(result, Exception):
-            self._refuse(running.items, Rejected("adapter-fault", f"internal error: {result}"))
+        try:
+            if isinstance(event.result, Exception):
+                raise AdapterError(str(event.result)) from event.result
+            result = check_result(event.result, len(running.items), self._adapters[adapter])
+        except AdapterError as error:
+            self._refuse(running.items, Rejected("adapter-fault", f"internal error: {error}"))
             return
         placed = self._sequencer.place(result, running.term, self._time_ms)
         self._decide(running.items, placed)

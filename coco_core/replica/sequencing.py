@@ -18,6 +18,11 @@ from coco_core.kv import maps, size_bytes
 from coco_core.ledger import CHUNK_AFTER, EntrySealer, LedgerSigner
 from coco_core.replica.chain import Chain
 
+_FRAMING_BYTES = 16
+"""What an entry holds for each key beside it and its value: the length of both."""
+_KEY_TYPES = frozenset({bytes})
+_TYPES = frozenset({bytes, type(None)})
+
 
 @attrs.frozen(slots=True)
 class Placed:
@@ -90,12 +95,15 @@ class Sequencer:
         entries.append((sealed.raw, True))
 
 
-def check_result(result: BatchResult, requests: int, owned: frozenset[str]) -> None:
-    """Check what an adapter returned for a batch of ``requests``.
+def check_result(result: object, requests: int, owned: frozenset[str]) -> BatchResult:
+    """Check what an adapter returned for a batch of ``requests``, whatever it is; return it.
 
-    Raises AdapterError for a wrong number of outcomes, a write outside ``owned`` or beyond the
+    An adapter is somebody else's code: what is wrong with its result costs it the batch, not the node.
+    Raises AdapterError for a wrong type or number of outcomes, a write outside ``owned`` or beyond the
     bounds, or a batch that defers before it applied anything (it would never make progress).
     """
+    if not isinstance(result, BatchResult):
+        raise AdapterError(f"adapter returned {type(result).__name__} instead of a BatchResult")
     if len(result.outcomes) != requests:
         raise AdapterError(f"adapter returned {len(result.outcomes)} outcomes for {requests} requests")
     applied = False
@@ -103,29 +111,45 @@ def check_result(result: BatchResult, requests: int, owned: frozenset[str]) -> N
         if isinstance(outcome, Applied):
             applied = True
             _check_applied(outcome, owned)
-        elif isinstance(outcome, Deferred) and not applied:
-            raise AdapterError("adapter deferred a request before applying any")
+        elif isinstance(outcome, Deferred):
+            if not applied:
+                raise AdapterError("adapter deferred a request before applying any")
+        elif not isinstance(outcome, Rejected):
+            raise AdapterError(f"{type(outcome).__name__} is no outcome")
     if result.closing:
         if not applied:
             raise AdapterError("adapter closed a batch in which it applied nothing")
         _check_writes(result.closing, owned)
+    return result
 
 
 def _check_applied(outcome: Applied, owned: frozenset[str]) -> None:
     if len(outcome.claims) != len(NO_CLAIMS):
         raise AdapterError(f"claims digest of {len(outcome.claims)} bytes")
+    if not isinstance(outcome.receipt, bytes):
+        raise AdapterError("a receipt is not bytes")
     _check_writes(outcome.writes, owned)
 
 
 def _check_writes(writes: Writes, owned: frozenset[str]) -> None:
-    if not writes.keys() <= owned:
-        foreign = sorted(writes.keys() - owned)
-        raise AdapterError(f"adapter wrote maps that are not in its manifest: {', '.join(foreign)}")
-    size = size_bytes(writes)
+    _check_mapping(writes)
+    for name, changes in writes.items():
+        if name not in owned:
+            raise AdapterError(f"adapter wrote a map that is not in its manifest: {name}")
+        _check_mapping(changes)
+        # By types as a whole: this runs for every key that any transaction writes.
+        if not (_KEY_TYPES.issuperset(map(type, changes)) and _TYPES.issuperset(map(type, changes.values()))):
+            raise AdapterError(f"adapter wrote what is not bytes to {name}")
+    size = size_bytes(writes) + _FRAMING_BYTES * sum(map(len, writes.values()))
     if size > limits.WRITE_SET_SIZE_MAX_BYTES:
         raise AdapterError(
             f"write set of {size} bytes exceeds the bound of {limits.WRITE_SET_SIZE_MAX_BYTES} bytes"
         )
+
+
+def _check_mapping(value: object) -> None:
+    if not isinstance(value, dict):
+        raise AdapterError(f"{type(value).__name__} is no write set")
 
 
 def check_manifest_maps(name: str, owned: Sequence[str]) -> None:

@@ -106,6 +106,13 @@ def test_receipts(receipt: Receipt) -> None:
         decode_receipt(encoded[:-1])
 
 
+def test_a_receipt_in_another_than_its_canonical_encoding() -> None:
+    encoded = Receipt(0, 1, 5, ()).encode()
+    assert encoded[-257:] == EMPTY_BLOOM + b"\xc0"
+    with pytest.raises(IntegrityError, match="canonical"):
+        decode_receipt(encoded[:-257] + b"\x01" + encoded[-256:])
+
+
 @given(st.lists(logs, max_size=3), st.lists(logs, max_size=3))
 def test_blooms(some: list[Log], more: list[Log]) -> None:
     bloom = logs_bloom(some)

@@ -161,6 +161,8 @@ class CallTests:
             world.call(gas=20_999)
         with pytest.raises(ValueError, match="initcode"):
             world.call(to=None, data=bytes(49_153))
+        with pytest.raises(ValueError, match="intrinsic gas too low"):
+            world.call(data=b"\x01" * 100, gas=21_999)
 
     def test_an_access_list_warms(self, world: World) -> None:
         contract = world.contract(assemble(0, "SLOAD", "POP"))

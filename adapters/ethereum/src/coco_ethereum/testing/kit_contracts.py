@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from eth_hash.auto import keccak
 
 from coco_ethereum.bloom import may_contain
@@ -161,6 +163,19 @@ class FailureTests:
         program = assemble(0, 0, 0, 0, 0, "ADDRESS", "GAS", "CALL", 0, "SSTORE")
         executed = world.send(to=world.contract(program), gas_limit=2_000_000)
         assert executed.status == 1
+
+    def test_calls_nest_1024_deep_and_no_deeper(self, world: World) -> None:
+        """Count frames in a slot, with more gas than chains allow; in a thread, where stacks are small."""
+        count = assemble(0, 0, 0, 0, "ADDRESS", "GAS", "DELEGATECALL", 0, "SLOAD", 1, "ADD", 0, "SSTORE")
+        contract = world.contract(count)
+        world.put(ALICE, balance=10**20)
+        with ThreadPoolExecutor(1) as pool:
+            plenty = {"gas_limit": 10**12}
+            executed = pool.submit(
+                world.send, to=contract, gas_limit=10**12, max_fee_per_gas=8, block=plenty
+            ).result()
+        assert executed.status == 1
+        assert world.slot(contract, 0) == 1025
 
 
 class LogTests:

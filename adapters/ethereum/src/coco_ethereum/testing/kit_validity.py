@@ -57,6 +57,10 @@ UNDECODABLE: Final[dict[str, Build]] = {
     "data that is a list": lambda world: with_field(world.sign(), 7, []),
     "access list that is a string": lambda world: with_field(world.sign(), 8, b"\x01"),
     "access list with a short key": lambda world: with_field(world.sign(), 8, [[BOB, [b"\x01"]]]),
+    "access list entry of three": lambda world: with_field(world.sign(), 8, [[BOB, [], []]]),
+    "authorization of five": lambda world: with_field(
+        world.sign(type=SET_CODE, authorization_list=(VOID,)), 9, [[b""] * 5]
+    ),
     "parity 2": lambda world: with_field(world.sign(), 9, b"\x02"),
     "r of 33 bytes": lambda world: with_field(world.sign(), 10, b"\x01" * 33),
     "legacy v 26": lambda world: with_field(world.sign(type=LEGACY), 6, b"\x1a"),

@@ -30,7 +30,7 @@ from coco_ethereum.engine import BlockResult, EvmEngine, Executed, Invalid, Stat
 from coco_ethereum.identity import NAME, VERSION
 from coco_ethereum.records import ACCOUNTS, CODE, MAPS, STORAGE, TRANSACTIONS, pack_transaction
 from coco_ethereum.rpc import RPCServer
-from coco_ethereum.shell import let_others_run, run_in_worker
+from coco_ethereum.shell import Pulse, let_others_run, run_in_worker
 
 _CLAIMS_PREFIX: Final = b"coco.ethereum.receipt.v1"
 # A transaction can be refused for what one before it, deferred, would have changed.
@@ -53,6 +53,7 @@ class EthereumAdapter:
     def __init__(self, engine: EvmEngine) -> None:
         """Execute with ``engine``."""
         self._engine = engine
+        self._commits = Pulse()
         self._manifest = Manifest(
             name=NAME,
             version=VERSION,
@@ -92,10 +93,14 @@ class EthereumAdapter:
 
     async def serve(self, service: LedgerService) -> None:
         """Serve Ethereum JSON-RPC until cancelled."""
-        await service.serve_http(RPCServer(service, self._engine, run_in_worker, let_others_run))
+        await service.serve_http(
+            RPCServer(service, self._engine, run_in_worker, let_others_run, self._commits)
+        )
 
     def committed(self, batch: CommittedBatch) -> None:
-        """Nothing to note: queries and filters read blocks from state."""
+        """Let transactions that wait for a predecessor look again; queries read blocks from state."""
+        del batch
+        self._commits.beat()
 
 
 def _outcomes(result: BlockResult, payloads: Sequence[bytes], number: int, view: ReadView) -> list[Outcome]:

@@ -21,6 +21,10 @@ RPC_BATCH_CALLS_MAX: Final = 1_000
 RPC_RESPONSE_SIZE_MAX_BYTES: Final = 25_000_000
 RPC_ERROR_ECHO_MAX_CHARS: Final = 200
 
+# A transaction whose predecessor has not come yet: how long it waits for it, and how many may.
+NONCE_GAP_WAIT_MS: Final = 3_000
+NONCE_GAP_WAITING_MAX: Final = 4_096
+
 # eth_call and eth_estimateGas (geth: --rpc.gascap).
 CALL_GAS_MAX: Final = 50_000_000
 ESTIMATE_ROUNDS_MAX: Final = 64

@@ -18,7 +18,7 @@ from coco_core.errors import BusyError, MalformedError
 from coco_ethereum.limits import RPC_BATCH_CALLS_MAX, TRANSACTION_SIZE_MAX_BYTES
 from coco_ethereum.rpc import RPCServer, server
 from coco_ethereum.rpc.methods import METHODS
-from coco_ethereum.shell import let_others_run, run_in_worker
+from coco_ethereum.shell import Pulse, let_others_run, run_in_worker
 from coco_ethereum.transactions import transaction_hash
 
 
@@ -178,7 +178,8 @@ class Unavailable:
     ],
 )
 async def test_what_becomes_of_a_transaction(ledger, service, code, message):
-    handler = RPCServer(Unavailable(ledger, **service), ledger.adapter._engine, run_in_worker, let_others_run)
+    service = Unavailable(ledger, **service)
+    handler = RPCServer(service, ledger.adapter._engine, run_in_worker, let_others_run, Pulse())
     body = orjson.dumps([call("eth_sendRawTransaction", "0x01"), CHAIN_ID])
     request = HTTPRequest(method="POST", target="/", headers={"content-type": "application/json"}, body=body)
     response = await handler.accept(request)()

@@ -21,6 +21,7 @@ from coco_core.adapter import (
     Caller,
     Changes,
     Committed,
+    CommittedBatch,
     Deferred,
     HTTPHandler,
     HTTPRequest,
@@ -176,6 +177,7 @@ class Sandbox:
         self._seqno += len(entries) + 1
         self.store.append(self._seqno, layer)
         self.store.commit(self._seqno)
+        self.adapter.committed(CommittedBatch(TxID(VIEW, self._seqno), layer))
 
     # ── a client ─────────────────────────────────────────────────────────────────────────────────
 

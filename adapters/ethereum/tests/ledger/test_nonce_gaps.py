@@ -1,0 +1,84 @@
+"""Transactions that come before their predecessor: they wait for it, for a bounded time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+import trio
+import trio.testing
+
+from coco_ethereum.limits import NONCE_GAP_WAIT_MS
+from coco_ethereum.rpc import gaps
+
+
+def body(*envelopes: bytes) -> bytes:
+    return orjson.dumps(
+        [
+            {"jsonrpc": "2.0", "id": number, "method": "eth_sendRawTransaction", "params": ["0x" + raw.hex()]}
+            for number, raw in enumerate(envelopes)
+        ]
+    )
+
+
+async def send(ledger: Any, *envelopes: bytes) -> list[dict[str, Any]]:
+    answers: list[dict[str, Any]] = orjson.loads((await ledger.post(body(*envelopes))).body)
+    return answers
+
+
+async def test_nonces_in_any_order_over_several_connections_all_commit(ledger: Any) -> None:
+    envelopes = [ledger.alice.sign(nonce=nonce, value=1) for nonce in range(6)]
+    answers: dict[int, dict[str, Any]] = {}
+
+    async def client(nonce: int) -> None:
+        answers[nonce] = (await send(ledger, envelopes[nonce]))[0]
+
+    async with trio.open_nursery() as nursery:
+        for nonce in (5, 3, 4, 1, 2, 0):
+            nursery.start_soon(client, nonce)
+    assert all("result" in answers[nonce] for nonce in range(6)), answers
+
+
+async def test_nonces_backwards_in_one_body_all_commit_and_answers_keep_their_places(ledger: Any) -> None:
+    envelopes = [ledger.alice.sign(nonce=nonce, value=1) for nonce in range(4)]
+    answers = await send(ledger, *reversed(envelopes))
+    assert [answer["id"] for answer in answers] == [0, 1, 2, 3]
+    count = (await ledger.rpc("eth_getTransactionCount", ledger.alice.hex, "latest"))["result"]
+    assert count == "0x4"
+    hashes = [answer["result"] for answer in answers]
+    first = (await ledger.rpc("eth_getTransactionByHash", hashes[3]))["result"]
+    assert first["nonce"] == "0x0"
+
+
+async def test_a_gap_that_stays_is_refused_after_the_bound(
+    ledger: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    began = trio.current_time()
+    (answer,) = await send(ledger, ledger.alice.sign(nonce=7))
+    assert answer["error"]["message"].startswith("nonce too high")
+    assert trio.current_time() - began == pytest.approx(NONCE_GAP_WAIT_MS / 1000)
+
+
+async def test_beyond_the_number_that_may_wait_the_refusal_is_immediate(
+    ledger: Any, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    monkeypatch.setattr(gaps, "NONCE_GAP_WAITING_MAX", 0)
+    began = trio.current_time()
+    (answer,) = await send(ledger, ledger.alice.sign(nonce=7))
+    assert answer["error"]["message"].startswith("nonce too high")
+    assert trio.current_time() == began
+
+
+async def test_one_overtaken_by_another_transaction_of_the_same_nonce_is_too_low(ledger: Any) -> None:
+    late = ledger.alice.sign(nonce=1, value=7)
+    outcome: list[dict[str, Any]] = []
+
+    async def waiting() -> None:
+        outcome.extend(await send(ledger, late))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(waiting)
+        await trio.testing.wait_all_tasks_blocked()
+        await send(ledger, ledger.alice.sign(nonce=0), ledger.alice.sign(nonce=1, value=8))
+    assert outcome[0]["error"]["message"].startswith("nonce too low")

@@ -9,6 +9,7 @@ use revm::context_interface::either::Either;
 use revm::primitives::hardfork::SpecId;
 use revm::primitives::{B256, keccak256};
 use std::num::NonZero;
+use std::sync::OnceLock;
 
 /// Fewer transactions than this per thread are not worth starting it.
 const PER_THREAD_MIN: usize = 16;
@@ -23,8 +24,8 @@ pub struct Signed {
 /// Decode every envelope and recover its sender, on all cores when there are many.
 pub fn recover_all(raws: &[&[u8]], chain_id: u64, spec: SpecId) -> Vec<Result<Signed, Verdict>> {
     let recover_one = |raw: &&[u8]| recover(raw, chain_id, spec);
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let threads = (raws.len() / PER_THREAD_MIN).min(cores).min(THREADS_MAX);
+    let threads = (raws.len() / PER_THREAD_MIN).min(THREADS_MAX);
+    let threads = if threads < 2 { threads } else { threads.min(cores()) };
     if threads < 2 {
         return raws.iter().map(recover_one).collect();
     }
@@ -38,6 +39,12 @@ pub fn recover_all(raws: &[&[u8]], chain_id: u64, spec: SpecId) -> Vec<Result<Si
             .flat_map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect()
     })
+}
+
+/// Cores of this process, asked once: on Linux the answer is read from files.
+fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZero::get))
 }
 
 /// Decode one envelope and recover its sender (EIP-2718, 155, 2, 7702).

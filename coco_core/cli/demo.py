@@ -67,7 +67,7 @@ def _measure(run: Run, console: Console) -> Measurement:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("committed", total=run.workload.transactions)
-        progress: Callable[[int, int], None] = lambda done, _: bar.update(task, completed=done)  # noqa: E731
+        progress: Callable[[int, int], None] = lambda done, _: bar.update(task, completed=done)  # noqa: E731 - a name of its own says what it is
         return trio.run(measure, run, progress, console.print)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from coco_ethereum import engines
+from coco_ethereum.development import development_ledger
 from coco_ethereum.limits import CALL_GAS_MAX
 from coco_ethereum.rpc.errors import revert_reason
 from coco_ethereum.testing.assembly import assemble, initcode, return_word
@@ -13,6 +15,7 @@ ERROR_STRING = bytes.fromhex(
     "000000000000000000000000000000000000000000000000000000000000000a"
     "75736572206572726f7200000000000000000000000000000000000000000000"
 )
+ENDLESS_LOOP = bytes.fromhex("5b5f56")
 PANIC = bytes.fromhex("4e487b71") + (1).to_bytes(32)
 
 
@@ -138,6 +141,40 @@ async def test_contracts_see_the_price_and_base_fee_of_the_call(any_ledger):
         output = await any_ledger.ok("eth_call", {**call, **given, "gas": hex(100_000)})
         words = bytes.fromhex(output[2:])
         assert (int.from_bytes(words[:32]), int.from_bytes(words[32:])) == expected
+
+
+async def test_an_access_list_is_paid_for_and_warms(any_ledger):
+    ledger = any_ledger
+    # What is left after reading slot 0: cold reads take 2100 gas, warm ones 100 (EIP-2929).
+    address = await ledger.deploy(ledger.alice, initcode(return_word(0, "SLOAD POP GAS")))
+    call = {"to": address, "gas": hex(100_000)}
+    access = [{"address": address, "storageKeys": ["0x" + "00" * 32]}]
+    cold = int(await ledger.ok("eth_call", call), 16)
+    warm = int(await ledger.ok("eth_call", {**call, "accessList": access}), 16)
+    assert warm - cold == 2_000 - 2_400 - 1_900
+
+
+BAD_ACCESS_LISTS = [
+    {},
+    [{"address": "0x12", "storageKeys": []}],
+    [{"address": "0x" + "12" * 20}],
+    [{}] * 1_001,
+]
+
+
+@pytest.mark.parametrize("access", BAD_ACCESS_LISTS, ids=["table", "address", "no keys", "too many"])
+async def test_bad_access_lists(ledger, access):
+    assert (await ledger.error("eth_call", {"accessList": access}))[0] == -32602
+
+
+@pytest.mark.skipif(engines.available()[0].name != "revm", reason="only revm has Osaka's rules")
+async def test_osaka_bounds_an_estimate_by_the_transaction_cap(make_ledger):
+    config = dict(development_ledger().config)
+    config["config"] = {**config["config"], "osakaTime": 0}
+    ledger = make_ledger(config)
+    address = await ledger.deploy(ledger.alice, initcode(ENDLESS_LOOP))
+    message = f"gas required exceeds allowance ({2**24})"
+    assert await ledger.error("eth_estimateGas", {"to": address}) == (-32000, message)
 
 
 async def test_gas_is_capped(ledger):

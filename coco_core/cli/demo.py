@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -67,7 +66,10 @@ def _measure(run: Run, console: Console) -> Measurement:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("committed", total=run.workload.transactions)
-        progress: Callable[[int, int], None] = lambda done, _: bar.update(task, completed=done)  # noqa: E731 - a name of its own says what it is
+
+        def progress(answered: int, refused: int) -> None:
+            bar.update(task, completed=answered, description=f"committed, {refused} refused")
+
         return trio.run(measure, run, progress, console.print)
 
 

@@ -35,8 +35,17 @@ PAIRINGS = "eip2537"
 
 SECONDS_MAX = 10
 
-KNOWN_OTHERWISE: dict[str, Verdict] = {}
-"""Names of cases that do not pass, and how."""
+STORAGE_WITHOUT_CODE = (
+    "InitCollisionParis",
+    "RevertInCreateInInitCreate2Paris",
+    "RevertInCreateInInit_Paris",
+    "create2collisionStorageParis",
+    "dynamicAccountOverwriteEmpty_Paris",
+)
+"""Tests of EIP-7610: creations where storage lies without code or nonce.
+
+No chain since EIP-161 can have such state, and our genesis cannot make it; ten cases give another root.
+"""
 
 
 class TooSlowError(Exception):
@@ -87,5 +96,7 @@ def test_state_tests(shared: Path, full: bool, fork: str) -> None:
         if verdict not in (Verdict.PASSED, Verdict.BLOB):
             otherwise[case.name] = verdict
     print(fork, dict(count))  # noqa: T201  # the tally is what the full run is for
-    assert otherwise == {name: how for name, how in KNOWN_OTHERWISE.items() if name in otherwise}
+    unknown = {name for name in otherwise if not any(known in name for known in STORAGE_WITHOUT_CODE)}
+    assert not unknown
+    assert set(otherwise.values()) <= {Verdict.OTHER_ROOT}
     assert count["PASSED"] > 20

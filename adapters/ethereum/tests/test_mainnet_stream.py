@@ -120,9 +120,9 @@ def blob_payment(one: dict[str, Any], block: BlockContext, gas: int) -> tuple[in
 
 def without_blobs(
     final: dict[str, Any], env: dict[str, Any], stream: list[dict[str, Any]], mode: str
-) -> dict[bytes, list[Any]]:
+) -> dict[bytes, list[Any] | None]:
     """Return the recorded final accounts as they are if the blob transactions never ran."""
-    expected = {
+    expected: dict[bytes, list[Any] | None] = {
         raw(address): [account[0], number(account[1]), account[2], account[3]] if account else None
         for address, account in final.items()
     }
@@ -135,10 +135,10 @@ def without_blobs(
             assert account is not None
             account[0] -= nonce
             account[1] -= wei
-    return expected  # type: ignore[return-value]  # a removed account is None; compared as such below
+    return expected
 
 
-def check_final_state(world: World, expected: dict[bytes, list[Any]]) -> None:
+def check_final_state(world: World, expected: dict[bytes, list[Any] | None]) -> None:
     for address, account in expected.items():
         if account is None:
             assert address not in world.accounts

@@ -44,7 +44,7 @@ STORAGE_WITHOUT_CODE = (
 )
 """Tests of EIP-7610: creations where storage lies without code or nonce.
 
-No chain since EIP-161 can have such state, and our genesis cannot make it; ten cases give another root.
+No chain can come to such state since EIP-161; ten cases give another root.
 """
 
 

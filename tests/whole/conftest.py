@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_hash.auto import keccak
 
 from coco_core.cli.ledger import audit_folder, chunks
 from coco_core.ledger import AuditReport, parse_chunk, read_public
+from coco_ethereum.workloads.assembler import assemble
 
 ROOT = Path(__file__).resolve().parents[2]
 READER = ROOT / "tests" / "ledger" / "independent_reader.py"
@@ -92,3 +94,93 @@ class OfflineLedger:
 def offline_ledger() -> Callable[[Path, str], OfflineLedger]:
     """Audit and read a ledger folder; raises IntegrityError when it does not hold."""
     return OfflineLedger
+
+
+KEEPER = """
+    0 CALLDATALOAD 224 SHR
+    DUP1 {set} EQ @set JUMPI
+    DUP1 {get} EQ @get JUMPI
+    DUP1 {fail} EQ @fail JUMPI
+    DUP1 {refuse} EQ @refuse JUMPI
+    DUP1 {overflow} EQ @overflow JUMPI
+    0 0 REVERT
+
+get:        0 SLOAD 0 MSTORE 32 0 RETURN
+set:                                        ; emits Kept(caller, value)
+    4 CALLDATALOAD DUP1 0 SSTORE 0 MSTORE
+    CALLER {Kept} 32 0 LOG2
+    0 0 RETURN
+fail:                                       ; Error("out of luck")
+    0x08c379a0 224 SHL 0 MSTORE 32 4 MSTORE 11 36 MSTORE
+    0x6f7574206f66206c75636b 168 SHL 68 MSTORE
+    100 0 REVERT
+refuse:                                     ; Refused(caller, value)
+    {Refused} 224 SHL 0 MSTORE CALLER 4 MSTORE 4 CALLDATALOAD 36 MSTORE
+    68 0 REVERT
+overflow:                                   ; Panic(0x11)
+    0x4e487b71 224 SHL 0 MSTORE 17 4 MSTORE
+    36 0 REVERT
+"""
+"""A contract that keeps one number: what a compiler would make, as readable assembly."""
+
+KEEPER_ABI = [
+    {
+        "type": "constructor",
+        "inputs": [{"name": "first", "type": "uint256"}],
+        "stateMutability": "nonpayable",
+    },
+    *(
+        {
+            "type": "function",
+            "name": name,
+            "inputs": [{"name": "value", "type": "uint256"}] if takes_value else [],
+            "outputs": [{"name": "", "type": "uint256"}] if name == "get" else [],
+            "stateMutability": mutability,
+        }
+        for name, takes_value, mutability in (
+            ("set", True, "nonpayable"),
+            ("get", False, "view"),
+            ("fail", False, "nonpayable"),
+            ("refuse", True, "nonpayable"),
+            ("overflow", False, "nonpayable"),
+        )
+    ),
+    {
+        "type": "event",
+        "name": "Kept",
+        "anonymous": False,
+        "inputs": [
+            {"name": "who", "type": "address", "indexed": True},
+            {"name": "value", "type": "uint256", "indexed": False},
+        ],
+    },
+    {
+        "type": "error",
+        "name": "Refused",
+        "inputs": [{"name": "who", "type": "address"}, {"name": "value", "type": "uint256"}],
+    },
+]
+
+
+@pytest.fixture(scope="session")
+def keeper() -> Mapping[str, Any]:
+    """The ABI and creation bytecode of a contract, as a compiler would print them."""
+
+    def digest(signature: str, size: int) -> str:
+        return "0x" + keccak(signature.encode())[:size].hex()
+
+    code = assemble(
+        KEEPER.format(
+            set=digest("set(uint256)", 4),
+            get=digest("get()", 4),
+            fail=digest("fail()", 4),
+            refuse=digest("refuse(uint256)", 4),
+            overflow=digest("overflow()", 4),
+            Kept=digest("Kept(address,uint256)", 32),
+            Refused=digest("Refused(address,uint256)", 4),
+        )
+    )
+    # CODECOPY the constructor's argument from the end, SSTORE it in slot 0, CODECOPY the code, RETURN it.
+    creation = bytes.fromhex("6020602038035f395f515f55") + b"\x61" + len(code).to_bytes(2)
+    creation += bytes.fromhex("8060165f395ff3") + code
+    return {"abi": KEEPER_ABI, "bytecode": "0x" + creation.hex()}

@@ -54,7 +54,10 @@ class TooSlowError(Exception):
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """End the body with TooSlowError after SECONDS_MAX."""
+    """End the body with TooSlowError after SECONDS_MAX, where the platform has alarms."""
+    if not hasattr(signal, "SIGALRM"):
+        yield
+        return
 
     def stop(*_: object) -> None:
         raise TooSlowError

@@ -221,6 +221,18 @@ class DestructionTests:
         assert executed.storage == {contract + n.to_bytes(32, "big"): None for n in (0, 2)}
         assert world.account(BOB).balance == ETHER + 9
 
+    def test_destruction_before_cancun_finds_what_the_block_stored(self, world: World) -> None:
+        """The slots are in no map yet: an earlier transaction of the same block wrote them."""
+        program = assemble("CALLDATASIZE", 27, "JUMPI", BOB, "SELFDESTRUCT").ljust(27, b"\x00")
+        contract = world.contract(program + assemble("JUMPDEST", 5, 0, "SSTORE"))
+        write = world.sign(nonce=0, to=contract, data=b"\x01")
+        destroy = world.sign(nonce=1, to=contract)
+        first, second = world.run(write, destroy, fork="shanghai").results
+        assert isinstance(first, Executed)
+        assert isinstance(second, Executed)
+        assert first.storage == {contract + bytes(32): b"\x05"}
+        assert second.storage == {contract + bytes(32): None}
+
     def test_one_made_in_the_same_transaction_never_was(self, world: World) -> None:
         executed = world.send(to=None, data=assemble(1, 0, "SSTORE", BOB, "SELFDESTRUCT"), value=9)
         assert executed.status == 1

@@ -7,8 +7,6 @@ listed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as distribution_version
 
 from coco_core.adapter import (
     API,
@@ -74,18 +72,7 @@ def _default_engine() -> str:
 def _engine_info(known: engines.EngineInfo) -> EngineInfo:
     if not known.installed:
         return EngineInfo(name=known.name, unavailable=f"not installed: pip install '{known.install}'")
-    return EngineInfo(name=known.name, version=_installed_version(known.requires))
-
-
-def _installed_version(module: str) -> str:
-    """Return the version of the distribution that brings ``module``, empty when it has none."""
-    try:
-        return distribution_version(_DISTRIBUTIONS[module])
-    except PackageNotFoundError:
-        return ""
-
-
-_DISTRIBUTIONS = {"coco_ethereum_revm": "coco-framework-ethereum-revm", "eth": "py-evm"}
+    return EngineInfo(name=known.name, version=engines.load(known.name).version)
 
 
 @hookimpl

@@ -10,9 +10,9 @@ from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 
 import attrs
-import coco_ethereum_revm as native
 import pytest
 
+import coco_ethereum_revm as native
 from coco_core.errors import IntegrityError
 from coco_ethereum.engine import Executed, Invalid, State
 from coco_ethereum.engines.revm import RevmEngine

@@ -130,7 +130,7 @@ async def test_refusals_read_as_geth_words_them(any_ledger, name):
 
 @pytest.mark.parametrize(
     ("argument", "code"),
-    [("0x", -32602), ("0xc0", -32602), ("0x123", -32602), ("12", -32602), (5, -32602), (None, -32602)],
+    [("0x", -32000), ("0xc0", -32000), ("0x123", -32602), ("12", -32602), (5, -32602), (None, -32602)],
 )
 async def test_what_is_no_transaction(ledger, argument, code):
     assert (await ledger.error("eth_sendRawTransaction", argument))[0] == code

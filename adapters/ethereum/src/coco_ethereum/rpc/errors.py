@@ -22,9 +22,6 @@ LIMIT_EXCEEDED: Final = -32005
 EXECUTION_REVERTED: Final = 3
 """Geth's code for a revert; ``data`` is what the contract returned."""
 
-_REJECTED: Final = {"undecodable": INVALID_PARAMS}
-"""Codes of rejections that are not SERVER_ERROR: only an envelope that is none is a bad argument."""
-
 _PANICS: Final = {
     0x00: "generic panic",
     0x01: "assert(false)",
@@ -76,8 +73,8 @@ def limit_exceeded(message: str) -> RPCError:
 
 
 def rejected(outcome: Rejected) -> RPCError:
-    """Return the error for a transaction the ledger's rules refuse."""
-    return RPCError(_REJECTED.get(outcome.code, SERVER_ERROR), outcome.message)
+    """Return the error for a transaction the ledger's rules refuse, undecodable ones too, as geth does."""
+    return RPCError(SERVER_ERROR, outcome.message)
 
 
 def not_committed(outcome: NotCommitted) -> RPCError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import pytest
 from eth_hash.auto import keccak
 
 from coco_core.cli.ledger import audit_folder, chunks
+from coco_core.crypto import PrivateKey, self_signed
 from coco_core.ledger import AuditReport, parse_chunk, read_public
 from coco_ethereum.workloads.assembler import assemble
 
@@ -184,3 +186,14 @@ def keeper() -> Mapping[str, Any]:
     creation = bytes.fromhex("6020602038035f395f515f55") + b"\x61" + len(code).to_bytes(2)
     creation += bytes.fromhex("8060165f395ff3") + code
     return {"abi": KEEPER_ABI, "bytecode": "0x" + creation.hex()}
+
+
+@pytest.fixture(scope="session")
+def service_like() -> Callable[[PrivateKey], str]:
+    """Make a certificate that looks as a service's does, of a key that is no service's."""
+
+    def make(key: PrivateKey) -> str:
+        start, end = (datetime.datetime(year, 1, 1, tzinfo=datetime.UTC) for year in (2020, 2090))
+        return self_signed(key, "Coco Service", not_before=start, not_after=end, ca=True, sans=("127.0.0.1",))
+
+    return make

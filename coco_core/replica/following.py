@@ -26,7 +26,8 @@ class Follower:
         """Trust ``keys`` until the tables in the ledger say who may sign."""
         self._chain = chain
         self._opener = opener
-        self._keys = dict(keys)
+        self._founding_keys = dict(keys)
+        self._keys = self._founding_keys
         self._nodes_changed = False
 
     def add(self, entries: Iterable[Entry]) -> None:
@@ -47,9 +48,18 @@ class Follower:
             if signs and self._nodes_changed:
                 self.refresh()
 
+    def truncate(self, seqno: int) -> None:
+        """Forget every entry after ``seqno``, and whom those entries made trusted."""
+        self._chain.truncate(seqno)
+        self.refresh()
+        # What is left of a batch that was cut may have changed nodes: its new signature will tell.
+        self._nodes_changed = True
+
     def refresh(self) -> None:
         """Read the keys that may sign from the tables at the head of the chain."""
-        self._keys = signing_keys(read_nodes(self._chain.store.head()))
+        nodes = read_nodes(self._chain.store.head())
+        # Before the first signature there are no tables yet: who founds the service signs it.
+        self._keys = signing_keys(nodes) if nodes else self._founding_keys
         self._nodes_changed = False
 
     def _check(self, txid: TxID, writes: Writes) -> None:

@@ -342,8 +342,7 @@ class Replica:
     def _consent(self, effects: Effects) -> None:
         """Carry the consensus engine's effects on, in the order its contract demands."""
         if effects.truncate_after is not None:
-            self._chain.truncate(effects.truncate_after)
-            self._follower.refresh()
+            self._follower.truncate(effects.truncate_after)
         if effects.append:
             # A primary's own proposals are in its chain already.
             self._follower.add(entry for entry in effects.append if entry.index > self._chain.head)

@@ -18,11 +18,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import attrs
-import cbor2
 
 from coco_core.adapter import Caller, Committed, NotCommitted, Rejected
 from coco_core.base import TxID, limits
 from coco_core.errors import PeerError
+from coco_core.wire import cbor
 
 CONSENSUS: Final = ord("C")
 FORWARD: Final = ord("F")
@@ -58,12 +58,12 @@ def encode_forward(forward: Forward) -> bytes:
     """Return the channel message for a forward."""
     caller = forward.caller
     body = [forward.ticket, forward.adapter, list(forward.payloads), caller.kind, caller.identity]
-    return b"F" + cbor2.dumps(body)
+    return b"F" + cbor.encode(body)
 
 
 def encode_answer(answer: ForwardAnswer) -> bytes:
     """Return the channel message for the answer to a forward."""
-    return b"A" + cbor2.dumps([answer.ticket, [_encode_fate(fate) for fate in answer.fates]])
+    return b"A" + cbor.encode([answer.ticket, [_encode_fate(fate) for fate in answer.fates]])
 
 
 def decode(message: bytes) -> bytes | Forward | ForwardAnswer:
@@ -75,10 +75,7 @@ def decode(message: bytes) -> bytes | Forward | ForwardAnswer:
         return body
     if kind not in (FORWARD, ANSWER):
         raise PeerError(f"unknown message kind {kind:#04x} on the node channel")
-    try:
-        value = cbor2.loads(body)
-    except (cbor2.CBORDecodeError, ValueError, RecursionError) as error:
-        raise PeerError(f"node channel: body is not CBOR: {error}") from error
+    value = cbor.decode(body, error=PeerError)
     reader: Callable[[Any], Forward | ForwardAnswer] = _forward if kind == FORWARD else _answer
     try:
         return reader(value)
@@ -114,9 +111,12 @@ def _answer(value: Any) -> ForwardAnswer:
 
 def _fate(value: Any) -> Fate:
     kind, *rest = value
+    _types((kind, int))
     if kind == 0:
         view, seqno, receipt = rest
         _types((view, int), (seqno, int), (receipt, bytes))
+        if view < 0 or seqno < 0:
+            raise ValueError(f"place {view}.{seqno}")
         return Committed(TxID(view, seqno), receipt)
     if kind == 1:
         code, message, data = rest

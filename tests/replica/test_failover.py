@@ -1,0 +1,190 @@
+"""The primary ends, steps down or is cut off at every point of a request's way."""
+
+from collections.abc import Callable
+
+import pytest
+
+from coco_core.adapter import Committed, NotCommitted, Rejected
+from coco_core.replica.events import HandOver
+from coco_core.testing import Cluster, ClusterNode, add
+from coco_core.testing.tally import COUNTERS
+
+STEPS = 14
+
+
+def world_step(cluster: Cluster, number: int) -> None:
+    """Do the next thing there is to do, in an order that leaves everything half done for a while."""
+    nodes = cluster.alive
+    node = nodes[number % len(nodes)]
+    if not (cluster.execute(node) or cluster.persist(node)) and cluster.pool:
+        cluster.deliver()
+
+
+def retried(cluster: Cluster, node: ClusterNode, ticket: int, payload: bytes) -> list[bytes]:
+    """Send until an answer says that it is committed or was before; return codes of the answers."""
+    codes: list[bytes] = []
+    for _ in range(20):
+        (fate,) = node.answers[ticket]
+        match fate:
+            case Committed():
+                return [*codes, b"committed"]
+            case Rejected():
+                return [*codes, fate.code.encode()]
+            case NotCommitted():
+                codes.append(b"not committed")
+                ticket = cluster.submit(node, payload)
+                cluster.run(3)
+    raise AssertionError(f"never committed: {codes}")
+
+
+@pytest.mark.parametrize("steps", range(STEPS))
+@pytest.mark.parametrize("front_end", ["backup", "other backup"])
+def test_primary_ends_at_any_step(steps: int, front_end: str, cluster: Cluster) -> None:
+    primary = cluster.primary
+    node = cluster.backups[0 if front_end == "backup" else 1]
+    ticket = cluster.submit(node, add("a", "x", 3))
+    for number in range(steps):
+        world_step(cluster, number)
+    cluster.crash(primary)
+    cluster.elect()
+    cluster.run(3)
+    codes = retried(cluster, node, ticket, add("a", "x", 3))
+    assert codes[-1] in (b"committed", b"duplicate")
+    cluster.run(2)
+    cluster.check_equal()
+    assert node.state()[COUNTERS] == {b"x": b"3"}
+
+
+@pytest.mark.parametrize("steps", range(STEPS))
+def test_own_requests_of_a_primary_that_is_cut_off(steps: int, cluster: Cluster) -> None:
+    primary = cluster.primary
+    ticket = cluster.submit(primary, add("a", "x", 3))
+    for number in range(steps):
+        world_step(cluster, number)
+    queued = cluster.submit(primary, add("b", "x", 4))
+    cluster.cut(primary)
+    cluster.run(40)
+    assert not primary.replica.is_primary
+    cluster.heal()
+    cluster.elect()
+    cluster.run(10)
+    cluster.check_equal()
+    counted = 0
+    for one, number in ((ticket, 3), (queued, 4)):
+        (fate,) = primary.answers[one]
+        assert isinstance(fate, Committed | NotCommitted)
+        counted += number * isinstance(fate, Committed)
+    assert cluster.primary.state().get(COUNTERS, {b"x": b"0"}) == {b"x": b"%d" % counted}
+
+
+def hand_over(cluster: Cluster) -> ClusterNode:
+    old = cluster.primary
+    cluster.handle(old, HandOver())
+    cluster.settle()
+    cluster.elect()
+    assert cluster.primary is not old
+    return old
+
+
+def test_hand_over_loses_nothing(cluster: Cluster) -> None:
+    ticket = cluster.submit(cluster.primary, add("a", "x", 1))
+    cluster.settle()
+    old = hand_over(cluster)
+    assert [type(fate) for fate in old.answers[ticket]] == [Committed]
+    later = cluster.submit(old, add("b", "x", 1))
+    cluster.settle()
+    cluster.run(1)
+    assert [fate.receipt for fate in old.answers[later]] == [b"2"]  # type: ignore[union-attr] # committed
+
+
+def test_stepping_down_refuses_the_queue(cluster: Cluster) -> None:
+    primary = cluster.primary
+    cluster.submit(primary, add("a", "x", 1))
+    queued = cluster.submit(primary, add("b", "x", 1), add("c", "x", 1))
+    cluster.cut(primary)
+    while primary.replica.is_primary:
+        cluster.tick(primary)
+    assert primary.answers[queued] == [NotCommitted("this node is no longer the primary")] * 2
+    assert primary.replica.statistics()["queue_requests"] == 0
+
+
+def step_down(cluster: Cluster) -> None:
+    primary = cluster.primary
+    cluster.cut(primary)
+    while primary.replica.is_primary:
+        cluster.tick(primary)
+
+
+def hand_away(cluster: Cluster) -> None:
+    primary = cluster.primary
+    cluster.handle(primary, HandOver())
+    while primary.replica.is_primary:
+        for node in cluster.backups:
+            cluster.persist(node)
+        cluster.deliver()
+
+
+@pytest.mark.parametrize("lose", [step_down, hand_away])
+def test_batch_executed_after_stepping_down(cluster: Cluster, lose: Callable[[Cluster], None]) -> None:
+    primary = cluster.primary
+    ticket = cluster.submit(primary, add("a", "x", 1), add("b", "x", 1))
+    lose(cluster)
+    assert ticket not in primary.answers
+    head = primary.replica.chain.head
+    cluster.execute(primary)
+    reason = "leadership moved while the transaction was executed"
+    assert primary.answers[ticket] == [NotCommitted(reason)] * 2
+    assert primary.replica.chain.head == head
+
+
+def test_batch_executed_in_a_later_view_of_the_same_primary(cluster: Cluster) -> None:
+    primary = cluster.primary
+    ticket = cluster.submit(primary, add("a", "x", 1))
+    running, primary.running = primary.running, None
+    cluster.crash(cluster.backups[0])
+    hand_over(cluster)
+    hand_over(cluster)
+    assert cluster.primary is primary
+    assert ticket not in primary.answers
+    primary.running = running
+    cluster.execute(primary)
+    assert [type(fate) for fate in primary.answers[ticket]] == [NotCommitted]
+    assert COUNTERS not in primary.state()
+
+
+def test_new_primary_commits_what_the_old_one_left(cluster: Cluster) -> None:
+    primary = cluster.primary
+    cluster.submit(primary, add("a", "x", 5))
+    cluster.execute(primary)
+    for letter in list(cluster.pool):
+        cluster.deliver(cluster.pool.index(letter))
+    cluster.pool.clear()
+    cluster.crash(primary)
+    cluster.elect()
+    cluster.run(3)
+    cluster.check_equal()
+    assert cluster.primary.state()[COUNTERS] == {b"x": b"5"}
+    assert cluster.primary.replica.chain.views.at(5) == 2
+    assert cluster.primary.replica.chain.committed.view > 2
+
+
+def test_places_of_a_lost_view_are_not_committed(cluster: Cluster) -> None:
+    primary = cluster.primary
+    cluster.cut(primary)
+    ticket = cluster.submit(primary, add("lost", "x", 1), b"bad")
+    cluster.execute(primary)
+    cluster.persist(primary)
+    assert primary.replica.chain.head == 7
+    cluster.run(40)
+    others = [node for node in cluster.alive if node is not primary]
+    (leader,) = [node for node in others if node.replica.is_primary]
+    for number in range(3):
+        cluster.submit(leader, add(f"kept{number}", "x", 1))
+        cluster.settle()
+    cluster.heal()
+    cluster.run(10)
+    lost, bad = primary.answers[ticket]
+    assert isinstance(lost, NotCommitted)
+    assert "transaction 2.5 was dropped" in lost.reason
+    assert bad == Rejected("malformed", "expected: add ID COUNTER NUMBER")
+    cluster.check_equal()

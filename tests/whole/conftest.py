@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -13,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_account import Account
 from eth_hash.auto import keccak
 
 from coco_core.cli.ledger import audit_folder, chunks
+from coco_core.client import pinned_context
 from coco_core.crypto import PrivateKey, self_signed
 from coco_core.ledger import AuditReport, parse_chunk, read_public
 from coco_ethereum.workloads.assembler import assemble
@@ -197,3 +202,128 @@ def service_like() -> Callable[[PrivateKey], str]:
         return self_signed(key, "Coco Service", not_before=start, not_after=end, ca=True, sans=("127.0.0.1",))
 
     return make
+
+
+TIMEOUT_S = 60
+CHAIN_ID = 1337
+NODES = 3
+USED_ACCOUNT = 8
+
+
+def call(method: str, *params: object) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+
+
+class LiveNetwork:
+    """The running network as a plain client sees it: bodies and answers, nothing of ours between."""
+
+    def __init__(self, up: Mapping[str, Any]) -> None:
+        self.up = up
+        self.accounts = [each["address"] for each in up["development"]["accounts"]]
+
+    def address(self, node: int, interface: str = "rpc") -> tuple[str, int]:
+        host, _, port = self.up["nodes"][node][interface].partition("://")[2].rpartition(":")
+        return host, int(port)
+
+    def peer_address(self, node: int) -> tuple[str, int]:
+        known = self.admin(node, "/node/network")["nodes"]
+        host, _, port = known[self.up["nodes"][node]["node_id"]]["peer_address"].rpartition(":")
+        return host, int(port)
+
+    def post(self, node: int, body: bytes, content_type: str = "application/json") -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection(*self.address(node), timeout=TIMEOUT_S)
+        with contextlib.closing(connection):
+            connection.request("POST", "/", body, {"content-type": content_type})
+            response = connection.getresponse()
+            return response.status, response.read()
+
+    def error(self, node: int, body: bytes) -> dict[str, Any]:
+        status, answer = self.post(node, body)
+        assert status == 200
+        error: dict[str, Any] = json.loads(answer)["error"]
+        return error
+
+    def call(self, node: int, method: str, *params: object) -> Any:
+        status, answer = self.post(node, call(method, *params))
+        assert status == 200
+        return json.loads(answer)["result"]
+
+    def admin(self, node: int, target: str) -> dict[str, Any]:
+        context = pinned_context(self.up["service_certificate"])
+        connection = http.client.HTTPSConnection(
+            *self.address(node, "admin"), timeout=TIMEOUT_S, context=context
+        )
+        with contextlib.closing(connection):
+            connection.request("GET", target)
+            found: dict[str, Any] = json.loads(connection.getresponse().read())
+            return found
+
+    def reading(self, node: int) -> object:
+        questions = [("eth_getBlockByNumber", "latest", False)]
+        questions += [("eth_getBalance", each, "latest") for each in self.accounts]
+        questions += [("eth_getTransactionCount", each, "latest") for each in self.accounts]
+        _, answer = self.post(node, b"[" + b",".join(call(*each) for each in questions) + b"]")
+        return [each["result"] for each in json.loads(answer)]
+
+    def sign(self, account: int, **changes: object) -> bytes:
+        """Sign a transfer of one wei by a development account to itself."""
+        signer = Account.from_key(self.up["development"]["accounts"][account]["privateKey"])
+        fields = {
+            "chainId": CHAIN_ID,
+            "nonce": 0,
+            "to": signer.address,
+            "value": 1,
+            "gas": 21_000,
+            "maxFeePerGas": 10**10,
+            "maxPriorityFeePerGas": 0,
+        }
+        if "gasPrice" in changes:
+            del fields["maxFeePerGas"], fields["maxPriorityFeePerGas"]
+        return bytes(signer.sign_transaction({**fields, **changes}).raw_transaction)
+
+    def send_and_wait(self, account: int) -> None:
+        """Send a transaction through the last node and wait until all nodes have it."""
+        nonce = int(self.call(-1, "eth_getTransactionCount", self.accounts[account], "latest"), 16)
+        sent = self.call(-1, "eth_sendRawTransaction", "0x" + self.sign(account, nonce=nonce).hex())
+        assert self.call(-1, "eth_getTransactionReceipt", sent)["status"] == "0x1"
+        newest = self.admin(-1, "/node/commit")["seqno"]
+        for node in range(NODES):
+            while self.admin(node, f"/node/commit?after={newest - 1}")["seqno"] < newest:
+                pass
+
+
+@pytest.fixture(scope="module")
+def live(up: Mapping[str, Any]) -> Iterator[LiveNetwork]:
+    """The network, which takes a good transaction before and after everything bad."""
+    network = LiveNetwork(up)
+    network.send_and_wait(USED_ACCOUNT)
+    yield network
+    network.send_and_wait(USED_ACCOUNT)
+
+
+@pytest.fixture
+def nothing_changes(live: LiveNetwork) -> Iterator[None]:
+    """Two readings of the whole network, before and after the test, must be equal."""
+    before = [live.reading(node) for node in range(NODES)]
+    assert before[0] == before[1] == before[2]
+    yield
+    assert [live.reading(node) for node in range(NODES)] == before
+
+
+@pytest.fixture(scope="session")
+def exchange() -> Callable[[tuple[str, int], bytes], bytes]:
+    """Send bytes and return all that comes back until the node closes, also when it closes early."""
+
+    def run(address: tuple[str, int], data: bytes) -> bytes:
+        received = b""
+        with socket.create_connection(address, TIMEOUT_S) as connection:
+            # What fails depends on how far the node got before it closed: a broken pipe, or not connected.
+            with contextlib.suppress(OSError):
+                connection.sendall(data)
+                connection.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):
+                while data := connection.recv(65_536):
+                    received += data
+        return received
+
+    return run

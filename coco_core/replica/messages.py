@@ -5,7 +5,8 @@ kind      direction body
 ========= ========= ==========================================================================
 ``C``     any       a message of the consensus engine, opaque here
 ``F``     to primary CBOR ``[ticket, adapter, [payload…], caller kind, caller identity]``
-``A``     to backup  CBOR ``[ticket, [outcome…]]``; outcome = ``[0, view, seqno, receipt]``,
+``A``     to backup  CBOR ``[ticket, [outcome…], view, seqno]``, the place being that of the state
+                    they were decided over; outcome = ``[0, view, seqno, receipt]``,
                     ``[1, code, message, data]`` (rejected) or ``[2, reason]`` (not committed)
 ========= ========= ==========================================================================
 
@@ -28,6 +29,9 @@ CONSENSUS: Final = ord("C")
 FORWARD: Final = ord("F")
 ANSWER: Final = ord("A")
 
+NOWHERE: Final = TxID(0, 0)
+"""The place before the first entry, which is always committed."""
+
 Fate = Committed | Rejected | NotCommitted
 
 
@@ -47,6 +51,8 @@ class ForwardAnswer:
 
     ticket: int
     fates: Sequence[Fate]
+    basis: TxID = NOWHERE
+    """The newest entry of the state they were decided over; a refusal stands if that is committed."""
 
 
 def encode_consensus(message: bytes) -> bytes:
@@ -63,7 +69,8 @@ def encode_forward(forward: Forward) -> bytes:
 
 def encode_answer(answer: ForwardAnswer) -> bytes:
     """Return the channel message for the answer to a forward."""
-    return b"A" + cbor.encode([answer.ticket, [_encode_fate(fate) for fate in answer.fates]])
+    fates = [_encode_fate(fate) for fate in answer.fates]
+    return b"A" + cbor.encode([answer.ticket, fates, answer.basis.view, answer.basis.seqno])
 
 
 def decode(message: bytes) -> bytes | Forward | ForwardAnswer:
@@ -104,9 +111,9 @@ def _forward(value: Any) -> Forward:
 
 
 def _answer(value: Any) -> ForwardAnswer:
-    ticket, fates = value
+    ticket, fates, view, seqno = value
     _types((ticket, int), (fates, list))
-    return ForwardAnswer(ticket, [_fate(fate) for fate in fates])
+    return ForwardAnswer(ticket, [_fate(fate) for fate in fates], _place(view, seqno))
 
 
 def _fate(value: Any) -> Fate:
@@ -114,10 +121,8 @@ def _fate(value: Any) -> Fate:
     _types((kind, int))
     if kind == 0:
         view, seqno, receipt = rest
-        _types((view, int), (seqno, int), (receipt, bytes))
-        if view < 0 or seqno < 0:
-            raise ValueError(f"place {view}.{seqno}")
-        return Committed(TxID(view, seqno), receipt)
+        _types((receipt, bytes))
+        return Committed(_place(view, seqno), receipt)
     if kind == 1:
         code, message, data = rest
         _types((code, str), (message, str), (data, bytes))
@@ -127,6 +132,13 @@ def _fate(value: Any) -> Fate:
         _types((reason, str))
         return NotCommitted(reason)
     raise ValueError(f"outcome kind {kind!r}")
+
+
+def _place(view: Any, seqno: Any) -> TxID:
+    _types((view, int), (seqno, int))
+    if view < 0 or seqno < 0:
+        raise ValueError(f"place {view}.{seqno}")
+    return TxID(view, seqno)
 
 
 def _types(*pairs: tuple[object, type]) -> None:

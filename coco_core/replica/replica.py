@@ -18,7 +18,7 @@ from collections.abc import Mapping
 import attrs
 
 from coco_core.adapter import Batch, NodeStatus, NotCommitted, Rejected, Request
-from coco_core.base import NodeID, invariant, limits, unreachable
+from coco_core.base import NodeID, TxID, invariant, limits, unreachable
 from coco_core.consensus import (
     Consensus,
     Effects,
@@ -54,6 +54,7 @@ from coco_core.replica.events import (
 )
 from coco_core.replica.following import Follower
 from coco_core.replica.messages import (
+    Fate,
     Forward,
     ForwardAnswer,
     decode,
@@ -62,7 +63,7 @@ from coco_core.replica.messages import (
     encode_forward,
 )
 from coco_core.replica.sequencing import Placed, Sequencer, check_result
-from coco_core.replica.submission import Fate, Group, Queued, RequestQueue, Waiting, check_payloads
+from coco_core.replica.submission import Group, Queued, RequestQueue, Waiting, check_payloads
 
 
 @attrs.frozen(slots=True)
@@ -146,6 +147,7 @@ class Replica:
             "signatures": self._chain.signature_count,
             "head_seqno": self._chain.head,
             "committed_seqno": self._chain.committed.seqno,
+            "log_cache_bytes": self._consensus.status().log_cache_bytes,
         }
 
     # ── the one way in ───────────────────────────────────────────────────────────────────────────
@@ -243,6 +245,7 @@ class Replica:
         self._forget_forwarded(answer.ticket)
         group.peer = None
         group.fates = list(answer.fates)
+        group.basis = answer.basis
         self._answer(group)
 
     def _on_peer_lost(self, peer: NodeID) -> None:
@@ -263,7 +266,7 @@ class Replica:
     def _answer(self, group: Group) -> None:
         """Pass on the fates of a decided group: to the backup it came from, or once certain here."""
         if group.peer is not None:
-            message = encode_answer(ForwardAnswer(group.ticket, group.all_fates()))
+            message = encode_answer(ForwardAnswer(group.ticket, group.all_fates(), group.basis))
             self._effects.append(SendToPeer(group.peer, message))
         else:
             self._waiting.add(group)
@@ -321,10 +324,14 @@ class Replica:
 
     def _decide(self, items: list[Queued], placed: Placed) -> None:
         deferred: list[Queued] = []
+        head = self._chain.head
+        basis = TxID(self._chain.views.at(head), head)
         for item, fate in zip(items, placed.fates, strict=True):
             if fate is None:
                 deferred.append(item)
-            elif item.group.decide(item.index, fate):
+                continue
+            item.group.basis = basis
+            if item.group.decide(item.index, fate):
                 self._answer(item.group)
         self._queue.push_back(deferred)
 

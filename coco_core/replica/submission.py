@@ -14,12 +14,11 @@ from collections.abc import Sequence
 
 import attrs
 
-from coco_core.adapter import Committed, NotCommitted, Rejected, Request
+from coco_core.adapter import Committed, NotCommitted, Request
 from coco_core.base import NodeID, TxID, invariant, limits
 from coco_core.errors import BusyError, MalformedError
 from coco_core.replica.chain import ViewHistory
-
-Fate = Committed | Rejected | NotCommitted
+from coco_core.replica.messages import NOWHERE, Fate
 
 
 @attrs.define(slots=True, eq=False)
@@ -33,6 +32,9 @@ class Group:
     undecided: int
     size_bytes: int = 0
     """Of a forwarded group: its payloads together."""
+    basis: TxID = NOWHERE
+    """The newest entry of the state its requests were decided over, not committed perhaps: a refusal
+    stands only if that state does. ``0.0`` when no state was asked."""
 
     def decide(self, index: int, fate: Fate) -> bool:
         """Note what became of request ``index``; return whether all are decided now."""
@@ -124,8 +126,8 @@ class Waiting:
         return len(self._heap)
 
     def add(self, group: Group) -> None:
-        """Wait until every place in ``group`` is decided."""
-        places = [fate.txid for fate in group.all_fates() if isinstance(fate, Committed)]
+        """Wait until every place in ``group``, and the state it was refused over, is decided."""
+        places = _places(group)
         heapq.heappush(self._heap, (max((place.seqno for place in places), default=0), group.ticket, group))
         views = [place.view for place in places]
         if self._oldest_view is not None:
@@ -148,7 +150,7 @@ class Waiting:
             heapq.heapify(self._heap)
             self._oldest_view = committed.view if self._heap else None
         for group in done:
-            group.fates = [_final(fate, committed, views) for fate in group.all_fates()]
+            group.fates = [_final(fate, group.basis, committed, views) for fate in group.all_fates()]
         return done
 
 
@@ -163,18 +165,23 @@ def check_payloads(payloads: Sequence[bytes]) -> None:
             )
 
 
+def _places(group: Group) -> list[TxID]:
+    """Return every place that the group's answer depends on."""
+    places = [fate.txid for fate in group.all_fates() if isinstance(fate, Committed)]
+    return [*places, group.basis] if group.basis.seqno else places
+
+
 def _lost(group: Group, committed: TxID) -> bool:
     """Tell whether the group's newest place is of a view that ended before reaching it."""
-    return any(
-        fate.txid.view < committed.view and fate.txid.seqno > committed.seqno
-        for fate in group.all_fates()
-        if isinstance(fate, Committed)
-    )
+    return any(place.view < committed.view and place.seqno > committed.seqno for place in _places(group))
 
 
-def _final(fate: Fate, committed: TxID, views: ViewHistory) -> Fate:
-    if not isinstance(fate, Committed):
+def _final(fate: Fate, basis: TxID, committed: TxID, views: ViewHistory) -> Fate:
+    if isinstance(fate, NotCommitted):
         return fate
-    if fate.txid.seqno <= committed.seqno and views.at(fate.txid.seqno) == fate.txid.view:
+    place = fate.txid if isinstance(fate, Committed) else basis
+    if not place.seqno or (place.seqno <= committed.seqno and views.at(place.seqno) == place.view):
         return fate
-    return NotCommitted(f"transaction {fate.txid} was dropped when view {committed.view} began")
+    if isinstance(fate, Committed):
+        return NotCommitted(f"transaction {place} was dropped when view {committed.view} began")
+    return NotCommitted(f"the state it was refused over was dropped when view {committed.view} began")

@@ -299,9 +299,19 @@ class Cluster:
 
     def deliver(self, position: int = 0, *, keep: bool = False) -> None:
         """Deliver one letter of the pool; ``keep`` leaves it there, to be delivered again."""
-        letter = self.pool[position] if keep else self.pool.pop(position)
-        if frozenset((letter.sender, letter.to)) not in self._cut:
-            self.handle(self.nodes[letter.to], PeerSent(letter.sender, letter.message))
+        letter = self.pool[position]
+        if frozenset((letter.sender, letter.to)) in self._cut:
+            self.lose(position)
+            return
+        if not keep:
+            self.pool.pop(position)
+        self.handle(self.nodes[letter.to], PeerSent(letter.sender, letter.message))
+
+    def lose(self, position: int = 0) -> None:
+        """Lose one letter of the pool, as a connection that breaks does: both ends are told."""
+        letter = self.pool.pop(position)
+        self.handle(self.nodes[letter.sender], PeerLost(letter.to))
+        self.handle(self.nodes[letter.to], PeerLost(letter.sender))
 
     def settle(self, steps_max: int = 10_000) -> None:
         """Persist, execute and deliver until nothing is left to do."""

@@ -186,5 +186,36 @@ def test_places_of_a_lost_view_are_not_committed(cluster: Cluster) -> None:
     lost, bad = primary.answers[ticket]
     assert isinstance(lost, NotCommitted)
     assert "transaction 2.5 was dropped" in lost.reason
-    assert bad == Rejected("malformed", "expected: add ID COUNTER NUMBER")
+    assert bad == NotCommitted("the state it was refused over was dropped when view 3 began")
     cluster.check_equal()
+
+
+@pytest.mark.parametrize("front_end", ["primary", "backup"])
+def test_refusal_stands_only_if_the_state_it_is_about_does(cluster: Cluster, front_end: str) -> None:
+    """Told "duplicate" of a transaction that is dropped afterwards, a client would never send it again."""
+    primary = cluster.primary
+    node = primary if front_end == "primary" else cluster.backups[0]
+    cluster.submit(primary, add("a", "x", 1))
+    cluster.execute(primary)
+    cluster.pool.clear()
+    again = cluster.submit(node, add("a", "x", 1))
+    if node is not primary:
+        cluster.deliver()
+    cluster.execute(primary)
+    while node is not primary and cluster.pool:
+        cluster.deliver(-1)  # The answer; what goes to the other backup comes with it or is lost.
+        cluster.pool = [letter for letter in cluster.pool if letter.message[0] == ord("A")]
+    assert again not in node.answers
+    cluster.cut(primary)
+    cluster.run(40)
+    cluster.heal()
+    cluster.run(20)
+    (fate,) = node.answers[again]
+    assert isinstance(fate, NotCommitted)
+    assert COUNTERS not in cluster.primary.state()
+
+
+def test_refusal_over_committed_state_is_told_at_once(cluster: Cluster) -> None:
+    ticket = cluster.submit(cluster.primary, b"nonsense")
+    cluster.execute(cluster.primary)
+    assert [type(fate) for fate in cluster.primary.answers[ticket]] == [Rejected]

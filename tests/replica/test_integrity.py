@@ -203,7 +203,7 @@ FATES = [Committed(TxID(2, 5), b"r"), Rejected("code", "text", b"data"), NotComm
 def test_messages_round_trip() -> None:
     forward = Forward(7, "tally", [b"one", b""], Caller(kind="certificate", identity="ab"))
     assert decode(encode_forward(forward)) == forward
-    answer = ForwardAnswer(7, FATES)
+    answer = ForwardAnswer(7, FATES, TxID(2, 9))
     assert decode(encode_answer(answer)) == answer
     assert decode(b"Craw") == b"raw"
 
@@ -223,14 +223,14 @@ NONSENSE = {
     "large payload": b"F"
     + cbor2.dumps([1, "tally", [bytes(limits.PAYLOAD_SIZE_MAX_BYTES + 1)], "anonymous", ""]),
     "answer without fates": b"A" + cbor2.dumps([1]),
-    "unknown fate": b"A" + cbor2.dumps([1, [[3, "x"]]]),
-    "empty fate": b"A" + cbor2.dumps([1, [[]]]),
-    "fate is a number": b"A" + cbor2.dumps([1, [1]]),
-    "fate with a wrong type": b"A" + cbor2.dumps([1, [[0, 2, "5", b""]]]),
-    "refusal without a reason": b"A" + cbor2.dumps([1, [[2]]]),
-    "fate outside any ledger": b"A" + cbor2.dumps([1, [[0, 2, -5, b""]]]),
-    "fate is yes": b"A" + cbor2.dumps([1, [[False, 2, 5, b""]]]),
-    "bytes after it": b"A" + cbor2.dumps([1, []]) + b"x",
+    "unknown fate": b"A" + cbor2.dumps([1, [[3, "x"]], 2, 5]),
+    "empty fate": b"A" + cbor2.dumps([1, [[]], 2, 5]),
+    "fate is a number": b"A" + cbor2.dumps([1, [1], 2, 5]),
+    "fate with a wrong type": b"A" + cbor2.dumps([1, [[0, 2, "5", b""]], 2, 5]),
+    "refusal without a reason": b"A" + cbor2.dumps([1, [[2]], 2, 5]),
+    "fate outside any ledger": b"A" + cbor2.dumps([1, [[0, 2, -5, b""]], 2, 5]),
+    "fate is yes": b"A" + cbor2.dumps([1, [[False, 2, 5, b""]], 2, 5]),
+    "bytes after it": b"A" + cbor2.dumps([1, [], 2, 5]) + b"x",
     "consensus nonsense": b"Cnonsense",
 }
 

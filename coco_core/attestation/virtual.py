@@ -47,7 +47,7 @@ class VirtualVerifier:
             raise AttestationError("virtual evidence: quote is too long")
         try:
             quote = json.loads(evidence.quote)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise AttestationError("virtual evidence: quote is not JSON") from error
         measurement = quote.get("measurement") if isinstance(quote, dict) else None
         if not isinstance(measurement, str) or not _HEX_DIGEST.fullmatch(measurement):

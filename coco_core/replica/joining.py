@@ -15,6 +15,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ import attrs
 from coco_core.adapter import Manifest
 from coco_core.attestation import Evidence, Policy, Verdict, Verifier
 from coco_core.base import NodeID
-from coco_core.crypto import PrivateKey, PublicKey, hpke_open, hpke_seal
+from coco_core.crypto import PrivateKey, PublicKey, SignatureError, hpke_open, hpke_seal, read_certificate
 from coco_core.errors import AttestationError
 from coco_core.ledger import LedgerSecrets
 from coco_core.replica.assembly import ServiceIdentity
@@ -32,6 +33,10 @@ from coco_core.replica.membership import NodeRecord
 _SEAL_INFO: Final = b"coco welcome v1"
 _REPORT_DOMAIN: Final = b"coco node key v1"
 _SIGNATURE_DOMAIN: Final = b"coco join v1"
+_ADDRESS: Final = re.compile(r"[\x21-\x7e]{1,255}:[0-9]{1,5}")
+
+_MALFORMED: Final = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
+"""What reading JSON from a stranger as something it is not may raise."""
 
 
 def report_data(key: PublicKey) -> bytes:
@@ -74,9 +79,9 @@ def read_join_request(data: bytes) -> JoinRequest:
         return JoinRequest(
             public_key=key,
             evidence=_evidence_from_json(body["evidence"]),
-            peer_address=_text(body["peer_address"]),
+            peer_address=_address(body["peer_address"]),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (*_MALFORMED, SignatureError) as error:
         raise AttestationError(f"malformed join request: {error!r}") from error
 
 
@@ -121,17 +126,20 @@ def read_welcome(data: bytes, key: PrivateKey) -> Welcome:
     try:
         outer = json.loads(data)
         secrets = json.loads(hpke_open(key, _SEAL_INFO, _from_base64(outer["sealed"])))
+        service = ServiceIdentity(
+            key=PrivateKey.from_pem(secrets["service_key"]),
+            certificate=_text(outer["service_certificate"]),
+        )
+        if read_certificate(service.certificate).public_key != service.key.public:
+            raise AttestationError("the service key is not that of the service certificate")
         return Welcome(
             certificate=_text(outer["certificate"]),
-            service=ServiceIdentity(
-                key=PrivateKey.from_pem(secrets["service_key"]),
-                certificate=_text(outer["service_certificate"]),
-            ),
+            service=service,
             secrets=LedgerSecrets.from_bytes(_from_base64(secrets["ledger_secrets"])),
             nodes=[_node_from_json(node) for node in outer["nodes"]],
             manifests=[_manifest_from_json(manifest) for manifest in outer["manifests"]],
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except _MALFORMED as error:
         raise AttestationError(f"malformed welcome: {error!r}") from error
 
 
@@ -154,6 +162,14 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{type(value).__name__} where text belongs")
     return value
+
+
+def _address(value: Any) -> str:
+    """Return ``host:port``: it is published, dialled, and named in a certificate."""
+    text = _text(value)
+    if not _ADDRESS.fullmatch(text):
+        raise ValueError(f"not a peer address: {text[:40]!r}")
+    return text
 
 
 def _evidence_to_json(evidence: Evidence) -> dict[str, str]:

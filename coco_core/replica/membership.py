@@ -63,7 +63,7 @@ def read_nodes(view: View) -> dict[NodeID, NodeRecord]:
             continue
         try:
             record = _record(NodeID(key.decode()), json.loads(value), certificate.decode())
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise IntegrityError(f"{maps.NODES_INFO}: malformed record of node {key!r}: {error}") from error
         records[record.node_id] = record
     return records

@@ -1,0 +1,149 @@
+"""Join requests and welcomes: only what was meant, for whom it was meant."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import pytest
+
+from coco_core.attestation import Policy, VirtualPlatform, VirtualVerifier
+from coco_core.errors import AttestationError
+from coco_core.replica import (
+    JoinRequest,
+    Welcome,
+    admit,
+    encode_join_request,
+    encode_welcome,
+    read_join_request,
+    read_welcome,
+    report_data,
+)
+from coco_core.testing import MEASUREMENT, Consortium, Tally, derived_key
+
+CONSORTIUM = Consortium.of(2)
+IDENTITY = CONSORTIUM.identities[1]
+POLICY = Policy(formats=frozenset({"Insecure_Virtual"}), measurements=frozenset({MEASUREMENT}))
+VERIFIERS = {"Insecure_Virtual": VirtualVerifier()}
+WELCOME = Welcome(
+    certificate=IDENTITY.certificate,
+    service=CONSORTIUM.service,
+    secrets=CONSORTIUM.secrets,
+    nodes=list(CONSORTIUM.nodes.values()),
+    manifests=[Tally().manifest],
+)
+
+
+def request(measurement: str = MEASUREMENT, *, bound_to: int = 1002) -> JoinRequest:
+    return JoinRequest(
+        public_key=IDENTITY.key.public,
+        evidence=VirtualPlatform(measurement).attest(report_data(derived_key(bound_to).public)),
+        peer_address="127.0.0.1:7001",
+    )
+
+
+def test_request_round_trip() -> None:
+    read = read_join_request(encode_join_request(request(), IDENTITY.key))
+    assert read == request()
+    assert read.node_id == IDENTITY.node_id
+    verdict = admit(read, VERIFIERS, POLICY, 0)
+    assert (verdict.measurement, verdict.secure) == (MEASUREMENT, False)
+
+
+def test_signed_by_another_key() -> None:
+    with pytest.raises(AttestationError):
+        read_join_request(encode_join_request(request(), derived_key(9)))
+
+
+def tampered(change: Callable[[dict[str, Any]], object]) -> bytes:
+    outer = json.loads(encode_join_request(request(), IDENTITY.key))
+    change(outer)
+    return json.dumps(outer).encode()
+
+
+TAMPERED = {
+    "address": tampered(lambda outer: outer["body"].update(peer_address="127.0.0.1:1")),
+    "evidence": tampered(lambda outer: outer["body"]["evidence"].update(quote="AAAA")),
+    "more fields": tampered(lambda outer: outer["body"].update(more=1)),
+    "no signature": tampered(lambda outer: outer.pop("signature")),
+    "signature not base64": tampered(lambda outer: outer.update(signature="!")),
+    "signature a number": tampered(lambda outer: outer.update(signature=1)),
+    "key not PEM": tampered(lambda outer: outer["body"].update(public_key="x")),
+    "key a number": tampered(lambda outer: outer["body"].update(public_key=1)),
+    "no JSON": b"{",
+    "a list": b"[]",
+    "nested": b"[" * 100_000,
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("fault", TAMPERED)
+def test_tampered_request(fault: str) -> None:
+    with pytest.raises(AttestationError):
+        read_join_request(TAMPERED[fault])
+
+
+@pytest.mark.parametrize("address", ["", "nowhere", "host:port", "h\n:1", "a" * 300 + ":1"])
+def test_address_that_is_none(address: str) -> None:
+    data = encode_join_request(attrs.evolve(request(), peer_address=address), IDENTITY.key)
+    with pytest.raises(AttestationError, match="peer address"):
+        read_join_request(data)
+
+
+def test_evidence_is_judged() -> None:
+    with pytest.raises(AttestationError, match="is not in the code manifest"):
+        admit(request("ab" * 32), VERIFIERS, POLICY, 0)
+    with pytest.raises(AttestationError, match="bound to another key"):
+        admit(request(bound_to=5), VERIFIERS, POLICY, 0)
+    with pytest.raises(AttestationError, match="no verifier"):
+        admit(request(), {}, POLICY, 0)
+
+
+def test_welcome_round_trip() -> None:
+    data = encode_welcome(WELCOME, IDENTITY.key.public)
+    read = read_welcome(data, IDENTITY.key)
+    assert read.service.key.public == CONSORTIUM.service.key.public
+    assert read.secrets.to_bytes() == CONSORTIUM.secrets.to_bytes()
+    assert read.nodes == WELCOME.nodes
+    assert read.manifests == WELCOME.manifests
+    assert read.certificate == IDENTITY.certificate
+    for secret in (CONSORTIUM.service.key.to_pem().encode(), CONSORTIUM.secrets.epochs[0][1]):
+        assert secret not in data
+
+
+def test_welcome_for_somebody_else() -> None:
+    data = encode_welcome(WELCOME, IDENTITY.key.public)
+    with pytest.raises(AttestationError):
+        read_welcome(data, derived_key(9))
+
+
+def test_service_key_must_be_the_certificates() -> None:
+    stranger = attrs.evolve(CONSORTIUM.service, key=derived_key(9))
+    data = encode_welcome(attrs.evolve(WELCOME, service=stranger), IDENTITY.key.public)
+    with pytest.raises(AttestationError, match="service key"):
+        read_welcome(data, IDENTITY.key)
+
+
+def welcome_with(change: Callable[[dict[str, Any]], object]) -> bytes:
+    outer = json.loads(encode_welcome(WELCOME, IDENTITY.key.public))
+    change(outer)
+    return json.dumps(outer).encode()
+
+
+BAD_WELCOMES = {
+    "sealed part": welcome_with(lambda outer: outer.update(sealed="A" + outer["sealed"][1:])),
+    "no sealed part": welcome_with(lambda outer: outer.pop("sealed")),
+    "nodes a number": welcome_with(lambda outer: outer.update(nodes=1)),
+    "node without fields": welcome_with(lambda outer: outer.update(nodes=[{}])),
+    "manifest with infinity": welcome_with(lambda outer: outer["manifests"][0].update(api=float("inf"))),
+    "certificate a number": welcome_with(lambda outer: outer.update(certificate=1)),
+    "service certificate nonsense": welcome_with(lambda outer: outer.update(service_certificate="x")),
+    "no JSON": b"<html>",
+    "nested": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("fault", BAD_WELCOMES)
+def test_bad_welcome(fault: str) -> None:
+    with pytest.raises(AttestationError):
+        read_welcome(BAD_WELCOMES[fault], IDENTITY.key)

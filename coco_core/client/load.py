@@ -4,6 +4,8 @@ Transactions go out in order on one connection, with at most ``outstanding`` of 
 that connection breaks or the node says that leadership moved, everything unanswered is sent again, in
 order, to the next node: ledgers refuse duplicates, so nothing is applied twice. The oldest of it goes
 alone until it is answered, so that a node that finds a primary halfway cannot take the later ones first.
+Order across such a break is certain only with one request at a time: who pipelines may have sent the next
+one before it reads that an earlier one was not committed.
 
 Latency of a transaction starts when the request that carries it is handed to the socket. *Majority*
 ends when a majority of nodes, *all nodes* when every node reported it committed, as seen by this

@@ -153,6 +153,7 @@ def _report(
                 "resident_bytes_before": early["resident_bytes"],
                 "cpu_s": round(late["cpu_s"] - early["cpu_s"], 2),
                 "merkle_tree_bytes": late["merkle_tree_bytes"],
+                "log_cache_bytes": late["statistics"]["log_cache_bytes"],
                 "maps": _growth(early["maps"], late["maps"]),
             }
             for early, late in zip(before, after, strict=True)
@@ -226,9 +227,9 @@ def describe(report: Mapping[str, Any]) -> list[tuple[str, str]]:
 def describe_memory(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what the first node's memory grew by, explained per map, as rows to show to a person.
 
-    Data is what keys and values hold; the rest of the growth is Python's own cost of objects (about
-    33 bytes per bytes object and 100 per dictionary entry), the log cache for followers, which has a
-    bound, reverse diffs of recent commits, and memory the allocator keeps.
+    Maps show what keys and values hold. The rest of the growth is Python's own cost of objects (33
+    bytes of header for a key and as many for a value, about 100 for a dictionary entry), reverse diffs
+    of recent commits, and memory the allocator keeps.
     """
     reading = report["per_node"][0]
     count = max(1, report["committed"])
@@ -237,7 +238,8 @@ def describe_memory(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("resident before", _mib(reading["resident_bytes_before"])),
         ("resident after", _mib(reading["resident_bytes"])),
         ("grown per transaction", f"{grown / count:.0f} bytes"),
-        ("Merkle tree", f"{_mib(reading['merkle_tree_bytes'])}"),
+        ("Merkle tree", _mib(reading["merkle_tree_bytes"])),
+        ("log cache for followers", f"{_mib(reading['log_cache_bytes'])}, bounded"),
     ]
     for name, sizes in sorted(reading["maps"].items(), key=lambda item: -item[1]["bytes"]):
         if sizes["keys_added"] or sizes["bytes"] > 2**20:

@@ -152,6 +152,8 @@ class Status:
     persisted_index: int
     match: dict[NodeID, int]
     """Leader only: highest index known durable on each peer."""
+    log_cache_bytes: int
+    """Bytes of entries held in memory for followers; agreed and durable ones are bounded."""
 
 
 class LogReader(Protocol):

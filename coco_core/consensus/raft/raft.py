@@ -122,6 +122,7 @@ class Raft:
             commit_index=core.log.commit_index,
             persisted_index=core.log.persisted_index,
             match={peer: progress.match_index for peer, progress in core.progress.items()},
+            log_cache_bytes=core.log.cache_bytes,
         )
 
     # ── messages ─────────────────────────────────────────────────────────────────────────────────

@@ -177,7 +177,7 @@ class _Reader:
             self.faults.append("'found' must be an object")
             return None
         nodes = value.get("nodes", 1)
-        if not isinstance(nodes, int) or not 1 <= nodes <= limits.FOUNDING_NODES_MAX:
+        if type(nodes) is not int or not 1 <= nodes <= limits.FOUNDING_NODES_MAX:
             self.faults.append(f"'found.nodes' must be 1 to {limits.FOUNDING_NODES_MAX}")
             nodes = 1
         ledgers = value.get("ledgers")
@@ -227,7 +227,7 @@ class _Reader:
 
     def _milliseconds(self, field: str, default: int) -> int:
         value = self._raw.get(field, default)
-        if isinstance(value, int) and 1 <= value <= 60_000:
+        if type(value) is int and 1 <= value <= 60_000:
             return value
         self.faults.append(f"{field!r} must be 1 to 60000 milliseconds")
         return default

@@ -12,6 +12,8 @@ import os
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
+from typing import BinaryIO
 
 from coco_core.base import invariant, unreachable
 from coco_core.consensus import Entry
@@ -37,6 +39,7 @@ class _Chunk:
         self.offsets = array("Q")
         self.committable = bytearray()
         self.end = len(IN_PROGRESS_HEADER)
+        self._naming = Lock()
 
     @property
     def path(self) -> Path:
@@ -47,8 +50,14 @@ class _Chunk:
         return self.name.first + len(self.offsets) - 1
 
     def rename(self, name: ChunkName) -> None:
-        os.replace(self.path, self.folder / str(name))
-        self.name = name
+        with self._naming:
+            os.replace(self.path, self.folder / str(name))
+            self.name = name
+
+    def open_to_read(self) -> BinaryIO:
+        """Open the file under the name it has; the writing thread may be about to change it."""
+        with self._naming:
+            return self.path.open("rb")
 
     def place(self, index: int) -> tuple[int, int]:
         """Return file offset and size of the entry at ``index``."""
@@ -120,8 +129,14 @@ class LedgerFiles:
             if name.last is None or name.last > index:
                 break
             # Oldest first: if this is cut short, the next commit goes on where it stopped.
-            chunk.rename(ChunkName(name.first, name.last, committed=True))
+            self._rename_committed(chunk, ChunkName(name.first, name.last, committed=True))
             self._uncommitted += 1
+
+    def _rename_committed(self, chunk: _Chunk, name: ChunkName) -> None:
+        try:
+            chunk.rename(name)
+        except OSError as error:
+            raise OperatorError(f"cannot rename {chunk.path}: {error.strerror}") from error
 
     def close(self) -> None:
         """Close the open file."""
@@ -149,7 +164,7 @@ class LedgerFiles:
         chunk = self._chunk_of(index)
         offset, size = chunk.place(index)
         try:
-            with chunk.path.open("rb") as file:
+            with chunk.open_to_read() as file:
                 file.seek(offset)
                 data = file.read(size)
         except OSError as error:

@@ -1,0 +1,114 @@
+"""Every fault of a settings file is told at once, with its field."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coco_core.errors import OperatorError
+from coco_core.node import Address, Founding, Joining, load_settings
+
+GOOD: dict[str, Any] = {
+    "folder": "node-0",
+    "admin": "127.0.0.1:9545",
+    "peer": "[::1]:9645",
+    "rpc": {"tally": "localhost:0"},
+    "found": {"nodes": 3, "ledgers": {"tally": {"genesis": "genesis.json"}}},
+}
+
+
+def written(base: Path, **fields: Any) -> Path:
+    (base / "genesis.json").write_text('{"counters": {}}')
+    (base / "service.pem").write_text("certificate")
+    (base / "bad.json").write_text("{")
+    (base / "list.json").write_text("[]")
+    path = base / "settings.json"
+    value = {name: one for name, one in (GOOD | fields).items() if one is not None}
+    path.write_text(json.dumps(value))
+    return path
+
+
+def test_founder(tmp_path: Path) -> None:
+    settings = load_settings(written(tmp_path, tick_ms=10, election_timeout_ms=[200, 300], heartbeat_ms=50))
+    assert settings.folder == tmp_path / "node-0"
+    assert settings.peer == Address("::1", 9645)
+    assert str(settings.peer) == "[::1]:9645"
+    assert str(settings.admin) == "127.0.0.1:9545"
+    assert isinstance(settings.role, Founding)
+    assert settings.role.nodes == 3
+    assert settings.role.ledgers["tally"].config == {"counters": {}}
+    assert (settings.tick_ms, settings.election_timeout_ms, settings.heartbeat_ms) == (10, (200, 300), 50)
+
+
+def test_joiner(tmp_path: Path) -> None:
+    join = {"target": "127.0.0.1:9545", "service_certificate": "service.pem"}
+    settings = load_settings(written(tmp_path, found=None, join=join))
+    assert settings.role == Joining(target=Address("127.0.0.1", 9545), service_certificate="certificate")
+
+
+FAULTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "unknown": ({"colour": 1, "shape": 2}, ("unknown field 'colour'", "unknown field 'shape'")),
+    "addresses": (
+        {"admin": "nowhere", "peer": 5, "rpc": {"tally": "x:99999", "other": ":1"}},
+        ("'admin' must be", "'peer' must be", "'tally' must be", "'other' must be"),
+    ),
+    "odd digits": ({"admin": "host:²"}, ("'admin' must be",)),
+    "rpc": ({"rpc": []}, ("'rpc' must map",)),
+    "folder": ({"folder": ""}, ("'folder' must be a path",)),
+    "no role": ({"found": None}, ("exactly one of",)),
+    "both roles": ({"join": {}}, ("exactly one of",)),
+    "found": ({"found": []}, ("'found' must be an object",)),
+    "nodes": ({"found": {"nodes": 0, "ledgers": []}}, ("'found.nodes'", "'found.ledgers'")),
+    "nodes is yes": ({"found": {"nodes": True, "ledgers": {}}}, ("'found.nodes'", "'found.ledgers'")),
+    "ledger": ({"found": {"ledgers": {"tally": {"engine": 1}}}}, ("'found.ledgers.tally' needs",)),
+    "ledger text": ({"found": {"ledgers": {"tally": "x"}}}, ("'found.ledgers.tally' needs",)),
+    "no genesis": (
+        {"found": {"ledgers": {"tally": {"genesis": "no.json"}}}},
+        ("genesis file", "No such file"),
+    ),
+    "bad genesis": (
+        {"found": {"ledgers": {"a": {"genesis": "bad.json"}, "b": {"genesis": "list.json"}}}},
+        ("is not JSON", "does not hold a JSON object"),
+    ),
+    "join": ({"found": None, "join": 1}, ("'join' must be an object",)),
+    "join empty": ({"found": None, "join": {}}, ("'target' must be", "'join.service_certificate'")),
+    "join certificate": (
+        {"found": None, "join": {"target": "h:1", "service_certificate": "none.pem"}},
+        ("'join.service_certificate' none.pem",),
+    ),
+    "times": ({"tick_ms": 0, "heartbeat_ms": "x"}, ("'tick_ms' must be", "'heartbeat_ms' must be")),
+    "tick is yes": ({"tick_ms": True}, ("'tick_ms' must be",)),
+    "election": ({"election_timeout_ms": [100, 1000]}, ("'election_timeout_ms' must be",)),
+    "election text": ({"election_timeout_ms": "x"}, ("'election_timeout_ms' must be",)),
+    "all at once": (
+        {"folder": 1, "admin": 1, "peer": 1, "found": None, "tick_ms": -1},
+        ("'folder'", "'admin'", "'peer'", "exactly one", "'tick_ms'"),
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults(fault: str, tmp_path: Path) -> None:
+    fields, messages = FAULTS[fault]
+    path = written(tmp_path, **fields)
+    with pytest.raises(OperatorError) as caught:
+        load_settings(path)
+    assert str(path) in str(caught.value)
+    for message in messages:
+        assert message in str(caught.value)
+
+
+def test_file_itself(tmp_path: Path) -> None:
+    with pytest.raises(OperatorError, match="No such file"):
+        load_settings(tmp_path / "none.json")
+    (tmp_path / "bad.json").write_text("nonsense")
+    with pytest.raises(OperatorError, match="is not JSON"):
+        load_settings(tmp_path / "bad.json")
+
+
+def test_loopback() -> None:
+    assert [Address(host, 1).is_loopback for host in ("127.0.0.9", "::1", "localhost")] == [True] * 3
+    assert not Address("10.0.0.1", 1).is_loopback

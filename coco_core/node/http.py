@@ -162,8 +162,10 @@ class _Connection:
                     keep_alive=underway.keep_alive,
                 )
                 async with self._sending:
-                    await self._stream.send_all(data)
-        except _CONNECTION_ENDED:
+                    with trio.fail_after(_IDLE_TIMEOUT_S):
+                        await self._stream.send_all(data)
+        except (*_CONNECTION_ENDED, trio.TooSlowError):
+            # Also a peer that never reads: it may not keep its place among the connections.
             scope.cancel()
 
 

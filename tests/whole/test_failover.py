@@ -21,7 +21,7 @@ import trio
 from eth_hash.auto import keccak
 
 from coco_core.adapter import Workload, WorkloadOptions
-from coco_core.cli.network import LocalNetwork, NetworkSpec, open_network
+from coco_core.cli.network import SERVICE_FILE, LocalNetwork, NetworkSpec, open_network
 from coco_core.client import (
     Connection,
     LoadResult,
@@ -233,6 +233,24 @@ async def test_the_primary_is_killed_under_pipelined_load(
     await _kill_the_primary(
         tmp_path, generated, offline_ledger, through_primary=through_primary, pipelined=True
     )
+
+
+async def test_the_independent_reader_accepts_ledgers_of_two_views(
+    tmp_path, offline_ledger, read_independently
+):
+    workload = workload_of(WorkloadOptions(kind="transfers", transactions=600, seed=8))
+    await _kill_the_primary(tmp_path, workload, offline_ledger, through_primary=True, pipelined=True)
+    views = []
+    for folder in sorted(tmp_path.glob("node-*/ledger")):
+        report = offline_ledger(folder, (tmp_path / SERVICE_FILE).read_text()).report
+        views.append(len(report.views))
+        if report.torn_tail_bytes:
+            continue  # A file the dead node was writing to, which the reader takes for damaged.
+        found = read_independently(folder)
+        assert found["last_verified_txid"] == str(report.last_verified)
+        assert found["signatures"] == report.signatures
+    dead, *survivors = sorted(views)
+    assert all(dead < each for each in survivors), "both survivors went on into a later view"
 
 
 async def test_a_backup_that_hung_catches_up(generated, tmp_path, offline_ledger):

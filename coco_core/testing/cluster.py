@@ -5,18 +5,15 @@ it carries effects out in order, but persists, executes and delivers only when t
 every order of events. It remembers what every front end was answered and what every node committed, and
 raises SafetyError as soon as two nodes commit something different at one place.
 
-Keys are derived from numbers; randomness is an argument. Must not know sockets, files or time.
+Randomness is an argument. Must not know sockets, files or time.
 """
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from coco_core.adapter import (
     ANONYMOUS,
@@ -28,22 +25,16 @@ from coco_core.adapter import (
     Rejected,
     ScopedView,
 )
-from coco_core.attestation import VirtualPlatform
 from coco_core.base import NodeID, TxID
 from coco_core.consensus import Entry, Role
-from coco_core.crypto import PrivateKey, endorse, self_signed
 from coco_core.kv.write_set import encode_domain
-from coco_core.ledger import IN_PROGRESS_HEADER, LedgerSecrets
+from coco_core.ledger import IN_PROGRESS_HEADER
 from coco_core.replica import (
-    Identity,
-    NodeRecord,
     Parts,
     Replica,
-    ServiceIdentity,
     Timing,
     found_service,
     join_service,
-    report_data,
 )
 from coco_core.replica.effects import (
     Answer,
@@ -63,67 +54,15 @@ from coco_core.replica.events import (
     Submitted,
     Ticked,
 )
+from coco_core.testing.consortium import Consortium
 from coco_core.testing.stage import Letter, SafetyError, StageDisk
 from coco_core.testing.tally import Tally
 
 Fates = Sequence[Committed | Rejected | NotCommitted]
 
-MEASUREMENT: Final = "c0" * 32
 TICK_MS: Final = 10
 TIMING: Final = Timing(election_timeout_ticks_min=5, election_timeout_ticks_max=9, heartbeat_ticks=1)
-_START = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-_END = datetime.datetime(2090, 1, 1, tzinfo=datetime.UTC)
 _EPOCH_MS = 1_700_000_000_000
-
-
-def derived_key(number: int) -> PrivateKey:
-    """Return the P-256 key with private value ``number``."""
-    pem = ec.derive_private_key(number, ec.SECP256R1()).private_bytes(
-        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-    )
-    return PrivateKey.from_pem(pem)
-
-
-@attrs.frozen(kw_only=True)
-class Consortium:
-    """Keys, certificates and records of one service and its nodes."""
-
-    service: ServiceIdentity
-    identities: tuple[Identity, ...]
-    nodes: Mapping[NodeID, NodeRecord]
-    secrets: LedgerSecrets
-
-    @classmethod
-    def of(cls, count: int, first_key: int = 1000) -> Consortium:
-        """Return a consortium of ``count`` nodes whose keys begin at ``first_key``."""
-        service_key = derived_key(first_key)
-        certificate = self_signed(service_key, "Coco Service", not_before=_START, not_after=_END, ca=True)
-        service = ServiceIdentity(key=service_key, certificate=certificate)
-        platform = VirtualPlatform(MEASUREMENT)
-        identities: list[Identity] = []
-        nodes: dict[NodeID, NodeRecord] = {}
-        for number in range(count):
-            key = derived_key(first_key + 1 + number)
-            node_id = key.public.node_id()
-            pem = endorse(
-                key.public,
-                "Coco Node",
-                service.key,
-                service.certificate,
-                not_before=_START,
-                not_after=_END,
-                sans=("localhost", "127.0.0.1"),
-            )
-            identities.append(Identity(node_id=node_id, key=key, certificate=pem))
-            nodes[node_id] = NodeRecord(
-                node_id=node_id,
-                certificate=pem,
-                peer_address=f"127.0.0.1:{7000 + number}",
-                measurement=MEASUREMENT,
-                evidence=platform.attest(report_data(key.public)),
-            )
-        secrets = LedgerSecrets([(1, bytes(range(32)))])
-        return cls(service=service, identities=tuple(identities), nodes=nodes, secrets=secrets)
 
 
 class ClusterDisk(StageDisk):

@@ -6,8 +6,7 @@ Whoever catches one of these knows from its class alone who has to act::
     ├── CallerError                a client of this node asked for something it cannot have
     │   ├── MalformedError         the request does not parse, or breaks a stated bound
     │   ├── RejectedError          the ledger's own rules refuse the transaction; nothing was written
-    │   ├── BusyError              a bounded queue is full: back off and send it again
-    │   └── NotCommittedError      leadership moved before commit; nothing was lost, send it again
+    │   └── BusyError              a bounded queue is full: back off and send it again
     ├── PeerError                  another node sent bytes that break the protocol: drop the channel
     ├── OperatorError              a setting, file, port or plugin the operator gave cannot be used
     ├── IntegrityError             stored or replicated data contradicts its own proof: stop the node
@@ -36,10 +35,6 @@ class RejectedError(CallerError):
 
 class BusyError(CallerError):
     """A bounded queue is full: the caller should back off and send the request again."""
-
-
-class NotCommittedError(CallerError):
-    """The node lost leadership before commit: nothing was written, the caller may send it again."""
 
 
 class PeerError(CocoError):

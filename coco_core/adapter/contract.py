@@ -130,7 +130,10 @@ class Committed:
 
 @attrs.frozen
 class NotCommitted:
-    """Leadership moved before commit: nothing was written, the request may be submitted again."""
+    """Leadership moved, or a connection broke, before this node saw the request committed.
+
+    It may be submitted again, and may still be committed: ledgers must refuse duplicates.
+    """
 
     reason: str
 

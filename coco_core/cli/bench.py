@@ -13,7 +13,7 @@ import trio
 from coco_core.adapter import WorkloadOptions
 from coco_core.cli.measuring import Measurement, Run, describe, describe_memory, measure
 from coco_core.cli.network import NetworkSpec, prepare_folder
-from coco_core.errors import IntegrityError
+from coco_core.errors import IntegrityError, OperatorError
 from coco_core.node import load
 
 DIFFERENCES_SHOWN = 10
@@ -54,6 +54,8 @@ def bench(
 
     The client runs on the same machine and shares its processors with the nodes.
     """
+    if report_file is not None and not report_file.parent.is_dir():
+        raise OperatorError(f"--json {report_file}: there is no folder {report_file.parent}")
     plugin = load(ledger)
     options = WorkloadOptions(kind=kind, data=str(data) if data else "", transactions=transactions, seed=seed)
 

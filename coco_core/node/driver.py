@@ -8,7 +8,7 @@ threads and adapters, and come back as events.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 import trio
@@ -64,6 +64,8 @@ class Driver:
         self._feeding = False
         self._to_disk: deque[Persist | TxID] = deque()
         self._disk_wake = trio.Event()
+        self._persisted = 0
+        self._persist_wake = trio.Event()
         self._execute_wake = trio.Event()
         self._to_execute: Execute | None = None
         self._commit_wake = trio.Event()
@@ -120,6 +122,11 @@ class Driver:
             await self._commit_wake.wait()
         return self._replica.chain.committed
 
+    async def wait_persisted(self, seqno: int) -> None:
+        """Return once this node's own disk holds everything up to ``seqno``."""
+        while self._persisted < seqno:
+            await self._persist_wake.wait()
+
     def _on_committed(self, effect: BatchCommitted) -> None:
         self._to_disk.append(effect.txid)  # Renames finished chunks; it can wait for the next write.
         for name, adapter in self._adapters.items():
@@ -160,11 +167,12 @@ class Driver:
             work = list(self._to_disk)
             self._to_disk.clear()
             await trio.to_thread.run_sync(_write, self._disk, work)
-            for effect in reversed(work):
-                if isinstance(effect, Persist) and effect.entries:
-                    newest = effect.entries[-1]
-                    self.feed(LogPersisted(newest.index, newest.term))
-                    break
+            newest = _newest_kept(work, self._to_disk)
+            if newest is not None:
+                self._persisted = newest.index
+                self._persist_wake.set()
+                self._persist_wake = trio.Event()
+                self.feed(LogPersisted(newest.index, newest.term))
 
     async def _execute(self) -> None:
         while True:
@@ -181,6 +189,23 @@ class Driver:
                 self.feed(BatchExecuted(effect.number, error, unix_ms(), random_bytes()))
             else:
                 self.feed(BatchExecuted(effect.number, result, unix_ms(), random_bytes()))
+
+
+def _newest_kept(written: Sequence[Persist | TxID], queued: Iterable[Persist | TxID]) -> Entry | None:
+    """Return the newest entry just written that no truncation waiting for the disk will drop again.
+
+    Reporting one that will be dropped would count a copy that a crash in between loses.
+    """
+    cuts = [item.truncate_after for item in queued if isinstance(item, Persist)]
+    keep = min((cut for cut in cuts if cut is not None), default=None)
+    for item in reversed(written):
+        if isinstance(item, Persist):
+            for entry in reversed(item.entries):
+                if keep is None or entry.index <= keep:
+                    return entry
+            if item.truncate_after is not None:
+                return None  # What was written before this cut may have been dropped by it.
+    return None
 
 
 def _write(disk: LedgerFiles, work: Sequence[Persist | TxID]) -> None:

@@ -36,6 +36,7 @@ class _Underway:
 
     answer: HTTPResponse | PendingResponse
     keep_alive: bool
+    head_only: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -132,9 +133,13 @@ class _Connection:
                 await self._answers.send(_Underway(_refusal(error), keep_alive=False))
                 return
             for message in messages:
-                await self._answers.send(_Underway(self._accept(message), message.keep_alive))
+                underway = _Underway(self._accept(message), message.keep_alive, message.method == "HEAD")
+                await self._answers.send(underway)
                 if not message.keep_alive:
                     return
+            if self._reader.fault is not None:
+                await self._answers.send(_Underway(_refusal(self._reader.fault), keep_alive=False))
+                return
             if self._reader.take_continue():
                 async with self._sending:
                     await self._stream.send_all(CONTINUE)
@@ -160,6 +165,7 @@ class _Connection:
                     response.content_type,
                     response.headers,
                     keep_alive=underway.keep_alive,
+                    head_only=underway.head_only,
                 )
                 async with self._sending:
                     with trio.fail_after(_IDLE_TIMEOUT_S):

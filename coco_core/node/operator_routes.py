@@ -142,16 +142,22 @@ class _Open:
             {"transaction_id": str(txid), "status": status_of(self._driver.replica.chain, txid).value}
         )
 
-    def _receipt(self, query: Query) -> HTTPResponse:
+    def _receipt(self, query: Query) -> PendingResponse:
         form = query.get("format", "json")
         if form not in ("json", "cose"):
             raise MalformedError("'format' must be json or cose")
         plan = plan_receipt(self._driver.replica.chain, _txid(query))
-        entry = self._disk.read_raw(plan.seqno)
-        signature = self._disk.read_raw(plan.signature_seqno)
-        receipt = make_receipt(plan, entry, signature, self._secrets, cose=form == "cose")
-        content_type = "application/cose" if form == "cose" else "application/json"
-        return HTTPResponse(body=receipt, content_type=content_type)
+
+        async def answer() -> HTTPResponse:
+            # A majority may hold an entry before this node's own disk does.
+            await self._driver.wait_persisted(plan.signature_seqno)
+            entry = self._disk.read_raw(plan.seqno)
+            signature = self._disk.read_raw(plan.signature_seqno)
+            receipt = make_receipt(plan, entry, signature, self._secrets, cose=form == "cose")
+            content_type = "application/cose" if form == "cose" else "application/json"
+            return HTTPResponse(body=receipt, content_type=content_type)
+
+        return answer
 
     def _resources(self, query: Query) -> HTTPResponse:
         del query

@@ -37,13 +37,19 @@ class _Link:
     address: str
     frames: list[bytes] = attrs.field(factory=list)
     size_bytes: int = 0
-    dropped: int = 0
+    overflows: int = 0
+    overflowed: bool = False
     wake: trio.Event = attrs.field(factory=trio.Event)
 
     def push(self, message: bytes) -> None:
-        """Queue a message; beyond the bound it is dropped, as the network might have done."""
+        """Queue a message; beyond the bound the connection is given up, with all that waits on it.
+
+        Dropping single messages would leave requests waiting for answers that never come.
+        """
         if self.size_bytes + len(message) > limits.PEER_SEND_QUEUE_MAX_BYTES:
-            self.dropped += 1
+            self.overflows += not self.overflowed
+            self.overflowed = True
+            self.wake.set()
             return
         self.frames.append(frame(message))
         self.size_bytes += len(message)
@@ -59,6 +65,7 @@ class _Link:
         """Forget everything queued."""
         self.frames.clear()
         self.size_bytes = 0
+        self.overflowed = False
         self.wake = trio.Event()
 
 
@@ -84,7 +91,7 @@ class PeerNetwork:
     def statistics(self) -> dict[str, dict[str, int]]:
         """Return queue sizes per peer."""
         return {
-            peer: {"queued_bytes": link.size_bytes, "dropped_messages": link.dropped}
+            peer: {"queued_bytes": link.size_bytes, "overflows": link.overflows}
             for peer, link in self._links.items()
         }
 
@@ -182,6 +189,9 @@ class PeerNetwork:
             try:
                 while True:
                     await link.wake.wait()
+                    if link.overflowed:
+                        nursery.cancel_scope.cancel()
+                        return
                     await stream.send_all(link.take())
             except _CONNECTION_ENDED:
                 nursery.cancel_scope.cancel()

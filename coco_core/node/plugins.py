@@ -34,12 +34,15 @@ def load(name: str) -> AdapterPlugin:
     manager.add_hookspecs(_Hooks)
     try:
         module: Any = points[name].load()
-    except ImportError as error:
+    except (ImportError, AttributeError) as error:
         raise OperatorError(f"adapter {name!r} cannot be imported: {error}") from error
-    manager.register(module)
-    manager.check_pending()
     found: dict[str, AdapterPlugin] = {}
-    manager.hook.coco_register_adapters(register=lambda plugin: found.setdefault(plugin.name, plugin))
+    try:
+        manager.register(module)
+        manager.check_pending()
+        manager.hook.coco_register_adapters(register=lambda plugin: found.setdefault(plugin.name, plugin))
+    except (pluggy.PluginValidationError, AttributeError, TypeError) as error:
+        raise OperatorError(f"adapter {name!r} does not register as it should: {error}") from error
     if name not in found:
         raise OperatorError(f"distribution of entry point {name!r} registers no adapter of that name")
     plugin = found[name]

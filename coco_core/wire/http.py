@@ -120,24 +120,29 @@ class MessageReader:
         make = httptools.HttpRequestParser if requests else httptools.HttpResponseParser
         self._parser = make(self._collector)
         self._collector.attach(self._parser)
+        self.fault: HTTPMessageError | None = None
 
     def feed(self, data: bytes) -> list[Message]:
-        """Return the messages completed by ``data``; raises HTTPMessageError, then discard the reader.
+        """Return the messages completed by ``data``.
 
-        Messages completed before the faulty one are lost with it: the connection ends either way.
+        Raises HTTPMessageError, then discard the reader. If messages were complete before the fault
+        they are returned, and ``fault`` says what follows them.
         """
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as error:
-            raise HTTPMessageError(501, "protocol upgrades are not offered here") from error
+        except httptools.HttpParserUpgrade:
+            # The parser has passed the request on already; the refusal is its answer.
+            self._collector.complete.pop()
+            self.fault = HTTPMessageError(501, "protocol upgrades are not offered here")
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
-            if isinstance(cause, HTTPMessageError):
-                raise cause from None
-            raise HTTPMessageError(400, f"malformed HTTP: {error}") from error
+            known = cause if isinstance(cause, HTTPMessageError) else None
+            self.fault = known or HTTPMessageError(400, f"malformed HTTP: {error}")
         except httptools.HttpParserError as error:
-            raise HTTPMessageError(400, f"malformed HTTP: {error}") from error
+            self.fault = HTTPMessageError(400, f"malformed HTTP: {error}")
         complete, self._collector.complete = self._collector.complete, []
+        if self.fault is not None and not complete:
+            raise self.fault
         return complete
 
     def take_continue(self) -> bool:
@@ -147,9 +152,15 @@ class MessageReader:
 
 
 def render_response(
-    status: int, body: bytes, content_type: str, headers: Mapping[str, str], *, keep_alive: bool
+    status: int,
+    body: bytes,
+    content_type: str,
+    headers: Mapping[str, str],
+    *,
+    keep_alive: bool,
+    head_only: bool = False,
 ) -> bytes:
-    """Return a whole response as bytes."""
+    """Return a whole response as bytes; without its body for a HEAD request (RFC 9110 §9.3.2)."""
     try:
         reason = HTTPStatus(status).phrase
     except ValueError:
@@ -160,7 +171,7 @@ def render_response(
     lines += [f"{name}: {value}" for name, value in headers.items()]
     if not keep_alive:
         lines.append("connection: close")
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + (b"" if head_only else body)
 
 
 def render_request(method: str, target: str, host: str, body: bytes, content_type: str) -> bytes:

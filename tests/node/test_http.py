@@ -255,3 +255,30 @@ async def test_client_that_never_reads_loses_its_connection(autojump_clock: trio
         with pytest.raises(trio.BrokenResourceError):
             await near.send_all(b"GET /b HTTP/1.1\r\nhost: h\r\n\r\n" * 100)
     assert trio.current_time() == pytest.approx(limits.HTTP_IDLE_TIMEOUT_MS / 1000)
+
+
+async def test_what_is_whole_before_the_fault_is_answered(tls: ssl.SSLContext) -> None:
+    async with serving(tls) as (echo, connect):
+        client = await connect()
+        await client.stream.send_all(b"GET /a HTTP/1.1\r\nhost: h\r\n\r\nnonsense\r\n\r\n")
+        answers = await client.answers(2)
+        assert [status for status, _ in answers] == [200, 400]
+        assert echo.seen == ["/a"]
+
+
+async def test_bytes_after_the_last_request_do_not_spoil_its_answer(tls: ssl.SSLContext) -> None:
+    async with serving(tls) as (_, connect):
+        client = await connect()
+        await client.stream.send_all(b"GET /a HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\nmore")
+        assert await client.answers(1) == [(200, b"/a ")]
+
+
+async def test_head_is_answered_without_a_body(tls: ssl.SSLContext) -> None:
+    async with serving(tls) as (_, connect):
+        client = await connect()
+        await client.stream.send_all(b"HEAD /a HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n")
+        received = b""
+        while data := await client.stream.receive_some():
+            received += data
+        assert received.startswith(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n")
+        assert received.endswith(b"\r\n\r\n")

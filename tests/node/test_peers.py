@@ -95,7 +95,7 @@ async def test_messages_arrive_in_order_from_who_sent_them(consortium: Consortiu
                 (names[0], large),
             ]
             assert await one.received.receive() == (names[1], b"back")
-            assert one.network.statistics() == {names[1]: {"queued_bytes": 0, "dropped_messages": 0}}
+            assert one.network.statistics() == {names[1]: {"queued_bytes": 0, "overflows": 0}}
             nursery.cancel_scope.cancel()
 
 
@@ -167,7 +167,9 @@ def test_queue_to_a_peer_is_bounded() -> None:
     large = bytes(limits.MESSAGE_SIZE_MAX_BYTES)
     for _ in range(3):
         link.push(large)
-    assert (link.dropped, link.size_bytes) == (1, limits.PEER_SEND_QUEUE_MAX_BYTES)
+    assert (link.overflows, link.size_bytes) == (1, limits.PEER_SEND_QUEUE_MAX_BYTES)
+    assert link.overflowed
+    assert link.wake.is_set()
     link.clear()
     link.push(b"x")
     assert link.take() == b"\x01\x00\x00\x00x"

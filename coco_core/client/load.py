@@ -14,6 +14,7 @@ client's clock.
 
 from __future__ import annotations
 
+import ssl
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +27,12 @@ from coco_core.client.http import Connection, ConnectionLostError, NodeClient, p
 from coco_core.errors import CallerError
 from coco_core.wire.http import Message
 
+CONNECT_TIMEOUT_S = 2.0
+"""A node that hangs still accepts connections, but never shakes hands: time to try the next one."""
+ANSWER_TIMEOUT_S = 40.0
+"""Longer than a node waits for a commit before it answers that it does not know (SUBMISSION_TIMEOUT_MS)."""
+COMMITS_TIMEOUT_S = 30.0
+"""How long to wait at the end for the commits of a node that is silent."""
 RETRY_PAUSE_S = 0.05
 RETRIES_MAX = 600
 
@@ -160,7 +167,7 @@ class _Window:
             endpoint = self._settings.endpoints[self._next_endpoint % len(self._settings.endpoints)]
             answered_before = self._answered
             try:
-                async with await Connection.open(endpoint.rpc, tls) as connection:
+                async with await _connect(endpoint.rpc, tls) as connection:
                     await self._converse(connection)
             except ConnectionLostError:
                 failures = 0 if self._answered > answered_before else failures + 1
@@ -178,7 +185,7 @@ class _Window:
             async def receive() -> None:
                 try:
                     while not self._exhausted or self._unanswered:
-                        self._take(await connection.receive())
+                        self._take(await self._receive(connection))
                 except ConnectionLostError as error:
                     failed.append(error)
                 nursery.cancel_scope.cancel()
@@ -224,6 +231,12 @@ class _Window:
             self._room = trio.Event()
             await self._room.wait()
 
+    async def _receive(self, connection: Connection) -> Message:
+        """Return the next answer; raises ConnectionLostError when the node stays silent."""
+        with trio.move_on_after(ANSWER_TIMEOUT_S):
+            return await connection.receive()
+        raise ConnectionLostError(f"no answer within {ANSWER_TIMEOUT_S:.0f} s")
+
     def _take(self, answer: Message) -> None:
         """Take the answer to the oldest request; raises ConnectionLostError to have it sent again."""
         sent = self._unanswered[0]
@@ -242,6 +255,13 @@ class _Window:
         if self._progress is not None:
             self._progress(self._answered, len(self._result.refused))
         self._room.set()
+
+
+async def _connect(address: str, tls: ssl.SSLContext) -> Connection:
+    """Connect; raises ConnectionLostError, also when the node does not shake hands."""
+    with trio.move_on_after(CONNECT_TIMEOUT_S):
+        return await Connection.open(address, tls)
+    raise ConnectionLostError(f"{address} does not answer")
 
 
 async def _watch_commits(settings: LoadSettings, endpoint: Endpoint, result: LoadResult, index: int) -> None:
@@ -265,9 +285,9 @@ async def _watch_commits(settings: LoadSettings, endpoint: Endpoint, result: Loa
             await trio.sleep(RETRY_PAUSE_S)
 
 
-async def _wait_everywhere(result: LoadResult, seqno: int, timeout_s: float = 30.0) -> None:
+async def _wait_everywhere(result: LoadResult, seqno: int) -> None:
     """Wait until every node within reach reported ``seqno``; silent ones are given up after a while."""
-    with trio.move_on_after(timeout_s):
+    with trio.move_on_after(COMMITS_TIMEOUT_S):
         while any(
             index not in result.lost and not (seen and seen[-1][1] >= seqno)
             for index, seen in enumerate(result.commits)

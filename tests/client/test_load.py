@@ -12,6 +12,7 @@ import trio
 
 from coco_core.adapter import RETRY_PREFIX, TRANSACTION_IDS_HEADER, HTTPRequest, HTTPResponse, Load
 from coco_core.client import Endpoint, LoadResult, LoadSettings, run_load
+from coco_core.client import load as load_module
 from coco_core.crypto import Curve, PrivateKey, self_signed
 from coco_core.node.http import HTTPServer
 from coco_core.node.tls import frontend_context
@@ -82,16 +83,23 @@ def refusals(answer: bytes) -> list[str]:
     return [answer.decode()] if answer else []
 
 
-async def run(nodes: Sequence[Node | None], count: int, *, outstanding: int = 4) -> LoadResult:
-    """Send ``count`` requests to nodes; None is a node whose ports nobody listens on."""
+async def never_speaks(stream: trio.SocketStream) -> None:
+    """Hold a connection as a node does that hangs."""
+    await trio.sleep_forever()
+
+
+async def run(nodes: Sequence[Node | str], count: int, *, outstanding: int = 4) -> LoadResult:
+    """Send ``count`` requests to nodes; ``gone``: nobody listens there, ``hung``: nobody speaks."""
     async with trio.open_nursery() as nursery:
         endpoints = []
         for node in nodes:
             listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
             address = f"127.0.0.1:{listeners[0].socket.getsockname()[1]}"
             endpoints.append(Endpoint(rpc=address, admin=address))
-            if node is None:
+            if node == "gone":
                 await listeners[0].aclose()
+            elif node == "hung":
+                nursery.start_soon(trio.serve_listeners, never_speaks, listeners)
             else:
                 nursery.start_soon(
                     HTTPServer(handler=node, tls=frontend_context(CERTIFICATE, KEY)).serve, listeners
@@ -150,8 +158,8 @@ async def test_order_is_kept_by_a_node_that_finds_a_primary_halfway():
 @pytest.mark.parametrize("gone", [0, 1, 2])
 async def test_a_node_that_is_gone_is_not_waited_for(gone):
     ledger = Ledger()
-    nodes: list[Node | None] = [Node(ledger, accepting) for _ in range(3)]
-    nodes[gone] = None
+    nodes: list[Node | str] = [Node(ledger, accepting) for _ in range(3)]
+    nodes[gone] = "gone"
     result = await run(nodes, 20)
     assert ledger.accepted == in_order(20)
     assert result.lost == {gone}
@@ -170,3 +178,13 @@ async def test_places_known_before_a_request_is_sent_again_are_kept():
     result = await run([Node(ledger, half), Node(ledger, accepting)], 5, outstanding=1)
     assert ledger.accepted == in_order(5)
     assert [place and place.seqno for place in result.places] == [1, 2, 3, 4, 5]
+
+
+async def test_a_node_that_hangs_is_passed_over(monkeypatch):
+    monkeypatch.setattr(load_module, "CONNECT_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(load_module, "COMMITS_TIMEOUT_S", 0.2)
+    ledger = Ledger()
+    result = await run(["hung", Node(ledger, accepting), Node(ledger, accepting)], 20)
+    assert ledger.accepted == in_order(20)
+    assert result.refused == []
+    assert len(result.latencies(2)) == 20

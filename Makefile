@@ -109,6 +109,6 @@ lock:  ## renew requirements-dev.txt (needs uv)
 
 clean:  ## remove everything built, also the environments
 	rm -rf $(VENV) $(CCF) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
-	rm -rf $(REVM)/target demo-out coco-network
+	rm -rf $(REVM)/target .cache
 
 ci: setup check test demo  ## what .ci/run does after bootstrap

@@ -68,9 +68,16 @@ def encode_forward(forward: Forward) -> bytes:
 
 
 def encode_answer(answer: ForwardAnswer) -> bytes:
-    """Return the channel message for the answer to a forward."""
+    """Return the channel message for the answer to a forward.
+
+    Receipts too large for one message are not sent: the backup's client is told to look for itself.
+    """
     fates = [_encode_fate(fate) for fate in answer.fates]
-    return b"A" + cbor.encode([answer.ticket, fates, answer.basis.view, answer.basis.seqno])
+    message = b"A" + cbor.encode([answer.ticket, fates, answer.basis.view, answer.basis.seqno])
+    if len(message) <= limits.MESSAGE_SIZE_MAX_BYTES:
+        return message
+    unknown = NotCommitted("the receipts are too large to be passed on; ask what became of the requests")
+    return encode_answer(attrs.evolve(answer, fates=[unknown] * len(answer.fates)))
 
 
 def decode(message: bytes) -> bytes | Forward | ForwardAnswer:

@@ -3,6 +3,7 @@
 import pytest
 
 from coco_core.adapter import ANONYMOUS, Committed, NotCommitted, Rejected
+from coco_core.base import TxID
 from coco_core.errors import BusyError
 from coco_core.replica.effects import SendToPeer
 from coco_core.replica.events import HandOver, PeerLost, PeerSent, Submitted
@@ -143,3 +144,13 @@ def test_primary_changes_before_it_answered(cluster: Cluster) -> None:
     cluster.settle()
     assert cluster.primary in (backup, other)
     assert backup.answers[ticket] == [NotCommitted("the primary changed before it answered")]
+
+
+def test_receipts_too_large_for_one_message_are_not_passed_on() -> None:
+    receipt = bytes(1024 * 1024)
+    fates = [Committed(TxID(2, seqno), receipt) for seqno in range(1, 70)]
+    answer = decode(encode_answer(ForwardAnswer(7, fates, TxID(2, 70))))
+    assert isinstance(answer, ForwardAnswer)
+    assert answer.ticket == 7
+    assert len(answer.fates) == 69
+    assert all(isinstance(fate, NotCommitted) for fate in answer.fates)

@@ -38,6 +38,9 @@ PEER_SEND_QUEUE_MAX_BYTES = 128 * MIB
 # The tail of the log kept in memory for followers; older entries are read back from disk.
 LOG_CACHE_MAX_BYTES = 64 * MIB
 
+# How far a learner may be behind the newest snapshot and still be served from the log.
+SNAPSHOT_LAG_ENTRIES = 50_000
+
 # Committed versions whose reverse diffs are kept for reads of the recent past.
 HISTORY_VERSIONS_MAX = 128
 

@@ -17,6 +17,7 @@ from coco_core.base import NodeID
 from coco_core.consensus import (
     Consensus,
     Effects,
+    EntriesCompactedError,
     Entry,
     Event,
     Leadership,
@@ -41,11 +42,15 @@ class StageDisk:
         """Begin empty."""
         self.entries: list[Entry] = []
         self.reads = 0
+        self.compacted_index = 0
+        """Entries up to here are gone for readers; the stage keeps them for the judge."""
 
     def read(self, first_index: int, last_index: int, max_bytes: int) -> Sequence[Entry]:
         """Meet :class:`coco_core.consensus.LogReader`."""
         if not 1 <= first_index <= last_index <= len(self.entries):
             raise IntegrityError(f"no entries {first_index} to {last_index} on this disk")
+        if first_index <= self.compacted_index:
+            raise EntriesCompactedError(f"entries up to {self.compacted_index} are compacted")
         self.reads += 1
         entries = self.entries[first_index - 1 : last_index]
         size, count = 0, 0

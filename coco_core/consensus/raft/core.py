@@ -1,8 +1,8 @@
 """The mutable state of one Raft node, and the effects one event has collected so far.
 
-This is the only mutable value the concerns (roles, election, replication, transfer) share. It holds
-state and decides nothing; the one thing it does on its own is to keep a ``Progress`` for exactly the
-peers of the configuration, which is where a change of membership will enter (``configure``).
+This is the only mutable value the concerns (roles, election, replication, membership, snapshots,
+transfer) share. It holds state and decides nothing; the one thing it does on its own is to keep what
+follows from the members (``configure``): who decides, who is known, and a ``Progress`` for each peer.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 import attrs
 
 from coco_core.base import NodeID
-from coco_core.consensus.contract import Effects, Entry, Leadership, Role, Send
+from coco_core.consensus.contract import Effects, Entry, Leadership, Membership, Role, Send, SendSnapshot
 from coco_core.consensus.raft.log import Log
 from coco_core.consensus.raft.messages import Message, encode
 from coco_core.consensus.raft.progress import Progress
@@ -51,10 +51,15 @@ class Core:
     settings: RaftSettings
     draw: Draw
     log: Log
-    configuration: Configuration
+    memberships: tuple[Membership, ...]
+    """The active sets of members, in the order of the log: the last agreed one first."""
     term: int
     role: Role = Role.FOLLOWER
     leader: NodeID | None = None
+    configuration: Configuration = attrs.field(init=False)
+    """The voters of every active set."""
+    members: frozenset[NodeID] = attrs.field(init=False)
+    """Every node of every active set, learners and this node included."""
     voted_for: NodeID | None = None
 
     matched_index: int = 0
@@ -62,7 +67,7 @@ class Core:
     votes: dict[NodeID, bool] = attrs.field(factory=dict)
     """Candidate: the answers so far, its own included."""
     progress: dict[NodeID, Progress] = attrs.field(factory=dict)
-    """Leader: one for each peer of the configuration, in the order of their IDs."""
+    """Leader: one for each other member, in the order of their IDs."""
     transfer: Transfer | None = None
     encoded_append: EncodedAppend | None = None
 
@@ -71,8 +76,10 @@ class Core:
     heartbeat_elapsed: int = 0
 
     _truncate_after: int | None = None
+    _install: int | None = None
     _append: tuple[Entry, ...] = ()
     _send: list[Send] = attrs.field(factory=list)
+    _send_snapshots: list[SendSnapshot] = attrs.field(factory=list)
     _commit: int | None = None
     _reported: Leadership | None = None
 
@@ -81,19 +88,25 @@ class Core:
         """Return who this node is."""
         return self.settings.node_id
 
+    def __attrs_post_init__(self) -> None:
+        """Derive what follows from the members."""
+        self.configure(self.memberships)
+
     @property
     def peers(self) -> tuple[NodeID, ...]:
-        """Return the other nodes that have a say, in a fixed order."""
-        return tuple(sorted(self.configuration.nodes - {self.node_id}))
+        """Return the other members, in a fixed order."""
+        return tuple(sorted(self.members - {self.node_id}))
 
-    def configure(self, configuration: Configuration) -> None:
-        """Let ``configuration`` decide from now on; a leader begins to serve peers new to it."""
-        self.configuration = configuration
+    def configure(self, memberships: tuple[Membership, ...]) -> None:
+        """Let ``memberships`` be the active sets; a leader begins to serve peers new to it."""
+        self.memberships = memberships
+        self.configuration = Configuration(tuple(m.voters for m in memberships))
+        self.members = self.configuration.nodes.union(*(m.learners for m in memberships))
         known, last_index = self.progress, self.log.last_index
         self.progress = {}
         if self.role is Role.LEADER:
             self.progress = {peer: known.get(peer) or Progress(last_index + 1) for peer in self.peers}
-        if self.transfer is not None and self.transfer.target not in self.progress:
+        if self.transfer is not None and self.transfer.target not in memberships[-1].voters:
             self.transfer = None
 
     # ── effects ──────────────────────────────────────────────────────────────────────────────────
@@ -110,6 +123,15 @@ class Core:
         """Cut the log after ``index`` and tell the host; raises IntegrityError below what is agreed."""
         self.log.truncate_after(index)
         self._truncate_after = index
+
+    def install(self, index: int, term: int) -> None:
+        """Begin the log anew behind a snapshot and tell the host."""
+        self.log.install(index, term)
+        self._install = index
+
+    def send_snapshot(self, to: NodeID, index: int, term: int) -> None:
+        """Add a snapshot to be transferred to the effects."""
+        self._send_snapshots.append(SendSnapshot(to, index, term, self.term))
 
     def append(self, entries: tuple[Entry, ...]) -> None:
         """Add ``entries`` to the log and tell the host to store them."""
@@ -128,12 +150,15 @@ class Core:
         leadership = Leadership(self.role, self.term, self.leader)
         effects = Effects(
             truncate_after=self._truncate_after,
+            install=self._install,
             append=self._append,
             send=tuple(self._send),
+            send_snapshots=tuple(self._send_snapshots),
             commit=self._commit,
             leadership=None if leadership == self._reported else leadership,
         )
         self._reported = leadership
-        self._truncate_after, self._append, self._commit = None, (), None
+        self._truncate_after, self._install, self._append, self._commit = None, None, (), None
         self._send.clear()
+        self._send_snapshots.clear()
         return effects

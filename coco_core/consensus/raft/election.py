@@ -14,10 +14,12 @@ The laws:
 Why the last law is safe. Claim: an entry agreed in term T is in the log of every leader of a later
 term. Suppose U > T is the first term whose leader lacks it. Agreed entries are covered by a
 committable entry C of term T that a quorum Q stored before it acknowledged C in T; some voter v of
-leader U is in Q, and v acknowledged C before it voted in U (afterwards it refuses term T). Between the
-two, v's log kept C: entries are removed only (a) on conflict with a leader of a term between T and U,
-and these hold C by choice of U, so by log matching the conflict is behind C; or (b) by v itself on
-winning an election, behind its last committable entry, which is C or later. So v's last committable
+leader U is in Q (across changes of members too: see ``membership``), and v acknowledged C before it
+voted in U (afterwards it refuses term T). Between the two, v's log kept C: entries are removed only
+(a) on conflict with a leader of a term between T and U, and these hold C by choice of U, so by log
+matching the conflict is behind C; (b) by v itself on winning an election, behind its last committable
+entry, which is C or later; or (c) for a snapshot of agreed state that holds C (see ``snapshots``).
+So v's last committable
 entry L is C or stands behind C, with term(L) >= T, and the candidate's last committable entry K compares
 at least as high. If term(K) = term(L), both were made by the same leader and index(K) >= index(L):
 by log matching the candidate holds L and all before it, hence C. If term(K) > term(L) >= T, the leader of
@@ -33,7 +35,7 @@ from __future__ import annotations
 
 from coco_core.base import NodeID
 from coco_core.consensus.contract import Role
-from coco_core.consensus.raft import replication, roles
+from coco_core.consensus.raft import membership, replication, roles
 from coco_core.consensus.raft.core import Core
 from coco_core.consensus.raft.messages import TimeoutNow, VoteReply, VoteRequest
 from coco_core.consensus.raft.quorum import VoteOutcome
@@ -46,7 +48,7 @@ def on_tick(core: Core) -> None:
     core.election_elapsed += 1
     if core.role is not Role.LEADER:
         if core.election_elapsed >= core.election_timeout:
-            _campaign(core, pre=True, transfer=False)
+            _on_timeout(core)
         return
     core.heartbeat_elapsed += 1
     if core.election_elapsed >= core.settings.election_timeout_ticks_min:
@@ -56,6 +58,14 @@ def on_tick(core: Core) -> None:
             return
     if core.heartbeat_elapsed >= core.settings.heartbeat_ticks:
         replication.send_heartbeats(core)
+
+
+def _on_timeout(core: Core) -> None:
+    """Ask to lead; who may not (a learner, a retired node) just no longer knows a leader."""
+    if core.node_id in membership.elective(core).nodes:
+        _campaign(core, pre=True, transfer=False)
+    else:
+        roles.become_follower(core, core.term, None)
 
 
 def _hears_quorum(core: Core) -> bool:
@@ -73,7 +83,7 @@ def _hears_quorum(core: Core) -> bool:
 
 def on_timeout_now(core: Core, _sender: NodeID, _message: TimeoutNow) -> None:
     """Stand at once: the leader of this very term asked for it, so no pre-vote and no stickiness."""
-    if core.role is Role.FOLLOWER:
+    if core.role is Role.FOLLOWER and core.node_id in membership.elective(core).nodes:
         _campaign(core, pre=False, transfer=True)
 
 
@@ -95,13 +105,13 @@ def _campaign(core: Core, *, pre: bool, transfer: bool) -> None:
         roles.become_candidate(core)
     last_index, last_term = _last_committable(core)
     request = VoteRequest(core.term + 1 if pre else core.term, last_index, last_term, pre, transfer)
-    for peer in core.peers:
+    for peer in sorted(membership.elective(core).nodes - {core.node_id}):
         core.send(peer, request)
     _count_votes(core)
 
 
 def _count_votes(core: Core) -> None:
-    outcome = core.configuration.outcome(core.votes)
+    outcome = membership.elective(core).outcome(core.votes)
     if outcome is VoteOutcome.LOST:
         roles.become_follower(core, core.term, None)
     elif outcome is VoteOutcome.WON and core.role is Role.PRE_CANDIDATE:

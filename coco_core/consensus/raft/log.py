@@ -7,7 +7,7 @@ The laws:
   uncommitted entry never needs the disk.
 * The term of every index is known from *runs* (where each term begins), not from entries, so memory
   grows with elections and not with the ledger. Below the place the log was started from, terms are
-  read back.
+  read back, but for the newest snapshot's, whose entry may be gone.
 
 Knows entries and places; must not know roles, peers or messages.
 """
@@ -30,11 +30,14 @@ class LogStart:
     """Where a log begins that is not empty: everything up to ``last_index`` is durable and readable.
 
     ``committables`` are the ascending indexes of the committable entries above ``committed_index``.
+    ``agreed_term`` is a term in which it was known that ``committed_index`` is agreed: that of the node
+    the log or snapshot came from, at least that of the entry. A node must not follow earlier leaders.
     """
 
     last_index: int = 0
     last_term: int = 0
     committed_index: int = 0
+    agreed_term: int = 0
     committables: tuple[int, ...] = ()
 
 
@@ -54,6 +57,8 @@ class Log:
         "last_index",
         "last_term",
         "persisted_index",
+        "snapshot_index",
+        "snapshot_term",
     )
 
     def __init__(self, start: LogStart, reader: LogReader, cache_max_bytes: int) -> None:
@@ -73,6 +78,8 @@ class Log:
         self._committables = list(start.committables)
         self._run_starts = [start.last_index]
         self._run_terms = [start.last_term]
+        self.snapshot_index = 0
+        self.snapshot_term = 0
 
     @property
     def cache_bytes(self) -> int:
@@ -88,7 +95,9 @@ class Log:
         run = bisect_right(self._run_starts, index) - 1
         if run >= 0:
             return self._run_terms[run]
-        return self._read_back(index, index, 1)[0].term if index else 0
+        if index == self.snapshot_index:
+            return self.snapshot_term
+        return self._read_back(index, index, 1)[0].term
 
     def holds(self, index: int, term: int) -> bool:
         """Return whether the entry at ``index`` is the one of ``term``.
@@ -96,6 +105,12 @@ class Log:
         What is agreed is the same in every log, so it is held whatever is asked.
         """
         return index <= self.commit_index or self.term_at(index) == term
+
+    def has(self, entry: Entry) -> bool:
+        """Return whether the log has ``entry``, as far as it can tell without reading what is agreed."""
+        if entry.index <= self.commit_index and entry.index < self._run_starts[0]:
+            return True
+        return self.term_at(entry.index) == entry.term
 
     def last_committable(self, at_most: int) -> int:
         """Return the highest committable index not above ``at_most``, at least the agreed index."""
@@ -208,6 +223,21 @@ class Log:
         self.commit_index = index
         self._evict()
         return True
+
+    def note_snapshot(self, index: int, term: int) -> None:
+        """Note that agreed state at ``index`` of ``term`` is durable: entries up to there may be gone."""
+        if index > self.snapshot_index:
+            self.snapshot_index, self.snapshot_term = index, term
+
+    def install(self, index: int, term: int) -> None:
+        """Begin anew behind the agreed, durable ``index`` of ``term``; what the log held is forgotten."""
+        invariant(index > self.commit_index, "what is agreed never goes back")
+        self.last_index = self.commit_index = self.persisted_index = index
+        self.last_term = term
+        self.note_snapshot(index, term)
+        self._entries, self._committables, self._cache_bytes = [], [], 0
+        self._first_index = index + 1
+        self._run_starts, self._run_terms = [index], [term]
 
     def _evict(self) -> None:
         """Drop the oldest entries that are agreed and durable while the cache is over its bound."""

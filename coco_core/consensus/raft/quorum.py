@@ -1,8 +1,8 @@
-"""Majority maths over one configuration, or over two during a change. Pure functions of values.
+"""Majority maths over one set of voters, or over several during a change. Pure functions of values.
 
-The law: any two quorums of one configuration share a node; a joint configuration decides only what
-*both* of its halves decide (Ongaro's thesis §4.3), so any quorum of the joint one shares a node with
-every quorum of either half. Knows nothing of terms, logs or messages.
+The law: any two majorities of one set share a node; a joint configuration decides only what *each* of
+its sets decides (Ongaro's thesis §4.3), so any quorum of the joint one shares a node with every
+majority of each of its sets. Knows nothing of terms, logs or messages.
 """
 
 from __future__ import annotations
@@ -25,27 +25,25 @@ class VoteOutcome(enum.Enum):
 
 @attrs.frozen(slots=True)
 class Configuration:
-    """Who decides: ``voters``, and while a change is under way also the ``outgoing`` voters."""
+    """Who decides: each of ``parts``, which are sets of voters, the newest last."""
 
-    voters: frozenset[NodeID]
-    outgoing: frozenset[NodeID] = frozenset()
+    parts: tuple[frozenset[NodeID], ...]
 
     @property
     def nodes(self) -> frozenset[NodeID]:
         """Return every node that has a say."""
-        return self.voters | self.outgoing
+        return frozenset[NodeID]().union(*self.parts)
 
     def agreed_index(self, match: Mapping[NodeID, int]) -> int:
         """Return the highest index that a quorum holds; nodes missing from ``match`` hold nothing."""
-        agreed = _agreed_index(self.voters, match)
-        return min(agreed, _agreed_index(self.outgoing, match)) if self.outgoing else agreed
+        return min([_agreed_index(voters, match) for voters in self.parts])
 
     def outcome(self, votes: Mapping[NodeID, bool]) -> VoteOutcome:
         """Return what ``votes`` (True: granted) decide; votes of strangers do not count."""
-        halves = [_outcome(half, votes) for half in (self.voters, self.outgoing) if half]
-        if VoteOutcome.LOST in halves:
+        outcomes = {_outcome(voters, votes) for voters in self.parts}
+        if VoteOutcome.LOST in outcomes:
             return VoteOutcome.LOST
-        return VoteOutcome.PENDING if VoteOutcome.PENDING in halves else VoteOutcome.WON
+        return VoteOutcome.PENDING if VoteOutcome.PENDING in outcomes else VoteOutcome.WON
 
     def is_quorum(self, nodes: Set[NodeID]) -> bool:
         """Return whether ``nodes`` contain a quorum."""

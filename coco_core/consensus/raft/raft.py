@@ -6,6 +6,8 @@ to the concern it belongs to. Each concern's head states its law.
 * ``roles``: follower, pre-candidate, candidate, leader, and the ways between them
 * ``election``: who may lead, and the argument why nothing agreed is lost
 * ``replication``: appends, acknowledgements, the commit rule
+* ``membership``: who has a say, and the argument why one entry can change it
+* ``snapshots``: followers that the log alone cannot serve
 * ``transfer``: handing leadership over
 
 Sources: Ongaro & Ousterhout, "In Search of an Understandable Consensus Algorithm" (2014); Ongaro's
@@ -22,14 +24,20 @@ from coco_core.consensus.contract import (
     Effects,
     Event,
     LogReader,
+    Membership,
     Persisted,
     Proposed,
     Received,
+    Reconfigured,
+    Role,
+    SnapshotAvailable,
+    SnapshotFailed,
+    SnapshotReceived,
     Status,
     Tick,
     TransferRequested,
 )
-from coco_core.consensus.raft import election, replication, roles, transfer
+from coco_core.consensus.raft import election, membership, replication, roles, snapshots, transfer
 from coco_core.consensus.raft.core import Core, Draw
 from coco_core.consensus.raft.log import Log, LogStart
 from coco_core.consensus.raft.messages import (
@@ -44,7 +52,6 @@ from coco_core.consensus.raft.messages import (
     VoteRequest,
     decode,
 )
-from coco_core.consensus.raft.quorum import Configuration
 from coco_core.consensus.raft.settings import RaftSettings
 from coco_core.errors import PeerError
 
@@ -68,8 +75,8 @@ class Raft:
             settings=settings,
             draw=draw,
             log=log,
-            configuration=Configuration(settings.members),
-            term=max(settings.first_term, start.last_term),
+            memberships=(Membership(0, settings.members, settings.learners),),
+            term=max(settings.first_term, start.last_term, start.agreed_term),
         )
         roles.become_follower(core, core.term, None)
         core.take_effects()
@@ -106,6 +113,14 @@ class Raft:
                 election.on_tick(core)
             case TransferRequested():
                 transfer.on_requested(core, event)
+            case Reconfigured():
+                _reconfigure(core, event)
+            case SnapshotAvailable():
+                snapshots.on_available(core, event)
+            case SnapshotFailed():
+                snapshots.on_failed(core, event)
+            case SnapshotReceived():
+                snapshots.on_received(core, event)
             case _:
                 unreachable(f"no such event: {event!r}")
         return core.take_effects()
@@ -123,15 +138,24 @@ class Raft:
             persisted_index=core.log.persisted_index,
             match={peer: progress.match_index for peer, progress in core.progress.items()},
             log_cache_bytes=core.log.cache_bytes,
+            memberships=core.memberships,
+            awaiting_snapshot={
+                peer: progress.snapshot_index
+                for peer, progress in core.progress.items()
+                if progress.snapshot_index is not None
+            },
         )
 
     # ── messages ─────────────────────────────────────────────────────────────────────────────────
 
     def _receive(self, sender: NodeID, data: bytes) -> None:
         core = self._core
-        if sender == core.node_id or sender not in core.configuration.nodes:
-            raise PeerError(f"consensus message from {sender}, which is no other member")
+        if sender == core.node_id:
+            raise PeerError("consensus message from this node itself")
         message = decode(data)
+        if sender not in core.members and not isinstance(message, _FROM_ANYONE):
+            # An answer that comes late: the sender was removed since it was asked.
+            return
         if message.term < core.term:
             _answer_stale(core, sender, message)
             return
@@ -170,6 +194,13 @@ def _enter_term(core: Core, sender: NodeID, message: Message) -> bool:
     return True
 
 
+def _reconfigure(core: Core, event: Reconfigured) -> None:
+    known = core.progress.keys()
+    membership.on_reconfigured(core, event)
+    if core.role is Role.LEADER:
+        replication.introduce(core, known)
+
+
 def _acknowledged(core: Core, sender: NodeID, message: Acknowledge) -> None:
     replication.on_acknowledge(core, sender, message)
     transfer.continue_to(core, sender)
@@ -180,7 +211,7 @@ def _nothing(_core: Core, _sender: NodeID, _message: StaleTerm) -> None:
 
 
 _FROM_LEADER: Final = (Append, CommitNotice, TimeoutNow)
-
+_FROM_ANYONE: Final = (*_FROM_LEADER, VoteRequest)
 
 _HANDLERS: Final[dict[type[Message], Callable[[Core, NodeID, Any], None]]] = {
     Append: replication.on_append,

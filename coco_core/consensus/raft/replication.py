@@ -15,12 +15,14 @@ The laws (Raft §5.3, §5.4.2, with CCF's signature-bounded commit):
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
+
 from coco_core.base import NodeID, invariant, limits
-from coco_core.consensus.contract import Entry, Persisted, Proposed, Role
-from coco_core.consensus.raft import roles
+from coco_core.consensus.contract import EntriesCompactedError, Entry, Persisted, Proposed, Role
+from coco_core.consensus.raft import membership, roles, snapshots, transfer
 from coco_core.consensus.raft.core import Core, EncodedAppend
 from coco_core.consensus.raft.messages import Acknowledge, Append, CommitNotice, Reject, encode
-from coco_core.consensus.raft.progress import Progress
+from coco_core.consensus.raft.progress import AWAITS_SNAPSHOT, Progress
 from coco_core.errors import IntegrityError, PeerError
 
 # ── leader ───────────────────────────────────────────────────────────────────────────────────────
@@ -45,15 +47,29 @@ def send_heartbeats(core: Core) -> None:
     """Tell every peer who leads; an answer also shows whether what was sent arrived."""
     core.heartbeat_elapsed = 0
     for peer, progress in core.progress.items():
-        previous = progress.next_index - 1
-        core.send(peer, Append(core.term, previous, _term_at(core, previous), core.log.commit_index, ()))
+        _send_heartbeat(core, peer, progress)
+
+
+def introduce(core: Core, known: Set[NodeID]) -> None:
+    """Send a first word to every peer but the ``known`` ones; its answer tells where its log ends."""
+    for peer, progress in core.progress.items():
+        if peer not in known:
+            _send_heartbeat(core, peer, progress)
 
 
 def send_entries(core: Core, peer: NodeID, progress: Progress) -> bool:
-    """Send ``peer`` what it lacks, as far as its window allows; return whether anything left."""
-    settings, sent = core.settings, False
-    while progress.next_index <= core.log.last_index and progress.may_send(settings.in_flight_max):
-        encoded = _encoded_append(core, progress.next_index)
+    """Send ``peer`` what it lacks, as far as its window allows; return whether any entry left."""
+    settings, log, sent = core.settings, core.log, False
+    while progress.next_index <= log.last_index and progress.may_send(settings.in_flight_max):
+        lag = log.snapshot_index - progress.next_index
+        if lag >= settings.snapshot_lag_entries and peer not in core.configuration.nodes:
+            snapshots.begin(core, peer, progress)
+            break
+        try:
+            encoded = _encoded_append(core, progress.next_index)
+        except EntriesCompactedError:
+            snapshots.begin(core, peer, progress)
+            break
         core.send_encoded(peer, encoded.message)
         progress.sent(encoded.last_index)
         sent = True
@@ -89,19 +105,47 @@ def on_reject(core: Core, sender: NodeID, message: Reject) -> None:
 
 
 def advance_commit(core: Core) -> bool:
-    """Agree on what a quorum holds durably, and tell everyone; return whether anything was agreed."""
-    log = core.log
-    match = {peer: progress.match_index for peer, progress in core.progress.items()}
-    match[core.node_id] = log.persisted_index
-    index = log.last_committable(core.configuration.agreed_index(match))
-    if index <= log.commit_index or log.term_at(index) != core.term:
-        return False
-    core.commit(index)
-    notice = encode(CommitNotice(core.term, index))
-    for peer, progress in core.progress.items():
+    """Agree on what a quorum holds durably, and tell everyone; return whether anything was agreed.
+
+    What is agreed may take the say from earlier sets of members, so that more can be agreed at once; and
+    a leader whose own removal is agreed goes.
+    """
+    log, news = core.log, False
+    while core.role is Role.LEADER:
+        match = {peer: progress.match_index for peer, progress in core.progress.items()}
+        match[core.node_id] = log.persisted_index
+        index = log.last_committable(core.configuration.agreed_index(match))
+        if index <= log.commit_index or log.term_at(index) != core.term:
+            break
+        served, memberships = core.progress, core.memberships
+        news = membership.agree(core, index)
+        _tell_agreed(core, served)
+        if core.memberships is memberships:
+            break
+        if core.node_id not in core.configuration.nodes:
+            transfer.retire(core)
+    return news
+
+
+def _tell_agreed(core: Core, served: Mapping[NodeID, Progress]) -> None:
+    """Tell every peer ``served`` until now, those just removed too, what is agreed."""
+    notice = encode(CommitNotice(core.term, core.log.commit_index))
+    for peer, progress in served.items():
         if not send_entries(core, peer, progress):
             core.send_encoded(peer, notice)
-    return True
+
+
+def _send_heartbeat(core: Core, peer: NodeID, progress: Progress) -> None:
+    previous = previous_term = 0
+    if progress.snapshot_index == AWAITS_SNAPSHOT:
+        snapshots.begin(core, peer, progress)
+    elif progress.snapshot_index is None:
+        try:
+            previous_term = _term_at(core, progress.next_index - 1)
+            previous = progress.next_index - 1
+        except EntriesCompactedError:
+            snapshots.begin(core, peer, progress)
+    core.send(peer, Append(core.term, previous, previous_term, core.log.commit_index, ()))
 
 
 def _encoded_append(core: Core, next_index: int) -> EncodedAppend:
@@ -138,7 +182,7 @@ def on_append(core: Core, sender: NodeID, message: Append) -> None:
     _follow(core, sender)
     if news:
         if news[0].index <= log.last_index:
-            core.truncate_after(news[0].index - 1)
+            membership.truncate_after(core, news[0].index - 1)
         core.append(news)
     core.matched_index = max(core.matched_index, previous + len(message.entries))
     _follow_commit(core, message.commit_index)
@@ -171,7 +215,7 @@ def _new_entries(core: Core, message: Append) -> tuple[Entry, ...]:
     log, entries = core.log, message.entries
     skip = 0
     for entry in entries[: max(0, log.last_index - message.previous_index)]:
-        if log.term_at(entry.index) != entry.term:
+        if not log.has(entry):
             break
         skip += 1
     if skip == len(entries):
@@ -195,7 +239,7 @@ def _follow(core: Core, leader: NodeID) -> None:
 
 
 def _follow_commit(core: Core, commit_index: int) -> None:
-    core.commit(core.log.last_committable(min(commit_index, core.matched_index)))
+    membership.agree(core, core.log.last_committable(min(commit_index, core.matched_index)))
 
 
 def _acknowledge(core: Core, leader: NodeID) -> None:

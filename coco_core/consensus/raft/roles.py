@@ -18,6 +18,7 @@ from typing import Final
 
 from coco_core.base import NodeID, invariant
 from coco_core.consensus.contract import Role
+from coco_core.consensus.raft import membership
 from coco_core.consensus.raft.core import Core
 
 TRANSITIONS: Final[dict[Role, frozenset[Role]]] = {
@@ -58,8 +59,8 @@ def become_leader(core: Core) -> None:
     _enter(core, Role.LEADER, core.node_id)
     last_committable = core.log.last_committable(core.log.last_index)
     if last_committable < core.log.last_index:
-        core.truncate_after(last_committable)
-    core.configure(core.configuration)
+        membership.truncate_after(core, last_committable)
+    core.configure(core.memberships)
 
 
 def _enter(core: Core, role: Role, leader: NodeID | None) -> None:

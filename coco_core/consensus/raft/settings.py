@@ -22,6 +22,10 @@ class RaftSettings:
 
     node_id: NodeID
     members: frozenset[NodeID]
+    """The voters of the set in force where the log begins, at its last agreed entry. A node that joins is
+    not one of them, unless that set says so."""
+    learners: frozenset[NodeID] = frozenset()
+    """The learners of that set; a node that joins counts itself here."""
     first_term: int = 2
     """The term in which the founder leads without an election (CCF's first view is 2). Every node begins
     in it, so nobody can ever be elected in it."""
@@ -31,6 +35,8 @@ class RaftSettings:
     append_size_max_bytes: int = limits.APPEND_SIZE_MAX_BYTES
     in_flight_max: int = limits.APPEND_IN_FLIGHT_MAX
     log_cache_max_bytes: int = limits.LOG_CACHE_MAX_BYTES
+    snapshot_lag_entries: int = limits.SNAPSHOT_LAG_ENTRIES
+    """A learner this far behind the newest snapshot is sent it, even if the log holds every entry."""
 
     def __attrs_post_init__(self) -> None:
         """Check every value against every other."""
@@ -41,7 +47,12 @@ class RaftSettings:
     def _rules(self) -> tuple[tuple[bool, str], ...]:
         least, most = self.election_timeout_ticks_min, self.election_timeout_ticks_max
         return (
-            (self.node_id not in self.members, "members must contain node_id"),
+            (
+                self.node_id not in self.members | self.learners,
+                "members or learners must contain node_id",
+            ),
+            (not self.members, "members must not be empty"),
+            (bool(self.members & self.learners), "no member may be a learner too"),
             (self.first_term < 1, "first_term must be at least 1"),
             (self.heartbeat_ticks < 1, "heartbeat_ticks must be at least 1"),
             (
@@ -58,4 +69,5 @@ class RaftSettings:
                 f"in_flight_max must be 1 to {limits.APPEND_IN_FLIGHT_MAX}",
             ),
             (self.log_cache_max_bytes < 0, "log_cache_max_bytes must not be negative"),
+            (self.snapshot_lag_entries < 1, "snapshot_lag_entries must be at least 1"),
         )

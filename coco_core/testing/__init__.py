@@ -6,7 +6,17 @@ It may use every room below; nothing that ships may depend on it.
 from coco_core.testing.cluster import Cluster, ClusterDisk, ClusterNode
 from coco_core.testing.consortium import MEASUREMENT, Consortium, derived_key
 from coco_core.testing.scenarios import Scenario, run_transcript
-from coco_core.testing.stage import Judge, Letter, SafetyError, Stage, StageDisk, StageNode
+from coco_core.testing.stage import (
+    Judge,
+    Letter,
+    SafetyError,
+    Shipment,
+    Stage,
+    StageDisk,
+    StageNode,
+    read_members,
+    write_members,
+)
 from coco_core.testing.tally import Tally, TallyFrontEnd, add
 
 __all__ = [
@@ -19,6 +29,7 @@ __all__ = [
     "MEASUREMENT",
     "SafetyError",
     "Scenario",
+    "Shipment",
     "Stage",
     "StageDisk",
     "StageNode",
@@ -26,5 +37,7 @@ __all__ = [
     "TallyFrontEnd",
     "add",
     "derived_key",
+    "read_members",
     "run_transcript",
+    "write_members",
 ]

@@ -5,9 +5,11 @@ of what the commands made the nodes do. :func:`run_transcript` plays the command
 :class:`~coco_core.testing.stage.Stage` and returns the file as it should read; a test compares, or
 rewrites the file for a human to review the difference.
 
-Commands (``a`` stands for any node; ``x*`` is a committable entry with the data ``x``)::
+Commands (``a`` stands for any node; ``x*`` is a committable entry with the data ``x``, and ``{a,b/c}`` one
+that makes a and b the voters and c a learner)::
 
-    nodes a b c [founder=a] [term=2] [timeout=4] [heartbeat=1] [bytes=N] [window=N] [cache=N]
+    nodes a b c [founder=a] [term=2] [timeout=4] [heartbeat=1] [bytes=N] [window=N] [cache=N] [lag=N]
+    start d               d joins with an empty log, and waits to hear from a leader
     tick a [N]            N ticks pass on a
     propose a x y z*      a, being leader, proposes entries
     persist a             a's disk reports all it was told to store as durable
@@ -19,6 +21,8 @@ Commands (``a`` stands for any node; ``x*`` is a committable entry with the data
     cut a b | c           no way between the groups any more: what is sent is logged and lost
     heal                  every way is open again
     transfer a [b]        a is asked to hand leadership over (to b)
+    snapshot a [N]        a makes a snapshot of what it agreed on, and forgets its entries (up to N)
+    ship                  every snapshot under way arrives; where the way is cut it fails
     log                   every node's log: ``!`` up to here durable, ``|`` up to here agreed
     status                every node's role and place
 
@@ -31,7 +35,7 @@ from collections.abc import Callable
 from typing import Final
 
 from coco_core.base import NodeID, TxID
-from coco_core.consensus import Effects, Entry, LogReader, Persisted, TransferRequested
+from coco_core.consensus import Effects, Entry, Membership, Persisted, TransferRequested
 from coco_core.consensus.raft import Raft, RaftSettings
 from coco_core.consensus.raft.messages import (
     Acknowledge,
@@ -46,7 +50,7 @@ from coco_core.consensus.raft.messages import (
     decode,
 )
 from coco_core.errors import CocoError
-from coco_core.testing.stage import Letter, Stage, StageNode
+from coco_core.testing.stage import Letter, Stage, StageDisk, StageNode, write_members
 
 SEPARATOR: Final = "----"
 
@@ -71,8 +75,10 @@ class Scenario:
         """Begin with an empty stage."""
         self.stage = Stage(self._observe)
         self._lines: list[str] = []
+        self._options: dict[str, str] = {}
         self._commands: dict[str, Callable[[list[str]], None]] = {
             "nodes": self._nodes,
+            "start": self._start,
             "tick": self._tick,
             "propose": self._propose,
             "persist": lambda words: self._note(words[0], self.stage.persist(NodeID(words[0]))),
@@ -84,6 +90,8 @@ class Scenario:
             "cut": self._cut,
             "heal": lambda _words: self.stage.heal(),
             "transfer": self._transfer,
+            "snapshot": self._snapshot,
+            "ship": self._ship,
             "log": self._log,
             "status": self._status,
         }
@@ -102,23 +110,31 @@ class Scenario:
     # ── commands ─────────────────────────────────────────────────────────────────────────────────
 
     def _nodes(self, words: list[str]) -> None:
-        options = dict(word.split("=") for word in words if "=" in word)
+        self._options = dict(word.split("=") for word in words if "=" in word)
         names = [NodeID(word) for word in words if "=" not in word]
+        for name in names:
+            self._add(name, frozenset(names), founding=self._options.get("founder") == name)
+
+    def _start(self, words: list[str]) -> None:
+        self._add(NodeID(words[0]), self.stage.founding, founding=False)
+
+    def _add(self, name: NodeID, members: frozenset[NodeID], *, founding: bool) -> None:
+        options, rank = self._options, len(self.stage.nodes)
         timeout = int(options.get("timeout", 4))
-        for rank, name in enumerate(names):
-            settings = RaftSettings(
-                node_id=name,
-                members=frozenset(names),
-                first_term=int(options.get("term", 2)),
-                election_timeout_ticks_min=timeout,
-                election_timeout_ticks_max=timeout + len(names),
-                heartbeat_ticks=int(options.get("heartbeat", 1)),
-                append_size_max_bytes=int(options.get("bytes", 4096)),
-                in_flight_max=int(options.get("window", 16)),
-                log_cache_max_bytes=int(options.get("cache", 4096)),
-            )
-            founding = options.get("founder") == name
-            self.stage.add(name, _maker(settings, rank, founding=founding))
+        settings = RaftSettings(
+            node_id=name,
+            members=members,
+            learners=frozenset({name}) - members,
+            first_term=int(options.get("term", 2)),
+            election_timeout_ticks_min=timeout,
+            election_timeout_ticks_max=timeout + max(rank, len(members)),
+            heartbeat_ticks=int(options.get("heartbeat", 1)),
+            append_size_max_bytes=int(options.get("bytes", 4096)),
+            in_flight_max=int(options.get("window", 16)),
+            log_cache_max_bytes=int(options.get("cache", 4096)),
+            snapshot_lag_entries=int(options.get("lag", 1000)),
+        )
+        self.stage.add(name, _maker(settings, rank, founding=founding), founding=name in members)
 
     def _tick(self, words: list[str]) -> None:
         for _ in range(int(words[1]) if len(words) > 1 else 1):
@@ -154,13 +170,22 @@ class Scenario:
         target = NodeID(words[1]) if len(words) > 1 else None
         self.stage.handle(NodeID(words[0]), TransferRequested(target))
 
+    def _snapshot(self, words: list[str]) -> None:
+        self.stage.snapshot(NodeID(words[0]), int(words[1]) if len(words) > 1 else None)
+
+    def _ship(self, _words: list[str]) -> None:
+        for _ in range(len(self.stage.shipments)):
+            self.stage.ship()
+
     def _log(self, _words: list[str]) -> None:
         for node in self.stage.nodes.values():
             status = node.engine.status()
             marks = {status.persisted_index: "!", status.commit_index: "|"}
             if status.persisted_index == status.commit_index:
                 marks = {status.commit_index: "!|"}
-            shown = [marks.get(0, ""), *(_entry(e) + marks.get(e.index, "") for e in node.disk.entries)]
+            gone = node.disk.compacted_index
+            held = [f"[to {gone}]{marks.get(gone, '')}"] if gone else [marks.get(0, "")]
+            shown = [*held, *(_entry(e) + marks.get(e.index, "") for e in node.disk.entries[gone:])]
             self._lines.append(f"{node.node_id}: {' '.join(word for word in shown if word)}")
 
     def _status(self, _words: list[str]) -> None:
@@ -168,10 +193,14 @@ class Scenario:
             s = node.engine.status()
             match = "".join(f" {peer}={index}" for peer, index in s.match.items())
             match = f", match{match}" if match else ""
+            awaited = "".join(f", {peer} awaits snapshot {i}" for peer, i in s.awaiting_snapshot.items())
+            members = ""
+            if s.memberships != (Membership(0, self.stage.founding),):
+                members = ", members " + " ".join(map(_members, s.memberships))
             leader = f" of {s.leader}" if s.leader not in (None, node.node_id) else ""
             self._lines.append(
                 f"{node.node_id}: {s.role.value}{leader} term {s.term}, log to {s.last_term}.{s.last_index}, "
-                f"durable to {s.persisted_index}, agreed to {s.commit_index}{match}"
+                f"durable to {s.persisted_index}, agreed to {s.commit_index}{match}{awaited}{members}"
             )
 
     # ── reporting ────────────────────────────────────────────────────────────────────────────────
@@ -194,10 +223,14 @@ class Scenario:
             log(f"{name}: {role}{of} in term {effects.leadership.term}")
         if effects.truncate_after is not None:
             log(f"{name}: drops what is after {effects.truncate_after}")
+        if effects.install is not None:
+            log(f"{name}: begins anew at the snapshot {effects.install}")
         if effects.append:
             log(f"{name}: stores {' '.join(map(_entry, effects.append))}")
         for send in effects.send:
             log(f"{name} > {send.to} {describe(decode(send.message))}")
+        for snapshot in effects.send_snapshots:
+            log(f"{name} ships snapshot {snapshot.term}.{snapshot.index} to {snapshot.to}")
         if effects.commit is not None:
             log(f"{name}: agreed to {effects.commit}")
 
@@ -232,11 +265,15 @@ def _entry(entry: Entry) -> str:
     return f"{entry.term}.{entry.index}={entry.data.decode()}{'*' if entry.committable else ''}"
 
 
-def _maker(settings: RaftSettings, rank: int, *, founding: bool) -> Callable[[LogReader], Raft]:
+def _members(membership: Membership) -> str:
+    return write_members(membership.voters, membership.learners).decode()
+
+
+def _maker(settings: RaftSettings, rank: int, *, founding: bool) -> Callable[[StageDisk], Raft]:
     def draw(low: int, high: int) -> int:
         return min(low + rank, high)
 
-    def make(reader: LogReader) -> Raft:
+    def make(reader: StageDisk) -> Raft:
         build = Raft.founder if founding else Raft
         return build(settings, draw=draw, reader=reader)
 

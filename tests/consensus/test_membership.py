@@ -158,6 +158,27 @@ def test_a_leader_that_is_removed_leads_until_that_is_agreed_and_names_its_succe
     assert ticks(raft, 20) == Effects()
 
 
+def test_a_retired_node_does_not_hold_what_only_it_has_against_a_candidate() -> None:
+    raft = changed("bc")
+    raft.handle(Proposed(2, 3, [(b"only here", True)]))
+    receive(raft, B, Acknowledge(2, 2))
+    receive(raft, C, Acknowledge(2, 2))
+    for index, granted in ((1, False), (2, True)):
+        reply = sent(receive(raft, B, VoteRequest(3, index, 2, True, True)))
+        assert reply == [(B, VoteReply(3 if granted else 2, True, granted))]
+
+
+def test_a_retired_node_that_does_not_know_who_agreed_keeps_its_measure() -> None:
+    raft = follower()
+    receive(raft, B, Append(2, 0, 0, 0, (Entry(2, 1, b"change", True), Entry(2, 2, b"x", True))))
+    raft.handle(reconfigured(1, "bc"))
+    receive(raft, C, Append(4, 1, 2, 3, ()))
+    assert (raft.status().commit_index, sets(raft)) == (1, [1])
+    for index, granted in ((1, False), (2, True)):
+        reply = sent(receive(raft, B, VoteRequest(5, index, 2, True, True)))
+        assert reply == [(B, VoteReply(5 if granted else 4, True, granted))]
+
+
 def test_a_removed_leader_that_a_later_set_takes_back_stays() -> None:
     raft = changed("bc")
     raft.handle(Proposed(2, 3, [(b"change", False)]))

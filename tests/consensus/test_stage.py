@@ -3,11 +3,19 @@
 import pytest
 
 from coco_core.base import NodeID
-from coco_core.consensus import Effects, Entry, Leadership, Role
+from coco_core.consensus import Effects, EntriesCompactedError, Entry, Leadership, Membership, Role
 from coco_core.consensus.raft import Raft, RaftSettings
 from coco_core.errors import IntegrityError
 from coco_core.testing.scenarios import run_transcript
-from coco_core.testing.stage import Judge, SafetyError, Stage, StageDisk, StageNode
+from coco_core.testing.stage import (
+    Judge,
+    SafetyError,
+    Stage,
+    StageDisk,
+    StageNode,
+    read_members,
+    write_members,
+)
 
 A, B = NodeID("a"), NodeID("b")
 
@@ -81,6 +89,51 @@ def test_an_engine_that_drops_what_is_agreed() -> None:
     stage.nodes[A].commit_index = 1
     with pytest.raises(SafetyError, match="dropped agreed"):
         stage.tick(A)
+
+
+class Installer(Raft):
+    """An engine that, asked anything, begins anew at a snapshot nobody made."""
+
+    def handle(self, event: object) -> Effects:
+        return Effects(install=1)
+
+
+def test_an_engine_that_begins_at_what_was_never_agreed() -> None:
+    stage = Stage()
+    settings = RaftSettings(node_id=A, members=frozenset({A}))
+    stage.add(A, lambda disk: Installer(settings, draw=min, reader=disk))
+    with pytest.raises(SafetyError, match="snapshot"):
+        stage.tick(A)
+
+
+def test_what_is_agreed_is_durable_by_every_set_that_had_a_say() -> None:
+    stage = Stage()
+    for node_id in (A, B):
+        stage.add(node_id, lambda disk, n=node_id: engine(n, disk), founding=node_id == A)
+    log = [entry(2, 1), entry(2, 2, write_members([B])), entry(2, 3)]
+    stage.judge.agreed = log
+    stage.nodes[A].disk.entries, stage.nodes[A].persisted_index = log[:2], 2
+    stage.nodes[B].disk.entries, stage.nodes[B].persisted_index = log, 3
+    stage._check_durable(0, 3)
+    stage.nodes[A].persisted_index = 1
+    with pytest.raises(SafetyError, match="durable on 0 of 1"):
+        stage._check_durable(0, 3)
+
+
+def test_an_entry_can_carry_members() -> None:
+    assert read_members(entry(2, 1)) is None
+    for learners in ((), (B,)):
+        data = write_members([A], learners)
+        assert read_members(entry(2, 7, data)) == Membership(7, frozenset({A}), frozenset(learners))
+
+
+def test_a_disk_reads_nothing_that_is_compacted() -> None:
+    disk = StageDisk()
+    disk.entries = [entry(2, 1), entry(2, 2)]
+    disk.compacted_index = 1
+    with pytest.raises(EntriesCompactedError):
+        disk.read(1, 2, 9)
+    assert disk.read(2, 2, 9) == [entry(2, 2)]
 
 
 def test_nodes_that_do_not_come_to_rest() -> None:

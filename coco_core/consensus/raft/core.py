@@ -62,6 +62,8 @@ class Core:
     """Every node of every active set, learners and this node included."""
     voted_for: NodeID | None = None
 
+    commit_term: int = 0
+    """The term this node was in when it last learned that something is agreed."""
     matched_index: int = 0
     """Follower: the log agrees with that of the leader of this term up to here."""
     votes: dict[NodeID, bool] = attrs.field(factory=dict)
@@ -127,6 +129,7 @@ class Core:
     def install(self, index: int, term: int) -> None:
         """Begin the log anew behind a snapshot and tell the host."""
         self.log.install(index, term)
+        self.commit_term = self.term
         self._install = index
 
     def send_snapshot(self, to: NodeID, index: int, term: int) -> None:
@@ -143,6 +146,7 @@ class Core:
         news = self.log.commit(index)
         if news:
             self._commit = index
+            self.commit_term = self.term
         return news
 
     def take_effects(self) -> Effects:

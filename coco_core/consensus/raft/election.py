@@ -9,7 +9,8 @@ The laws:
   candidates altogether, unless the leader itself asked for the election.
 * **Check-quorum** (thesis §6.2): a leader that did not hear of a quorum for that time steps down.
 * A log is judged by its **last committable entry**, term first, then index; what is behind it does
-  not count, and who wins drops it (``roles.become_leader``).
+  not count, and who wins drops it (``roles.become_leader``). A retired node judges by less: see
+  ``membership``.
 
 Why the last law is safe. Claim: an entry agreed in term T is in the log of every leader of a later
 term. Suppose U > T is the first term whose leader lacks it. Agreed entries are covered by a
@@ -103,7 +104,7 @@ def _campaign(core: Core, *, pre: bool, transfer: bool) -> None:
         roles.become_pre_candidate(core)
     else:
         roles.become_candidate(core)
-    last_index, last_term = _last_committable(core)
+    last_index, last_term = membership.last_committable(core)
     request = VoteRequest(core.term + 1 if pre else core.term, last_index, last_term, pre, transfer)
     for peer in sorted(membership.elective(core).nodes - {core.node_id}):
         core.send(peer, request)
@@ -136,14 +137,9 @@ def on_vote_request(core: Core, sender: NodeID, request: VoteRequest) -> None:
         free = request.term > core.term
     else:
         free = request.term == core.term and core.voted_for in (None, sender) and core.leader is None
-    last_index, last_term = _last_committable(core)
+    last_index, last_term = membership.yardstick(core)
     granted = free and (request.last_term, request.last_index) >= (last_term, last_index)
     if granted and not request.pre:
         core.voted_for = sender
         core.election_elapsed = 0
     core.send(sender, VoteReply(request.term if granted else core.term, request.pre, granted))
-
-
-def _last_committable(core: Core) -> tuple[int, int]:
-    index = core.log.last_committable(core.log.last_index)
-    return index, core.log.term_at(index) or 0

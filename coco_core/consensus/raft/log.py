@@ -97,7 +97,7 @@ class Log:
             return self._run_terms[run]
         if index == self.snapshot_index:
             return self.snapshot_term
-        return self._read_back(index, index, 1)[0].term
+        return self._read_back(index, index, 1)[0].term if index else 0
 
     def holds(self, index: int, term: int) -> bool:
         """Return whether the entry at ``index`` is the one of ``term``.

@@ -31,6 +31,15 @@ are refused), give them a common voter, so a term has one leader. Sets behind K 
 agreement on K, nor sets of a tail in an election; leaders ask the former nevertheless, so that what is
 agreed and who stays leader are counted by one rule.
 
+Retired voters. A node that is in no active set of its own, because a later set is agreed, may hold
+committable entries that nobody else has; judged by them, a candidate that needs this node's vote, for
+it does not know that the set is over, could never win. So such a node judges by its last *agreed*
+entry P, if it learned of the agreement in the term of P, hence knows that P was agreed by the leader
+who made it. Safe: take the newest active set that L and X share, and let its common voter v have
+judged so. X has P, by the argument in ``election`` with P for C, and so the set S, not behind P, that
+ended v's say. Either S is behind K, then X, agreed to P, holds K: a contradiction; or L, whose log v held up
+to K, has S too. Then S, or the newer one of l and a, is a newer set that both share: a contradiction.
+
 Retirement. A leader that the newest set leaves out goes on until that set is agreed, not counting itself
 there, then tells the others, names the most advanced voter as its successor and steps down (CCF; thesis
 §4.2.2). A retired node still answers; when its host may end it is said in the contract. Pre-vote and
@@ -88,3 +97,17 @@ def elective(core: Core) -> Configuration:
     first, *later = core.memberships
     last_committable = core.log.last_committable(core.log.last_index)
     return Configuration((first.voters, *(m.voters for m in later if m.index <= last_committable)))
+
+
+def last_committable(core: Core) -> tuple[int, int]:
+    """Return index and term of the entry this node's log is judged by."""
+    index = core.log.last_committable(core.log.last_index)
+    return index, core.log.term_at(index) or 0
+
+
+def yardstick(core: Core) -> tuple[int, int]:
+    """Return index and term of the entry that a candidate must not be behind to get this node's vote."""
+    log = core.log
+    if core.node_id not in core.configuration.nodes and log.term_at(log.commit_index) == core.commit_term:
+        return log.commit_index, core.commit_term
+    return last_committable(core)

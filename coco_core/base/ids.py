@@ -29,10 +29,15 @@ class TxID:
 
     @classmethod
     def parse(cls, text: str) -> TxID:
-        """Read ``view.seqno``; raises MalformedError for anything else."""
+        """Read ``view.seqno``, both from 1 on without leading zeros; raises MalformedError for anything else.
+
+        ``TxID(0, 0)`` stands for "nothing yet" inside a node; nobody outside may ask for it.
+        """
         view, dot, seqno = text.partition(".")
         if not (dot and view.isascii() and view.isdigit() and seqno.isascii() and seqno.isdigit()):
             raise MalformedError(f"not a transaction ID: {text[:40]!r}; expected view.seqno, such as 2.15")
+        if view.startswith("0") or seqno.startswith("0"):
+            raise MalformedError(f"not a transaction ID: {text[:40]!r}; views and seqnos begin at 1")
         if len(view) > 20 or len(seqno) > 20:
             raise MalformedError(f"transaction ID out of range: {text[:40]!r}")
         return cls(int(view), int(seqno))

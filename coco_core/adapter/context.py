@@ -1,7 +1,8 @@
 """What an adapter may read: its own maps at one version, nothing else.
 
-The view enforces what the manifest promises, so that two ledgers on one network cannot read each
-other's state by accident or by malice.
+The view enforces what the manifest promises, so that two ledgers on one network do not read each
+other's state by accident. It is no wall against malice: adapters run in the node's own process, and
+what keeps a hostile one out is that a network runs only the code it measured and agreed on.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from coco_core.node.disk import LedgerFiles
 from coco_core.node.entropy import random_bytes
 from coco_core.replica import Replica
 from coco_core.replica.effects import (
+    AdapterFailed,
     Answer,
     BatchCommitted,
     Effect,
@@ -103,6 +104,13 @@ class Driver:
                 case Execute():
                     self._to_execute = effect
                     self._execute_wake.set()
+                case AdapterFailed():
+                    _log.error(
+                        "a batch failed in its adapter",
+                        adapter=effect.adapter,
+                        requests=effect.requests,
+                        reason=effect.reason,
+                    )
                 case RoleChanged():
                     self._on_role(effect.leadership)
 

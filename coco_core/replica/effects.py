@@ -43,6 +43,18 @@ class Execute:
 
 
 @attrs.frozen(slots=True)
+class AdapterFailed:
+    """``adapter`` raised, or broke its contract, over a batch of ``requests``: for the log only.
+
+    ``reason`` may quote what other clients sent, so that no client may read it.
+    """
+
+    adapter: str
+    requests: int
+    reason: str
+
+
+@attrs.frozen(slots=True)
 class Answer:
     """The fate of everything submitted under ``ticket``, one value per payload."""
 
@@ -65,4 +77,4 @@ class RoleChanged:
     leadership: Leadership
 
 
-Effect = Persist | SendToPeer | Execute | Answer | BatchCommitted | RoleChanged
+Effect = Persist | SendToPeer | Execute | AdapterFailed | Answer | BatchCommitted | RoleChanged

@@ -37,6 +37,7 @@ from coco_core.replica import (
     join_service,
 )
 from coco_core.replica.effects import (
+    AdapterFailed,
     Answer,
     BatchCommitted,
     Effect,
@@ -107,6 +108,8 @@ class ClusterNode:
     """What this node's front ends were told, by ticket."""
     batches: list[BatchCommitted] = attrs.field(factory=list)
     roles: list[RoleChanged] = attrs.field(factory=list)
+    faults: list[AdapterFailed] = attrs.field(factory=list)
+    """What its log would tell of its adapter."""
     crashed: bool = False
 
     def state(self) -> dict[str, dict[bytes, bytes]]:
@@ -328,6 +331,8 @@ class Cluster:
                     node.answers[effect.ticket] = effect.outcomes
                 case BatchCommitted():
                     self._on_committed(node, effect)
+                case AdapterFailed():
+                    node.faults.append(effect)
                 case RoleChanged():
                     self._on_role(node, effect)
 

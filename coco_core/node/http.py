@@ -158,15 +158,7 @@ class _Connection:
         """Await and write answers in order; a connection that cannot be written to is not read either."""
         try:
             async for underway in self._underway:
-                response = await _answer(underway.answer)
-                data = render_response(
-                    response.status,
-                    response.body,
-                    response.content_type,
-                    response.headers,
-                    keep_alive=underway.keep_alive,
-                    head_only=underway.head_only,
-                )
+                data = await _rendered(underway)
                 async with self._sending:
                     with trio.fail_after(_IDLE_TIMEOUT_S):
                         await self._stream.send_all(data)
@@ -175,14 +167,25 @@ class _Connection:
             scope.cancel()
 
 
-async def _answer(answer: HTTPResponse | PendingResponse) -> HTTPResponse:
-    if isinstance(answer, HTTPResponse):
-        return answer
+async def _rendered(underway: _Underway) -> bytes:
+    """Await an answer and return its bytes; an answer that fails or cannot be written becomes a 500."""
+    answer = underway.answer
     try:
-        return await answer()
-    except Exception:  # noqa: BLE001 - as above
+        return _render(answer if isinstance(answer, HTTPResponse) else await answer(), underway)
+    except Exception:  # noqa: BLE001 - the handler's fault costs the caller this answer only
         _log.exception("handler failed")
-        return _failure()
+        return _render(_failure(), underway)
+
+
+def _render(response: HTTPResponse, underway: _Underway) -> bytes:
+    return render_response(
+        response.status,
+        response.body,
+        response.content_type,
+        response.headers,
+        keep_alive=underway.keep_alive,
+        head_only=underway.head_only,
+    )
 
 
 def _failure() -> HTTPResponse:

@@ -7,6 +7,7 @@ Source: RFC 9112.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
@@ -18,6 +19,9 @@ from coco_core.base import limits
 from coco_core.errors import MalformedError
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+_FIELD_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FIELD_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 class HTTPMessageError(MalformedError):
@@ -47,12 +51,18 @@ class _Collector:
     def __init__(self, body_max_bytes: int) -> None:
         self.complete: list[Message] = []
         self.expects_continue = False
+        self.progress = False
+        """Set when headers end, a piece of a body comes or a message ends; whoever reads it resets it."""
         self._body_max = body_max_bytes
         self._parser: httptools.HttpRequestParser | httptools.HttpResponseParser | None = None
         self._reset()
 
     def attach(self, parser: httptools.HttpRequestParser | httptools.HttpResponseParser) -> None:
         self._parser = parser
+
+    @property
+    def held_bytes(self) -> int:
+        return self._header_bytes + self._body_bytes
 
     def _reset(self) -> None:
         self._url: list[bytes] = []
@@ -72,6 +82,7 @@ class _Collector:
         self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
 
     def on_headers_complete(self) -> None:
+        self.progress = True
         announced = self._headers.get("content-length", "0")
         if announced.isdigit() and int(announced) > self._body_max:
             self._too_large()
@@ -79,12 +90,14 @@ class _Collector:
             self.expects_continue = True
 
     def on_body(self, body: bytes) -> None:
+        self.progress = True
         self._body_bytes += len(body)
         if self._body_bytes > self._body_max:
             self._too_large()
         self._body.append(body)
 
     def on_message_complete(self) -> None:
+        self.progress = True
         parser = self._parser
         self.complete.append(
             Message(
@@ -105,10 +118,14 @@ class _Collector:
     def _count_header(self, size: int) -> None:
         self._header_bytes += size
         if self._header_bytes > limits.HTTP_HEADERS_MAX_BYTES:
-            raise HTTPMessageError(431, f"headers exceed {limits.HTTP_HEADERS_MAX_BYTES} bytes")
+            raise _headers_too_large()
 
     def _too_large(self) -> None:
         raise HTTPMessageError(413, f"body exceeds the bound of {self._body_max} bytes")
+
+
+def _headers_too_large() -> HTTPMessageError:
+    return HTTPMessageError(431, f"headers exceed {limits.HTTP_HEADERS_MAX_BYTES} bytes")
 
 
 class MessageReader:
@@ -121,6 +138,13 @@ class MessageReader:
         self._parser = make(self._collector)
         self._collector.attach(self._parser)
         self.fault: HTTPMessageError | None = None
+        self._quiet_bytes = 0
+        """Bytes fed since headers, a piece of a body or a message ended: the parser holds most of them."""
+
+    @property
+    def unfinished_bytes(self) -> int:
+        """Bytes of a message that is not complete yet; zero between messages."""
+        return self._collector.held_bytes + self._quiet_bytes
 
     def feed(self, data: bytes) -> list[Message]:
         """Return the messages completed by ``data``.
@@ -129,7 +153,7 @@ class MessageReader:
         they are returned, and ``fault`` says what follows them.
         """
         try:
-            self._parser.feed_data(data)
+            self._feed(data)
         except httptools.HttpParserUpgrade:
             # The parser has passed the request on already; the refusal is its answer.
             self._collector.complete.pop()
@@ -140,10 +164,27 @@ class MessageReader:
             self.fault = known or HTTPMessageError(400, f"malformed HTTP: {error}")
         except httptools.HttpParserError as error:
             self.fault = HTTPMessageError(400, f"malformed HTTP: {error}")
+        except HTTPMessageError as error:
+            self.fault = error
         complete, self._collector.complete = self._collector.complete, []
         if self.fault is not None and not complete:
             raise self.fault
         return complete
+
+    def _feed(self, data: bytes) -> None:
+        """Feed the parser piece by piece, and stop it in a header that does not end.
+
+        It tells of a header only when the header is complete, and joins the pieces of an unfinished one
+        at a cost that grows with the square of its length. So the raw bytes are counted, of headers,
+        trailers and the lines between chunks alike.
+        """
+        collector, piece = self._collector, limits.HTTP_HEADERS_MAX_BYTES
+        for start in range(0, len(data), piece):
+            collector.progress = False
+            self._parser.feed_data(data[start : start + piece])
+            self._quiet_bytes = 0 if collector.progress else self._quiet_bytes + min(piece, len(data) - start)
+            if self._quiet_bytes > limits.HTTP_HEADERS_MAX_BYTES:
+                raise _headers_too_large()
 
     def take_continue(self) -> bool:
         """Tell, once, whether the peer waits for ``100 Continue`` before it sends a body."""
@@ -160,7 +201,16 @@ def render_response(
     keep_alive: bool,
     head_only: bool = False,
 ) -> bytes:
-    """Return a whole response as bytes; without its body for a HEAD request (RFC 9110 §9.3.2)."""
+    """Return a whole response as bytes; without its body for a HEAD request (RFC 9110 §9.3.2).
+
+    Raises ValueError or TypeError for what cannot be written: a header that would end its line or is
+    beyond latin-1 (RFC 9110 §5.5), a body that is not bytes.
+    """
+    for name, value in (("content-type", content_type), *headers.items()):
+        if not _FIELD_NAME.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
+            raise ValueError(f"header {name!r} cannot be written: {value!r}")
+    if not isinstance(body, bytes | bytearray | memoryview):
+        raise TypeError(f"a body is bytes, not {type(body).__name__}")
     try:
         reason = HTTPStatus(status).phrase
     except ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -23,12 +24,15 @@ class Echo:
 
     def __init__(self) -> None:
         self.seen: list[str] = []
+        self.special: HTTPResponse | PendingResponse = HTTPResponse()
         self.arrived = trio.Event()
 
     def accept(self, request: HTTPRequest) -> HTTPResponse | PendingResponse:
         self.seen.append(request.target)
         self.arrived.set()
         self.arrived = trio.Event()
+        if request.target == "/special":
+            return self.special
         if request.target == "/raise":
             raise RuntimeError("the handler's own fault")
         response = HTTPResponse(body=request.target.encode() + b" " + request.body, content_type="text/plain")
@@ -202,6 +206,45 @@ async def test_fault_of_the_handler_costs_one_answer(tls: ssl.SSLContext) -> Non
         await client.send("/b")
         failure = (500, b"internal error\n")
         assert await client.answers(4) == [failure, (200, b"/a "), failure, (200, b"/b ")]
+
+
+UNWRITABLE = [
+    HTTPResponse(body="text"),  # type: ignore[arg-type] # what an adapter without types may do
+    HTTPResponse(headers={"x": "a\r\nb: c"}),
+    HTTPResponse(headers={"x": "\u20ac"}),
+    HTTPResponse(headers={"x": 1}),  # type: ignore[dict-item] # as above
+    HTTPResponse(content_type="text/plain\r\n"),
+    None,
+]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("answer", UNWRITABLE, ids=repr)
+async def test_answers_that_cannot_be_written_cost_one_answer(
+    answer: HTTPResponse, at_once: bool, tls: ssl.SSLContext
+) -> None:
+    async with serving(tls) as (echo, connect):
+
+        async def later() -> HTTPResponse:
+            return answer
+
+        echo.special = answer if at_once else later
+        client = await connect()
+        await client.send("/special", "/a")
+        assert await client.answers(2) == [(500, b"internal error\n"), (200, b"/a ")]
+
+
+async def test_headers_that_never_end_are_refused(tls: ssl.SSLContext) -> None:
+    async with serving(tls) as (echo, connect):
+        client = await connect()
+        await client.stream.send_all(b"GET /a HTTP/1.1\r\nx: ")
+        with contextlib.suppress(trio.BrokenResourceError):
+            for _ in range(100):
+                await client.stream.send_all(bytes(10_000).replace(b"\0", b"x"))
+        good = await connect()
+        await good.send("/a")
+        assert await good.answers(1) == [(200, b"/a ")]
+        assert echo.seen == ["/a"]
 
 
 async def test_half_closed_client_still_gets_its_answers(tls: ssl.SSLContext) -> None:

@@ -48,6 +48,7 @@ from coco_core.ledger.signatures import (
     check_signature,
     is_signature,
     read_signature,
+    signed_at_s,
 )
 
 __all__ = [
@@ -95,5 +96,6 @@ __all__ = [
     "read_public",
     "read_signature",
     "root_from_path",
+    "signed_at_s",
     "verify_receipt",
 ]

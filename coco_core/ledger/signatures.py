@@ -142,6 +142,17 @@ def read_signature(writes: Writes) -> LedgerSignature | None:
     raise IntegrityError("signature table: a field has the wrong type")
 
 
+def signed_at_s(writes: Writes) -> int:
+    """Return the Unix time in seconds at which a signature entry says it was made.
+
+    Raises IntegrityError when ``writes`` are not those of a signature entry in our form.
+    """
+    signature = read_signature(writes)
+    if signature is None:
+        raise IntegrityError("no signature entry")
+    return cose.read(signature.cose).issued_at_s
+
+
 def check_root(signature: LedgerSignature, root: bytes, txid: TxID, node: PublicKey) -> None:
     """Check what a follower must: our own root, this place, and the node's signature.
 

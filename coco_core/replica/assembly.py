@@ -65,6 +65,8 @@ class Parts:
     time_ms: int
     randomness: bytes
     chunk_size_bytes: int = limits.CHUNK_SIZE_TARGET_BYTES
+    append_size_max_bytes: int = limits.APPEND_SIZE_MAX_BYTES
+    log_cache_max_bytes: int = limits.LOG_CACHE_MAX_BYTES
 
 
 def found_service(parts: Parts, genesis: Iterable[Writes]) -> tuple[Replica, list[Effect]]:
@@ -89,6 +91,8 @@ def _settings(parts: Parts) -> RaftSettings:
         election_timeout_ticks_min=parts.timing.election_timeout_ticks_min,
         election_timeout_ticks_max=parts.timing.election_timeout_ticks_max,
         heartbeat_ticks=parts.timing.heartbeat_ticks,
+        append_size_max_bytes=parts.append_size_max_bytes,
+        log_cache_max_bytes=parts.log_cache_max_bytes,
     )
 
 

@@ -185,10 +185,13 @@ class Replica:
 
     def _on_tick(self, time_ms: int) -> None:
         self._time_ms = max(self._time_ms, time_ms)
-        # A node without one signed entry has nothing to lead with: were such nodes to elect one of
-        # their own while a large genesis is under way, the service would begin without it.
-        if self.is_primary or self._chain.signature_count:
-            self._consent(self._consensus.handle(Tick()))
+        effects = self._consensus.handle(Tick())
+        if not (self.is_primary or self._chain.signature_count):
+            # A node without one signed entry has nothing to lead with: were such nodes to elect one of
+            # their own while a large genesis is under way, the service would begin without it. So it
+            # asks for no votes, but time passes for it: it must not trust a silent leader for ever.
+            effects = attrs.evolve(effects, send=())
+        self._consent(effects)
 
     # ── requests ─────────────────────────────────────────────────────────────────────────────────
 
@@ -373,6 +376,8 @@ class Replica:
             stale = [group for group in self._forwarded.values() if group.peer != leadership.leader]
             self._abandon(stale, "the primary changed before it answered")
         if leadership.role is Role.LEADER and before.role is not Role.LEADER:
+            # The clocks of those who led before may have been ahead of this node's.
+            self._time_ms = max(self._time_ms, self._sequencer.newest_time_ms())
             # Commits what earlier views left: only an entry of its own view commits anything.
             self._propose(self._sequencer.place_writes([], leadership.term, self._time_ms))
 

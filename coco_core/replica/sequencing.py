@@ -15,7 +15,7 @@ from coco_core.adapter import NO_CLAIMS, Applied, BatchResult, Committed, Deferr
 from coco_core.base import TxID, limits
 from coco_core.errors import AdapterError
 from coco_core.kv import maps, size_bytes
-from coco_core.ledger import CHUNK_AFTER, EntrySealer, LedgerSigner
+from coco_core.ledger import CHUNK_AFTER, SIGNATURE_MAPS, EntrySealer, LedgerSigner, signed_at_s
 from coco_core.replica.chain import Chain
 
 _FRAMING_BYTES = 16
@@ -75,6 +75,16 @@ class Sequencer:
             self._append(entries, term, one, NO_CLAIMS)
         self._sign(entries, term, time_ms)
         return Placed(first, entries, [])
+
+    def newest_time_ms(self) -> int:
+        """Return a time that no batch in the ledger is later than; 0 for an empty ledger.
+
+        The newest signature states its time in whole seconds, so this is the end of that second.
+        """
+        head = self._chain.store.head()
+        values = {name: head.get(name, maps.SINGLETON_KEY) for name in SIGNATURE_MAPS}
+        signed = {name: {maps.SINGLETON_KEY: value} for name, value in values.items() if value is not None}
+        return signed_at_s(signed) * 1000 + 999 if signed else 0
 
     def _append(self, entries: list[tuple[bytes, bool]], term: int, writes: Writes, claims: bytes) -> TxID:
         txid = TxID(term, self._chain.head + 1)

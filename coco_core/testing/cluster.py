@@ -232,7 +232,7 @@ class Cluster:
         view = ScopedView(running.view, frozenset(node.adapter.manifest.maps))
         result: BatchResult | Exception
         try:
-            result = _at_once(node.adapter.execute(running.batch, view))
+            result = run_at_once(node.adapter.execute(running.batch, view))
         except ValueError as error:
             result = error
         randomness = running.number.to_bytes(32)
@@ -357,7 +357,7 @@ class Cluster:
                 raise SafetyError(f"{node.name} and {other.name} both lead view {view}")
 
 
-def _at_once(execution: Any) -> BatchResult:
+def run_at_once(execution: Any) -> BatchResult:
     """Run an adapter's coroutine that never waits; raises SafetyError when it does."""
     try:
         execution.send(None)

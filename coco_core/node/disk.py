@@ -2,18 +2,23 @@
 
 One thread writes (``append``, ``truncate``, ``mark_committed``), any may ``read`` what was
 written. ``append`` returns only after the bytes, and the folder entries that name them, are durable.
-A full disk or a failed write raises OperatorError and leaves the files as they were last durable.
+A full disk or a failed write raises OperatorError, and the node must stop: everything durable stays
+whole, but a piece of what was being written may stand behind it, as after a loss of power.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from array import array
+from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
+
+import attrs
 
 from coco_core.base import invariant, unreachable
 from coco_core.consensus import Entry
@@ -24,22 +29,27 @@ from coco_core.ledger import (
     ChunkName,
     completed_header,
     positions_table,
-    read_header,
 )
 
 _FLAGS_AT = 1
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What the process ran out of; says nothing about the file."""
 
 
 class _Chunk:
-    """One file: where its entries stand, which of them are signatures, and how far it got."""
+    """One file: where its entries stand, their views, which are signatures, and how far it got.
+
+    Changed by the writing thread only, and only under the lock, which readers take to look.
+    """
 
     def __init__(self, folder: Path, first: int) -> None:
         self.folder = folder
         self.name = ChunkName(first)
         self.offsets = array("Q")
+        self.terms = array("Q")
         self.committable = bytearray()
         self.end = len(IN_PROGRESS_HEADER)
-        self._naming = Lock()
+        self._lock = Lock()
 
     @property
     def path(self) -> Path:
@@ -50,20 +60,62 @@ class _Chunk:
         return self.name.first + len(self.offsets) - 1
 
     def rename(self, name: ChunkName) -> None:
-        with self._naming:
+        with self._lock:
             os.replace(self.path, self.folder / str(name))
             self.name = name
 
     def open_to_read(self) -> BinaryIO:
         """Open the file under the name it has; the writing thread may be about to change it."""
-        with self._naming:
+        with self._lock:
             return self.path.open("rb")
 
-    def place(self, index: int) -> tuple[int, int]:
-        """Return file offset and size of the entry at ``index``."""
-        at = index - self.name.first
-        end = self.offsets[at + 1] if at + 1 < len(self.offsets) else self.end
-        return self.offsets[at], end - self.offsets[at]
+    def add(self, entry: Entry) -> None:
+        """Note an entry that is written next."""
+        with self._lock:
+            self.offsets.append(self.end)
+            self.terms.append(entry.term)
+            self.committable.append(entry.committable)
+            self.end += len(entry.data)
+
+    def cut(self, keep: int) -> None:
+        """Forget all but the first ``keep`` entries."""
+        with self._lock:
+            self.end = self.offsets[keep]
+            del self.offsets[keep:]
+            del self.terms[keep:]
+            del self.committable[keep:]
+
+    def place(self, first: int, last: int, max_bytes: int) -> _Place:
+        """Return where consecutive entries from ``first`` stand: at least one, none after ``last``."""
+        with self._lock:
+            begin = first - self.name.first
+            stop = min(last - self.name.first + 1, len(self.offsets))
+            bounds = self.offsets[begin : stop + 1]
+            if stop == len(self.offsets):
+                bounds.append(self.end)
+            count = max(1, bisect_right(bounds, bounds[0] + max_bytes) - 1)
+            end = begin + count
+            return _Place(first, bounds[: count + 1], self.terms[begin:end], self.committable[begin:end])
+
+
+@attrs.frozen(slots=True)
+class _Place:
+    """Consecutive entries in one file, from ``first`` on: ``bounds`` are their offsets and the end."""
+
+    first: int
+    bounds: array[int]
+    terms: array[int]
+    committable: bytearray
+
+    def entries(self, data: bytes) -> list[Entry]:
+        """Cut the bytes that stand there into entries."""
+        base = self.bounds[0]
+        return [
+            Entry(term, index, data[start - base : end - base], bool(committable))
+            for index, (term, committable, start, end) in enumerate(
+                zip(self.terms, self.committable, self.bounds, self.bounds[1:], strict=False), self.first
+            )
+        ]
 
 
 class LedgerFiles:
@@ -96,9 +148,7 @@ class LedgerFiles:
             for entry in entries:
                 invariant(entry.index == self.last_index + 1, f"entry {entry.index} leaves a gap")
                 chunk = self._open_chunk(entry.index)
-                chunk.offsets.append(chunk.end)
-                chunk.committable.append(entry.committable)
-                chunk.end += len(entry.data)
+                chunk.add(entry)
                 pending.append(entry.data)
                 if entry.data[_FLAGS_AT] & CHUNK_AFTER:
                     self._write(pending)
@@ -145,33 +195,29 @@ class LedgerFiles:
     # ── reading ──────────────────────────────────────────────────────────────────────────────────
 
     def read(self, first_index: int, last_index: int, max_bytes: int) -> Sequence[Entry]:
-        """Return consecutive entries from ``first_index`` (see consensus.LogReader)."""
-        entries: list[Entry] = []
-        size = 0
-        for index in range(first_index, last_index + 1):
-            data, committable = self._read_one(index)
-            size += len(data)
-            if entries and size > max_bytes:
-                break
-            entries.append(Entry(read_header(data).txid.view, index, data, committable))
-        return entries
+        """Return consecutive entries from ``first_index`` (see consensus.LogReader).
 
-    def read_raw(self, index: int) -> bytes:
-        """Return one entry's bytes; raises IntegrityError when this ledger does not hold it."""
-        return self._read_one(index)[0]
-
-    def _read_one(self, index: int) -> tuple[bytes, bool]:
-        chunk = self._chunk_of(index)
-        offset, size = chunk.place(index)
+        One read of one file: what is asked for beyond the end of that file comes with the next call.
+        Raises IntegrityError for what this ledger does not hold or holds no more, and OperatorError
+        when the process has no file or memory left to read with.
+        """
+        chunk = self._chunk_of(first_index)
+        place = chunk.place(first_index, last_index, max_bytes)
+        size = place.bounds[-1] - place.bounds[0]
         try:
             with chunk.open_to_read() as file:
-                file.seek(offset)
+                file.seek(place.bounds[0])
                 data = file.read(size)
         except OSError as error:
-            raise IntegrityError(f"{chunk.path}: cannot be read: {error.strerror}") from error
+            fault = OperatorError if error.errno in _EXHAUSTED else IntegrityError
+            raise fault(f"{chunk.path}: cannot be read: {error.strerror}") from error
         if len(data) != size:
-            raise IntegrityError(f"{chunk.path}: entry {index} at offset {offset} is cut short")
-        return data, bool(chunk.committable[index - chunk.name.first])
+            raise IntegrityError(f"{chunk.path}: entry {first_index} and what follows it is cut short")
+        return place.entries(data)
+
+    def read_raw(self, index: int) -> bytes:
+        """Return one entry's bytes; raises what ``read`` raises."""
+        return self.read(index, index, 1)[0].data
 
     def _chunk_of(self, index: int) -> _Chunk:
         for chunk in reversed(self._chunks):
@@ -218,9 +264,7 @@ class LedgerFiles:
         keep = index - chunk.name.first + 1
         self._close()
         chunk.rename(ChunkName(chunk.name.first))
-        chunk.end = chunk.offsets[keep]
-        del chunk.offsets[keep:]
-        del chunk.committable[keep:]
+        chunk.cut(keep)
         self._open(chunk, 0)
         descriptor = self._require()
         os.truncate(descriptor, chunk.end)

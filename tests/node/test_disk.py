@@ -46,12 +46,21 @@ def audited(files: LedgerFiles) -> int:
     return audit(chunks(files._folder), service_cert_pem=certificate).entries
 
 
+def read_all(files: LedgerFiles, first: int, last: int) -> list[Entry]:
+    """Read on until ``last``: one call reads from one file."""
+    found: list[Entry] = []
+    while first <= last:
+        found += files.read(first, last, 10**9)
+        first = found[-1].index + 1
+    return found
+
+
 def test_what_is_appended_is_read(files: LedgerFiles, entries: list[Entry]) -> None:
     files.append(entries[:7])
     files.append(entries[7:])
     assert files.last_index == len(entries)
-    assert files.read(1, len(entries), 10**9) == entries
-    assert files.read(3, 9, 10**9) == entries[2:9]
+    assert read_all(files, 1, len(entries)) == entries
+    assert read_all(files, 3, 9) == entries[2:9]
     assert files.read_raw(5) == entries[4].data
     assert audited(files) == len(entries)
     assert len(chunks(files._folder)) > 2
@@ -64,6 +73,38 @@ def test_reads_are_bounded_but_give_at_least_one(files: LedgerFiles, entries: li
     two = len(entries[1].data) + len(entries[2].data)
     assert files.read(2, 9, two) == entries[1:3]
     assert files.read(2, 9, two - 1) == entries[1:2]
+
+
+def test_a_read_opens_one_file_once(
+    files: LedgerFiles, entries: list[Entry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.append(entries)
+    opened: list[Path] = []
+    real = Path.open
+
+    def counted(path: Path, mode: str = "r") -> Any:
+        opened.append(path)
+        return real(path, mode)
+
+    monkeypatch.setattr(Path, "open", counted)
+    first_chunk = files.read(1, len(entries), 10**9)
+    assert len(first_chunk) > 1
+    assert len(opened) == 1
+    assert read_all(files, 1, len(entries)) == entries
+    assert len(opened) == 1 + len(chunks(files._folder))
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_a_process_without_files_to_open_says_nothing_about_the_ledger(
+    files: LedgerFiles, entries: list[Entry], monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def exhausted(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    files.append(entries)
+    monkeypatch.setattr(Path, "open", exhausted)
+    with pytest.raises(OperatorError, match="cannot be read"):
+        files.read_raw(1)
 
 
 def test_one_by_one_gives_the_same_files(tmp_path: Path, entries: list[Entry]) -> None:
@@ -83,7 +124,7 @@ def test_finished_chunks_are_renamed_once_committed(files: LedgerFiles, entries:
         committed = [name for name, _ in chunks(files._folder) if name.endswith(".committed")]
         assert all(int(name.split("-")[1].split(".")[0]) <= index for name in committed)
     assert len(committed) == len(chunks(files._folder)) - 1
-    assert files.read(1, len(entries), 10**9) == entries
+    assert read_all(files, 1, len(entries)) == entries
     assert audited(files) == len(entries)
 
 
@@ -93,11 +134,11 @@ def test_truncation_anywhere(files: LedgerFiles, entries: list[Entry], keep: int
     files.truncate(keep)
     assert files.last_index == keep
     if keep:
-        assert files.read(1, keep, 10**9) == entries[:keep]
+        assert read_all(files, 1, keep) == entries[:keep]
     with pytest.raises(IntegrityError, match=f"does not hold entry {keep + 1}"):
         files.read_raw(keep + 1)
     files.append(entries[keep:])
-    assert files.read(1, len(entries), 10**9) == entries
+    assert read_all(files, 1, len(entries)) == entries
     assert audited(files) == len(entries)
 
 

@@ -32,6 +32,7 @@ from coco_core.consensus.raft.messages import (
     decode,
     encode,
 )
+from coco_core.consensus.raft.progress import Progress
 from coco_core.errors import IntegrityError, OperatorError, PeerError
 from coco_core.testing.stage import StageDisk
 
@@ -325,3 +326,35 @@ def test_effects_begin_anew_with_every_event() -> None:
     assert effects.append == ()
     assert all(isinstance(send, Send) for send in effects.send)
     assert len(effects.send) == 2
+
+
+def test_one_event_reads_one_append_back_whoever_lags() -> None:
+    """Reading blocks the whole node; a window full of reads after each acknowledgement cost it its lead."""
+    disk = StageDisk()
+    one_by_one = settings(log_cache_max_bytes=0, append_size_max_bytes=1)
+    raft = Raft.founder(one_by_one, draw=least, reader=disk)
+    disk.entries += raft.handle(Proposed(2, 1, [(b"x", True)] * 20)).append
+    raft.handle(Persisted(20, 2))
+    receive(raft, B, Acknowledge(2, 20))
+    assert raft.status().log_cache_bytes == 0
+    held = {B: 0, C: 0}
+    for peer in held:
+        raft._core.progress[peer] = Progress(1)
+    for event in (Proposed(2, 21, [(b"x", True)]), *[Tick()] * 3):
+        before = disk.reads
+        effects = raft.handle(event)
+        disk.entries += effects.append
+        assert disk.reads - before <= 1
+        for peer in held:
+            held[peer] += sum(len(message.entries) for message in sent_to(peer, effects))
+    for peer in [B, C] * 30:
+        before = disk.reads
+        effects = receive(raft, peer, Acknowledge(2, held[peer]))
+        assert disk.reads - before <= 1
+        held[peer] += sum(len(message.entries) for message in sent_to(peer, effects))
+    assert raft.status().match == {B: 21, C: 21}
+
+
+def sent_to(peer: NodeID, effects: Effects) -> list[Append]:
+    messages = [decode(send.message) for send in effects.send if send.to == peer]
+    return [message for message in messages if isinstance(message, Append)]

@@ -72,6 +72,8 @@ class Core:
     """Leader: one for each other member, in the order of their IDs."""
     transfer: Transfer | None = None
     encoded_append: EncodedAppend | None = None
+    read_back: bool = False
+    """Whether the event under way has read entries back from storage already."""
 
     election_elapsed: int = 0
     election_timeout: int = 0
@@ -163,6 +165,7 @@ class Core:
         )
         self._reported = leadership
         self._truncate_after, self._install, self._append, self._commit = None, None, (), None
+        self.read_back = False
         self._send.clear()
         self._send_snapshots.clear()
         return effects

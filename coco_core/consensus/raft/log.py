@@ -86,6 +86,11 @@ class Log:
         """Return the size of the data held in memory."""
         return self._cache_bytes
 
+    @property
+    def first_held(self) -> int:
+        """Return the lowest index in memory; entries below are read back from storage."""
+        return self._first_index
+
     # ── reading ──────────────────────────────────────────────────────────────────────────────────
 
     def term_at(self, index: int) -> int | None:

@@ -10,7 +10,9 @@ The laws (Raft §5.3, §5.4.2, with CCF's signature-bounded commit):
   holds durably; all before it is agreed with it. A follower follows the leader's commit index as far
   as its log is known to match, down to a committable place.
 * **Speed.** Appends leave when entries are proposed, before they are durable here; a new commit index
-  leaves at once, with the next entries or as a notice that needs no answer.
+  leaves at once, with the next entries or as a notice that needs no answer. But reading entries back
+  takes time, in which this node neither ticks nor answers: one append of them per event, and what
+  follows when it is acknowledged, or with the answer to the next heartbeat.
 """
 
 from __future__ import annotations
@@ -67,6 +69,8 @@ def send_entries(core: Core, peer: NodeID, progress: Progress) -> bool:
             break
         try:
             encoded = _encoded_append(core, progress.next_index)
+            if encoded is None:
+                break
         except EntriesCompactedError:
             snapshots.begin(core, peer, progress)
             break
@@ -148,11 +152,16 @@ def _send_heartbeat(core: Core, peer: NodeID, progress: Progress) -> None:
     core.send(peer, Append(core.term, previous, previous_term, core.log.commit_index, ()))
 
 
-def _encoded_append(core: Core, next_index: int) -> EncodedAppend:
+def _encoded_append(core: Core, next_index: int) -> EncodedAppend | None:
+    """Return an append from ``next_index`` on, or None when it must wait for another event."""
     log, settings = core.log, core.settings
     place = (core.term, next_index, log.last_index, log.commit_index)
     encoded = core.encoded_append
     if encoded is None or encoded.place != place:
+        if next_index < log.first_held:
+            if core.read_back:
+                return None
+            core.read_back = True
         entries = log.entries_from(next_index, settings.append_size_max_bytes, limits.APPEND_ENTRIES_MAX)
         previous = next_index - 1
         message = encode(Append(core.term, previous, _term_at(core, previous), log.commit_index, entries))

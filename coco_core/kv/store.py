@@ -35,6 +35,7 @@ class Store:
     def __init__(self, history_versions_max: int = limits.HISTORY_VERSIONS_MAX) -> None:
         """Start empty at version 0, keeping reverse diffs of the last ``history_versions_max`` commits."""
         self._base: dict[str, dict[bytes, bytes]] = {}
+        self._bytes: dict[str, int] = {}
         self._layers: tuple[_Layer, ...] = ()
         self._history: deque[_Layer] = deque()
         self._history_max = history_versions_max
@@ -92,11 +93,11 @@ class Store:
         return View(self, seqno, ())
 
     def sizes(self) -> dict[str, tuple[int, int]]:
-        """Return keys and bytes of keys plus values per map of the base, for operators."""
-        return {
-            name: (len(values), sum(len(key) + len(value) for key, value in values.items()))
-            for name, values in self._base.items()
-        }
+        """Return keys and bytes of keys plus values per map of the base, for operators.
+
+        Kept as commits come, because counting is a pass over the whole state.
+        """
+        return {name: (len(values), self._bytes.get(name, 0)) for name, values in list(self._base.items())}
 
     def _fold(self, layer: _Layer) -> None:
         reverse: Writes = {
@@ -108,12 +109,17 @@ class Store:
         self._history.append(_Layer(layer.seqno, reverse))
         self._committed = layer.seqno
         for name, changes in layer.writes.items():
-            base = self._base[name]
+            base, before, size = self._base[name], reverse[name], 0
             for key, value in changes.items():
+                old = before[key]
+                if old is not None:
+                    size -= len(key) + len(old)
                 if value is None:
                     base.pop(key, None)
                 else:
                     base[key] = value
+                    size += len(key) + len(value)
+            self._bytes[name] = self._bytes.get(name, 0) + size
         while len(self._history) > self._history_max:
             # Said before it is gone: a reader that misses the diff must find out that it does.
             self._oldest = self._history[0].seqno

@@ -212,3 +212,19 @@ def test_a_view_that_misses_a_dropped_diff_says_so() -> None:
         store.commit(seqno)
     # Dropping the diff of version 1 leaves the view readable; that of version 2 does not.
     assert refused == ["version 1 is no longer in memory; the oldest is 2"]
+
+
+def test_reading_sizes_does_not_pass_over_the_state() -> None:
+    class Counted(dict[bytes, bytes]):
+        passes = 0
+
+        def items(self) -> Any:
+            Counted.passes += 1
+            return super().items()
+
+    store = Store()
+    store._base["a"] = Counted()
+    store.append(1, {"a": {b"k": b"value", b"l": b""}})
+    store.commit(1)
+    assert store.sizes() == {"a": (2, 7)}
+    assert Counted.passes == 0

@@ -65,6 +65,8 @@ class Driver:
         self._feeding = False
         self._to_disk: deque[Persist | TxID] = deque()
         self._disk_wake = trio.Event()
+        # Its own, so that no commit waits in line behind what adapters do in threads.
+        self._disk_thread = trio.CapacityLimiter(1)
         self._persisted = 0
         self._persist_wake = trio.Event()
         self._execute_wake = trio.Event()
@@ -174,7 +176,7 @@ class Driver:
             self._disk_wake = trio.Event()
             work = list(self._to_disk)
             self._to_disk.clear()
-            await trio.to_thread.run_sync(_write, self._disk, work)
+            await trio.to_thread.run_sync(_write, self._disk, work, limiter=self._disk_thread)
             newest = _newest_kept(work, self._to_disk)
             if newest is not None:
                 self._persisted = newest.index

@@ -14,10 +14,17 @@ PAYLOAD_SIZE_MAX_BYTES = 1 * MIB
 WRITE_SET_SIZE_MAX_BYTES = 16 * MIB
 MAP_NAME_SIZE_MAX_BYTES = 256
 KEY_SIZE_MAX_BYTES = 64 * KIB
+OUTCOME_RECEIPT_SIZE_MAX_BYTES = 8 * MIB
+REJECTION_SIZE_MAX_BYTES = 1 * MIB
+
+# The maps of one ledger, and everything it may write to begin with.
+MANIFEST_MAPS_MAX = 64
+GENESIS_SIZE_MAX_BYTES = 1024 * MIB
 
 # One batch: what one signature entry closes.
 BATCH_REQUESTS_MAX = 500
 BATCH_PAYLOAD_MAX_BYTES = 8 * MIB
+BATCH_RESULT_MAX_BYTES = 64 * MIB
 
 # Requests waiting for a batch on the primary, and forwarded ones waiting on a backup.
 QUEUE_REQUESTS_MAX = 10_000
@@ -35,14 +42,23 @@ APPEND_ENTRIES_MAX = 16_384
 CONSENSUS_HEAD_MAX_BYTES = 512 * KIB
 PEER_SEND_QUEUE_MAX_BYTES = 128 * MIB
 
+# Connections between nodes: strangers being judged at one time, how long connecting may take, and
+# how long what is queued for a peer that cannot be reached is kept.
+PEER_HANDSHAKES_MAX = 64
+PEER_CONNECT_TIMEOUT_MS = 10_000
+PEER_UNREACHABLE_MS = 5_000
+
 # The tail of the log kept in memory for followers; older entries are read back from disk.
 LOG_CACHE_MAX_BYTES = 64 * MIB
 
 # How far a learner may be behind the newest snapshot and still be served from the log.
 SNAPSHOT_LAG_ENTRIES = 50_000
 
-# Committed versions whose reverse diffs are kept for reads of the recent past.
-HISTORY_VERSIONS_MAX = 128
+# Committed versions whose reverse diffs are kept for reads of the recent past: so many, while they take
+# no more memory than this, but always a few.
+HISTORY_VERSIONS_MIN = 16
+HISTORY_VERSIONS_MAX = 4_096
+HISTORY_SIZE_MAX_BYTES = 64 * MIB
 
 # Ledger files. Positions inside a chunk are u32.
 CHUNK_SIZE_TARGET_BYTES = 64 * MIB
@@ -81,10 +97,27 @@ invariant(
     FORWARDED_PAYLOAD_MAX_BYTES + 16 * QUEUE_REQUESTS_MAX + MIB < MESSAGE_SIZE_MAX_BYTES,
     "requests a backup forwards in one message fit it",
 )
+invariant(HISTORY_VERSIONS_MIN <= HISTORY_VERSIONS_MAX, "the versions always kept are within the bound")
 invariant(APPEND_SIZE_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES, "an append fits a peer message")
 invariant(WRITE_SET_SIZE_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES, "the largest entry fits a peer message")
 invariant(ENTRY_SIZE_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES, "the largest entry fits a peer message")
 invariant(CHUNK_SIZE_TARGET_BYTES + ENTRY_SIZE_MAX_BYTES < CHUNK_SIZE_MAX_BYTES, "a full chunk fits u32")
+invariant(
+    CHUNK_SIZE_TARGET_BYTES + BATCH_RESULT_MAX_BYTES + (BATCH_REQUESTS_MAX + 2) * 64 * KIB
+    < CHUNK_SIZE_MAX_BYTES,
+    "a batch that begins below the target ends within the chunk",
+)
+invariant(2 * GENESIS_SIZE_MAX_BYTES < CHUNK_SIZE_MAX_BYTES, "the founding batch fits one chunk")
+invariant(
+    2 * WRITE_SET_SIZE_MAX_BYTES + OUTCOME_RECEIPT_SIZE_MAX_BYTES <= BATCH_RESULT_MAX_BYTES,
+    "one request and its closing writes fit a batch",
+)
+invariant(OUTCOME_RECEIPT_SIZE_MAX_BYTES + KIB < MESSAGE_SIZE_MAX_BYTES, "a receipt fits a peer message")
+invariant(
+    MANIFEST_MAPS_MAX * (MAP_NAME_SIZE_MAX_BYTES + 64) + KIB
+    <= ENTRY_SIZE_MAX_BYTES - WRITE_SET_SIZE_MAX_BYTES,
+    "an entry holds a full write set and the names of its maps",
+)
 invariant(APPEND_ENTRIES_MAX * 20 + KIB <= CONSENSUS_HEAD_MAX_BYTES, "the head of a full append fits")
 invariant(
     max(APPEND_SIZE_MAX_BYTES, ENTRY_SIZE_MAX_BYTES) + CONSENSUS_HEAD_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES,

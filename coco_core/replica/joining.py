@@ -15,7 +15,6 @@ import base64
 import binascii
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -23,7 +22,7 @@ import attrs
 
 from coco_core.adapter import Manifest
 from coco_core.attestation import Evidence, Policy, Verdict, Verifier
-from coco_core.base import NodeID
+from coco_core.base import NodeID, split_address
 from coco_core.crypto import PrivateKey, PublicKey, SignatureError, hpke_open, hpke_seal, read_certificate
 from coco_core.errors import AttestationError
 from coco_core.ledger import LedgerSecrets
@@ -33,7 +32,6 @@ from coco_core.replica.membership import NodeRecord
 _SEAL_INFO: Final = b"coco welcome v1"
 _REPORT_DOMAIN: Final = b"coco node key v1"
 _SIGNATURE_DOMAIN: Final = b"coco join v1"
-_ADDRESS: Final = re.compile(r"[\x21-\x7e]{1,255}:[0-9]{1,5}")
 
 _MALFORMED: Final = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
 """What reading JSON from a stranger as something it is not may raise."""
@@ -167,8 +165,10 @@ def _text(value: Any) -> str:
 def _address(value: Any) -> str:
     """Return ``host:port``: it is published, dialled, and named in a certificate."""
     text = _text(value)
-    if not _ADDRESS.fullmatch(text):
-        raise ValueError(f"not a peer address: {text[:40]!r}")
+    try:
+        split_address(text)
+    except ValueError as error:
+        raise ValueError(f"not a peer address: {text[:40]!r}") from error
     return text
 
 
@@ -203,7 +203,7 @@ def _node_from_json(value: Mapping[str, Any]) -> NodeRecord:
     return NodeRecord(
         node_id=NodeID(_text(value["node_id"])),
         certificate=_text(value["certificate"]),
-        peer_address=_text(value["peer_address"]),
+        peer_address=_address(value["peer_address"]),
         measurement=_text(value["measurement"]),
         evidence=_evidence_from_json(value["evidence"]),
         status=_text(value["status"]),

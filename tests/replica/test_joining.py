@@ -83,7 +83,9 @@ def test_tampered_request(fault: str) -> None:
         read_join_request(TAMPERED[fault])
 
 
-@pytest.mark.parametrize("address", ["", "nowhere", "host:port", "h\n:1", "a" * 300 + ":1"])
+@pytest.mark.parametrize(
+    "address", ["", "nowhere", "host:port", "h\n:1", "a" * 300 + ":1", "a..b:80", "a" * 64 + ":80"]
+)
 def test_address_that_is_none(address: str) -> None:
     data = encode_join_request(attrs.evolve(request(), peer_address=address), IDENTITY.key)
     with pytest.raises(AttestationError, match="peer address"):

@@ -59,5 +59,5 @@ def test_addresses(text: str, parts: tuple[str, int]) -> None:
     ],
 )
 def test_what_is_no_address(text: str) -> None:
-    with pytest.raises(ValueError, match="address|port|scope"):
+    with pytest.raises(ValueError, match=r"address|port|scope"):
         split_address(text)

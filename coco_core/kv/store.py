@@ -9,8 +9,9 @@ Versions are ledger seqnos. One layer holds everything one batch wrote.
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 import attrs
 
@@ -19,6 +20,9 @@ from coco_core.errors import CallerError
 from coco_core.kv.write_set import Writes
 
 Changes = Mapping[bytes, bytes | None]
+
+_KEY_COST_BYTES: Final = 128
+"""What a key of a reverse diff costs beside its own bytes and the old value's, about."""
 
 
 @attrs.frozen(slots=True)
@@ -29,16 +33,34 @@ class _Layer:
     writes: Mapping[str, Changes]
 
 
+@attrs.frozen(slots=True)
+class _Diff(_Layer):
+    """A reverse diff: the values from before the commit ``seqno``, and what it costs to keep them."""
+
+    size: int
+    """Bytes, about."""
+
+
 class Store:
     """Named maps of bytes to bytes at a committed version plus speculative layers above it."""
 
-    def __init__(self, history_versions_max: int = limits.HISTORY_VERSIONS_MAX) -> None:
-        """Start empty at version 0, keeping reverse diffs of the last ``history_versions_max`` commits."""
+    def __init__(
+        self,
+        history_versions_max: int = limits.HISTORY_VERSIONS_MAX,
+        history_size_max: int = limits.HISTORY_SIZE_MAX_BYTES,
+    ) -> None:
+        """Start empty at version 0; keep reverse diffs of the last commits within both bounds.
+
+        HISTORY_VERSIONS_MIN of them stay whatever their size, for readings that are under way.
+        """
         self._base: dict[str, dict[bytes, bytes]] = {}
         self._bytes: dict[str, int] = {}
         self._layers: tuple[_Layer, ...] = ()
-        self._history: deque[_Layer] = deque()
+        # Appended to in place, but shortened only by replacing it: who reads it keeps what is there.
+        self._history: list[_Diff] = []
+        self._history_size = 0
         self._history_max = history_versions_max
+        self._history_size_max = history_size_max
         self._committed = 0
         self._oldest = 0
 
@@ -106,7 +128,13 @@ class Store:
             for base in (self._base.setdefault(name, {}),)
         }
         # The reverse diff undoes this commit, so it serves views of versions before layer.seqno.
-        self._history.append(_Layer(layer.seqno, reverse))
+        kept = sum(
+            _KEY_COST_BYTES + len(key) + (len(value) if value is not None else 0)
+            for changes in reverse.values()
+            for key, value in changes.items()
+        )
+        self._history.append(_Diff(layer.seqno, reverse, kept))
+        self._history_size += kept
         self._committed = layer.seqno
         for name, changes in layer.writes.items():
             base, before, size = self._base[name], reverse[name], 0
@@ -120,20 +148,32 @@ class Store:
                     base[key] = value
                     size += len(key) + len(value)
             self._bytes[name] = self._bytes.get(name, 0) + size
-        while len(self._history) > self._history_max:
-            # Said before it is gone: a reader that misses the diff must find out that it does.
-            self._oldest = self._history[0].seqno
-            self._history.popleft()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop the oldest reverse diffs that exceed the bounds."""
+        count, size = 0, self._history_size
+        while len(self._history) - count > self._history_max or (
+            size > self._history_size_max and len(self._history) - count > limits.HISTORY_VERSIONS_MIN
+        ):
+            size -= self._history[count].size
+            count += 1
+        if count:
+            # Said before they are gone: a reader that misses a diff must find out that it does.
+            self._oldest = self._history[count - 1].seqno
+            self._history = self._history[count:]
+            self._history_size = size
 
     def _diffs_after(self, version: int) -> list[Mapping[str, Changes]]:
         """Return the reverse diffs of commits after ``version``, oldest first."""
         if version >= self._committed:
             return []
-        history = list(self._history)
-        # Checked after the copy on purpose: what was dropped before it is reported here.
+        history = self._history
+        # Checked after taking it on purpose: what was dropped before that is reported here.
         if version < self._oldest:
             raise CallerError(f"version {version} is no longer in memory; the oldest is {self._oldest}")
-        return [entry.writes for entry in history if entry.seqno > version]
+        start = bisect_right(history, version, key=_seqno)
+        return [diff.writes for diff in history[start:]]
 
     def _map(self, name: str) -> dict[bytes, bytes]:
         existing = self._base.get(name)
@@ -141,6 +181,10 @@ class Store:
             # Kept in place, so that a chain handed out stays the live base of this map.
             existing = self._base.setdefault(name, {})
         return existing
+
+
+def _seqno(layer: _Layer) -> int:
+    return layer.seqno
 
 
 class View:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from coco_core.base.invariants import BrokenInvariantError
+from coco_core.base.limits import HISTORY_VERSIONS_MIN
 from coco_core.errors import CallerError
 from coco_core.kv import Store, View, Writes
 
@@ -195,16 +195,20 @@ def test_a_view_that_misses_a_dropped_diff_says_so() -> None:
     view = store.view(1)
     refused: list[str] = []
 
-    class Watched(deque[Any]):
-        """Reads between the removal of a diff and whatever follows it, as another thread would."""
+    class Watched(list[Any]):
+        """Reads just before the oldest diff goes, as another thread would."""
 
-        def popleft(self) -> Any:
-            item = super().popleft()
+        reading = False
+
+        def __getitem__(self, index: Any) -> Any:
+            if not isinstance(index, slice) or self.reading:
+                return super().__getitem__(index)
+            self.reading = True
             try:
                 view.get("m", b"k")
             except CallerError as error:
                 refused.append(str(error))
-            return item
+            return Watched(super().__getitem__(index))
 
     store._history = Watched(store._history)
     for seqno in (2, 3):
@@ -228,3 +232,41 @@ def test_reading_sizes_does_not_pass_over_the_state() -> None:
     store.commit(1)
     assert store.sizes() == {"a": (2, 7)}
     assert Counted.passes == 0
+
+
+def filled(size_max: int, commits: int) -> Store:
+    store = Store(history_size_max=size_max)
+    for seqno in range(1, commits + 1):
+        store.append(seqno, {"m": {b"k": bytes(1_000)}})
+        store.commit(seqno)
+    return store
+
+
+def test_history_is_bounded_by_its_bytes() -> None:
+    commits = 100
+    store = filled(40_000, commits)
+    kept = commits - store.oldest_version
+    assert kept * 1_000 < 40_000 < (kept + 1) * 1_200
+    assert store.view(store.oldest_version).get("m", b"k") == bytes(1_000)
+
+
+def test_some_versions_stay_however_large() -> None:
+    store = filled(10, 100)
+    assert store.committed_version - store.oldest_version == HISTORY_VERSIONS_MIN
+
+
+def test_a_view_of_long_ago_takes_no_copy_of_the_history() -> None:
+    store = filled(1 << 30, 50)
+
+    class Counted(list[Any]):
+        """Counts how often an entry is looked at."""
+
+        looked = 0
+
+        def __getitem__(self, index: Any) -> Any:
+            type(self).looked += 1
+            return super().__getitem__(index)
+
+    store._history = Counted(store._history)
+    assert store.view(49).get("m", b"k") == bytes(1_000)
+    assert 0 < Counted.looked < 10

@@ -33,7 +33,8 @@ class Manifest:
     """Lower-case word, the prefix of every map it owns."""
     version: str
     engine: str
-    """Name and version of what executes, for example ``revm 43.0.3``; empty when there is no choice."""
+    """What executes, as ``name version`` with one space, for example ``revm 43.0.3``; empty when there
+    is no choice. The part before the space is what a joining node gives ``create``; both must match."""
     maps: tuple[str, ...]
     """Full names of the maps it owns, each ``<name>.…`` or ``public:<name>.…``."""
     deterministic: bool
@@ -151,7 +152,11 @@ class Submission(Protocol):
     """Requests on their way; they stay together and in order."""
 
     def wait(self) -> Awaitable[Sequence[Committed | Rejected | NotCommitted]]:
-        """Return the fate of every request once all are committed *on this node* or refused."""
+        """Return the fate of every request once all are committed *on this node* or refused.
+
+        After SUBMISSION_TIMEOUT_MS (30 s) without a commit it is NotCommitted for each of them, which
+        does not take them back: they may still be committed. May be cancelled without losing them.
+        """
         ...
 
 
@@ -171,6 +176,9 @@ class LedgerService(Protocol):
 
     def submit(self, payloads: Sequence[bytes], *, caller: Caller = ANONYMOUS) -> Submission:
         """Queue native transactions; calls made one after the other stay in that order.
+
+        Must be called on the node's trio thread, that is from ``serve``, its tasks and HTTP handlers;
+        code on another thread goes through ``trio.from_thread.run_sync``.
 
         Raises MalformedError for a payload beyond PAYLOAD_SIZE_MAX_BYTES and BusyError when the
         queue is full or no primary is known; then nothing was queued.
@@ -209,8 +217,9 @@ class LedgerAdapter(Protocol):
     async def execute(self, batch: Batch, view: ReadView) -> BatchResult:
         """Execute requests in order over ``view``, the speculative head. Called on the primary only.
 
-        Calls never overlap. Anything raised is the adapter's fault: the node answers every request
-        of the batch with an error and writes nothing.
+        Calls never overlap. Anything raised, and any result that breaks this contract, is the adapter's
+        fault: nothing of the batch is written, and each of its requests is offered again in a batch
+        of its own, so that only the one at fault is answered with an error.
         """
         ...
 

@@ -14,11 +14,12 @@ from coco_core.crypto import PrivateKey
 from coco_core.kv import Store
 from coco_core.ledger import EntryOpener, EntrySealer, LedgerSecrets, LedgerSigner, MerkleTree
 from coco_core.replica.chain import Chain
+from coco_core.replica.checking import check_manifest
 from coco_core.replica.effects import Effect
 from coco_core.replica.following import Follower
 from coco_core.replica.membership import NodeRecord, founding_writes, opening_writes, signing_keys
 from coco_core.replica.replica import Replica
-from coco_core.replica.sequencing import Sequencer, check_manifest_maps
+from coco_core.replica.sequencing import Sequencer
 
 FIRST_VIEW = 2
 """The view a new service begins in (CCF's convention)."""
@@ -98,7 +99,7 @@ def _settings(parts: Parts) -> RaftSettings:
 
 def _assemble(parts: Parts, raft: Raft) -> Replica:
     for manifest in parts.manifests:
-        check_manifest_maps(manifest.name, manifest.maps)
+        check_manifest(manifest.name, manifest)
     chain = Chain(Store(), MerkleTree())
     signer = LedgerSigner(
         parts.identity.key, parts.identity.node_id, parts.identity.certificate, parts.service.key

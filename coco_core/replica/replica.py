@@ -33,7 +33,9 @@ from coco_core.consensus import (
 from coco_core.errors import AdapterError, BusyError
 from coco_core.kv import Writes
 from coco_core.replica.chain import Chain
+from coco_core.replica.checking import check_result
 from coco_core.replica.effects import (
+    AdapterFailed,
     Answer,
     BatchCommitted,
     Effect,
@@ -62,8 +64,10 @@ from coco_core.replica.messages import (
     encode_consensus,
     encode_forward,
 )
-from coco_core.replica.sequencing import Placed, Sequencer, check_result
-from coco_core.replica.submission import Group, Queued, RequestQueue, Waiting, check_payloads
+from coco_core.replica.sequencing import Placed, Sequencer
+from coco_core.replica.submission import Forwarded, Group, Queued, RequestQueue, Waiting, check_payloads
+
+_ADAPTER_FAULT = Rejected("adapter-fault", "the ledger adapter failed on this transaction")
 
 
 @attrs.frozen(slots=True)
@@ -101,9 +105,7 @@ class Replica:
         self._randomness = randomness
         self._queue = RequestQueue()
         self._waiting = Waiting()
-        self._forwarded: dict[int, Group] = {}
-        self._forwarded_requests = 0
-        self._forwarded_bytes = 0
+        self._forwarded = Forwarded()
         self._running: _Running | None = None
         self._batch_number = 0
         status = consensus.status()
@@ -205,14 +207,7 @@ class Replica:
         if leader is None:
             raise BusyError("no primary is known at the moment: send again later")
         group = attrs.evolve(group, peer=leader, size_bytes=sum(map(len, event.payloads)))
-        if (
-            self._forwarded_requests + len(event.payloads) > limits.QUEUE_REQUESTS_MAX
-            or self._forwarded_bytes + group.size_bytes > limits.FORWARDED_PAYLOAD_MAX_BYTES
-        ):
-            raise BusyError(f"{self._forwarded_requests} requests wait for the primary: send again later")
-        self._forwarded[event.ticket] = group
-        self._forwarded_requests += len(event.payloads)
-        self._forwarded_bytes += group.size_bytes
+        self._forwarded.add(group, waiting=self._waiting.requests)
         forward = Forward(event.ticket, event.adapter, event.payloads, event.caller)
         self._effects.append(SendToPeer(leader, encode_forward(forward)))
 
@@ -245,7 +240,7 @@ class Replica:
         group = self._forwarded.get(answer.ticket)
         if group is None or group.peer != sender or len(answer.fates) != len(group.fates):
             return  # An answer that comes after this node gave up on it.
-        self._forget_forwarded(answer.ticket)
+        self._forwarded.remove(group)
         group.peer = None
         group.fates = list(answer.fates)
         group.basis = answer.basis
@@ -253,18 +248,13 @@ class Replica:
 
     def _on_peer_lost(self, peer: NodeID) -> None:
         reason = "the connection to the primary broke before it answered"
-        self._abandon([group for group in self._forwarded.values() if group.peer == peer], reason)
+        self._abandon([group for group in self._forwarded.all() if group.peer == peer], reason)
 
     def _abandon(self, groups: list[Group], reason: str) -> None:
         """Answer forwarded groups whose primary may never answer."""
         for group in groups:
-            self._forget_forwarded(group.ticket)
+            self._forwarded.remove(group)
             self._effects.append(Answer(group.ticket, [NotCommitted(reason)] * len(group.fates)))
-
-    def _forget_forwarded(self, ticket: int) -> None:
-        group = self._forwarded.pop(ticket)
-        self._forwarded_requests -= len(group.fates)
-        self._forwarded_bytes -= group.size_bytes
 
     def _answer(self, group: Group) -> None:
         """Pass on the fates of a decided group: to the backup it came from, or once certain here."""
@@ -314,16 +304,22 @@ class Replica:
             return
         adapter = running.items[0].group.adapter
         try:
-            if isinstance(event.result, Exception):
-                raise AdapterError(str(event.result)) from event.result
             result = check_result(event.result, len(running.items), self._adapters[adapter])
         except AdapterError as error:
-            self._refuse(running.items, Rejected("adapter-fault", f"internal error: {error}"))
+            self._on_adapter_fault(adapter, running.items, str(error))
             return
         placed = self._sequencer.place(result, running.term, self._time_ms)
         self._decide(running.items, placed)
         if placed.entries:
             self._propose(placed)
+
+    def _on_adapter_fault(self, adapter: str, items: list[Queued], reason: str) -> None:
+        """Write nothing; find the request at fault by having each executed in a batch of its own."""
+        self._effects.append(AdapterFailed(adapter, len(items), reason))
+        if len(items) > 1:
+            self._queue.push_back_singly(items)
+        else:
+            self._refuse(items, _ADAPTER_FAULT)
 
     def _decide(self, items: list[Queued], placed: Placed) -> None:
         deferred: list[Queued] = []
@@ -373,7 +369,7 @@ class Replica:
         if before.role is Role.LEADER and leadership.role is not Role.LEADER:
             self._refuse(self._queue.clear(), NotCommitted("this node is no longer the primary"))
         if leadership.leader != before.leader or leadership.term != before.term:
-            stale = [group for group in self._forwarded.values() if group.peer != leadership.leader]
+            stale = [group for group in self._forwarded.all() if group.peer != leadership.leader]
             self._abandon(stale, "the primary changed before it answered")
         if leadership.role is Role.LEADER and before.role is not Role.LEADER:
             # The clocks of those who led before may have been ahead of this node's.

@@ -68,6 +68,7 @@ class RequestQueue:
         """Start empty with the given bounds."""
         self._items: deque[Queued] = deque()
         self._bytes = 0
+        self._singly = 0
         self._requests_max = requests_max
         self._bytes_max = bytes_max
 
@@ -88,12 +89,20 @@ class RequestQueue:
         self._items.extendleft(reversed(items))
         self._bytes += sum(len(item.request.payload) for item in items)
 
+    def push_back_singly(self, items: Sequence[Queued]) -> None:
+        """Put the requests of a failed batch first in line again, each to be a batch of its own."""
+        self.push_back(items)
+        self._singly += len(items)
+
     def take(
         self,
         requests_max: int = limits.BATCH_REQUESTS_MAX,
         bytes_max: int = limits.BATCH_PAYLOAD_MAX_BYTES,
     ) -> list[Queued]:
         """Take the next batch: the longest run for one adapter within the bounds, at least one."""
+        if self._singly:
+            self._singly -= 1
+            requests_max = 1
         taken: list[Queued] = []
         size = 0
         while self._items and len(taken) < requests_max:
@@ -110,7 +119,58 @@ class RequestQueue:
         items = list(self._items)
         self._items.clear()
         self._bytes = 0
+        self._singly = 0
         return items
+
+
+class Forwarded:
+    """Groups this backup sent to the primary and has no answer to yet; bounded in number and bytes."""
+
+    def __init__(
+        self,
+        requests_max: int = limits.QUEUE_REQUESTS_MAX,
+        bytes_max: int = limits.FORWARDED_PAYLOAD_MAX_BYTES,
+    ) -> None:
+        """Start with none and the given bounds."""
+        self._groups: dict[int, Group] = {}
+        self._requests = 0
+        self._bytes = 0
+        self._requests_max = requests_max
+        self._bytes_max = bytes_max
+
+    def __len__(self) -> int:
+        """Return the number of groups."""
+        return len(self._groups)
+
+    def add(self, group: Group, waiting: int) -> None:
+        """Remember a group about to be sent; raises BusyError beyond the bounds.
+
+        ``waiting`` requests are answered already and wait for this node to see their commit: they
+        count too, or a backup that lags behind would take ever more.
+        """
+        requests = self._requests + waiting
+        if (
+            requests + len(group.fates) > self._requests_max
+            or self._bytes + group.size_bytes > self._bytes_max
+        ):
+            raise BusyError(f"{requests} requests wait for the primary: send again later")
+        self._groups[group.ticket] = group
+        self._requests += len(group.fates)
+        self._bytes += group.size_bytes
+
+    def get(self, ticket: int) -> Group | None:
+        """Return the group of ``ticket`` if it still waits for its answer."""
+        return self._groups.get(ticket)
+
+    def remove(self, group: Group) -> None:
+        """Forget a group that is answered or given up."""
+        del self._groups[group.ticket]
+        self._requests -= len(group.fates)
+        self._bytes -= group.size_bytes
+
+    def all(self) -> list[Group]:
+        """Return every group, oldest first."""
+        return list(self._groups.values())
 
 
 class Waiting:
@@ -119,6 +179,8 @@ class Waiting:
     def __init__(self) -> None:
         """Start with nothing to wait for."""
         self._heap: list[tuple[int, int, Group]] = []
+        self.requests = 0
+        """How many requests its groups have together."""
         self._oldest_view: int | None = None
 
     def __len__(self) -> int:
@@ -128,6 +190,7 @@ class Waiting:
     def add(self, group: Group) -> None:
         """Wait until every place in ``group``, and the state it was refused over, is decided."""
         places = _places(group)
+        self.requests += len(group.fates)
         heapq.heappush(self._heap, (max((place.seqno for place in places), default=0), group.ticket, group))
         views = [place.view for place in places]
         if self._oldest_view is not None:
@@ -150,6 +213,7 @@ class Waiting:
             heapq.heapify(self._heap)
             self._oldest_view = committed.view if self._heap else None
         for group in done:
+            self.requests -= len(group.fates)
             group.fates = [_final(fate, group.basis, committed, views) for fate in group.all_fates()]
         return done
 

@@ -38,7 +38,6 @@ def test_four_states() -> None:
         "4.8": "Unknown",
         "5.6": "Unknown",
         "3.9": "Invalid",
-        "2.0": "Invalid",
         "9.9": "Unknown",
     }
     assert {text: status_of(chain, TxID.parse(text)).value for text in states} == states

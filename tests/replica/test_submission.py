@@ -7,6 +7,7 @@ from coco_core.base import TxID
 from coco_core.base.invariants import BrokenInvariantError
 from coco_core.errors import BusyError
 from coco_core.replica.chain import ViewHistory
+from coco_core.replica.messages import NOWHERE
 from coco_core.replica.submission import Fate, Group, RequestQueue, Waiting
 
 
@@ -17,8 +18,8 @@ def views(*places: str) -> ViewHistory:
     return history
 
 
-def decided(ticket: int, *fates: Fate, basis: str = "0.0") -> Group:
-    return Group(ticket, "tally", None, list(fates), 0, basis=TxID.parse(basis))
+def decided(ticket: int, *fates: Fate, basis: str = "") -> Group:
+    return Group(ticket, "tally", None, list(fates), 0, basis=TxID.parse(basis) if basis else NOWHERE)
 
 
 def placed(text: str) -> Committed:

@@ -25,6 +25,8 @@ Changes = Mapping[str, Mapping[bytes, bytes | None]]
 class _Item:
     txid: TxID
     writes: Changes
+    size_bytes: int
+    ends_chunk: bool
 
 
 @attrs.frozen(slots=True)
@@ -33,6 +35,8 @@ class _Layer:
 
     items: tuple[_Item, ...]
     writes: Changes
+    chunk_fill_bytes: int
+    """How full the newest ledger chunk is after the layer's last entry."""
 
     @property
     def txid(self) -> TxID:
@@ -78,6 +82,8 @@ class Chain:
         self._layers: deque[_Layer] = deque()
         self._signatures = array("Q")
         self._committed = TxID(0, 0)
+        self._chunk_fill = 0
+        self._committed_chunk_fill = 0
 
     @property
     def head(self) -> int:
@@ -94,17 +100,33 @@ class Chain:
         """How many signed batches wait for commit."""
         return len(self._layers)
 
-    def add(self, txid: TxID, leaf: bytes, writes: Changes, *, signature: bool) -> None:
-        """Append one entry; a signature entry closes the layer."""
+    @property
+    def chunk_fill_bytes(self) -> int:
+        """Bytes of entries since the last one that ended a ledger chunk, whoever sequenced them."""
+        return self._chunk_fill
+
+    def add(
+        self,
+        txid: TxID,
+        leaf: bytes,
+        writes: Changes,
+        *,
+        signature: bool,
+        size_bytes: int,
+        ends_chunk: bool = False,
+    ) -> None:
+        """Append one entry of ``size_bytes``; a signature entry closes the layer."""
         invariant(txid.seqno == self.head + 1, f"entry {txid} does not follow seqno {self.head}")
         self.tree.append(leaf)
         self.views.extend(txid)
-        self._open.append(_Item(txid, writes))
+        item = _Item(txid, writes, size_bytes, ends_chunk)
+        self._open.append(item)
+        self._chunk_fill = _fill_after(self._chunk_fill, item)
         if signature:
             merged: Writes = {}
             for item in self._open:
                 merge(merged, item.writes)
-            self._layers.append(_Layer(tuple(self._open), merged))
+            self._layers.append(_Layer(tuple(self._open), merged, self._chunk_fill))
             self._open.clear()
             self._signatures.append(txid.seqno)
             self.store.append(txid.seqno, merged)
@@ -117,6 +139,9 @@ class Chain:
             items = [*self._layers.pop().items, *items]
         # A cut inside a batch leaves its first entries open again.
         self._open = [item for item in items if item.txid.seqno <= seqno]
+        self._chunk_fill = self._layers[-1].chunk_fill_bytes if self._layers else self._committed_chunk_fill
+        for item in self._open:
+            self._chunk_fill = _fill_after(self._chunk_fill, item)
         while self._signatures and self._signatures[-1] > seqno:
             self._signatures.pop()
         self.store.rollback(seqno)
@@ -130,6 +155,7 @@ class Chain:
             layer = self._layers.popleft()
             self.store.commit(layer.txid.seqno)
             self._committed = layer.txid
+            self._committed_chunk_fill = layer.chunk_fill_bytes
             batches.append((layer.txid, layer.writes))
         invariant(self._committed.seqno == seqno, f"commit of {seqno}, which is no signature entry")
         return batches
@@ -148,3 +174,7 @@ class Chain:
     def signature_count(self) -> int:
         """How many signature entries the ledger holds so far."""
         return len(self._signatures)
+
+
+def _fill_after(fill_bytes: int, item: _Item) -> int:
+    return 0 if item.ends_chunk else fill_bytes + item.size_bytes

@@ -14,7 +14,7 @@ from coco_core.consensus import Entry
 from coco_core.crypto import PublicKey
 from coco_core.errors import IntegrityError
 from coco_core.kv import Writes, maps
-from coco_core.ledger import EntryOpener, check_root, is_signature, read_signature
+from coco_core.ledger import CHUNK_AFTER, EntryOpener, check_root, is_signature, read_signature
 from coco_core.replica.chain import Chain
 from coco_core.replica.membership import read_nodes, signing_keys
 
@@ -42,7 +42,14 @@ class Follower:
                 raise IntegrityError(f"entry {txid}: signature table and commit flag disagree")
             if signs:
                 self._check(txid, opened.writes)
-            self._chain.add(txid, opened.leaf, opened.writes, signature=signs)
+            self._chain.add(
+                txid,
+                opened.leaf,
+                opened.writes,
+                signature=signs,
+                size_bytes=len(entry.data),
+                ends_chunk=bool(opened.flags & CHUNK_AFTER),
+            )
             if maps.NODES_INFO in opened.writes or maps.NODES_ENDORSED_CERTIFICATES in opened.writes:
                 self._nodes_changed = True
             if signs and self._nodes_changed:

@@ -42,7 +42,6 @@ class Sequencer:
         self._sealer = sealer
         self._signer = signer
         self._chunk_size = chunk_size_bytes
-        self._chunk_bytes = 0
 
     def place(self, result: BatchResult, term: int, time_ms: int) -> Placed:
         """Turn a checked result into entries; empty when nothing was applied."""
@@ -85,8 +84,7 @@ class Sequencer:
     def _append(self, entries: list[tuple[bytes, bool]], term: int, writes: Writes, claims: bytes) -> TxID:
         txid = TxID(term, self._chain.head + 1)
         sealed = self._sealer.seal(txid, writes, claims=claims)
-        self._chain.add(txid, sealed.leaf, writes, signature=False)
-        self._chunk_bytes += len(sealed.raw)
+        self._chain.add(txid, sealed.leaf, writes, signature=False, size_bytes=len(sealed.raw))
         entries.append((sealed.raw, False))
         return txid
 
@@ -94,8 +92,14 @@ class Sequencer:
         txid = TxID(term, self._chain.head + 1)
         tree = self._chain.tree
         writes = self._signer.writes(tree.root(), txid, tree.serialise(), time_ms // 1000)
-        ends_chunk = self._chunk_bytes >= self._chunk_size
+        ends_chunk = self._chain.chunk_fill_bytes >= self._chunk_size
         sealed = self._sealer.seal(txid, writes, flags=CHUNK_AFTER if ends_chunk else 0)
-        self._chunk_bytes = 0 if ends_chunk else self._chunk_bytes + len(sealed.raw)
-        self._chain.add(txid, sealed.leaf, writes, signature=True)
+        self._chain.add(
+            txid,
+            sealed.leaf,
+            writes,
+            signature=True,
+            size_bytes=len(sealed.raw),
+            ends_chunk=ends_chunk,
+        )
         entries.append((sealed.raw, True))

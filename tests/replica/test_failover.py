@@ -1,5 +1,6 @@
 """The primary ends, steps down or is cut off at every point of a request's way."""
 
+import random
 from collections.abc import Callable
 
 import pytest
@@ -219,3 +220,24 @@ def test_refusal_over_committed_state_is_told_at_once(cluster: Cluster) -> None:
     ticket = cluster.submit(cluster.primary, b"nonsense")
     cluster.execute(cluster.primary)
     assert [type(fate) for fate in cluster.primary.answers[ticket]] == [Rejected]
+
+
+def test_chunks_end_by_what_is_in_them_whoever_sequenced_it() -> None:
+    cluster = Cluster.found(3, draw=random.Random(3).randint, chunk_size_bytes=10_000)
+    cluster.settle()
+    cluster.run(2)
+    for number in range(12):
+        cluster.submit(cluster.primary, add(f"t{number}", "x", 1))
+        cluster.settle()
+        if number % 2:
+            cluster.handle(cluster.primary, HandOver())
+            cluster.run(20)
+            cluster.elect()
+    fill_bytes, ended = 0, 0
+    for entry in cluster.primary.disk.entries:
+        if entry.committable:
+            assert bool(entry.data[1]) == (fill_bytes >= 10_000)
+        fill_bytes = 0 if entry.data[1] else fill_bytes + len(entry.data)
+        ended += entry.data[1]
+    assert ended >= 3
+    assert len({entry.term for entry in cluster.primary.disk.entries}) > 3

@@ -21,7 +21,7 @@ def chain_of(*places: str) -> Chain:
     for text in places:
         txid = TxID.parse(text.rstrip("*"))
         writes = {"m": {b"k": str(txid).encode(), str(txid).encode(): b""}}
-        chain.add(txid, leaf(txid.seqno), writes, signature=text.endswith("*"))
+        chain.add(txid, leaf(txid.seqno), writes, signature=text.endswith("*"), size_bytes=100)
     return chain
 
 
@@ -83,9 +83,9 @@ def test_cut_inside_a_batch_leaves_its_first_entries_open() -> None:
     chain.truncate(3)
     assert (chain.head, chain.uncommitted_batches, chain.signature_count) == (3, 1, 1)
     assert chain.store.head().get("m", b"k") == b"2.1"
-    chain.add(TxID(3, 4), leaf(4), {}, signature=True)
+    chain.add(TxID(3, 4), leaf(4), {}, signature=True, size_bytes=100)
     expected = chain_of("2.1*", "2.2", "2.3")
-    expected.add(TxID(3, 4), leaf(4), {}, signature=True)
+    expected.add(TxID(3, 4), leaf(4), {}, signature=True, size_bytes=100)
     assert chain.tree.root() == expected.tree.root()
     assert chain.store.head().get("m", b"k") == b"2.3"
     batches = chain.commit(4)
@@ -98,7 +98,7 @@ def test_cut_over_several_batches_keeps_the_order_of_entries() -> None:
     chain = chain_of("2.1*", "2.2", "2.3*", "2.4", "2.5*", "2.6")
     chain.truncate(2)
     chain.truncate(2)
-    chain.add(TxID(4, 3), leaf(3), {}, signature=True)
+    chain.add(TxID(4, 3), leaf(3), {}, signature=True, size_bytes=100)
     assert chain.commit(3)[1] == (TxID(4, 3), {"m": {b"k": b"2.2", b"2.2": b""}})
 
 
@@ -113,9 +113,9 @@ def test_cut_of_everything() -> None:
 def test_chain_refuses_what_cannot_be() -> None:
     chain = chain_of("2.1", "2.2*", "2.3", "2.4*")
     with pytest.raises(BrokenInvariantError, match="does not follow"):
-        chain.add(TxID(2, 6), leaf(6), {}, signature=False)
+        chain.add(TxID(2, 6), leaf(6), {}, signature=False, size_bytes=100)
     with pytest.raises(BrokenInvariantError, match="only grow"):
-        chain.add(TxID(1, 5), leaf(5), {}, signature=False)
+        chain.add(TxID(1, 5), leaf(5), {}, signature=False, size_bytes=100)
     chain = chain_of("2.1", "2.2*", "2.3", "2.4*")
     with pytest.raises(BrokenInvariantError, match="no signature entry"):
         chain.commit(3)
@@ -125,3 +125,19 @@ def test_chain_refuses_what_cannot_be() -> None:
 
 def test_status_has_ccf_names() -> None:
     assert {state.value for state in TransactionStatus} == {"Unknown", "Pending", "Committed", "Invalid"}
+
+
+def test_chunk_fill_follows_commits_and_cuts() -> None:
+    chain = chain_of("2.1", "2.2*", "2.3", "2.4*", "2.5")
+    assert chain.chunk_fill_bytes == 500
+    chain.commit(2)
+    chain.truncate(3)
+    assert chain.chunk_fill_bytes == 300
+    chain.add(TxID(3, 4), leaf(4), {}, signature=True, size_bytes=100, ends_chunk=True)
+    assert chain.chunk_fill_bytes == 0
+    chain.add(TxID(3, 5), leaf(5), {}, signature=False, size_bytes=70)
+    assert chain.chunk_fill_bytes == 70
+    chain.truncate(4)
+    assert chain.chunk_fill_bytes == 0
+    chain.truncate(2)
+    assert chain.chunk_fill_bytes == 200

@@ -42,7 +42,7 @@ class Writer:
     def add(self, writes: Writes, *, signature: bool = False) -> None:
         txid = TxID(2, self.chain.head + 1)
         sealed = self.sealer.seal(txid, writes)
-        self.chain.add(txid, sealed.leaf, writes, signature=signature)
+        self.chain.add(txid, sealed.leaf, writes, signature=signature, size_bytes=len(sealed.raw))
         self.entries.append(Entry(2, txid.seqno, sealed.raw, signature))
 
     def signature(self, signer: LedgerSigner | None = None, root: bytes | None = None) -> Writes:

@@ -1,9 +1,11 @@
 """The node-to-node channel: mutually authenticated TLS, one connection per direction and pair.
 
 Each node dials every other and sends on the connection it dialled; it receives on those it
-accepted. A broken connection loses what was queued on it (consensus repairs itself) and is reported,
-so that requests waiting for that peer are answered. Frames are collected: what queued up while one
-write was under way leaves in the next.
+accepted. A connection that breaks loses what was queued on it (consensus repairs itself) and is
+reported, so that requests waiting for that peer are answered; the same happens when a peer cannot be
+reached for PEER_UNREACHABLE_MS. A dial that fails before loses nothing: answers may be waiting on the
+way back to a node whose own connection to us is sound. Frames are collected: what queued up while
+one write was under way leaves in the next.
 """
 
 from __future__ import annotations
@@ -17,13 +19,15 @@ import attrs
 import structlog
 import trio
 
-from coco_core.base import NodeID, limits
+from coco_core.base import NodeID, limits, split_address
 from coco_core.errors import AttestationError, PeerError
 from coco_core.node.tls import peer_id
 from coco_core.wire.framing import FrameReader, frame
 
 _RECEIVE_BYTES = 256 * 1024
 _REDIAL_FIRST_S, _REDIAL_MOST_S = 0.05, 1.0
+_CONNECT_TIMEOUT_S = limits.PEER_CONNECT_TIMEOUT_MS / 1000
+_UNREACHABLE_S = limits.PEER_UNREACHABLE_MS / 1000
 _CONNECTION_ENDED = (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError, OSError)
 
 _log = structlog.get_logger("coco.peers")
@@ -40,6 +44,8 @@ class _Link:
     overflows: int = 0
     overflowed: bool = False
     wake: trio.Event = attrs.field(factory=trio.Event)
+    sending: trio.CancelScope | None = None
+    """Around what sends on the established connection; None while there is none."""
 
     def push(self, message: bytes) -> None:
         """Queue a message; beyond the bound the connection is given up, with all that waits on it.
@@ -50,6 +56,9 @@ class _Link:
             self.overflows += not self.overflowed
             self.overflowed = True
             self.wake.set()
+            if self.sending is not None:
+                # A peer that hangs holds the sender in the middle of a write.
+                self.sending.cancel()
             return
         self.frames.append(frame(message))
         self.size_bytes += len(message)
@@ -83,6 +92,8 @@ class PeerNetwork:
         self._server = server
         self._client = client
         self._links = {peer: _Link(peer, address) for peer, address in addresses.items()}
+        self._handshakes: dict[trio.SocketStream, trio.CancelScope] = {}
+        self._receiving: dict[NodeID, trio.CancelScope] = {}
 
     def send(self, to: NodeID, message: bytes) -> None:
         """Queue ``message`` for ``to``; it may be lost."""
@@ -117,18 +128,39 @@ class PeerNetwork:
     async def _accept(self, raw: trio.SocketStream) -> None:
         try:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            stream = trio.SSLStream(raw, self._server, server_side=True)
-            with trio.fail_after(limits.JOIN_TIMEOUT_MS / 1000):
-                await stream.do_handshake()
-            sender = peer_id(stream.getpeercert(binary_form=True))
-            if sender not in self._links:
-                _log.warning("refused a connection from a node that is no member", node=sender)
-                return
-            await self._receive(sender, stream)
+            with trio.CancelScope() as newest:
+                stream = await self._judge(raw)
+                sender = peer_id(stream.getpeercert(binary_form=True))
+                if sender not in self._links:
+                    _log.warning("refused a connection from a node that is no member", node=sender)
+                    return
+                # A peer dials again when its connection broke, perhaps before this side notices.
+                if older := self._receiving.get(sender):
+                    older.cancel()
+                self._receiving[sender] = newest
+                try:
+                    await self._receive(sender, stream)
+                finally:
+                    if self._receiving[sender] is newest:
+                        del self._receiving[sender]
         except (*_CONNECTION_ENDED, AttestationError, trio.TooSlowError) as error:
             _log.debug("peer connection ended", reason=repr(error))
         finally:
             await trio.aclose_forcefully(raw)
+
+    async def _judge(self, raw: trio.SocketStream) -> trio.SSLStream[trio.SocketStream]:
+        """Find out who dialled; raises TooSlowError, also when others wait and this one waited longest."""
+        stream = trio.SSLStream(raw, self._server, server_side=True)
+        if len(self._handshakes) >= limits.PEER_HANDSHAKES_MAX:
+            self._handshakes.pop(next(iter(self._handshakes))).cancel()
+        with trio.move_on_after(_CONNECT_TIMEOUT_S) as scope:
+            self._handshakes[raw] = scope
+            try:
+                await stream.do_handshake()
+                return stream
+            finally:
+                self._handshakes.pop(raw, None)
+        raise trio.TooSlowError
 
     async def _receive(self, sender: NodeID, stream: trio.abc.ReceiveStream) -> None:
         reader = FrameReader()
@@ -145,24 +177,31 @@ class PeerNetwork:
 
     async def _dial(self, link: _Link) -> None:
         """Keep a connection to one peer, redialling with growing pauses."""
-        pause = _REDIAL_FIRST_S
+        pause, reached = _REDIAL_FIRST_S, trio.current_time()
         while True:
+            connected = False
             try:
                 stream = await self._connect(link)
-                pause = _REDIAL_FIRST_S
-                async with stream:
+                connected = True
+                try:
                     await self._pump(link, stream)
-            except (*_CONNECTION_ENDED, AttestationError, trio.TooSlowError) as error:
+                finally:
+                    await trio.aclose_forcefully(stream)
+            except (*_CONNECTION_ENDED, AttestationError, trio.TooSlowError, ValueError) as error:
+                # ValueError: an address that no resolver takes.
                 _log.debug("cannot send to peer", node=link.peer, reason=repr(error))
-            link.clear()
-            self._on_lost(link.peer)
+            if connected:
+                pause, reached = _REDIAL_FIRST_S, trio.current_time()
+            if connected or link.overflowed or trio.current_time() - reached >= _UNREACHABLE_S:
+                link.clear()
+                self._on_lost(link.peer)
             await trio.sleep(pause)
             pause = min(2 * pause, _REDIAL_MOST_S)
 
     async def _connect(self, link: _Link) -> trio.SSLStream[trio.SocketStream]:
-        host, _, port = link.address.rpartition(":")
-        with trio.fail_after(limits.JOIN_TIMEOUT_MS / 1000):
-            raw = await trio.open_tcp_stream(host.strip("[]"), int(port))
+        host, port = split_address(link.address)
+        with trio.fail_after(_CONNECT_TIMEOUT_S):
+            raw = await trio.open_tcp_stream(host, port)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             stream = trio.SSLStream(raw, self._client)
             try:
@@ -176,7 +215,7 @@ class PeerNetwork:
         return stream
 
     async def _pump(self, link: _Link, stream: trio.SSLStream[trio.SocketStream]) -> None:
-        """Send what is queued as it comes; end when the peer closes."""
+        """Send what is queued as it comes; end when the peer closes or too much waits for it."""
         async with trio.open_nursery() as nursery:
 
             async def watch() -> None:
@@ -186,12 +225,14 @@ class PeerNetwork:
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(watch)
+            link.sending = nursery.cancel_scope
             try:
-                while True:
+                while not link.overflowed:
                     await link.wake.wait()
-                    if link.overflowed:
-                        nursery.cancel_scope.cancel()
-                        return
-                    await stream.send_all(link.take())
+                    if link.frames:
+                        await stream.send_all(link.take())
             except _CONNECTION_ENDED:
+                pass
+            finally:
+                link.sending = None
                 nursery.cancel_scope.cancel()

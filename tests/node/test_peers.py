@@ -7,6 +7,7 @@ import contextlib
 import attrs
 import pytest
 import trio
+import trio.testing
 
 from coco_core.base import NodeID, limits
 from coco_core.errors import AttestationError, PeerError
@@ -160,6 +161,132 @@ async def test_wrong_node_at_an_address_is_not_talked_to(consortium: Consortium)
             nursery.cancel_scope.cancel()
     for listener in one.listeners:
         await listener.aclose()
+
+
+async def closed_port() -> int:
+    with trio.socket.socket() as unused:
+        await unused.bind(("127.0.0.1", 0))
+        return int(unused.getsockname()[1])
+
+
+@pytest.mark.parametrize("address", ["a..b:80", "a" * 64 + ":80", "nowhere", "host:99999"])
+async def test_address_that_cannot_be_dialled_ends_nothing(consortium: Consortium, address: str) -> None:
+    one, other = await pair(consortium)
+    names = [identity.node_id for identity in consortium.identities]
+    one.network._links[names[2]] = _Link(names[2], address)
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(one.run)
+            nursery.start_soon(other.run)
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            one.network.send(names[1], b"still here")
+            assert await other.received.receive() == (names[0], b"still here")
+            nursery.cancel_scope.cancel()
+
+
+async def test_dials_that_fail_keep_what_is_queued(consortium: Consortium) -> None:
+    one, other = await pair(consortium)
+    names = [identity.node_id for identity in consortium.identities]
+    port = await closed_port()
+    one.network._links[names[1]].address = f"127.0.0.1:{port}"
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            one.network.send(names[1], b"an answer")
+            nursery.start_soon(one.run)
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            assert one.lost == []
+            await other.listeners[0].aclose()
+            other.listeners = await trio.open_tcp_listeners(port, host="127.0.0.1")
+            nursery.start_soon(other.run)
+            assert await other.received.receive() == (names[0], b"an answer")
+            nursery.cancel_scope.cancel()
+
+
+async def test_peer_out_of_reach_is_given_up(
+    consortium: Consortium, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = await alone(consortium)
+    (link,) = one.network._links.values()
+
+    async def refused(*_: object) -> trio.SocketStream:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(trio, "open_tcp_stream", refused)
+    with trio.move_on_after(limits.PEER_UNREACHABLE_MS / 1000 + 1.5):
+        one.network.send(link.peer, b"x")
+        await one.run()
+    assert one.lost
+    assert link.size_bytes == 0
+
+
+async def test_peer_that_hangs_does_not_hold_the_sender(consortium: Consortium) -> None:
+    """It accepts and never reads: the queue overflows in the middle of a write, which must end then."""
+    one, other = await pair(consortium)
+    names = [identity.node_id for identity in consortium.identities]
+    accepted = trio.Event()
+
+    async def hang(raw: trio.SocketStream) -> None:
+        stream = trio.SSLStream(raw, other.network._server, server_side=True)
+        await stream.do_handshake()
+        accepted.set()
+        await trio.sleep_forever()
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.serve_listeners, hang, other.listeners)
+            nursery.start_soon(one.run)
+            await accepted.wait()
+            one.network.send(names[1], bytes(limits.MESSAGE_SIZE_MAX_BYTES))
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            for _ in range(3):
+                one.network.send(names[1], bytes(limits.MESSAGE_SIZE_MAX_BYTES))
+            while not one.lost:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+            assert one.network.statistics()[names[1]] == {"queued_bytes": 0, "overflows": 1}
+            nursery.cancel_scope.cancel()
+
+
+async def test_strangers_that_say_nothing_leave_room_for_peers(
+    consortium: Consortium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "PEER_HANDSHAKES_MAX", 3)
+    one, other = await pair(consortium)
+    names = [identity.node_id for identity in consortium.identities]
+    port = other.listeners[0].socket.getsockname()[1]
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(other.run)
+            strangers = [await trio.open_tcp_stream("127.0.0.1", port) for _ in range(9)]
+            nursery.start_soon(one.run)
+            one.network.send(names[1], b"first")
+            assert await other.received.receive() == (names[0], b"first")
+            assert await ends(strangers[0])
+            assert len(other.network._handshakes) <= 3
+            nursery.cancel_scope.cancel()
+    for stranger in strangers:
+        await stranger.aclose()
+
+
+async def test_a_peer_holds_one_connection(consortium: Consortium) -> None:
+    other = await alone(consortium)
+    identity = consortium.identities[0]
+    context = peer_client_context(identity.certificate, identity.key, consortium.service.certificate)
+    port = other.listeners[0].socket.getsockname()[1]
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(other.run)
+            streams = []
+            for number in (b"1", b"2"):
+                raw = await trio.open_tcp_stream("127.0.0.1", port)
+                streams.append(trio.SSLStream(raw, context))
+                await streams[-1].send_all(b"\x01\x00\x00\x00" + number)
+                assert await other.received.receive() == (identity.node_id, number)
+            assert await ends(streams[0])
+            await streams[1].send_all(b"\x01\x00\x00\x003")
+            assert await other.received.receive() == (identity.node_id, b"3")
+            nursery.cancel_scope.cancel()
+    for stream in streams:
+        await trio.aclose_forcefully(stream)
 
 
 def test_queue_to_a_peer_is_bounded() -> None:

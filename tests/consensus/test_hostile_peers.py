@@ -1,7 +1,8 @@
 """Well-formed messages that no honest peer would send: refused without a trace, or harmless.
 
 Every state of a node meets every message with small numbers, where edges are. The node may stop
-(IntegrityError) only for a leader that contradicts what is agreed; nothing else escapes ``handle``.
+(IntegrityError) only for a leader or a snapshot that contradicts what is agreed; nothing else escapes
+``handle``.
 """
 
 from itertools import accumulate
@@ -10,7 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coco_core.base import NodeID
-from coco_core.consensus import Entry, Event, Persisted, Proposed, Received, Role, Tick
+from coco_core.consensus import (
+    Entry,
+    Event,
+    Membership,
+    Persisted,
+    Proposed,
+    Received,
+    Role,
+    SnapshotFailed,
+    SnapshotReceived,
+    Tick,
+)
 from coco_core.consensus.raft import Raft, RaftSettings
 from coco_core.consensus.raft.messages import (
     Acknowledge,
@@ -56,8 +68,23 @@ messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(TimeoutNow, numbers),
 )
 received = st.builds(Received, st.sampled_from((A, B, C, D)), messages.map(encode))
+
+
+@st.composite
+def offers(draw: st.DrawFn) -> SnapshotReceived:
+    term = draw(st.integers(1, 4))
+    members = Membership(0, draw(st.sampled_from((frozenset({A, B}), frozenset({B, C})))))
+    return SnapshotReceived(draw(st.integers(1, 6)), term, term + draw(st.integers(0, 2)), members)
+
+
 events: st.SearchStrategy[Event] = st.one_of(
-    received, received, received, st.builds(Tick), st.builds(Persisted, numbers, numbers)
+    received,
+    received,
+    received,
+    st.builds(Tick),
+    st.builds(Persisted, numbers, numbers),
+    st.builds(SnapshotFailed, st.sampled_from((B, C, D))),
+    offers(),
 )
 
 
@@ -81,12 +108,16 @@ def test_nothing_but_the_errors_of_the_contract_escapes(founding: bool, script: 
             assert raft.status() == before
             continue
         except IntegrityError:
-            assert isinstance(event, Received)
+            assert isinstance(event, (Received, SnapshotReceived))
             return
         after = raft.status()
         if effects.truncate_after is not None:
             assert effects.truncate_after >= before.commit_index
             del disk.entries[effects.truncate_after :]
+        if effects.install is not None:
+            assert effects.install > before.commit_index
+            disk.compacted_index = effects.install
+            disk.entries = [Entry(after.last_term, i, b"", True) for i in range(1, effects.install + 1)]
         disk.entries += effects.append
         assert [entry.index for entry in disk.entries] == list(range(1, after.last_index + 1))
         assert after.term >= before.term

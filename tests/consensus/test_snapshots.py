@@ -33,6 +33,7 @@ from coco_core.consensus.raft.messages import (
     decode,
     encode,
 )
+from coco_core.errors import IntegrityError
 from coco_core.testing.stage import StageDisk
 
 A, B, C, D = (NodeID(name) for name in "abcd")
@@ -185,6 +186,13 @@ def test_a_snapshot_that_the_log_covers_keeps_what_was_acknowledged_behind_it() 
     assert (effects.install, effects.commit) == (None, 2)
     assert raft.status().last_index == 3
     assert raft.handle(offered(1)) == Effects(), "agreed long since"
+
+
+def test_a_snapshot_that_ends_where_nothing_can_be_agreed_stops_the_node() -> None:
+    raft = following(2)
+    receive(raft, B, Append(2, 1, 2, 0, (Entry(2, 2, b"x", False),)))
+    with pytest.raises(IntegrityError):
+        raft.handle(offered(2))
 
 
 def test_a_leader_takes_no_snapshot_but_of_a_later_term() -> None:

@@ -22,6 +22,7 @@ from coco_core.consensus.raft import membership, roles
 from coco_core.consensus.raft.core import Core
 from coco_core.consensus.raft.messages import Acknowledge
 from coco_core.consensus.raft.progress import AWAITS_SNAPSHOT, Progress
+from coco_core.errors import IntegrityError
 
 # ── leader ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -53,7 +54,10 @@ def begin(core: Core, peer: NodeID, progress: Progress) -> None:
 
 
 def on_received(core: Core, event: SnapshotReceived) -> None:
-    """Begin anew at a snapshot if it is ahead of the log, and say so to the leader."""
+    """Begin anew at a snapshot if it is ahead of the log, and say so to the leader.
+
+    Raises IntegrityError if the log holds that very entry as one that cannot end what is agreed.
+    """
     log, index = core.log, event.index
     invariant(
         event.term <= event.leader_term and event.membership.index <= index,
@@ -64,6 +68,10 @@ def on_received(core: Core, event: SnapshotReceived) -> None:
     if core.role is Role.LEADER or index <= log.commit_index:
         return
     if log.term_at(index) == event.term:
+        if log.last_committable(index) != index:
+            raise IntegrityError(
+                f"a snapshot ends at entry {event.term}.{index}, which is not committable here"
+            )
         membership.agree(core, index)
         core.matched_index = max(core.matched_index, index)
         return

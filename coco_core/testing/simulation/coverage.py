@@ -1,0 +1,60 @@
+"""Which states simulated worlds reached, counted: a checker proves little about states nobody visits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+STATES: Final = (
+    "elections won",
+    "leadership lost to a later view",
+    "leadership given up without a quorum",
+    "leadership handed over on request",
+    "conflicting entries truncated",
+    "provisional tail dropped on election",
+    "log read back from disk",
+    "requests forwarded",
+    "forwards abandoned",
+    "forwards refused by who does not lead",
+    "submissions refused as busy",
+    "transactions committed",
+    "duplicates refused",
+    "not committed, sent again",
+    "executions outlived by their leadership",
+    "batches of several requests",
+    "requests deferred",
+    "adapter faults",
+    "pipeline full",
+    "chunks ended",
+    "messages lost",
+    "messages doubled",
+    "messages overtaken",
+    "connections broken",
+    "partitions",
+    "one-way partitions",
+    "slow ways",
+    "nodes crashed",
+    "torn tails",
+    "unsynced writes lost",
+    "full disks",
+    "slow disks",
+    "corrupt sectors found by the audit",
+    "stalls",
+    "clocks moved forward",
+    "clocks moved back",
+    "clocks changed pace",
+)
+"""Every state a run of a few hundred worlds must reach at least once."""
+
+
+def table(counts: Counter[str], worlds: int) -> str:
+    """Return the counts as lines: in total, and per world."""
+    width = max(map(len, STATES))
+    lines = [f"{'state':<{width}}  {'total':>9}  {'per world':>9}"]
+    lines += [f"{name:<{width}}  {counts[name]:>9}  {counts[name] / max(1, worlds):>9.2f}" for name in STATES]
+    return "\n".join(lines)
+
+
+def unreached(counts: Counter[str]) -> list[str]:
+    """Return the states nobody visited."""
+    return [name for name in STATES if not counts[name]]

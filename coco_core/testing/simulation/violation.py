@@ -1,0 +1,17 @@
+"""What the simulation raises: one promise broken, and which checker saw it."""
+
+from __future__ import annotations
+
+from coco_core.testing.stage import SafetyError
+
+
+class ViolationError(SafetyError):
+    """A promise of the network was broken in a simulated world.
+
+    ``checker`` is the short name of what noticed, as docs/contributing/simulation.md lists them.
+    """
+
+    def __init__(self, checker: str, message: str) -> None:
+        """Tell which ``checker`` saw what."""
+        super().__init__(f"{checker}: {message}")
+        self.checker = checker

@@ -1,0 +1,45 @@
+"""Deliberate bugs are noticed, and leave nothing behind. The whole list is hunted by ``make mutants``."""
+
+from __future__ import annotations
+
+import pytest
+
+from coco_core.consensus.raft import election, replication
+from coco_core.kv import Store
+from coco_core.testing.simulation import MUTANTS, hunt, run_seed
+
+QUICK = {
+    "forget the vote": "election safety",
+    "commit on a minority": "durability",
+    "acknowledge before the disk": "durability",
+    "forget an fsync": "durability",
+    "skip check-quorum": "check-quorum",
+    "answer before commit": "acknowledged",
+    "execute again on retry": "exactly-once",
+    "follow the clock back": "time",
+}
+
+
+@pytest.mark.parametrize(("name", "checker"), QUICK.items(), ids=QUICK)
+def test_a_mutant_is_caught_by_the_checker_of_the_law_it_breaks(name: str, checker: str) -> None:
+    caught = hunt(name)
+    assert caught.checker == checker
+    assert caught.seeds <= MUTANTS[name].seeds_max
+
+
+def test_a_mutant_leaves_nothing_behind() -> None:
+    before = run_seed(3)
+    functions = (replication.advance_commit, election.on_vote_request, Store.rollback)
+    for mutant in MUTANTS.values():
+        with mutant.applied():
+            changed = [(owner, name, value) for owner, name, value in mutant.changes]
+        for owner, name, value in changed:
+            now = owner[name] if isinstance(owner, dict) else vars(owner)[name]
+            assert now is not value
+    assert functions == (replication.advance_commit, election.on_vote_request, Store.rollback)
+    assert run_seed(3) == before
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(MUTANTS) >= 15
+    assert all(mutant.name == name and mutant.breaks for name, mutant in MUTANTS.items())

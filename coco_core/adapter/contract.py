@@ -228,5 +228,10 @@ class LedgerAdapter(Protocol):
         ...
 
     def committed(self, batch: CommittedBatch) -> None:
-        """Take note of a committed batch, on every node, in order; for indexes and subscriptions."""
+        """Take note of a committed batch, on every node, in order; for indexes and subscriptions.
+
+        Must be fast, for the node does nothing else meanwhile. Must not raise: the batch is committed
+        whatever happens here, and an exception only marks the ledger as failed on this node. Must not
+        submit: start a task for what should follow.
+        """
         ...

@@ -7,8 +7,9 @@ threads and adapters, and come back as events.
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import structlog
 import trio
@@ -16,6 +17,7 @@ import trio
 from coco_core.adapter import Committed, CommittedBatch, LedgerAdapter, NotCommitted, Rejected, ScopedView
 from coco_core.base import NodeID, TxID, invariant
 from coco_core.consensus import Entry, Leadership
+from coco_core.errors import AdapterError
 from coco_core.node.clock import unix_ms
 from coco_core.node.disk import LedgerFiles
 from coco_core.node.entropy import random_bytes
@@ -30,7 +32,7 @@ from coco_core.replica.effects import (
     RoleChanged,
     SendToPeer,
 )
-from coco_core.replica.events import BatchExecuted, Event, LogPersisted, PeerLost, PeerSent, Ticked
+from coco_core.replica.events import BatchExecuted, Event, LogPersisted, PeerLost, PeerSent, Submitted, Ticked
 
 _log = structlog.get_logger("coco.driver")
 
@@ -63,6 +65,7 @@ class Driver:
         self._on_role = on_role
         self._tick_s = tick_ms / 1000
         self._feeding = False
+        self._failed: dict[str, str] = {}
         self._to_disk: deque[Persist | TxID] = deque()
         self._disk_wake = trio.Event()
         # Its own, so that no commit waits in line behind what adapters do in threads.
@@ -78,20 +81,36 @@ class Driver:
         """The state machine; for reading."""
         return self._replica
 
+    @property
+    def failed_adapters(self) -> Mapping[str, str]:
+        """Adapters that failed on a committed batch, and how: what they keep of their own may be wrong."""
+        return self._failed
+
     # ── events in, effects out ───────────────────────────────────────────────────────────────────
 
     def feed(self, event: Event) -> None:
         """Advance the replica by one event. Raises what Replica.handle raises; then nothing changed."""
-        invariant(not self._feeding, "an effect fed an event back synchronously")
-        self._feeding = True
-        try:
-            effects = self._replica.handle(event)
-        finally:
-            self._feeding = False
-        self.carry_out(effects)
+        if self._feeding and isinstance(event, Submitted):
+            raise AdapterError("a ledger submitted synchronously, while it was told of a commit")
+        with self._alone():
+            self._carry_out(self._replica.handle(event))
 
     def carry_out(self, effects: Sequence[Effect]) -> None:
         """Do what the replica asks, in order."""
+        with self._alone():
+            self._carry_out(effects)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold off events until the effects of this one are carried out."""
+        invariant(not self._feeding, "an effect fed an event back synchronously")
+        self._feeding = True
+        try:
+            yield
+        finally:
+            self._feeding = False
+
+    def _carry_out(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
             match effect:
                 case SendToPeer():
@@ -143,9 +162,17 @@ class Driver:
             owned = self._owned[name]
             writes = {map_name: changes for map_name, changes in effect.writes.items() if map_name in owned}
             if writes:
-                adapter.committed(CommittedBatch(effect.txid, writes))
+                self._tell_committed(name, adapter, CommittedBatch(effect.txid, writes))
         self._commit_wake.set()
         self._commit_wake = trio.Event()
+
+    def _tell_committed(self, name: str, adapter: LedgerAdapter, batch: CommittedBatch) -> None:
+        try:
+            adapter.committed(batch)
+        except Exception as error:  # noqa: BLE001 - whatever an adapter raises is its own fault
+            # Every node commits this batch: a fault here must not take the whole network with it.
+            _log.exception("adapter failed on what was committed", adapter=name, transaction=str(batch.txid))
+            self._failed[name] = f"committed {batch.txid}: {error!r}"[:200]
 
     # ── what goes on beside the loop ─────────────────────────────────────────────────────────────
 

@@ -21,4 +21,4 @@ def test_scenario_plays_as_written(path: Path) -> None:
 
 
 def test_there_are_scenarios() -> None:
-    assert len(SCENARIOS) >= 10
+    assert len(SCENARIOS) >= 40

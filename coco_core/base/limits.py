@@ -91,6 +91,11 @@ JOIN_TIMEOUT_MS = 60_000
 JOIN_RETRY_MS = 200
 FOUNDING_NODES_MAX = 64
 
+# What a node presents of its platform, and what the founder answers: all nodes' records.
+QUOTE_SIZE_MAX_BYTES = 16 * KIB
+ENDORSEMENTS_SIZE_MAX_BYTES = 64 * KIB
+WELCOME_SIZE_MAX_BYTES = 16 * MIB
+
 invariant(PAYLOAD_SIZE_MAX_BYTES <= BATCH_PAYLOAD_MAX_BYTES, "a batch holds at least one payload")
 invariant(BATCH_PAYLOAD_MAX_BYTES <= QUEUE_PAYLOAD_MAX_BYTES, "the queue holds at least one batch")
 invariant(
@@ -106,6 +111,12 @@ invariant(
     CHUNK_SIZE_TARGET_BYTES + BATCH_RESULT_MAX_BYTES + (BATCH_REQUESTS_MAX + 2) * 64 * KIB
     < CHUNK_SIZE_MAX_BYTES,
     "a batch that begins below the target ends within the chunk",
+)
+invariant(
+    min(WRITE_SET_SIZE_MAX_BYTES, WELCOME_SIZE_MAX_BYTES)
+    > FOUNDING_NODES_MAX
+    * (2 * (QUOTE_SIZE_MAX_BYTES + ENDORSEMENTS_SIZE_MAX_BYTES) + CERTIFICATE_SIZE_MAX_BYTES + KIB),
+    "the records of all founding nodes fit one entry and one welcome",
 )
 invariant(2 * GENESIS_SIZE_MAX_BYTES < CHUNK_SIZE_MAX_BYTES, "the founding batch fits one chunk")
 invariant(

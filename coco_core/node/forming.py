@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from coco_core.adapter import LedgerAdapter, Manifest, Writes
-from coco_core.attestation import Evidence, Policy, VirtualVerifier
-from coco_core.base import NodeID
+from coco_core.attestation import Evidence, Policy, Verifier, VirtualVerifier
+from coco_core.base import NodeID, limits
 from coco_core.crypto import Curve, PrivateKey, PublicKey, endorse, self_signed
-from coco_core.errors import OperatorError
+from coco_core.errors import AdapterError, OperatorError
 from coco_core.ledger import LedgerSecrets
 from coco_core.node import plugins
 from coco_core.node.admission import Admissions, ask_to_join
@@ -32,6 +32,9 @@ from coco_core.replica import (
     ServiceIdentity,
     Timing,
     Welcome,
+    check_genesis,
+    check_manifest,
+    check_welcome,
     encode_welcome,
     found_service,
     join_service,
@@ -83,9 +86,8 @@ class Founder:
         )
         self.service = ServiceIdentity(key=service_key, certificate=certificate)
         self.certificate = _endorsed(node.key.public, node.settings.admin.host, self.service)
-        policy = Policy(formats=frozenset({node.evidence.format}), measurements=frozenset({node.measurement}))
-        verifier = VirtualVerifier()
-        self.admissions = Admissions(founding.nodes - 1, {verifier.format: verifier}, policy)
+        verifiers, policy = _admission_rules(node)
+        self.admissions = Admissions(founding.nodes - 1, verifiers, policy)
 
     async def found(self) -> Membership:
         """Wait for the joiners, place the first entries, and welcome everybody."""
@@ -127,19 +129,36 @@ class Founder:
 
 
 async def join(node: BareNode, joining: Joining) -> Membership:
-    """Ask the founder in; raises AttestationError when refused, OperatorError when unreachable."""
+    """Ask the founder in; raises AttestationError when refused or led elsewhere, OperatorError otherwise."""
     request = JoinRequest(public_key=node.key.public, evidence=node.evidence, peer_address=node.peer_address)
     welcome = read_welcome(await ask_to_join(joining, request, node.key), node.key)
+    verifiers, policy = _admission_rules(node)
+    check_welcome(welcome, node.key.public, joining.service_certificate, verifiers, policy, utc_now())
     adapters = _joined_adapters(welcome.manifests)
     replica = join_service(_parts(node, welcome))
     return Membership(replica=replica, first_effects=(), adapters=adapters, welcome=welcome)
 
 
+def _admission_rules(node: BareNode) -> tuple[Mapping[str, Verifier], Policy]:
+    """Return how founding nodes judge each other: same platform, same code, in both directions."""
+    verifier = VirtualVerifier()
+    policy = Policy(formats=frozenset({node.evidence.format}), measurements=frozenset({node.measurement}))
+    return {verifier.format: verifier}, policy
+
+
 def _founding_adapters(founding: Founding) -> tuple[dict[str, LedgerAdapter], list[Writes]]:
-    adapters = {name: plugins.load(name).create(ledger.engine) for name, ledger in founding.ledgers.items()}
+    """Load every ledger and collect its first entries, checked as what it writes later is."""
+    adapters: dict[str, LedgerAdapter] = {}
     genesis: list[Writes] = []
+    room_bytes = limits.GENESIS_SIZE_MAX_BYTES
     for name, ledger in founding.ledgers.items():
-        genesis += adapters[name].genesis(ledger.config)
+        adapter = adapters[name] = _create(name, ledger.engine)
+        entries = adapter.genesis(ledger.config)
+        try:
+            room_bytes -= check_genesis(entries, frozenset(adapter.manifest.maps), room_bytes)
+        except AdapterError as error:
+            raise OperatorError(f"ledger {name!r} cannot begin so: {error}") from error
+        genesis += entries
     return adapters, genesis
 
 
@@ -147,7 +166,7 @@ def _joined_adapters(manifests: Sequence[Manifest]) -> dict[str, LedgerAdapter]:
     """Load what the network runs; this node must have exactly the same versions."""
     adapters: dict[str, LedgerAdapter] = {}
     for manifest in manifests:
-        adapter = plugins.load(manifest.name).create(manifest.engine.partition(" ")[0])
+        adapter = _create(manifest.name, manifest.engine.partition(" ")[0])
         if adapter.manifest != manifest:
             raise OperatorError(
                 f"the network runs {manifest.name} {manifest.version} on {manifest.engine!r}, "
@@ -155,6 +174,16 @@ def _joined_adapters(manifests: Sequence[Manifest]) -> dict[str, LedgerAdapter]:
             )
         adapters[manifest.name] = adapter
     return adapters
+
+
+def _create(name: str, engine: str) -> LedgerAdapter:
+    """Return the adapter of the installed plugin ``name``; raises OperatorError when it is unfit."""
+    adapter = plugins.load(name).create(engine)
+    try:
+        check_manifest(name, adapter.manifest)
+    except AdapterError as error:
+        raise OperatorError(str(error)) from error
+    return adapter
 
 
 def _validity() -> tuple[datetime.datetime, datetime.datetime]:

@@ -11,11 +11,13 @@ from coco_core.replica.assembly import (
     join_service,
 )
 from coco_core.replica.chain import Chain
+from coco_core.replica.checking import check_genesis, check_manifest
 from coco_core.replica.history import ReceiptPlan, TransactionStatus, make_receipt, plan_receipt, status_of
 from coco_core.replica.joining import (
     JoinRequest,
     Welcome,
     admit,
+    check_welcome,
     encode_join_request,
     encode_welcome,
     read_join_request,
@@ -39,6 +41,9 @@ __all__ = [
     "TransactionStatus",
     "Welcome",
     "admit",
+    "check_genesis",
+    "check_manifest",
+    "check_welcome",
     "effects",
     "encode_join_request",
     "encode_welcome",

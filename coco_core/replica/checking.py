@@ -63,15 +63,18 @@ def check_result(result: object, requests: int, owned: frozenset[str]) -> BatchR
     return result
 
 
-def check_genesis(entries: object, owned: frozenset[str]) -> Sequence[Writes]:
-    """Check an adapter's first entries as any other writes, and together; return them."""
+def check_genesis(entries: object, owned: frozenset[str], size_max_bytes: int) -> int:
+    """Check an adapter's first entries as any other writes, and together; return their size.
+
+    Raises AdapterError beyond ``size_max_bytes``: all ledgers of a service begin in one batch.
+    """
     if type(entries) not in (list, tuple):
         raise AdapterError(f"genesis entries are a {type(entries).__name__}, neither list nor tuple")
     checked: Sequence[Writes] = entries  # type: ignore[assignment] # each entry is checked below
     size = sum(_check_writes(writes, owned) + _ENTRY_BYTES for writes in checked)
-    if size > limits.GENESIS_SIZE_MAX_BYTES:
-        raise AdapterError(f"genesis of {size} bytes exceeds the bound of {limits.GENESIS_SIZE_MAX_BYTES}")
-    return checked
+    if size > size_max_bytes:
+        raise AdapterError(f"genesis of {size} bytes exceeds the bound of {size_max_bytes} bytes")
+    return size
 
 
 def check_manifest(name: str, manifest: Manifest) -> None:

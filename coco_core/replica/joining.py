@@ -4,7 +4,8 @@ The joiner dials the founder over TLS that ends in the founder's service identit
 public key, evidence bound to that key, and a signature over both that shows it holds the key. Once
 all founding nodes are admitted, the founder answers with a *welcome*: the joiner's endorsed
 certificate, the list of nodes, and the service key and ledger secrets sealed to the joiner's key
-(HPKE, RFC 9180), so that only the attested key opens them, whoever else sees the bytes.
+(HPKE, RFC 9180), so that only the attested key opens them, whoever else sees the bytes. The joiner
+judges in turn: the service is the one it was told to join, and every node of it passes its policy.
 
 Values and checks only; who listens where is the shell's.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import datetime
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -22,8 +24,17 @@ import attrs
 
 from coco_core.adapter import Manifest
 from coco_core.attestation import Evidence, Policy, Verdict, Verifier
-from coco_core.base import NodeID, split_address
-from coco_core.crypto import PrivateKey, PublicKey, SignatureError, hpke_open, hpke_seal, read_certificate
+from coco_core.base import NodeID, limits, split_address
+from coco_core.crypto import (
+    PrivateKey,
+    PublicKey,
+    SignatureError,
+    check_endorsed,
+    check_issued,
+    hpke_open,
+    hpke_seal,
+    read_certificate,
+)
 from coco_core.errors import AttestationError
 from coco_core.ledger import LedgerSecrets
 from coco_core.replica.assembly import ServiceIdentity
@@ -84,11 +95,24 @@ def read_join_request(data: bytes) -> JoinRequest:
 
 
 def admit(request: JoinRequest, verifiers: Mapping[str, Verifier], policy: Policy, now_s: int) -> Verdict:
-    """Judge a joiner's evidence; raises AttestationError naming the rule that failed."""
-    verifier = verifiers.get(request.evidence.format)
+    """Judge a node's evidence; raises AttestationError naming the rule that failed.
+
+    Its size is bounded, because the ledger keeps it in one entry with that of all founding nodes.
+    """
+    evidence = request.evidence
+    if len(evidence.quote) > limits.QUOTE_SIZE_MAX_BYTES:
+        raise AttestationError(
+            f"quote of {len(evidence.quote)} bytes exceeds the bound of {limits.QUOTE_SIZE_MAX_BYTES}"
+        )
+    if len(evidence.endorsements) > limits.ENDORSEMENTS_SIZE_MAX_BYTES:
+        raise AttestationError(
+            f"endorsements of {len(evidence.endorsements)} bytes exceed the bound of "
+            f"{limits.ENDORSEMENTS_SIZE_MAX_BYTES}"
+        )
+    verifier = verifiers.get(evidence.format)
     if verifier is None:
-        raise AttestationError(f"no verifier for evidence of format {request.evidence.format!r}")
-    return verifier.verify(request.evidence, policy, report_data(request.public_key), now_s)
+        raise AttestationError(f"no verifier for evidence of format {evidence.format!r}")
+    return verifier.verify(evidence, policy, report_data(request.public_key), now_s)
 
 
 @attrs.frozen(kw_only=True)
@@ -139,6 +163,42 @@ def read_welcome(data: bytes, key: PrivateKey) -> Welcome:
         )
     except _MALFORMED as error:
         raise AttestationError(f"malformed welcome: {error!r}") from error
+
+
+def check_welcome(
+    welcome: Welcome,
+    key: PublicKey,
+    service_certificate: str,
+    verifiers: Mapping[str, Verifier],
+    policy: Policy,
+    at: datetime.datetime,
+) -> None:
+    """Check that a welcome leads into the expected service, among nodes that ``policy`` accepts.
+
+    The joiner with ``key`` trusts nobody's word for whom it joins: the service must be the one whose
+    certificate its operator gave, must have issued the joiner's certificate and every other node's,
+    and every node's evidence must pass as a joiner's would. Raises AttestationError.
+    """
+    service = read_certificate(welcome.service.certificate)
+    if service.fingerprint != read_certificate(service_certificate).fingerprint:
+        raise AttestationError("the welcome is to another service than the operator named")
+    if read_certificate(welcome.certificate).public_key != key:
+        raise AttestationError("the certificate in the welcome is for another node's key")
+    check_endorsed(welcome.certificate, welcome.service.certificate, at)
+    known = {node.node_id: node.certificate for node in welcome.nodes}
+    if len(known) != len(welcome.nodes) or known.get(key.node_id()) != welcome.certificate:
+        raise AttestationError("the nodes of the welcome do not hold this one, or one of them twice")
+    for node in welcome.nodes:
+        certificate = read_certificate(node.certificate)
+        if certificate.public_key.node_id() != node.node_id:
+            raise AttestationError(f"the certificate of node {node.node_id} is for another node's key")
+        check_issued(certificate, service)
+        claimed = JoinRequest(
+            public_key=certificate.public_key, evidence=node.evidence, peer_address=node.peer_address
+        )
+        verdict = admit(claimed, verifiers, policy, int(at.timestamp()))
+        if verdict.measurement != node.measurement:
+            raise AttestationError(f"node {node.node_id} was measured as something else than is recorded")
 
 
 def _canonical(body: Mapping[str, Any]) -> bytes:

@@ -1,5 +1,6 @@
 """Join requests and welcomes: only what was meant, for whom it was meant."""
 
+import datetime
 import json
 from collections.abc import Callable
 from typing import Any
@@ -8,11 +9,14 @@ import attrs
 import pytest
 
 from coco_core.attestation import Policy, VirtualPlatform, VirtualVerifier
+from coco_core.base import limits
+from coco_core.crypto import endorse
 from coco_core.errors import AttestationError
 from coco_core.replica import (
     JoinRequest,
     Welcome,
     admit,
+    check_welcome,
     encode_join_request,
     encode_welcome,
     read_join_request,
@@ -149,3 +153,90 @@ BAD_WELCOMES = {
 def test_bad_welcome(fault: str) -> None:
     with pytest.raises(AttestationError):
         read_welcome(BAD_WELCOMES[fault], IDENTITY.key)
+
+
+@pytest.mark.parametrize(
+    ("field", "bound"),
+    [("quote", limits.QUOTE_SIZE_MAX_BYTES), ("endorsements", limits.ENDORSEMENTS_SIZE_MAX_BYTES)],
+)
+def test_evidence_is_bounded(field: str, bound: int) -> None:
+    large = attrs.evolve(request(), evidence=attrs.evolve(request().evidence, **{field: bytes(bound + 1)}))
+    with pytest.raises(AttestationError, match=f"{field} of {bound + 1} bytes exceeds? the bound"):
+        admit(large, VERIFIERS, POLICY, 0)
+
+
+NOW = datetime.datetime(2030, 1, 1, tzinfo=datetime.UTC)
+STRANGERS = Consortium.of(2, first_key=2000)
+
+
+def with_node(**changes: Any) -> Welcome:
+    """Return the welcome with the other node's record changed."""
+    first, second = WELCOME.nodes
+    return attrs.evolve(WELCOME, nodes=[attrs.evolve(first, **changes), second])
+
+
+def judge(
+    welcome: Welcome, *, pinned: str = CONSORTIUM.service.certificate, at: datetime.datetime = NOW
+) -> None:
+    check_welcome(welcome, IDENTITY.key.public, pinned, VERIFIERS, POLICY, at)
+
+
+def test_welcome_into_the_expected_service() -> None:
+    judge(WELCOME)
+    judge(WELCOME, pinned=f"\n{CONSORTIUM.service.certificate}\n")
+
+
+def test_welcome_into_another_service() -> None:
+    with pytest.raises(AttestationError, match="another service"):
+        judge(WELCOME, pinned=STRANGERS.service.certificate)
+
+
+FOREIGN = STRANGERS.identities[0]
+OTHER = CONSORTIUM.identities[0]
+UNFIT: dict[str, tuple[Welcome, str]] = {
+    "certificate of another node": (
+        attrs.evolve(WELCOME, certificate=OTHER.certificate),
+        "another node's key",
+    ),
+    "without the joiner": (attrs.evolve(WELCOME, nodes=WELCOME.nodes[:1]), "do not hold this one"),
+    "a node twice": (attrs.evolve(WELCOME, nodes=[*WELCOME.nodes, WELCOME.nodes[0]]), "one of them twice"),
+    "a node of another name": (with_node(node_id="ab" * 32), "is for another node's key"),
+    "a node of another service": (
+        attrs.evolve(WELCOME, nodes=[STRANGERS.nodes[FOREIGN.node_id], WELCOME.nodes[1]]),
+        "is not endorsed by",
+    ),
+    "a node with others' evidence": (
+        with_node(evidence=CONSORTIUM.nodes[IDENTITY.node_id].evidence),
+        "bound to another key",
+    ),
+    "a node that runs something else": (
+        with_node(evidence=VirtualPlatform("ab" * 32).attest(report_data(OTHER.key.public))),
+        "is not in the code manifest",
+    ),
+    "a node recorded as something else": (with_node(measurement="ab" * 32), "measured as something else"),
+}
+
+
+@pytest.mark.parametrize("fault", UNFIT)
+def test_welcome_that_does_not_hold(fault: str) -> None:
+    welcome, message = UNFIT[fault]
+    with pytest.raises(AttestationError, match=message):
+        judge(welcome)
+
+
+def test_welcome_with_a_certificate_of_another_service() -> None:
+    pem = endorse(
+        IDENTITY.key.public,
+        "Coco Node",
+        STRANGERS.service.key,
+        STRANGERS.service.certificate,
+        not_before=NOW,
+        not_after=NOW,
+    )
+    with pytest.raises(AttestationError, match="is not endorsed by"):
+        judge(attrs.evolve(WELCOME, certificate=pem))
+
+
+def test_welcome_with_a_certificate_that_ended() -> None:
+    with pytest.raises(AttestationError, match="is valid from"):
+        judge(WELCOME, at=datetime.datetime(2100, 1, 1, tzinfo=datetime.UTC))

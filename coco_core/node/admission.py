@@ -18,7 +18,6 @@ from coco_core.replica import JoinRequest, admit, encode_join_request, read_join
 from coco_core.wire.http import MessageReader, render_request
 
 JOIN_TARGET = "/node/join"
-_WELCOME_MAX_BYTES = limits.HTTP_BODY_MAX_BYTES
 
 
 class Admissions:
@@ -44,6 +43,7 @@ class Admissions:
         except AttestationError as error:
             return _text(403, f"not admitted: {error}")
         if request.node_id not in self._admitted:
+            self._forget_predecessor(request.peer_address)
             if len(self._admitted) >= self._wanted:
                 return _text(409, "the founding set is complete; later nodes join by governance")
             self._admitted[request.node_id] = (request, verdict)
@@ -52,9 +52,22 @@ class Admissions:
 
         async def answer() -> HTTPResponse:
             await self._welcomed.wait()
-            return HTTPResponse(body=self._welcomes[request.node_id])
+            welcome = self._welcomes.get(request.node_id)
+            if welcome is None:
+                return _text(409, f"another node joined at {request.peer_address} since")
+            return HTTPResponse(body=welcome)
 
         return answer
+
+    def _forget_predecessor(self, peer_address: str) -> None:
+        """While the set is not complete, free the place of a node whose address a new one asks with.
+
+        A joiner that restarts has a new key; its place must not stay with the one that is gone.
+        """
+        if not self._complete.is_set():
+            for node_id, (request, _) in list(self._admitted.items()):
+                if request.peer_address == peer_address:
+                    del self._admitted[node_id]
 
     async def complete(self) -> Sequence[tuple[JoinRequest, Verdict]]:
         """Return the admitted nodes once all came; raises OperatorError when they do not in time."""
@@ -98,7 +111,7 @@ async def _post(joining: Joining, body: bytes) -> bytes:
     )
     async with stream:
         await stream.send_all(render_request("POST", JOIN_TARGET, str(target), body, "application/json"))
-        reader = MessageReader(requests=False, body_max_bytes=_WELCOME_MAX_BYTES)
+        reader = MessageReader(requests=False, body_max_bytes=limits.WELCOME_SIZE_MAX_BYTES)
         while data := await stream.receive_some():
             for message in reader.feed(bytes(data)):
                 if message.status != 200:

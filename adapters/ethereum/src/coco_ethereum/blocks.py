@@ -189,7 +189,7 @@ def _header(chain: ChainConfig, number: int, parent_hash: bytes, timestamp: int,
         gas_limit=chain.gas_limit,
         timestamp=timestamp,
         prev_randao=randomness,
-        base_fee=chain.base_fee,
+        base_fee=chain.effective_base_fee,
         blob_gas_used=0 if fields >= 20 else None,
         excess_blob_gas=0 if fields >= 20 else None,
         parent_beacon_root=bytes(32) if fields >= 20 else None,
@@ -226,7 +226,14 @@ def _writes(
 ) -> Writes:
     encoded = header.encode()
     block_hash = engine.keccak256(encoded)
-    block = Block(first_seqno, block_hash, _size(encoded, envelopes), encoded, tuple(hashes))
+    block = Block(
+        first_seqno=first_seqno,
+        hash=block_hash,
+        timestamp=header.timestamp,
+        size=_size(encoded, envelopes),
+        header=encoded,
+        transactions=tuple(hashes),
+    )
     key = number_key(header.number)
     return {
         BLOCKS: {key: block.pack()},

@@ -54,6 +54,11 @@ class ChainConfig:
     coinbase: bytes
     environment: Environment | None = None
 
+    @property
+    def effective_base_fee(self) -> int:
+        """Wei per gas that transactions are executed with; when pinned, the fixed one."""
+        return self.base_fee if self.environment is None else self.environment.base_fee
+
     def fork_at(self, timestamp: int) -> str:
         """Return the name of the rules a block at ``timestamp`` (seconds) follows."""
         active = [name for name, start in self.forks if start <= timestamp]

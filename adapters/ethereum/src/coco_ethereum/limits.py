@@ -16,17 +16,32 @@ TRANSACTION_SIZE_MAX_BYTES: Final = 128 * KIB
 GENESIS_PART_SIZE_MAX_BYTES: Final = 8 * MIB
 GENESIS_ACCOUNTS_MAX: Final = 5_000_000
 
+# Gas of one block, so also of one transaction. Above this a single transaction would hold the chain for
+# seconds on the fast engine, and its receipt (8 gas per byte of log) could exceed the core's write set.
+BLOCK_GAS_MAX: Final = 100_000_000
+EXCESS_BLOB_GAS_MAX: Final = 150_000_000
+"""Beyond it the blob base fee leaves 128 bits."""
+TIMESTAMP_MAX_SECONDS: Final = 4_102_444_800
+"""The year 2100: a later one is in milliseconds by mistake."""
+
 # JSON-RPC. A batch's transaction IDs go into one response header of at most about 20 bytes each.
 RPC_BATCH_CALLS_MAX: Final = 1_000
 RPC_RESPONSE_SIZE_MAX_BYTES: Final = 25_000_000
 RPC_ERROR_ECHO_MAX_CHARS: Final = 200
+RPC_INLINE_SIZE_MAX_BYTES: Final = 4 * KIB
+RPC_BODY_TIME_MAX_MS: Final = 30_000
+
+# Threads for JSON-RPC apart from the one that executes blocks, and calls that may wait for one.
+RPC_THREADS: Final = 2
+RPC_WAITING_MAX: Final = 256
 
 # A transaction whose predecessor has not come yet: how long it waits for it, and how many may.
 NONCE_GAP_WAIT_MS: Final = 3_000
 NONCE_GAP_WAITING_MAX: Final = 4_096
 
-# eth_call and eth_estimateGas (geth: --rpc.gascap).
+# eth_call and eth_estimateGas: geth's --rpc.gascap for the native engine, a few seconds' work for py-evm.
 CALL_GAS_MAX: Final = 50_000_000
+CALL_GAS_MAX_PORTABLE: Final = 5_000_000
 ESTIMATE_ROUNDS_MAX: Final = 64
 
 # eth_getLogs and filters.

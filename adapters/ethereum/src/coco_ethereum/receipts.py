@@ -39,19 +39,29 @@ class Receipt:
 
 def decode_receipt(encoded: bytes) -> Receipt:
     """Read a consensus-encoded receipt; raises IntegrityError for bytes ``encode`` never writes."""
+    receipt = stored_receipt(encoded)
+    if receipt.encode() != encoded:
+        raise IntegrityError("a receipt that is not in its canonical encoding")
+    return receipt
+
+
+def stored_receipt(encoded: bytes) -> Receipt:
+    """Read a receipt from state, which only executing writes, without encoding it again to compare.
+
+    For a receipt with many logs the comparison costs several times the reading. Raises IntegrityError
+    for bytes that are no receipt at all.
+    """
     kind = 0 if encoded[:1] >= bytes([_LIST_FROM]) else int.from_bytes(encoded[:1], "big")
     try:
         fields = rlp.decode(encoded if kind == 0 else encoded[1:], strict=True)
         status, gas, bloom, logs = fields
-        receipt = Receipt(
+        if len(bloom) != BLOOM_SIZE:
+            raise IntegrityError("a receipt with a bloom of another size")
+        return Receipt(
             kind,
             int.from_bytes(status, "big"),
             int.from_bytes(gas, "big"),
             tuple(Log(address, tuple(topics), data) for address, topics, data in logs),
         )
-        canonical = len(bloom) == BLOOM_SIZE and receipt.encode() == encoded
     except (rlp.exceptions.RLPException, TypeError, ValueError, RecursionError) as error:
         raise IntegrityError("a receipt that cannot be decoded") from error
-    if not canonical:
-        raise IntegrityError("a receipt that is not in its canonical encoding")
-    return receipt

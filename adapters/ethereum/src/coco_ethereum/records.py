@@ -40,11 +40,12 @@ SINGLETON_KEY: Final = bytes(8)
 
 _NUMBER: Final = struct.Struct(">Q")
 _HEAD: Final = struct.Struct(">QQ32s")
-_BLOCK: Final = struct.Struct(">Q32sIHI")
+_BLOCK: Final = struct.Struct(">Q32sQIHI")
 _TRANSACTION: Final = struct.Struct(">QIIQ16s20s20sBI")
 
 BLOCK_HASH_SLICE: Final = slice(8, 40)
 """Where a packed block holds its hash, for readers that need nothing else."""
+_TIMESTAMP_OFFSET: Final = 40
 
 _HEADER_OFFSET: Final = _BLOCK.size
 # Before the bloom a header holds, in RLP: list prefix (3), parent hash and ommers hash (33 each),
@@ -89,6 +90,8 @@ class Block:
     first_seqno: int
     """Ledger seqno of its first transaction; state before this seqno is the parent's state."""
     hash: bytes
+    timestamp: int
+    """Seconds; the header's, here too so that it is read without decoding one."""
     size: int
     """Bytes of the whole block in RLP, as clients report it."""
     header: bytes
@@ -96,16 +99,53 @@ class Block:
 
     def pack(self) -> bytes:
         """Return the stored form."""
-        fixed = _BLOCK.pack(self.first_seqno, self.hash, self.size, len(self.header), len(self.transactions))
+        fixed = _BLOCK.pack(
+            self.first_seqno,
+            self.hash,
+            self.timestamp,
+            self.size,
+            len(self.header),
+            len(self.transactions),
+        )
         return b"".join((fixed, self.header, *self.transactions))
 
     @classmethod
     def unpack(cls, data: bytes) -> Block:
         """Read the stored form."""
-        first_seqno, block_hash, size, header_size, count = _BLOCK.unpack_from(data)
+        first_seqno, block_hash, timestamp, size, header_size, count = _BLOCK.unpack_from(data)
         start = _HEADER_OFFSET + header_size
         hashes = tuple(data[at : at + 32] for at in range(start, start + 32 * count, 32))
-        return cls(first_seqno, block_hash, size, data[_HEADER_OFFSET:start], hashes)
+        return cls(first_seqno, block_hash, timestamp, size, data[_HEADER_OFFSET:start], hashes)
+
+
+def packed_timestamp(data: bytes) -> int:
+    """Return the seconds of a packed block without decoding anything else."""
+    timestamp: int = _NUMBER.unpack_from(data, _TIMESTAMP_OFFSET)[0]
+    return timestamp
+
+
+def packed_header(data: bytes) -> bytes:
+    """Return the header of a packed block without its transactions' hashes."""
+    size: int = _BLOCK.unpack_from(data)[4]
+    return data[_HEADER_OFFSET : _HEADER_OFFSET + size]
+
+
+def packed_first_seqno(data: bytes) -> int:
+    """Return the seqno of a packed block's first transaction."""
+    return key_number(data[:8])
+
+
+def packed_transaction_hash(data: bytes, index: int) -> bytes | None:
+    """Return the hash of a packed block's transaction ``index``, or None beyond the last."""
+    _, _, _, _, header_size, count = _BLOCK.unpack_from(data)
+    start = _HEADER_OFFSET + header_size + 32 * index
+    return data[start : start + 32] if index < count else None
+
+
+def packed_count(data: bytes) -> int:
+    """Return how many transactions a packed block has."""
+    count: int = _BLOCK.unpack_from(data)[5]
+    return count
 
 
 def packed_bloom(data: bytes) -> bytes:

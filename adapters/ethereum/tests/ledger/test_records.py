@@ -17,6 +17,11 @@ from coco_ethereum.records import (
     number_key,
     pack_transaction,
     packed_bloom,
+    packed_count,
+    packed_first_seqno,
+    packed_header,
+    packed_timestamp,
+    packed_transaction_hash,
     receipt_bloom,
 )
 
@@ -32,11 +37,17 @@ def test_head(number, timestamp, block_hash):
     assert key_number(number_key(number)) == number
 
 
-@given(U64, HASH, st.binary(max_size=700), st.lists(HASH, max_size=5))
-def test_block(first_seqno, block_hash, header, hashes):
-    block = Block(first_seqno, block_hash, 9, header, tuple(hashes))
-    assert Block.unpack(block.pack()) == block
-    assert block.pack()[BLOCK_HASH_SLICE] == block_hash
+@given(U64, HASH, U64, st.binary(max_size=700), st.lists(HASH, max_size=5))
+def test_block(first_seqno, block_hash, timestamp, header, hashes):
+    block = Block(first_seqno, block_hash, timestamp, 9, header, tuple(hashes))
+    packed = block.pack()
+    assert Block.unpack(packed) == block
+    assert packed[BLOCK_HASH_SLICE] == block_hash
+    assert packed_timestamp(packed) == timestamp
+    assert packed_first_seqno(packed) == first_seqno
+    assert packed_header(packed) == header
+    assert packed_count(packed) == len(hashes)
+    assert [packed_transaction_hash(packed, index) for index in range(len(hashes) + 1)] == [*hashes, None]
 
 
 @given(
@@ -90,5 +101,5 @@ def test_bloom_of_a_packed_block(bloom, number, extra_data):
         prev_randao=bytes(32),
         base_fee=0,
     )
-    assert packed_bloom(Block(1, bytes(32), 0, header.encode(), ()).pack()) == bloom
+    assert packed_bloom(Block(1, bytes(32), 0, 0, header.encode(), ()).pack()) == bloom
     assert Header.decode(header.encode()) == header

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
+
+from coco_ethereum.development import development_ledger
 
 GWEI = 10**9
 
@@ -58,3 +61,27 @@ async def test_bad_history(ledger, params, code, message):
 
 async def test_no_blocks_asked_for(ledger):
     assert (await ledger.ok("eth_feeHistory", "0x0", "latest"))["gasUsedRatio"] == []
+
+
+async def test_a_pinned_chain_tells_the_base_fee_it_executes_with(make_ledger):
+    config = dict(development_ledger().config)
+    fixed = {
+        "number": 5,
+        "timestamp": 1_700_000_000,
+        "coinbase": "0x" + "00" * 20,
+        "prevrandao": "0x" + "00" * 32,
+        "basefee": hex(7),
+        "gaslimit": 1_000_000,
+    }
+    ledger = make_ledger(config | {"coco": {"constEnv": fixed}, "gasLimit": hex(30_000)})
+    envelopes = [ledger.alice.sign(gas_limit=21_000) for _ in range(2)]
+    body = [
+        {"jsonrpc": "2.0", "id": 1, "method": "eth_sendRawTransaction", "params": ["0x" + raw.hex()]}
+        for raw in envelopes
+    ]
+    assert all("result" in answer for answer in orjson.loads((await ledger.post(orjson.dumps(body))).body))
+    assert (await ledger.ok("eth_getBlockByNumber", "latest", False))["baseFeePerGas"] == "0x7"
+    history = await ledger.ok("eth_feeHistory", "0x1", "latest", [50])
+    assert history["baseFeePerGas"] == ["0x7", "0x7"]
+    assert history["reward"] == [["0x0"]]
+    assert history["gasUsedRatio"] == [1.0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from coco_ethereum.blocks import Header
-from coco_ethereum.records import Block
+from coco_ethereum.records import Block, packed_count
 from coco_ethereum.rpc import render, values
 from coco_ethereum.rpc.params import Params
 from coco_ethereum.rpc.reading import Reading, Selector, Slow, read_number_selector, read_selector
@@ -49,17 +49,17 @@ def receipts(reading: Reading, params: Params) -> object:
 def count_by_number(reading: Reading, params: Params) -> object:
     """eth_getBlockTransactionCountByNumber: null when there is no such block."""
     params.bounds(1, 1)
-    return _count(reading.block(params.at(0, read_number_selector)))
+    return _count(reading.packed(params.at(0, read_number_selector)))
 
 
 def count_by_hash(reading: Reading, params: Params) -> object:
     """eth_getBlockTransactionCountByHash: null when there is no such block."""
     params.bounds(1, 1)
-    return _count(reading.block(Selector(hash=params.at(0, values.read_hash))))
+    return _count(reading.packed(Selector(hash=params.at(0, values.read_hash))))
 
 
-def _count(block: Block | None) -> object:
-    return None if block is None else values.quantity(len(block.transactions))
+def _count(packed: bytes | None) -> object:
+    return None if packed is None else values.quantity(packed_count(packed))
 
 
 def uncle_count_by_number(reading: Reading, params: Params) -> object:

@@ -190,7 +190,7 @@ def _prepare(reading: Reading, params: Params) -> tuple[CallRequest, Prepared]:
             f"chainId does not match node's (have={request.chain_id}, want={reading.chain.chain_id})"
         )
     at = reading.state(selector)
-    context = reading.context(at.header)
+    context = reading.context(at.number)
     if not request.highest_price:
         # Without a price a call pays no base fee either, so contracts must not see one (geth: NoBaseFee).
         context = attrs.evolve(context, base_fee=0)

@@ -23,8 +23,7 @@ BLOB_BASE_FEE: Final = 1
 
 def base_fee(reading: Reading) -> int:
     """Return the wei per gas the next block asks for."""
-    fixed = reading.chain.environment
-    return fixed.base_fee if fixed is not None else reading.chain.base_fee
+    return reading.chain.effective_base_fee
 
 
 def gas_price(reading: Reading, params: Params) -> object:
@@ -82,13 +81,14 @@ def _history(reading: Reading, oldest: int, newest: int, percentiles: Sequence[f
         block = reading.block_at(number)
         header = Header.decode(block.header)
         base_fees.append(values.quantity(header.base_fee))
-        used.append(header.gas_used / header.gas_limit)
+        # In the fixed environment the limit bounds each transaction, and a block may hold many.
+        used.append(min(1.0, header.gas_used / header.gas_limit))
         if percentiles:
             rewards.append(_rewards(reading, block, header, percentiles))
     count = len(used)
     table: dict[str, object] = {
         "oldestBlock": values.quantity(oldest),
-        "baseFeePerGas": [*base_fees, values.quantity(reading.chain.base_fee)],
+        "baseFeePerGas": [*base_fees, values.quantity(base_fee(reading))],
         "gasUsedRatio": used,
         "baseFeePerBlobGas": [values.quantity(BLOB_BASE_FEE)] * (count + 1),
         "blobGasUsedRatio": [0] * count,

@@ -21,7 +21,7 @@ from coco_ethereum.limits import (
     LOGS_RESULTS_MAX,
     LOGS_TOPICS_MAX,
 )
-from coco_ethereum.receipts import decode_receipt
+from coco_ethereum.receipts import stored_receipt
 from coco_ethereum.records import Block, packed_bloom, receipt_bloom
 from coco_ethereum.rpc import render, values
 from coco_ethereum.rpc.errors import invalid_params, limit_exceeded, server_error
@@ -157,7 +157,7 @@ def _matches(reading: Reading, criteria: Criteria, block: Block) -> Iterator[ren
     for mined in reading.mined_in(block):
         if not criteria.possible(receipt_bloom(mined.record.receipt)):
             continue
-        logs = decode_receipt(mined.record.receipt).logs
+        logs = stored_receipt(mined.record.receipt).logs
         for index, log in enumerate(logs, start=mined.record.first_log):
             if criteria.matches(log):
                 yield render.log_json(mined, log, index)

@@ -19,6 +19,7 @@ from coco_ethereum.chain import ChainConfig, read_config
 from coco_ethereum.engine import BlockContext, EvmEngine, State
 from coco_ethereum.records import (
     ACCOUNTS,
+    BLOCK_HASH_SLICE,
     BLOCK_HASHES,
     BLOCKS,
     CODE,
@@ -29,6 +30,9 @@ from coco_ethereum.records import (
     Transaction,
     key_number,
     number_key,
+    packed_first_seqno,
+    packed_header,
+    packed_timestamp,
 )
 from coco_ethereum.rpc import values
 from coco_ethereum.rpc.errors import server_error
@@ -109,10 +113,10 @@ class _MapView(Mapping[bytes, bytes | None]):
 
 @attrs.frozen(slots=True)
 class StateAt:
-    """State as one block left it, and that block's header."""
+    """State as one block left it, and that block's number."""
 
     view: ReadView
-    header: Header
+    number: int
 
     def account(self, address: bytes) -> Account:
         """Return an account; one that does not exist is empty."""
@@ -138,6 +142,8 @@ class Slow:
     """A result that is to be computed away from the event loop."""
 
     work: Callable[[], object]
+    delivered: Callable[[], None] | None = None
+    """To be called, on the event loop, when the result has found its place in the answer."""
 
 
 class Reading:
@@ -165,6 +171,11 @@ class Reading:
             return self.head.number
         return selector.number if selector.number <= self.head.number else None
 
+    def packed(self, selector: Selector) -> bytes | None:
+        """Return the stored form of the block meant, or None if there is no such block."""
+        number = self.number(selector)
+        return None if number is None else self.packed_at(number)
+
     def block(self, selector: Selector) -> Block | None:
         """Return the block meant, or None if there is no such block."""
         number = self.number(selector)
@@ -172,10 +183,14 @@ class Reading:
 
     def block_at(self, number: int) -> Block:
         """Return the block with a number the chain has."""
+        return Block.unpack(self.packed_at(number))
+
+    def packed_at(self, number: int) -> bytes:
+        """Return the stored form of the block with a number the chain has."""
         packed = self.packed_block(number)
         if packed is None:
             raise IntegrityError(f"block {number} is missing below head {self.head.number}")
-        return Block.unpack(packed)
+        return packed
 
     def transaction(self, transaction_hash: bytes) -> Transaction | None:
         """Return a committed transaction's record."""
@@ -187,17 +202,16 @@ class Reading:
         record = self.transaction(transaction_hash)
         if record is None:
             return None
-        block = self.block_at(record.number)
-        return Mined(transaction_hash, record, block, Header.decode(block.header).timestamp)
+        block = self.packed_at(record.number)
+        return Mined(transaction_hash, record, block[BLOCK_HASH_SLICE], packed_timestamp(block))
 
     def mined_in(self, block: Block) -> Iterator[Mined]:
         """Yield a block's transactions; raises IntegrityError when one is missing."""
-        timestamp = Header.decode(block.header).timestamp
         for transaction_hash in block.transactions:
             record = self.transaction(transaction_hash)
             if record is None:
                 raise IntegrityError(f"transaction {transaction_hash.hex()} of a block is missing")
-            yield Mined(transaction_hash, record, block, timestamp)
+            yield Mined(transaction_hash, record, block.hash, block.timestamp)
 
     def state(self, selector: Selector) -> StateAt:
         """Return state as the block meant left it.
@@ -207,19 +221,19 @@ class Reading:
         number = self.number(selector)
         if number is None:
             raise server_error("header for hash not found" if selector.hash else "header not found")
-        header = Header.decode(self.block_at(number).header)
         if number == self.head.number:
-            return StateAt(self.view, header)
+            return StateAt(self.view, number)
         # The state a block left is the state just before its successor's first entry.
-        seqno = self.block_at(number + 1).first_seqno - 1
+        seqno = packed_first_seqno(self.packed_at(number + 1)) - 1
         try:
-            return StateAt(self.service.view(seqno), header)
+            return StateAt(self.service.view(seqno), number)
         except CallerError as error:
             raise server_error(
                 f"missing trie node: state of block {number:#x} is not available, "
                 "this node keeps the state of recent blocks only"
             ) from error
 
-    def context(self, header: Header) -> BlockContext:
-        """Return the environment a call on top of ``header`` sees."""
+    def context(self, number: int) -> BlockContext:
+        """Return the environment a call on top of block ``number`` sees."""
+        header = Header.decode(packed_header(self.packed_at(number)))
         return blocks.context_of(self.chain, header, blocks.block_hashes(self.view))

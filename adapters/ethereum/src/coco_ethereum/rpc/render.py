@@ -12,7 +12,7 @@ import attrs
 from coco_ethereum import transactions
 from coco_ethereum.blocks import EMPTY_OMMERS_HASH, Header
 from coco_ethereum.engine import Log
-from coco_ethereum.receipts import decode_receipt
+from coco_ethereum.receipts import stored_receipt
 from coco_ethereum.records import Block, Transaction, receipt_bloom
 from coco_ethereum.rpc.values import data, optional_data, quantity
 
@@ -25,7 +25,7 @@ class Mined:
 
     hash: bytes
     record: Transaction
-    block: Block
+    block_hash: bytes
     timestamp: int
     """Seconds, of its block."""
 
@@ -70,7 +70,7 @@ def transaction_json(mined: Mined) -> Table:
     record = mined.record
     signed = transactions.decode(record.raw)
     table: Table = {
-        "blockHash": data(mined.block.hash),
+        "blockHash": data(mined.block_hash),
         "blockNumber": quantity(record.number),
         "blockTimestamp": quantity(mined.timestamp),
         "from": data(record.sender),
@@ -117,9 +117,9 @@ def _authorization_json(authorization: transactions.Authorization) -> Table:
 def receipt_json(mined: Mined) -> Table:
     """Return a committed transaction's receipt."""
     record = mined.record
-    receipt = decode_receipt(record.receipt)
+    receipt = stored_receipt(record.receipt)
     return {
-        "blockHash": data(mined.block.hash),
+        "blockHash": data(mined.block_hash),
         "blockNumber": quantity(record.number),
         "contractAddress": optional_data(record.created),
         "cumulativeGasUsed": quantity(receipt.cumulative_gas_used),
@@ -145,7 +145,7 @@ def log_json(mined: Mined, log: Log, index: int) -> Table:
         "blockNumber": quantity(mined.record.number),
         "transactionHash": data(mined.hash),
         "transactionIndex": quantity(mined.record.index),
-        "blockHash": data(mined.block.hash),
+        "blockHash": data(mined.block_hash),
         "blockTimestamp": quantity(mined.timestamp),
         "logIndex": quantity(index),
         "removed": False,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from coco_ethereum.limits import TRANSACTION_SIZE_MAX_BYTES
-from coco_ethereum.records import Block
+from coco_ethereum.limits import RPC_INLINE_SIZE_MAX_BYTES, TRANSACTION_SIZE_MAX_BYTES
+from coco_ethereum.records import packed_transaction_hash
 from coco_ethereum.rpc import render, values
 from coco_ethereum.rpc.errors import server_error
 from coco_ethereum.rpc.params import Params
-from coco_ethereum.rpc.reading import Reading, Selector, read_number_selector
+from coco_ethereum.rpc.reading import Reading, Selector, Slow, read_number_selector
+from coco_ethereum.rpc.render import Mined, Table
 
 SEND_RAW_TRANSACTION: Final = "eth_sendRawTransaction"
 """The one method that is submitted instead of evaluated (``server``)."""
@@ -29,36 +30,46 @@ def read_raw_transaction(arguments: Sequence[object]) -> bytes:
 def by_hash(reading: Reading, params: Params) -> object:
     """eth_getTransactionByHash: null when not committed."""
     params.bounds(1, 1)
-    mined = reading.mined(params.at(0, values.read_hash))
-    return None if mined is None else render.transaction_json(mined)
+    return _rendered(reading.mined(params.at(0, values.read_hash)), render.transaction_json)
 
 
 def receipt(reading: Reading, params: Params) -> object:
     """eth_getTransactionReceipt: null when not committed."""
     params.bounds(1, 1)
-    mined = reading.mined(params.at(0, values.read_hash))
-    return None if mined is None else render.receipt_json(mined)
+    return _rendered(reading.mined(params.at(0, values.read_hash)), render.receipt_json)
 
 
 def by_block_hash(reading: Reading, params: Params) -> object:
     """eth_getTransactionByBlockHashAndIndex: null when there is none."""
     params.bounds(2, 2)
     selector = Selector(hash=params.at(0, values.read_hash))
-    return _by_index(reading, reading.block(selector), params.at(1, values.read_quantity))
+    return _by_index(reading, reading.packed(selector), params.at(1, values.read_quantity))
 
 
 def by_block_number(reading: Reading, params: Params) -> object:
     """eth_getTransactionByBlockNumberAndIndex: null when there is none."""
     params.bounds(2, 2)
     selector = params.at(0, read_number_selector)
-    return _by_index(reading, reading.block(selector), params.at(1, values.read_quantity))
+    return _by_index(reading, reading.packed(selector), params.at(1, values.read_quantity))
 
 
-def _by_index(reading: Reading, block: Block | None, index: int) -> object:
-    if block is None or index >= len(block.transactions):
+def _by_index(reading: Reading, block: bytes | None, index: int) -> object:
+    transaction_hash = None if block is None else packed_transaction_hash(block, index)
+    if transaction_hash is None:
         return None
-    mined = reading.mined(block.transactions[index])
-    return None if mined is None else render.transaction_json(mined)
+    return _rendered(reading.mined(transaction_hash), render.transaction_json)
+
+
+def _rendered(mined: Mined | None, form: Callable[[Mined], Table]) -> object:
+    """Return a transaction in a form of ``render``, away from the event loop when it is large.
+
+    Most are small, and would wait longer for a thread than they take.
+    """
+    if mined is None:
+        return None
+    if len(mined.record.raw) + len(mined.record.receipt) <= RPC_INLINE_SIZE_MAX_BYTES:
+        return form(mined)
+    return Slow(lambda: form(mined))
 
 
 METHODS: Final = {

@@ -1,4 +1,4 @@
-"""What a founder makes of the ledgers it is to run: the operator learns of unfit ones before anybody joins."""
+"""What a founder makes of the ledgers it is to run: the operator learns of unfit ones early."""
 
 from __future__ import annotations
 

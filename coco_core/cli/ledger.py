@@ -27,7 +27,8 @@ def audit_command(folder: Path, service_cert: Path | None, as_json: bool) -> Non
     """Check every entry, proof and signature in FOLDER; exit 1 at the first that fails."""
     report = audit_folder(folder, _read_text(service_cert) if service_cert else None)
     if as_json:
-        print(json.dumps(report_fields(report), indent=2))
+        pinned = {"service_identity_pinned": service_cert is not None}
+        print(json.dumps(report_fields(report) | pinned, indent=2))
         return
     for name, value in report_fields(report).items():
         print(f"{name.replace('_', ' ')}: {value}")
@@ -88,6 +89,8 @@ def report_fields(report: AuditReport) -> dict[str, Any]:
         "views": [f"{view} from {first}" for view, first in report.views],
         "nodes": dict(report.nodes),
         "service_fingerprint": report.service_fingerprint,
+        "recoveries": report.recoveries,
+        "private_verified": report.private_verified,
         "size_bytes": report.size_bytes,
     }
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from coco_core.client import verify_receipt
-from coco_core.errors import OperatorError
+from coco_core.crypto import read_certificate
+from coco_core.errors import AttestationError, IntegrityError, OperatorError
 
 
 @click.group()
@@ -24,7 +25,15 @@ def verify(file: Path, service_cert: Path) -> None:
         data, certificate = file.read_bytes(), service_cert.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise OperatorError(str(error)) from error
-    verified = verify_receipt(data, certificate)
+    try:
+        read_certificate(certificate)
+    except AttestationError as error:
+        raise OperatorError(f"{service_cert}: {error}") from error
+    try:
+        verified = verify_receipt(data, certificate)
+    except AttestationError as error:
+        # The certificate is fine, so what is not acceptable is what the receipt says.
+        raise IntegrityError(str(error)) from error
     print(
         f"valid: transaction {verified.txid} is committed under this service ({verified.kind.value} receipt)"
     )

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from coco_core.testing import Consortium
+
 Coco = Callable[..., Any]
 
 
@@ -21,6 +23,13 @@ def test_audit(coco: Coco, ledger: Path) -> None:
     assert "NOT PINNED" in unpinned.out
     fields = json.loads(coco("ledger", "audit", ledger / "ledger", "--json").out)
     assert fields["last_verified"] == "2.10"
+    assert (fields["service_identity_pinned"], fields["private_verified"], fields["recoveries"]) == (
+        False,
+        False,
+        0,
+    )
+    arguments = ("ledger", "audit", ledger / "ledger", "--json", "--service-cert", ledger / "service.pem")
+    assert json.loads(coco(*arguments).out)["service_identity_pinned"] is True
 
 
 def test_audit_of_a_changed_ledger(coco: Coco, ledger: Path) -> None:
@@ -40,6 +49,26 @@ def test_audit_under_another_service(coco: Coco, ledger: Path) -> None:
     ran = coco("ledger", "audit", ledger / "ledger", "--service-cert", stranger)
     assert ran.status == 2
     assert len(ran.err.splitlines()) == 1
+
+
+def test_audit_and_receipts_under_another_real_service(coco: Coco, ledger: Path) -> None:
+    stranger = ledger / "stranger.pem"
+    stranger.write_text(Consortium.of(1, first_key=5000).service.certificate)
+    for command in (
+        ("ledger", "audit", ledger / "ledger"),
+        ("receipt", "verify", ledger / "receipt.json"),
+        ("receipt", "verify", ledger / "receipt.cose"),
+    ):
+        ran = coco(*command, "--service-cert", stranger)
+        assert (ran.status, ran.out) == (1, "")
+        assert len(ran.err.splitlines()) == 1
+
+
+def test_receipt_under_what_is_no_certificate(coco: Coco, ledger: Path) -> None:
+    for form in ("json", "cose"):
+        ran = coco("receipt", "verify", ledger / f"receipt.{form}", "--service-cert", Path(__file__))
+        assert ran.status == 2
+        assert "test_offline.py" in ran.err
 
 
 def test_show(coco: Coco, ledger: Path) -> None:

@@ -80,6 +80,16 @@ HTTP_PIPELINED_REQUESTS_MAX = 64
 HTTP_CONNECTIONS_MAX = 1_024
 HTTP_IDLE_TIMEOUT_MS = 120_000
 
+# From the first byte of a request to its last, and the unfinished ones of all connections together.
+HTTP_REQUEST_TIMEOUT_MS = 60_000
+HTTP_UNFINISHED_MAX_BYTES = 256 * MIB
+
+# Open files kept for the node itself: chunks, listeners, peers, strangers being judged at the peer port.
+NODE_FILES_RESERVED_MIN = 320
+
+# How long a primary that stops waits for another node to lead.
+HAND_OVER_TIMEOUT_MS = 2_000
+
 # How long a front end waits for a submission's fate before it says that it does not know it yet.
 SUBMISSION_TIMEOUT_MS = 30_000
 
@@ -106,6 +116,11 @@ invariant(HISTORY_VERSIONS_MIN <= HISTORY_VERSIONS_MAX, "the versions always kep
 invariant(APPEND_SIZE_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES, "an append fits a peer message")
 invariant(WRITE_SET_SIZE_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES, "the largest entry fits a peer message")
 invariant(ENTRY_SIZE_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES, "the largest entry fits a peer message")
+invariant(
+    2 * FOUNDING_NODES_MAX + PEER_HANDSHAKES_MAX < NODE_FILES_RESERVED_MIN,
+    "connections of peers are reserved",
+)
+invariant(HTTP_BODY_MAX_BYTES * 16 < HTTP_UNFINISHED_MAX_BYTES, "many large requests may arrive at once")
 invariant(CHUNK_SIZE_TARGET_BYTES + ENTRY_SIZE_MAX_BYTES < CHUNK_SIZE_MAX_BYTES, "a full chunk fits u32")
 invariant(
     CHUNK_SIZE_TARGET_BYTES + BATCH_RESULT_MAX_BYTES + (BATCH_REQUESTS_MAX + 2) * 64 * KIB

@@ -2,7 +2,9 @@
 
 One task per connection reads requests and hands each to the handler in order of arrival; a second
 one awaits the answers in the same order and writes them. At most ``HTTP_PIPELINED_REQUESTS_MAX`` are
-under way per connection; beyond that the connection is simply not read.
+under way per connection; beyond that the connection is simply not read. A request must arrive whole
+within HTTP_REQUEST_TIMEOUT_MS, and unfinished ones share one budget of memory over the whole node, so
+that neither slow nor many clients hold what others need.
 
 A listener speaks TLS. On a loopback address it may also be allowed to speak plain HTTP on the same
 port (told apart by the first byte), because wallets and tools on the same machine expect that.
@@ -20,11 +22,13 @@ import trio
 
 from coco_core.adapter import HTTPHandler, HTTPRequest, HTTPResponse, PendingResponse
 from coco_core.base import limits
+from coco_core.node.capacity import UnfinishedBytes
 from coco_core.wire.http import CONTINUE, HTTPMessageError, Message, MessageReader, render_response
 
 _RECEIVE_BYTES = 256 * 1024
 _TLS_HANDSHAKE = 0x16
 _IDLE_TIMEOUT_S = limits.HTTP_IDLE_TIMEOUT_MS / 1000
+_REQUEST_TIMEOUT_S = limits.HTTP_REQUEST_TIMEOUT_MS / 1000
 _CONNECTION_ENDED = (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError, OSError)
 
 _log = structlog.get_logger("coco.http")
@@ -48,10 +52,13 @@ class HTTPServer:
     plain_allowed: bool = False
     """Also accept plain HTTP; only ever set for loopback listeners."""
     body_max_bytes: int = limits.HTTP_BODY_MAX_BYTES
+    connections_max: int = limits.HTTP_CONNECTIONS_MAX
+    unfinished: UnfinishedBytes = attrs.field(factory=UnfinishedBytes)
+    """Shared by all servers of a node."""
 
     async def serve(self, listeners: Sequence[trio.SocketListener]) -> None:
-        """Serve connections until cancelled; beyond HTTP_CONNECTIONS_MAX new ones are closed."""
-        places = trio.Semaphore(limits.HTTP_CONNECTIONS_MAX)
+        """Serve connections until cancelled; beyond ``connections_max`` new ones are closed."""
+        places = trio.Semaphore(self.connections_max)
 
         async def connection(stream: trio.SocketStream) -> None:
             try:
@@ -69,11 +76,11 @@ class HTTPServer:
     async def _connection(self, raw: trio.SocketStream) -> None:
         try:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with trio.fail_after(_IDLE_TIMEOUT_S):
+            with trio.fail_after(_REQUEST_TIMEOUT_S):
                 stream = await self._secured(raw)
             if stream is not None:
                 async with stream:
-                    await _Connection(stream, self.handler, self.body_max_bytes).converse()
+                    await _Connection(stream, self.handler, self.body_max_bytes, self.unfinished).converse()
         except (*_CONNECTION_ENDED, trio.TooSlowError):
             return
         finally:
@@ -98,10 +105,20 @@ class HTTPServer:
 class _Connection:
     """One connection: a reading and a writing task around a bounded queue of answers."""
 
-    def __init__(self, stream: trio.abc.Stream, handler: HTTPHandler, body_max_bytes: int) -> None:
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        handler: HTTPHandler,
+        body_max_bytes: int,
+        unfinished: UnfinishedBytes,
+    ) -> None:
         self._stream = stream
         self._handler = handler
         self._reader = MessageReader(requests=True, body_max_bytes=body_max_bytes)
+        self._unfinished = unfinished
+        self._held = 0
+        self._begun: float | None = None
+        """When the request that is not complete yet began to arrive."""
         self._sending = trio.Lock()
         self._answers, self._underway = trio.open_memory_channel[_Underway](
             limits.HTTP_PIPELINED_REQUESTS_MAX
@@ -116,19 +133,50 @@ class _Connection:
                     await self._read()
         except* _CONNECTION_ENDED:
             pass
+        finally:
+            self._hold(0)
+
+    async def _receive(self) -> bytes | None:
+        """Return the next bytes, empty at the end, None when nothing came for too long.
+
+        Raises HTTPMessageError when a request takes too long to arrive.
+        """
+        while True:
+            begun = self._begun
+            wait_s = (
+                _IDLE_TIMEOUT_S if begun is None else max(0, begun + _REQUEST_TIMEOUT_S - trio.current_time())
+            )
+            with trio.move_on_after(wait_s):
+                return bytes(await self._stream.receive_some(_RECEIVE_BYTES))
+            if begun is not None:
+                raise HTTPMessageError(408, "the request did not arrive in time")
+            if not self._answers.statistics().current_buffer_used:
+                return None
+
+    def _feed(self, data: bytes) -> list[Message]:
+        """Return the requests that ``data`` completes; raises HTTPMessageError, also for want of memory."""
+        messages = self._reader.feed(data)
+        before = self._held
+        self._hold(self._reader.unfinished_bytes)
+        if not self._held:
+            self._begun = None
+        elif messages or self._begun is None:
+            self._begun = trio.current_time()
+        if self._held > before and self._unfinished.exceeded and not messages:
+            raise HTTPMessageError(503, "too many requests are arriving at once: send again later")
+        return messages
+
+    def _hold(self, size: int) -> None:
+        self._unfinished.held += size - self._held
+        self._held = size
 
     async def _read(self) -> None:
         while True:
-            with trio.move_on_after(_IDLE_TIMEOUT_S) as idle:
-                data = await self._stream.receive_some(_RECEIVE_BYTES)
-            if idle.cancelled_caught:
-                if self._answers.statistics().current_buffer_used:
-                    continue
-                return
-            if not data:
-                return
             try:
-                messages = self._reader.feed(bytes(data))
+                data = await self._receive()
+                if not data:
+                    return
+                messages = self._feed(data)
             except HTTPMessageError as error:
                 await self._answers.send(_Underway(_refusal(error), keep_alive=False))
                 return

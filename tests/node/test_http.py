@@ -13,6 +13,7 @@ import trio.testing
 
 from coco_core.adapter import HTTPRequest, HTTPResponse, PendingResponse
 from coco_core.base import limits
+from coco_core.node.capacity import UnfinishedBytes
 from coco_core.node.http import HTTPServer, _Connection
 from coco_core.node.tls import frontend_context, service_client_context
 from coco_core.testing import Consortium
@@ -261,7 +262,7 @@ async def test_requests_in_pieces(tls: ssl.SSLContext) -> None:
     echo = Echo()
     near, far = trio.testing.lockstep_stream_pair()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_Connection(far, echo, 1000).converse)
+        nursery.start_soon(_Connection(far, echo, 1000, UnfinishedBytes()).converse)
         data = render_request("POST", "/a", "h", b"body", "text/plain")
         for position in range(len(data)):
             await near.send_all(data[position : position + 1])
@@ -274,7 +275,7 @@ async def test_idle_connection_is_closed(autojump_clock: trio.testing.MockClock)
     async with trio.open_nursery() as nursery:
 
         async def serve() -> None:
-            await _Connection(far, Echo(), 1000).converse()
+            await _Connection(far, Echo(), 1000, UnfinishedBytes()).converse()
             await far.aclose()
 
         nursery.start_soon(serve)
@@ -285,12 +286,66 @@ async def test_idle_connection_is_closed(autojump_clock: trio.testing.MockClock)
     assert trio.current_time() == pytest.approx(limits.HTTP_IDLE_TIMEOUT_MS / 1000)
 
 
+@pytest.mark.parametrize(
+    "before", [b"", b"GET /a HTTP/1.1\r\nhost: h\r\n\r\n"], ids=["alone", "after another"]
+)
+async def test_request_that_drips_in_loses_its_place(
+    before: bytes, autojump_clock: trio.testing.MockClock
+) -> None:
+    near, far = trio.testing.memory_stream_pair()
+    unfinished = UnfinishedBytes()
+    async with trio.open_nursery() as nursery:
+
+        async def serve() -> None:
+            await _Connection(far, Echo(), 1000, unfinished).converse()
+            await far.aclose()
+
+        async def drip() -> None:
+            with contextlib.suppress(trio.BrokenResourceError):
+                for byte in before + b"POST /b HTTP/1.1\r\ncontent-length: 900\r\n\r\n" + bytes(900):
+                    await near.send_all(bytes([byte]))
+                    await trio.sleep(limits.HTTP_IDLE_TIMEOUT_MS / 2000 if byte == 0 else 0)
+
+        nursery.start_soon(serve)
+        nursery.start_soon(drip)
+        client = Client(near)
+        answers = await client.answers(2 if before else 1)
+        assert answers[-1] == (408, b"the request did not arrive in time\n")
+        assert not await near.receive_some()
+        assert trio.current_time() == pytest.approx(limits.HTTP_REQUEST_TIMEOUT_MS / 1000)
+        assert unfinished.held == 0
+        nursery.cancel_scope.cancel()
+
+
+async def test_unfinished_requests_share_one_budget() -> None:
+    unfinished = UnfinishedBytes(bytes_max=1500)
+    head = b"POST /a HTTP/1.1\r\ncontent-length: 900\r\n\r\n"
+    async with trio.open_nursery() as nursery:
+        clients = []
+        for _ in range(2):
+            near, far = trio.testing.memory_stream_pair()
+            nursery.start_soon(_Connection(far, Echo(), 1000, unfinished).converse)
+            clients.append(Client(near))
+        for client in clients:
+            await client.stream.send_all(head + bytes(800))
+            await trio.testing.wait_all_tasks_blocked()
+        assert await clients[1].answers(1) == [
+            (503, b"too many requests are arriving at once: send again later\n")
+        ]
+        await clients[0].stream.send_all(bytes(100))
+        ((status, _),) = await clients[0].answers(1)
+        assert status == 200
+        await trio.testing.wait_all_tasks_blocked()
+        assert unfinished.held == 0
+        nursery.cancel_scope.cancel()
+
+
 async def test_client_that_never_reads_loses_its_connection(autojump_clock: trio.testing.MockClock) -> None:
     near, far = trio.testing.lockstep_stream_pair()  # A send waits for the other side to read.
     async with trio.open_nursery() as nursery:
 
         async def serve() -> None:
-            await _Connection(far, Echo(), 1000).converse()
+            await _Connection(far, Echo(), 1000, UnfinishedBytes()).converse()
             await far.aclose()
 
         nursery.start_soon(serve)

@@ -28,9 +28,10 @@ from coco_ethereum import blocks, genesis
 from coco_ethereum.chain import read_config
 from coco_ethereum.engine import BlockResult, EvmEngine, Executed, Invalid, State
 from coco_ethereum.identity import NAME, VERSION
+from coco_ethereum.limits import RPC_THREADS, RPC_WAITING_MAX
 from coco_ethereum.records import ACCOUNTS, CODE, MAPS, STORAGE, TRANSACTIONS, pack_transaction
-from coco_ethereum.rpc import RPCServer
-from coco_ethereum.shell import Pulse, let_others_run, run_in_worker
+from coco_ethereum.rpc import Outside, RPCServer
+from coco_ethereum.shell import Pulse, WorkerPool, let_others_run, report_fault, run_in_worker
 
 _CLAIMS_PREFIX: Final = b"coco.ethereum.receipt.v1"
 # A transaction can be refused for what one before it, deferred, would have changed.
@@ -93,14 +94,17 @@ class EthereumAdapter:
 
     async def serve(self, service: LedgerService) -> None:
         """Serve Ethereum JSON-RPC until cancelled."""
-        await service.serve_http(
-            RPCServer(service, self._engine, run_in_worker, let_others_run, self._commits)
+        outside = Outside(
+            worker=WorkerPool(RPC_THREADS, RPC_WAITING_MAX),
+            pause=let_others_run,
+            commits=self._commits,
+            report=report_fault,
         )
+        await service.serve_http(RPCServer(service, self._engine, outside))
 
     def committed(self, batch: CommittedBatch) -> None:
         """Let transactions that wait for a predecessor look again; queries read blocks from state."""
-        del batch
-        self._commits.beat()
+        self._commits.beat(batch.writes.get(ACCOUNTS, {}))
 
 
 def _outcomes(result: BlockResult, payloads: Sequence[bytes], number: int, view: ReadView) -> list[Outcome]:

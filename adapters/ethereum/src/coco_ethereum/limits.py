@@ -38,19 +38,24 @@ RPC_WAITING_MAX: Final = 256
 # A transaction whose predecessor has not come yet: how long it waits for it, and how many may.
 NONCE_GAP_WAIT_MS: Final = 3_000
 NONCE_GAP_WAITING_MAX: Final = 4_096
+NONCE_GAP_SENDER_MAX: Final = 16
+NONCE_GAP_SIZE_MAX_BYTES: Final = 16 * MIB
 
 # eth_call and eth_estimateGas: geth's --rpc.gascap for the native engine, a few seconds' work for py-evm.
 CALL_GAS_MAX: Final = 50_000_000
 CALL_GAS_MAX_PORTABLE: Final = 5_000_000
 ESTIMATE_ROUNDS_MAX: Final = 64
 
-# eth_getLogs and filters.
-LOGS_BLOCK_RANGE_MAX: Final = 10_000
+# eth_getLogs and filters. Work is counted in readings of one block's bloom, about 3 µs each; what else
+# a search does is stated in the same unit (``rpc.logs``). Addresses and topics are counted together.
+LOGS_WORK_MAX: Final = 2_000_000
 LOGS_RESULTS_MAX: Final = 10_000
-LOGS_ADDRESSES_MAX: Final = 1_000
+LOGS_RESULTS_SIZE_MAX_BYTES: Final = 16 * MIB
 LOGS_TOPICS_MAX: Final = 4
 LOGS_ALTERNATIVES_MAX: Final = 1_000
 FILTERS_MAX: Final = 1_000
+FILTERS_SIZE_MAX_BYTES: Final = 16 * MIB
+FILTER_BLOCKS_MAX: Final = 10_000
 
 # eth_feeHistory (geth: maxBlockFetchers aside, the same bounds).
 FEE_HISTORY_BLOCKS_MAX: Final = 1_024

@@ -9,8 +9,9 @@ import pytest
 import trio
 import trio.testing
 
-from coco_ethereum.limits import NONCE_GAP_WAIT_MS
+from coco_ethereum.limits import NONCE_GAP_SENDER_MAX, NONCE_GAP_WAIT_MS
 from coco_ethereum.rpc import gaps
+from coco_ethereum.shell import Pulse
 
 
 def body(*envelopes: bytes) -> bytes:
@@ -82,3 +83,64 @@ async def test_one_overtaken_by_another_transaction_of_the_same_nonce_is_too_low
         await trio.testing.wait_all_tasks_blocked()
         await send(ledger, ledger.alice.sign(nonce=0), ledger.alice.sign(nonce=1, value=8))
     assert outcome[0]["error"]["message"].startswith("nonce too low")
+
+
+async def refused_at_once(ledger: Any, *envelopes: bytes) -> bool:
+    began = trio.current_time()
+    answers = await send(ledger, *envelopes)
+    assert all(answer["error"]["message"].startswith("nonce too high") for answer in answers)
+    return trio.current_time() == began
+
+
+async def test_an_account_that_does_not_exist_does_not_wait(
+    ledger: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    nobody = type(ledger.alice)(77)
+    assert await refused_at_once(ledger, nobody.sign(nonce=7))
+
+
+async def test_one_sender_cannot_take_every_place(ledger: Any) -> None:
+    many = [ledger.alice.sign(nonce=nonce) for nonce in range(1, NONCE_GAP_SENDER_MAX + 3)]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send, ledger, *many)
+        while ledger.handler is None or ledger.handler._gaps._count < NONCE_GAP_SENDER_MAX:
+            await trio.lowlevel.checkpoint()
+        began = trio.current_time()
+        (refused,) = await send(ledger, ledger.alice.sign(nonce=50))
+        assert refused["error"]["message"].startswith("nonce too high")
+        assert trio.current_time() - began < NONCE_GAP_WAIT_MS / 2000
+        assert "result" in (await send(ledger, ledger.alice.sign(nonce=0)))[0]
+    count = (await ledger.rpc("eth_getTransactionCount", ledger.alice.hex, "latest"))["result"]
+    assert int(count, 16) == NONCE_GAP_SENDER_MAX + 1
+    assert ledger.handler._gaps._count == 0
+
+
+async def test_what_waits_is_bounded_by_its_bytes(
+    ledger: Any, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    monkeypatch.setattr(gaps, "NONCE_GAP_SIZE_MAX_BYTES", 1_000)
+    assert await refused_at_once(ledger, ledger.alice.sign(nonce=7, data=bytes(1_000), gas_limit=100_000))
+
+
+async def test_places_are_given_back(ledger: Any, autojump_clock: trio.testing.MockClock) -> None:
+    for _ in range(NONCE_GAP_SENDER_MAX + 1):
+        assert not await refused_at_once(ledger, ledger.alice.sign(nonce=7))
+
+
+async def test_only_those_whose_account_changed_are_woken() -> None:
+    pulse = Pulse()
+    woken: list[bytes] = []
+
+    async def waiting(keys: set[bytes]) -> None:
+        assert await pulse.wait(keys, trio.current_time() + 60)
+        woken.append(min(keys))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(waiting, {b"a", b"b"})
+        nursery.start_soon(waiting, {b"c"})
+        await trio.testing.wait_all_tasks_blocked()
+        pulse.beat({b"b": b"", b"x": b""})
+        await trio.testing.wait_all_tasks_blocked()
+        assert woken == [b"a"]
+        pulse.beat({b"c": b"", b"a": b""})
+    assert woken == [b"a", b"c"]

@@ -7,8 +7,8 @@ import tarfile
 import orjson
 import pytest
 
-from coco_ethereum.limits import FILTERS_MAX
-from coco_ethereum.rpc import logs
+from coco_ethereum.limits import FILTERS_MAX, FILTERS_SIZE_MAX_BYTES
+from coco_ethereum.rpc import logs, polling, server
 from coco_ethereum.rpc.filters import Filter, Filters
 from coco_ethereum.testing.assembly import assemble, initcode
 
@@ -83,6 +83,7 @@ BAD_CRITERIA = [
     {"topics": ["0x12"]},
     {"topics": [A] * 5},
     {"topics": [[A] * 1_001]},
+    {"topics": [[A] * 500, [A] * 500], "address": "0x" + "12" * 20},
     {"address": ["0x" + "12" * 20] * 1_001},
     {"fromBlock": "never"},
     {"fromBlock": A},
@@ -105,14 +106,25 @@ async def test_polling_from_the_next_block_finds_nothing_yet(emitting):
     assert (await emitting.error("eth_getLogs", {"fromBlock": "0x7", "toBlock": "0x7"}))[0] == -32602
 
 
-async def test_bounds(emitting, monkeypatch):
-    monkeypatch.setattr(logs, "LOGS_RESULTS_MAX", 3)
-    message = "query returned more than 3 results"
-    assert await emitting.error("eth_getLogs", {"fromBlock": "0x0"}) == (-32005, message)
-    monkeypatch.setattr(logs, "LOGS_BLOCK_RANGE_MAX", 2)
-    message = "query exceeds max block range 2"
-    assert await emitting.error("eth_getLogs", {"fromBlock": "0x4"}) == (-32005, message)
+@pytest.mark.parametrize(
+    ("bound", "value", "message"),
+    [
+        ("LOGS_RESULTS_MAX", 3, "query returned more than 3 results"),
+        ("LOGS_RESULTS_SIZE_MAX_BYTES", 2_000, "query returned more than 2000 bytes"),
+        ("LOGS_WORK_MAX", 80, "query takes too much work, ask for fewer blocks"),
+    ],
+)
+async def test_bounds(emitting, monkeypatch, bound, value, message):
+    monkeypatch.setattr(logs, bound, value)
+    assert await emitting.error("eth_getLogs", {"fromBlock": "0x0"}) == (-32602, message)
     assert len(await emitting.ok("eth_getLogs", {"fromBlock": "0x5"})) == 2
+    monkeypatch.setattr(logs, bound, 0)
+    assert len(await emitting.ok("eth_getLogs", {"fromBlock": "0x6"})) == 1, "one block is never too much"
+
+
+async def test_a_long_range_costs_only_what_it_holds(emitting, monkeypatch):
+    monkeypatch.setattr(logs, "LOGS_WORK_MAX", 10)
+    assert await found(emitting, topics=["0x" + "77" * 32]) == []
 
 
 # ── filters ──────────────────────────────────────────────────────────────────────────────────────
@@ -169,3 +181,64 @@ def test_identifiers_of_another_node_are_unknown():
     here, there = Filters("a"), Filters("b")
     assert there.get(here.add(Filter("blocks", None, 0))) is None
     assert hex(int(here.add(Filter("blocks", None, 0)), 16)), "an identifier reads as a quantity"
+
+
+def test_filters_are_bounded_by_their_bytes_too():
+    filters = Filters("node")
+    names = [filters.add(Filter("logs", None, 0, size=FILTERS_SIZE_MAX_BYTES // 2)) for _ in range(3)]
+    assert [filters.get(name) is not None for name in names] == [False, True, True]
+    assert filters.remove(names[1])
+    filters.add(Filter("logs", None, 0, size=FILTERS_SIZE_MAX_BYTES // 2))
+    assert filters.get(names[2]) is not None
+
+
+async def test_the_more_a_filter_asks_for_the_more_it_weighs(ledger, monkeypatch):
+    added = []
+    monkeypatch.setattr(Filters, "add", lambda self, new: added.append(new) or "0x1")
+    for count in (1, 1_000):
+        await ledger.ok("eth_newFilter", {"topics": [[f"0x{number:064x}" for number in range(count)]]})
+    assert added[1].size > 100 * added[0].size
+
+
+async def emit(ledger, count):
+    for _ in range(count):
+        data = bytes.fromhex(A[2:] + A[2:])
+        await ledger.send(ledger.alice, to=bytes.fromhex(ledger.first[2:]), data=data)
+
+
+async def test_a_poll_that_would_be_too_long_goes_on_at_the_next(emitting, monkeypatch):
+    ledger = emitting
+    names = [await ledger.ok("eth_newFilter", {}), await ledger.ok("eth_newBlockFilter")]
+    await emit(ledger, 5)
+    monkeypatch.setattr(logs, "LOGS_RESULTS_MAX", 1)
+    monkeypatch.setattr(polling, "FILTER_BLOCKS_MAX", 2)
+    for name in names:
+        polls = [await ledger.ok("eth_getFilterChanges", name) for _ in range(4)]
+        assert [len(poll) for poll in polls] == [2, 2, 1, 0]
+
+
+async def test_what_did_not_fit_an_answer_is_reported_by_the_next(emitting, monkeypatch):
+    ledger = emitting
+    names = [await ledger.ok("eth_newFilter", {}), await ledger.ok("eth_newBlockFilter")]
+    await emit(ledger, 1)
+    for name in names:
+        poll = {"jsonrpc": "2.0", "id": 1, "method": "eth_getFilterChanges", "params": [name]}
+        with monkeypatch.context() as patch:
+            patch.setattr(server, "RPC_RESPONSE_SIZE_MAX_BYTES", 10)
+            [answer] = orjson.loads((await ledger.post(orjson.dumps([poll]))).body)
+            assert "error" in answer
+        assert len(await ledger.ok("eth_getFilterChanges", name)) == 1
+
+
+async def test_a_filter_reports_its_own_blocks_only(emitting):
+    ledger = emitting
+    block = await ledger.ok("eth_getBlockByNumber", "latest", False)
+    name = await ledger.ok("eth_newFilter", {"fromBlock": "0x8", "toBlock": "0x9"})
+    of_a_block = await ledger.ok("eth_newFilter", {"blockHash": block["hash"]})
+    await emit(ledger, 4)
+    reported = await ledger.ok("eth_getFilterChanges", name)
+    assert [log["blockNumber"] for log in reported] == ["0x8", "0x9"]
+    assert await ledger.ok("eth_getFilterChanges", name) == []
+    assert await ledger.ok("eth_getFilterChanges", of_a_block) == []
+    assert len(await ledger.ok("eth_getFilterLogs", of_a_block)) == 1
+    assert (await ledger.error("eth_newFilter", {"fromBlock": "0x2", "toBlock": "0x1"}))[0] == -32602

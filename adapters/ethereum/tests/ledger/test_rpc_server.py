@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import orjson
 import pytest
+import trio
+import trio.testing
 
 from coco_core.adapter import (
     TRANSACTION_IDS_HEADER,
@@ -14,11 +17,11 @@ from coco_core.adapter import (
     NotCommitted,
     Rejected,
 )
-from coco_core.errors import BusyError, MalformedError
-from coco_ethereum.limits import RPC_BATCH_CALLS_MAX, TRANSACTION_SIZE_MAX_BYTES
-from coco_ethereum.rpc import RPCServer, server
+from coco_core.errors import BusyError, IntegrityError, MalformedError
+from coco_ethereum.limits import RPC_BATCH_CALLS_MAX, RPC_BODY_TIME_MAX_MS, TRANSACTION_SIZE_MAX_BYTES
+from coco_ethereum.rpc import Outside, RPCServer, server
 from coco_ethereum.rpc.methods import METHODS
-from coco_ethereum.shell import Pulse, let_others_run, run_in_worker
+from coco_ethereum.shell import Pulse, WorkerPool, let_others_run, report_fault, run_in_worker
 from coco_ethereum.transactions import transaction_hash
 
 
@@ -143,6 +146,12 @@ async def test_an_oversized_transaction_is_refused_before_it_is_submitted(ledger
     assert message.startswith("oversized data")
 
 
+def outside(**fields: Any) -> Outside:
+    """Return the world as the adapter gives it to its server."""
+    real = {"worker": run_in_worker, "pause": let_others_run, "commits": Pulse(), "report": report_fault}
+    return Outside(**real | fields)
+
+
 class Unavailable:
     """A service that refuses what is submitted, as a node does that is full or has lost its primary."""
 
@@ -164,6 +173,12 @@ class Unavailable:
         return Submission()
 
 
+async def answered(handler: RPCServer, body: object) -> Any:
+    headers = {"content-type": "application/json"}
+    request = HTTPRequest(method="POST", target="/", headers=headers, body=orjson.dumps(body))
+    return orjson.loads((await handler.accept(request)()).body)
+
+
 @pytest.mark.parametrize(
     ("service", "code", "message"),
     [
@@ -179,7 +194,7 @@ class Unavailable:
 )
 async def test_what_becomes_of_a_transaction(ledger, service, code, message):
     service = Unavailable(ledger, **service)
-    handler = RPCServer(service, ledger.adapter._engine, run_in_worker, let_others_run, Pulse())
+    handler = RPCServer(service, ledger.adapter._engine, outside())
     body = orjson.dumps([call("eth_sendRawTransaction", "0x01"), CHAIN_ID])
     request = HTTPRequest(method="POST", target="/", headers={"content-type": "application/json"}, body=body)
     response = await handler.accept(request)()
@@ -235,9 +250,85 @@ async def test_a_browser_may_send_json_and_read_transaction_ids(ledger):
     assert (await http(ledger)).headers["Access-Control-Expose-Headers"] == TRANSACTION_IDS_HEADER
 
 
-async def test_a_response_beyond_the_bound_becomes_an_error(ledger, monkeypatch):
+async def test_beyond_the_bound_on_bytes_calls_are_answered_with_an_error_and_not_evaluated(
+    ledger, monkeypatch
+):
+    one = len((await ledger.post(orjson.dumps(CHAIN_ID))).body)
+    monkeypatch.setattr(server, "RPC_RESPONSE_SIZE_MAX_BYTES", 2 * one)
+    evaluated = []
+    original = METHODS["eth_chainId"]
+
+    def counted(reading, params):
+        evaluated.append(params)
+        return original(reading, params)
+
+    monkeypatch.setattr(server, "METHODS", {"eth_chainId": counted})
+    raw = "0x" + ledger.alice.sign().hex()
+    body = [CHAIN_ID | {"id": number} for number in range(5)]
+    answers = await post(ledger, [*body, call("eth_sendRawTransaction", raw, id=9)])
+    assert [answer["id"] for answer in answers] == [0, 1, 2, 3, 4, 9]
+    assert ["result" in answer for answer in answers] == [True, True, False, False, False, True]
+    assert answers[2]["error"]["code"] == -32003
+    assert len(evaluated) == 3
+
+
+async def test_a_single_answer_is_never_out_of_reach(ledger, monkeypatch):
     monkeypatch.setattr(server, "RPC_RESPONSE_SIZE_MAX_BYTES", 10)
-    assert (await ledger.error("eth_chainId"))[0] == -32005
+    assert await ledger.ok("eth_chainId") == "0x539"
+    assert (await post(ledger, [CHAIN_ID]))[0]["error"]["code"] == -32003
+
+
+async def test_a_body_that_takes_too_long_is_answered_with_what_is_there(ledger, monkeypatch, autojump_clock):
+    async def worker(work):
+        await trio.sleep(RPC_BODY_TIME_MAX_MS / 1000 + 1)
+        return work()
+
+    handler = RPCServer(ledger, ledger.adapter._engine, outside(worker=worker))
+    slow = call("eth_call", {"to": ledger.bob.hex})
+    raw = "0x" + ledger.alice.sign().hex()
+    answers = await answered(handler, [slow, CHAIN_ID, slow, call("eth_sendRawTransaction", raw)])
+    assert ["result" in answer for answer in answers] == [True, False, False, True]
+    assert answers[1]["error"]["code"] == answers[2]["error"]["code"] == -32002
+
+
+async def test_a_fault_of_this_node_costs_one_answer_and_is_reported(ledger, monkeypatch):
+    def broken(reading, params):
+        raise IntegrityError("a block is missing")
+
+    monkeypatch.setattr(server, "METHODS", {**METHODS, "eth_accounts": broken})
+    reported = []
+    handler = RPCServer(ledger, ledger.adapter._engine, outside(report=reported.append))
+    raw = "0x" + ledger.alice.sign().hex()
+    answers = await answered(handler, [call("eth_sendRawTransaction", raw), call("eth_accounts"), CHAIN_ID])
+    assert ["result" in answer for answer in answers] == [True, False, True]
+    assert answers[1]["error"] == {"code": -32603, "message": "internal error"}
+    assert [str(fault) for fault in reported] == ["a block is missing"]
+
+
+async def test_faults_reach_the_log(caplog):
+    report_fault(IntegrityError("a block is missing"))
+    assert "a block is missing" in caplog.text
+
+
+async def test_when_too_many_calls_wait_for_a_thread_the_next_is_told_to_come_again(ledger):
+    pool = WorkerPool(1, 1)
+    go = threading.Event()
+    refused = []
+
+    async def client(work):
+        await pool(work)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(client, go.wait)
+        nursery.start_soon(client, go.wait)
+        await trio.testing.wait_all_tasks_blocked()
+        handler = RPCServer(ledger, ledger.adapter._engine, outside(worker=pool))
+        refused += await answered(handler, [call("eth_call", {"to": ledger.bob.hex})])
+        # A block never waits in that line.
+        assert await run_in_worker(lambda: 5) == 5
+        go.set()
+    assert refused[0]["error"]["code"] == -32005
+    assert refused[0]["error"]["message"].startswith("busy, ask again")
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))

@@ -18,7 +18,10 @@ INTERNAL_ERROR: Final = -32603
 SERVER_ERROR: Final = -32000
 """Geth's code for everything the ledger itself refuses: nonce, funds, unknown state."""
 LIMIT_EXCEEDED: Final = -32005
-"""EIP-1474: a bound of this node; the request may succeed later or when made smaller."""
+"""Not now: the same request may succeed later, or on another node (EIP-1474: limit exceeded)."""
+TIMED_OUT: Final = -32002
+RESPONSE_TOO_LARGE: Final = -32003
+"""Geth's codes for what is left of a body that took too long or has answered too much."""
 EXECUTION_REVERTED: Final = 3
 """Geth's code for a revert; ``data`` is what the contract returned."""
 
@@ -67,8 +70,8 @@ def server_error(message: str) -> RPCError:
     return RPCError(SERVER_ERROR, message)
 
 
-def limit_exceeded(message: str) -> RPCError:
-    """Return the error for what exceeds a bound of this node."""
+def not_now(message: str) -> RPCError:
+    """Return the error for what may be asked again as it is."""
     return RPCError(LIMIT_EXCEEDED, message)
 
 
@@ -79,7 +82,7 @@ def rejected(outcome: Rejected) -> RPCError:
 
 def not_committed(outcome: NotCommitted) -> RPCError:
     """Return the error for a transaction that lost its primary before commit."""
-    return limit_exceeded(f"transaction was not committed, send it again: {outcome.reason}")
+    return not_now(f"transaction was not committed, send it again: {outcome.reason}")
 
 
 def execution_failed(result: CallResult) -> RPCError:

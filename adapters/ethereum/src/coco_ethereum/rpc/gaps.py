@@ -3,21 +3,29 @@
 Wallets send consecutive nonces over several connections at once; another node keeps what comes too
 early in its pool. There is no pool here, so such a transaction is refused as "nonce too high" when it
 is executed; this file then waits, where the client asked, until the sender's nonce has caught up,
-and submits it again. Bounded in time and number; beyond either the refusal stands.
+and submits it again. Only senders that exist may wait, few transactions of each, and all of them
+within bounds of time, number and bytes; beyond any of them the refusal stands.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import attrs
 
 from coco_core.adapter import Committed, LedgerService, NotCommitted, Rejected
-from coco_core.errors import BusyError, RejectedError
-from coco_ethereum.limits import NONCE_GAP_WAIT_MS, NONCE_GAP_WAITING_MAX
+from coco_core.errors import BusyError, CallerError, RejectedError
+from coco_ethereum.limits import (
+    NONCE_GAP_SENDER_MAX,
+    NONCE_GAP_SIZE_MAX_BYTES,
+    NONCE_GAP_WAIT_MS,
+    NONCE_GAP_WAITING_MAX,
+)
 from coco_ethereum.records import ACCOUNTS
-from coco_ethereum.state import ABSENT, decode_account
+from coco_ethereum.rpc.outside import Outside
+from coco_ethereum.state import ABSENT, Account, decode_account
 from coco_ethereum.transactions import decode
 
 TOO_HIGH: Final = "nonce-too-high"
@@ -25,19 +33,8 @@ TOO_HIGH: Final = "nonce-too-high"
 Fate = Committed | Rejected | NotCommitted
 
 
-class Commits(Protocol):
-    """Tells of new commits, and of the time."""
-
-    async def wait(self, until: float) -> bool:
-        """Wait for the next commit; return False when ``until`` came first."""
-        ...
-
-    def now(self) -> float:
-        """Return the time in seconds of the clock ``until`` is of."""
-        ...
-
-
-@attrs.define
+# Compared by identity: values of this kind are told apart by being different requests.
+@attrs.define(eq=False)
 class _Early:
     """One transaction that waits; ``index`` is its place in what was asked."""
 
@@ -51,78 +48,108 @@ class _Early:
 class NonceGaps:
     """Waits for missing predecessors on behalf of one node's clients."""
 
-    def __init__(self, service: LedgerService, commits: Commits) -> None:
-        """Submit again through ``service`` as ``commits`` tells of progress."""
+    def __init__(self, service: LedgerService, outside: Outside) -> None:
+        """Submit again through ``service`` as ``outside.commits`` tells of progress."""
         self._service = service
-        self._commits = commits
-        self._waiting = 0
+        self._worker = outside.worker
+        self._commits = outside.commits
+        self._waiting: Counter[bytes] = Counter()
+        self._count = 0
+        self._size = 0
 
     async def resolve(self, payloads: Sequence[bytes], fates: Sequence[Fate]) -> list[Fate]:
         """Return the fates after those refused for a nonce too high had their second chance."""
         final = list(fates)
-        waiting = [
-            early
-            for index, fate in enumerate(fates)
-            if isinstance(fate, Rejected) and fate.code == TOO_HIGH
-            for early in _early(index, payloads[index], fate)
-        ]
-        if not waiting or self._waiting + len(waiting) > NONCE_GAP_WAITING_MAX:
+        early = [(index, payloads[index], fate) for index, fate in enumerate(fates) if _is_early(fate)]
+        if not early or self._count >= NONCE_GAP_WAITING_MAX:
             return final
-        self._waiting += len(waiting)
         try:
-            for early in await self._wait(waiting):
-                final[early.index] = early.fate
+            read = await self._worker(lambda: [_read(*each) for each in early])
+        except BusyError:
+            return final
+        admitted = self._admit([each for each in read if each is not None])
+        try:
+            for each in await self._wait(admitted):
+                final[each.index] = each.fate
         finally:
-            self._waiting -= len(waiting)
+            self._leave(admitted)
         return final
 
-    async def _wait(self, waiting: list[_Early]) -> list[_Early]:
+    def _admit(self, early: Sequence[_Early]) -> list[_Early]:
+        """Return those that may wait, lowest nonces first, counted until they leave."""
+        admitted: list[_Early] = []
+        for each in sorted(early, key=_nonce):
+            account = self._account(each.sender)
+            if (
+                (account.nonce or account.balance)
+                and self._waiting[each.sender] < NONCE_GAP_SENDER_MAX
+                and self._count < NONCE_GAP_WAITING_MAX
+                and self._size + len(each.raw) <= NONCE_GAP_SIZE_MAX_BYTES
+            ):
+                admitted.append(each)
+                self._waiting[each.sender] += 1
+                self._count += 1
+                self._size += len(each.raw)
+        return admitted
+
+    def _leave(self, admitted: Sequence[_Early]) -> None:
+        for each in admitted:
+            self._waiting[each.sender] -= 1
+            if not self._waiting[each.sender]:
+                del self._waiting[each.sender]
+            self._count -= 1
+            self._size -= len(each.raw)
+
+    async def _wait(self, admitted: Sequence[_Early]) -> Sequence[_Early]:
         until = self._commits.now() + NONCE_GAP_WAIT_MS / 1000
-        done: list[_Early] = []
+        waiting = list(admitted)
         while waiting:
             ready = self._ready(waiting)
             if ready:
                 await self._submit(ready)
-            elif not await self._commits.wait(until):
+                waiting = [each for each in waiting if _is_early(each.fate)]
+            elif not await self._commits.wait({each.sender for each in waiting}, until):
                 break
-            settled = [early for early in ready if not _is_early(early.fate)]
-            done += settled
-            waiting = [early for early in waiting if early not in settled]
-        return done + waiting
+        return admitted
 
     def _ready(self, waiting: Sequence[_Early]) -> list[_Early]:
         """Return, for each sender, the run of waiting nonces that begins at the sender's own."""
-        view = self._service.view()
         ready: list[_Early] = []
         expected: dict[bytes, int] = {}
-        for early in sorted(waiting, key=lambda early: early.nonce):
+        for early in waiting:
             if early.sender not in expected:
-                value = view.get(ACCOUNTS, early.sender)
-                expected[early.sender] = (decode_account(value) if value else ABSENT).nonce
+                expected[early.sender] = self._account(early.sender).nonce
             # One below the sender's nonce has been overtaken: executing it says "nonce too low".
             if early.nonce <= expected[early.sender]:
                 ready.append(early)
                 expected[early.sender] = max(expected[early.sender], early.nonce + 1)
         return ready
 
+    def _account(self, address: bytes) -> Account:
+        value = self._service.view().get(ACCOUNTS, address)
+        return ABSENT if value is None else decode_account(value)
+
     async def _submit(self, ready: Sequence[_Early]) -> None:
+        fates: Sequence[Fate]
         try:
-            submission = self._service.submit([early.raw for early in ready])
-        except BusyError as error:
-            for early in ready:
-                early.fate = NotCommitted(str(error))
-            return
-        for early, fate in zip(ready, await submission.wait(), strict=True):
+            fates = await self._service.submit([early.raw for early in ready]).wait()
+        except CallerError as error:
+            fates = [NotCommitted(str(error))] * len(ready)
+        for early, fate in zip(ready, fates, strict=True):
             early.fate = fate
+
+
+def _nonce(early: _Early) -> int:
+    return early.nonce
 
 
 def _is_early(fate: Fate) -> bool:
     return isinstance(fate, Rejected) and fate.code == TOO_HIGH
 
 
-def _early(index: int, raw: bytes, fate: Fate) -> list[_Early]:
+def _read(index: int, raw: bytes, fate: Fate) -> _Early | None:
     try:
         transaction = decode(raw)
-        return [_Early(index, raw, transaction.sender(), transaction.nonce, fate)]
+        return _Early(index, raw, transaction.sender(), transaction.nonce, fate)
     except RejectedError:
-        return []
+        return None

@@ -75,18 +75,18 @@ def _parse_call(message: object) -> RPCCall | BadCall:
     return RPCCall(call_id, method, params, notification="id" not in message)
 
 
-def result(call_id: ID, value: object) -> dict[str, object]:
+def result(call_id: ID, value: object) -> bytes:
     """Return a successful answer."""
-    return {"jsonrpc": "2.0", "id": call_id, "result": value}
+    return orjson.dumps({"jsonrpc": "2.0", "id": call_id, "result": value})
 
 
-def failure(call_id: ID, error: RPCError) -> dict[str, object]:
+def failure(call_id: ID, error: RPCError) -> bytes:
     """Return an answer that is an error."""
-    return {"jsonrpc": "2.0", "id": call_id, "error": error.as_json()}
+    return orjson.dumps({"jsonrpc": "2.0", "id": call_id, "error": error.as_json()})
 
 
-def render(answers: Sequence[dict[str, object]], *, batch: bool) -> bytes:
+def join(answers: Sequence[bytes], *, batch: bool) -> bytes:
     """Return the body of a response; empty when nothing asked for an answer."""
     if not answers:
         return b""
-    return orjson.dumps(list(answers) if batch else answers[0])
+    return b"[" + b",".join(answers) + b"]" if batch else answers[0]

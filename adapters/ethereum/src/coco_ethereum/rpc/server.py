@@ -8,8 +8,8 @@ other calls are evaluated on one reading of the chain, and the answers are put i
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 from coco_core.adapter import (
     TRANSACTION_IDS_HEADER,
@@ -24,13 +24,14 @@ from coco_core.adapter import (
 )
 from coco_core.errors import BusyError, CallerError
 from coco_ethereum.engine import EvmEngine
-from coco_ethereum.limits import RPC_RESPONSE_SIZE_MAX_BYTES
+from coco_ethereum.limits import RPC_BODY_TIME_MAX_MS, RPC_RESPONSE_SIZE_MAX_BYTES
 from coco_ethereum.rpc import errors, messages, values
 from coco_ethereum.rpc.errors import RPCError
 from coco_ethereum.rpc.filters import Filters
-from coco_ethereum.rpc.gaps import Commits, NonceGaps
+from coco_ethereum.rpc.gaps import NonceGaps
 from coco_ethereum.rpc.messages import BadCall, Body, RPCCall
 from coco_ethereum.rpc.methods import METHODS
+from coco_ethereum.rpc.outside import Outside
 from coco_ethereum.rpc.params import Params
 from coco_ethereum.rpc.reading import Reading, Slow
 from coco_ethereum.rpc.transactions import SEND_RAW_TRANSACTION, read_raw_transaction
@@ -51,39 +52,25 @@ _GREETING: Final = b"Ethereum JSON-RPC: send requests with POST.\n"
 CALLS_PER_TURN: Final = 16
 """Calls of one body evaluated before other tasks of the node get a turn."""
 
+_TOO_LARGE: Final = RPCError(
+    errors.RESPONSE_TOO_LARGE,
+    f"response too large: a batch is answered with {RPC_RESPONSE_SIZE_MAX_BYTES} bytes",
+)
+_TIMED_OUT: Final = RPCError(errors.TIMED_OUT, f"request timed out: after {RPC_BODY_TIME_MAX_MS} ms")
+
 Fate = Committed | Rejected | NotCommitted | RPCError
-
-
-class Worker(Protocol):
-    """Runs a piece of work away from the event loop and returns its result."""
-
-    def __call__(self, work: Callable[[], object], /) -> Awaitable[object]:
-        """Run ``work``."""
-        ...
 
 
 class RPCServer:
     """An HTTPHandler that speaks Ethereum's JSON-RPC on any path."""
 
-    def __init__(
-        self,
-        service: LedgerService,
-        engine: EvmEngine,
-        worker: Worker,
-        pause: Callable[[], Awaitable[None]],
-        commits: Commits,
-    ) -> None:
-        """Serve the chain behind ``service``; calls run on ``engine`` in ``worker``.
-
-        ``pause`` gives the event loop to others between the calls of a long body; ``commits`` lets a
-        transaction wait for its predecessor.
-        """
+    def __init__(self, service: LedgerService, engine: EvmEngine, outside: Outside) -> None:
+        """Serve the chain behind ``service``; calls run on ``engine``."""
         self._service = service
         self._engine = engine
-        self._worker = worker
-        self._pause = pause
+        self._outside = outside
         self._filters = Filters(service.status().node_id)
-        self._gaps = NonceGaps(service, commits)
+        self._gaps = NonceGaps(service, outside)
 
     def accept(self, request: HTTPRequest) -> HTTPResponse | PendingResponse:
         """Begin one request: submit its transactions now, answer when they are committed."""
@@ -104,40 +91,77 @@ class RPCServer:
 
         return answer
 
-    async def _answers(self, body: Body, fates: dict[int, Fate]) -> list[dict[str, object]]:
-        reading: Reading | None = None
-        answers: list[dict[str, object]] = []
+    async def _answers(self, body: Body, fates: dict[int, Fate]) -> list[bytes]:
+        """Answer a body's calls in order, those of its transactions even when a bound is exceeded."""
+        evaluation = _Evaluation(self._service, self._engine, self._filters, self._outside)
+        answers: list[bytes] = []
         for position, call in enumerate(body.calls):
             if position % CALLS_PER_TURN == CALLS_PER_TURN - 1:
-                await self._pause()
+                await self._outside.pause()
             if isinstance(call, BadCall):
                 answers.append(messages.failure(call.id, call.error))
-                continue
-            fate = fates.get(position)
-            if fate is not None:
-                answered = _sent(call, fate)
+            elif call.notification:
+                continue  # Beside sending, which has been done, no method does anything but answer.
+            elif (fate := fates.get(position)) is not None:
+                answers.append(_sent(call, fate))
             else:
-                reading = reading or Reading(self._service, self._engine, self._filters)
-                answered = await self._evaluate(reading, call)
-            if not call.notification:
-                answers.append(answered)
+                answers.append(await evaluation.answer(call, batch=body.batch))
         return answers
 
-    async def _evaluate(self, reading: Reading, call: RPCCall) -> dict[str, object]:
-        method = METHODS.get(call.method)
+
+class _Evaluation:
+    """The questions of one body: all on one reading of the chain, within bounds of time and bytes."""
+
+    def __init__(self, service: LedgerService, engine: EvmEngine, filters: Filters, outside: Outside) -> None:
+        self._service = service
+        self._engine = engine
+        self._filters = filters
+        self._outside = outside
+        self._reading: Reading | None = None
+        self._until = outside.commits.now() + RPC_BODY_TIME_MAX_MS / 1000
+        self._room = RPC_RESPONSE_SIZE_MAX_BYTES
+
+    async def answer(self, call: RPCCall, *, batch: bool) -> bytes:
+        """Answer one call. Raises nothing, for a body may hold transactions that are committed.
+
+        The bound on bytes is one of batches, as geth's is: the answer to a single call is bounded by
+        what its method may return, and refusing it would put what it names out of reach for ever.
+        """
+        if self._room < 0:
+            return messages.failure(call.id, _TOO_LARGE)
+        if self._outside.commits.now() > self._until:
+            return messages.failure(call.id, _TIMED_OUT)
         try:
-            if method is None:
-                name = values.shown(call.method)
-                raise RPCError(errors.METHOD_NOT_FOUND, f"the method {name} does not exist/is not available")
-            result = method(reading, Params(call.params))
-            if isinstance(result, Slow):
-                result = await self._worker(result.work)
+            answer, delivered = await self._evaluate(call)
         except RPCError as error:
             return messages.failure(call.id, error)
+        except BusyError as error:
+            return messages.failure(call.id, errors.not_now(f"busy, ask again: {error}"))
         except CallerError as error:
             # The state read has left the kept history while it was being read.
             return messages.failure(call.id, errors.server_error(str(error)))
-        return messages.result(call.id, result)
+        except Exception as error:  # noqa: BLE001 - one call's fault must not cost the answers of the others
+            self._outside.report(error)
+            return messages.failure(call.id, RPCError(errors.INTERNAL_ERROR, "internal error"))
+        self._room -= len(answer)
+        if batch and self._room < 0:
+            return messages.failure(call.id, _TOO_LARGE)
+        if delivered is not None:
+            delivered()
+        return answer
+
+    async def _evaluate(self, call: RPCCall) -> tuple[bytes, Callable[[], None] | None]:
+        method = METHODS.get(call.method)
+        if method is None:
+            name = values.shown(call.method)
+            raise RPCError(errors.METHOD_NOT_FOUND, f"the method {name} does not exist/is not available")
+        if self._reading is None:
+            self._reading = Reading(self._service, self._engine, self._filters)
+        result = method(self._reading, Params(call.params))
+        if not isinstance(result, Slow):
+            return messages.result(call.id, result), None
+        work = result.work
+        return await self._outside.worker(lambda: messages.result(call.id, work())), result.delivered
 
 
 class _Sending:
@@ -163,7 +187,7 @@ class _Sending:
         try:
             self._submission = service.submit(payloads)
         except BusyError as error:
-            self._refuse(errors.limit_exceeded(f"busy, send it again: {error}"))
+            self._refuse(errors.not_now(f"busy, send it again: {error}"))
         except CallerError as error:
             self._refuse(errors.invalid_params(str(error)))
 
@@ -178,7 +202,7 @@ class _Sending:
         return dict(sorted(self._fates.items()))
 
 
-def _sent(call: RPCCall, fate: Fate) -> dict[str, object]:
+def _sent(call: RPCCall, fate: Fate) -> bytes:
     if isinstance(fate, Committed):
         return messages.result(call.id, values.data(fate.receipt))
     if isinstance(fate, Rejected):
@@ -190,11 +214,8 @@ def _transaction_ids(fates: Iterable[Fate]) -> str:
     return ",".join(str(fate.txid) if isinstance(fate, Committed) else "-" for fate in fates)
 
 
-def _json(answers: list[dict[str, object]], *, batch: bool, transaction_ids: str = "") -> HTTPResponse:
-    body = messages.render(answers, batch=batch)
-    if len(body) > RPC_RESPONSE_SIZE_MAX_BYTES:
-        error = errors.limit_exceeded(f"response too large: at most {RPC_RESPONSE_SIZE_MAX_BYTES} bytes")
-        body = messages.render([messages.failure(None, error)], batch=batch)
+def _json(answers: Sequence[bytes], *, batch: bool, transaction_ids: str = "") -> HTTPResponse:
+    body = messages.join(answers, batch=batch)
     headers = {**_CORS, TRANSACTION_IDS_HEADER: transaction_ids} if transaction_ids else _CORS
     return HTTPResponse(body=body, headers=headers)
 

@@ -1,16 +1,22 @@
 """Worker threads and turns: neither an EVM at work nor a long body may stop the node's event loop.
 
-Knows trio and nothing of Ethereum.
+Blocks are executed in a thread of their own and questions answered in a few others, so that no
+number of questions makes a block wait. Knows trio and nothing of Ethereum.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import trio
 
+from coco_core.errors import BusyError
+
 T = TypeVar("T")
+
+_log: Final = logging.getLogger("coco.ethereum")
 
 
 async def let_others_run() -> None:
@@ -18,10 +24,34 @@ async def let_others_run() -> None:
     await trio.lowlevel.checkpoint()
 
 
+def report_fault(fault: Exception) -> None:
+    """Tell the operator of a fault that a client is only told exists."""
+    _log.error("a JSON-RPC call failed for a reason of this node's own", exc_info=fault)
+
+
 async def run_in_worker(work: Callable[[], T]) -> T:
-    """Run ``work`` in a worker thread and return its result; what it raises is raised here.
+    """Run ``work`` in a worker thread at once and return its result; what it raises is raised here.
 
     Not abandoned on cancellation: an execution over the node's state is always waited for, so that
     no two ever overlap and nothing reads state the node has let go of.
     """
-    return await trio.to_thread.run_sync(work, abandon_on_cancel=False)
+    # Threads of trio's default limiter are shared with whoever else uses it; a block waits for nobody.
+    return await trio.to_thread.run_sync(work, abandon_on_cancel=False, limiter=trio.CapacityLimiter(1))
+
+
+class WorkerPool:
+    """A few threads, and a bounded number who wait for one."""
+
+    def __init__(self, threads: int, waiting_max: int) -> None:
+        """Run at most ``threads`` at a time while at most ``waiting_max`` wait."""
+        self._limiter = trio.CapacityLimiter(threads)
+        self._waiting_max = waiting_max
+
+    async def __call__(self, work: Callable[[], T], /) -> T:
+        """Run ``work`` when a thread is free and return its result; what it raises is raised here.
+
+        Raises BusyError when too many wait already.
+        """
+        if self._limiter.statistics().tasks_waiting >= self._waiting_max:
+            raise BusyError(f"{self._waiting_max} calls wait for a thread already")
+        return await trio.to_thread.run_sync(work, abandon_on_cancel=False, limiter=self._limiter)

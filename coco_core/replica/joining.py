@@ -21,10 +21,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import attrs
+import orjson
 
 from coco_core.adapter import Manifest
 from coco_core.attestation import Evidence, Policy, Verdict, Verifier
-from coco_core.base import NodeID, limits, split_address
+from coco_core.base import NodeID, check_host, limits, split_address
 from coco_core.crypto import (
     PrivateKey,
     PublicKey,
@@ -60,6 +61,8 @@ class JoinRequest:
     public_key: PublicKey
     evidence: Evidence
     peer_address: str
+    hosts: tuple[str, ...] = ()
+    """Every host its clients and peers may know it by: its certificate is to hold them."""
 
     @property
     def node_id(self) -> NodeID:
@@ -72,6 +75,7 @@ def encode_join_request(request: JoinRequest, key: PrivateKey) -> bytes:
     body = {
         "public_key": request.public_key.pem,
         "peer_address": request.peer_address,
+        "hosts": list(request.hosts),
         "evidence": _evidence_to_json(request.evidence),
     }
     signature = key.sign(_SIGNATURE_DOMAIN + _canonical(body))
@@ -81,7 +85,7 @@ def encode_join_request(request: JoinRequest, key: PrivateKey) -> bytes:
 def read_join_request(data: bytes) -> JoinRequest:
     """Return a request whose sender holds the key it names; raises AttestationError otherwise."""
     try:
-        outer = json.loads(data)
+        outer = orjson.loads(data)
         body = outer["body"]
         key = PublicKey.from_pem(body["public_key"])
         key.verify(_from_base64(outer["signature"]), _SIGNATURE_DOMAIN + _canonical(body))
@@ -89,6 +93,7 @@ def read_join_request(data: bytes) -> JoinRequest:
             public_key=key,
             evidence=_evidence_from_json(body["evidence"]),
             peer_address=_address(body["peer_address"]),
+            hosts=_hosts(body["hosts"]),
         )
     except (*_MALFORMED, SignatureError) as error:
         raise AttestationError(f"malformed join request: {error!r}") from error
@@ -146,8 +151,8 @@ def encode_welcome(welcome: Welcome, receiver: PublicKey) -> bytes:
 def read_welcome(data: bytes, key: PrivateKey) -> Welcome:
     """Open a welcome with the joiner's key; raises AttestationError when it is not for it."""
     try:
-        outer = json.loads(data)
-        secrets = json.loads(hpke_open(key, _SEAL_INFO, _from_base64(outer["sealed"])))
+        outer = orjson.loads(data)
+        secrets = orjson.loads(hpke_open(key, _SEAL_INFO, _from_base64(outer["sealed"])))
         service = ServiceIdentity(
             key=PrivateKey.from_pem(secrets["service_key"]),
             certificate=_text(outer["service_certificate"]),
@@ -230,6 +235,15 @@ def _address(value: Any) -> str:
     except ValueError as error:
         raise ValueError(f"not a peer address: {text[:40]!r}") from error
     return text
+
+
+def _hosts(value: Any) -> tuple[str, ...]:
+    """Return the hosts a certificate is asked for."""
+    if not isinstance(value, list) or len(value) > limits.CERTIFICATE_HOSTS_MAX:
+        raise ValueError(f"not at most {limits.CERTIFICATE_HOSTS_MAX} hosts")
+    for host in value:
+        check_host(_text(host))
+    return tuple(value)
 
 
 def _evidence_to_json(evidence: Evidence) -> dict[str, str]:

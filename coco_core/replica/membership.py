@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 
 import attrs
+import orjson
 
 from coco_core.adapter import Manifest
 from coco_core.attestation import Evidence
@@ -62,7 +63,7 @@ def read_nodes(view: View) -> dict[NodeID, NodeRecord]:
         if certificate is None:
             continue
         try:
-            record = _record(NodeID(key.decode()), json.loads(value), certificate.decode())
+            record = _record(NodeID(key.decode()), orjson.loads(value), certificate.decode())
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise IntegrityError(f"{maps.NODES_INFO}: malformed record of node {key!r}: {error}") from error
         records[record.node_id] = record

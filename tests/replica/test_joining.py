@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -94,6 +95,15 @@ def test_address_that_is_none(address: str) -> None:
     data = encode_join_request(attrs.evolve(request(), peer_address=address), IDENTITY.key)
     with pytest.raises(AttestationError, match="peer address"):
         read_join_request(data)
+
+
+def test_hosts_come_back_and_are_bounded() -> None:
+    asked = attrs.evolve(request(), hosts=("node-0.example.org", "::1"))
+    assert read_join_request(encode_join_request(asked, IDENTITY.key)) == asked
+    for hosts in (("a..b",), ("a",) * (limits.CERTIFICATE_HOSTS_MAX + 1)):
+        data = encode_join_request(attrs.evolve(asked, hosts=hosts), IDENTITY.key)
+        with pytest.raises(AttestationError, match="host"):
+            read_join_request(data)
 
 
 def test_evidence_is_judged() -> None:

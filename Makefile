@@ -17,8 +17,11 @@ NICE := $(shell command -v nice 2>/dev/null)
 PYTEST := $(BIN)/python -m pytest
 DOCS_CHECKS := tests/rules/test_docs.py
 
+SEEDS ?= 300
+JOBS ?= 2
+
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt check test cover demo bench revm ccf audit docs lock clean ci
+.PHONY: help setup fmt check test sim mutants cover demo bench revm ccf audit docs lock clean ci
 .DELETE_ON_ERROR:
 
 help:  ## list these targets
@@ -85,6 +88,12 @@ endif
 test: setup ccf  ## every test, also those that start processes
 	$(PYTEST) -q
 
+sim: $(STAMP)/install  ## simulate whole networks under faults, from SEEDS=300 seeds
+	$(NICE) $(BIN)/python -m coco_core.testing.simulation --seeds $(SEEDS) --jobs $(JOBS) --cover
+
+mutants: $(STAMP)/install  ## deliberate bugs: each must be caught by the simulation
+	$(NICE) $(BIN)/python -m coco_core.testing.simulation --mutants --jobs $(JOBS)
+
 cover: setup ccf  ## every test with branch coverage
 	$(BIN)/coverage run -m pytest -q
 	$(BIN)/coverage report --skip-covered
@@ -111,4 +120,4 @@ clean:  ## remove everything built, also the environments
 	rm -rf $(VENV) $(CCF) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
 	rm -rf $(REVM)/target .cache
 
-ci: setup check test demo  ## what .ci/run does after bootstrap
+ci: setup check test sim demo  ## what .ci/run does after bootstrap

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,3 +34,15 @@ def test_a_seed_is_a_world_byte_for_byte() -> None:
     first, again, other = run_seed(5), run_seed(5), run_seed(6)
     assert first == again
     assert first.digest != other.digest
+
+
+def test_a_seed_is_the_same_world_in_every_process() -> None:
+    command = [sys.executable, "-m", "coco_core.testing.simulation", "--seed", "5"]
+    told = subprocess.run(
+        command,
+        env={**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert run_seed(5).digest in told

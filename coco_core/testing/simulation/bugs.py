@@ -36,6 +36,10 @@ def _compare_lengths(core: Core, sender: NodeID, request: VoteRequest) -> None:
     _vote_request(core, sender, attrs.evolve(request, last_term=last_term))
 
 
+def _judge_by_nothing(_core: Core) -> tuple[int, int]:
+    return 0, 0
+
+
 def _count_pre_votes(core: Core, sender: NodeID, reply: VoteReply) -> None:
     if core.role is Role.CANDIDATE and reply.pre and reply.granted:
         reply = VoteReply(core.term, pre=False, granted=True)
@@ -80,11 +84,6 @@ def _keep_the_match(core: Core, term: int, leader: NodeID | None) -> None:
     core.matched_index = min(matched, core.log.last_index)
 
 
-def _keep_the_tail(core: Core) -> None:
-    vars(roles)["_enter"](core, Role.LEADER, core.node_id)
-    core.configure(core.memberships)
-
-
 def _hold_any_place(log: Log, index: int, _term: int) -> bool:
     return index <= log.last_index
 
@@ -99,7 +98,7 @@ def _report_before_the_sync(disk: SimulatedDisk) -> Entry | None:
     return newest
 
 
-def _mutant(name: str, breaks: str, *changes: Change, seeds_max: int = 20) -> Mutant:
+def _mutant(name: str, breaks: str, *changes: Change, seeds_max: int = 30) -> Mutant:
     return Mutant(name=name, breaks=breaks, changes=changes, seeds_max=seeds_max)
 
 
@@ -116,9 +115,18 @@ _Handler = Callable[..., None]
 CONSENSUS_BUGS: Final = (
     _mutant("forget the vote", "one vote a node and view", (_HANDLERS, VoteRequest, _forget_the_vote)),
     _mutant("half is enough", "majorities overlap", (quorum, "majority", _majority_too_small)),
-    _mutant("compare lengths only", "voters judge by view first", (_HANDLERS, VoteRequest, _compare_lengths)),
-    _mutant("any log may lead", "voters judge logs", (membership, "yardstick", lambda _core: (0, 0))),
-    _mutant("count pre-votes", "a pre-vote is no vote", (_HANDLERS, VoteReply, _count_pre_votes)),
+    _mutant(
+        "compare lengths only",
+        "voters judge by view first",
+        (_HANDLERS, VoteRequest, _compare_lengths),
+        seeds_max=300,
+    ),
+    _mutant(
+        "any log may lead", "voters judge logs", (membership, "yardstick", _judge_by_nothing), seeds_max=150
+    ),
+    _mutant(
+        "count pre-votes", "a pre-vote is no vote", (_HANDLERS, VoteReply, _count_pre_votes), seeds_max=150
+    ),
     _mutant("commit on a minority", "agreed means a majority", (quorum, "_agreed_index", _one_too_few)),
     _mutant(
         "acknowledge before the disk",
@@ -145,11 +153,14 @@ CONSENSUS_BUGS: Final = (
         "commit beyond the match",
         "commit what is known to match",
         (replication, "_follow_commit", _commit_beyond_the_match),
+        seeds_max=150,
     ),
     _mutant(
-        "keep the match across views", "a match is of one view", (roles, "become_follower", _keep_the_match)
+        "keep the match across views",
+        "a match is of one view",
+        (roles, "become_follower", _keep_the_match),
+        seeds_max=80,
     ),
-    _mutant("keep the provisional tail", "who is elected drops it", (roles, "become_leader", _keep_the_tail)),
     _mutant("skip the consistency check", "log matching", (Log, "holds", _hold_any_place)),
     _mutant("keep conflicting entries", "the leader's entry wins", (Log, "has", _take_any_entry_for_ours)),
     _mutant("skip check-quorum", "who hears no majority stops leading", (election, "_hears_quorum", _yes)),

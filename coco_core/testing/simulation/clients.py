@@ -97,10 +97,10 @@ class Client:
                 continue
             if isinstance(fate, Committed):
                 self.counts["transactions committed"] += 1
-                self._certain(one, now_us, int(fate.receipt))
+                self._certain(one, now_us, int(fate.receipt), fate.txid.seqno)
             elif isinstance(fate, Rejected) and fate.code == "duplicate":
                 self.counts["duplicates refused"] += 1
-                self._certain(one, now_us, None)
+                self._certain(one, now_us, None, int(fate.data))
             else:
                 self.counts["not committed, sent again"] += isinstance(fate, NotCommitted)
                 self._host = None
@@ -122,7 +122,7 @@ class Client:
             self.pending[name] = Pending(name, counter, amount, add(name, counter, amount), now_us)
             self.model.issued[name] = Issued(counter, amount)
 
-    def _certain(self, one: Pending, now_us: int, total: int | None) -> None:
+    def _certain(self, one: Pending, now_us: int, total: int | None, place: int) -> None:
         del self.pending[one.name]
-        operation = Operation(one.amount, one.called_us, now_us, total)
+        operation = Operation(one.amount, one.called_us, now_us, total, place)
         self.history.setdefault(one.counter, []).append(operation)

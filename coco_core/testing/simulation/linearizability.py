@@ -6,11 +6,13 @@ which is enough because linearizability is local (Herlihy and Wing, 1990; called
 Horn and Kroening, 2015, whose combination Porcupine and Knossos use too).
 
 The object is a counter with one operation, *add and return the total*; adding nothing reads. A
-configuration is the set of operations taken, for the total follows from it. Knows numbers only.
+configuration is the set of operations taken, for the total follows from it. Where the ledger says an
+operation took effect decides only what is tried first, never what is accepted. Knows numbers only.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import attrs
@@ -29,6 +31,8 @@ class Operation:
     called: int
     returned: int | None
     total: int | None
+    place: int | None = None
+    """Where its ledger says that it took effect."""
 
 
 def check_linearizable(operations: Sequence[Operation], start: int, name: str) -> None:
@@ -61,7 +65,7 @@ def check_linearizable(operations: Sequence[Operation], start: int, name: str) -
 
 
 def _next(ordered: Sequence[Operation], taken: int, total: int) -> list[tuple[int, int]]:
-    """Return the configurations reachable by one operation that no untaken one returned before."""
+    """Return the configurations reachable by an operation that no untaken one returned before."""
     # Everything below the lowest untaken operation is taken, so the scan starts there.
     first = (~taken & (taken + 1)).bit_length() - 1
     earliest: int | None = None
@@ -71,12 +75,14 @@ def _next(ordered: Sequence[Operation], taken: int, total: int) -> list[tuple[in
             break
         if not taken >> at & 1 and one.returned is not None:
             earliest = one.returned if earliest is None else min(earliest, one.returned)
-    reachable: list[tuple[int, int]] = []
+    reachable: list[tuple[float, int, int]] = []
     for at in range(first, len(ordered)):
         one = ordered[at]
         if earliest is not None and one.called > earliest:
             break
         after = total + one.amount
         if not taken >> at & 1 and one.total in (None, after):
-            reachable.append((taken | 1 << at, after))
-    return reachable
+            place = math.inf if one.place is None else one.place
+            reachable.append((place, taken | 1 << at, after))
+    # The last one is tried first.
+    return [(further, after) for _, further, after in sorted(reachable, reverse=True)]

@@ -87,7 +87,7 @@ def _nothing(*_: object) -> None:
     """Do not do it."""
 
 
-def _mutant(name: str, breaks: str, *changes: Change, seeds_max: int = 20) -> Mutant:
+def _mutant(name: str, breaks: str, *changes: Change, seeds_max: int = 30) -> Mutant:
     return Mutant(name=name, breaks=breaks, changes=changes, seeds_max=seeds_max)
 
 
@@ -99,7 +99,10 @@ SERVICE_BUGS: Final = (
     ),
     _mutant("keep layers on truncation", "state and log move as one", (Store, "rollback", _nothing)),
     _mutant(
-        "keep views on truncation", "view history and log move as one", (ViewHistory, "truncate", _nothing)
+        "keep views on truncation",
+        "view history and log move as one",
+        (ViewHistory, "truncate", _nothing),
+        seeds_max=120,
     ),
     _mutant(
         "skip the root check",
@@ -140,5 +143,6 @@ SERVICE_BUGS: Final = (
         "trust one's own clock",
         "time never runs backwards",
         (Sequencer, "newest_time_ms", lambda _sequencer: 0),
+        seeds_max=40,
     ),
 )

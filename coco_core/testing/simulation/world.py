@@ -86,7 +86,7 @@ class World:
         self.model = Model(self.consortium.secrets)
         effects: list[Effect] = []
         for number in range(plan.nodes):
-            host, first = self._seat(number)
+            host, first = self.seat(number)
             self.hosts[host.name] = host
             effects += first
         founder = next(iter(self.hosts.values()))
@@ -101,7 +101,7 @@ class World:
         for client in self.clients:
             self.wake(client, int(rng.random() * plan.think_us))
 
-    def _seat(self, number: int) -> tuple[Host, list[Effect]]:
+    def seat(self, number: int) -> tuple[Host, list[Effect]]:
         """Put node ``number`` of the consortium on the table; the first one founds the service."""
         plan, identity = self.plan, self.consortium.identities[number]
         adapter, disk = Tally(batch_max=plan.batch_max), SimulatedDisk()

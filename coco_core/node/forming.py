@@ -85,7 +85,7 @@ class Founder:
             service_key, "Coco Service", not_before=not_before, not_after=not_after, ca=True
         )
         self.service = ServiceIdentity(key=service_key, certificate=certificate)
-        self.certificate = _endorsed(node.key.public, node.settings.admin.host, self.service)
+        self.certificate = _endorsed(node.key.public, node.settings.hosts, self.service)
         verifiers, policy = _admission_rules(node)
         self.admissions = Admissions(founding.nodes - 1, verifiers, policy)
 
@@ -93,11 +93,10 @@ class Founder:
         """Wait for the joiners, place the first entries, and welcome everybody."""
         node = self._node
         joiners = await self.admissions.complete()
-        records = [self._record(node.key.public, node.peer_address, node.measurement, node.evidence)]
-        records += [
-            self._record(request.public_key, request.peer_address, verdict.measurement, request.evidence)
-            for request, verdict in joiners
-        ]
+        records = [_record(_request(node), node.measurement, self.certificate)]
+        for request, verdict in joiners:
+            certificate = _endorsed(request.public_key, request.hosts, self.service)
+            records.append(_record(request, verdict.measurement, certificate))
         welcome = Welcome(
             certificate=records[0].certificate,
             service=self.service,
@@ -117,26 +116,35 @@ class Founder:
         )
         return Membership(replica=replica, first_effects=effects, adapters=self._adapters, welcome=welcome)
 
-    def _record(self, key: PublicKey, address: str, measurement: str, evidence: Evidence) -> NodeRecord:
-        mine = key.node_id() == self._node.node_id
-        return NodeRecord(
-            node_id=key.node_id(),
-            certificate=self.certificate if mine else _endorsed(key, _host(address), self.service),
-            peer_address=address,
-            measurement=measurement,
-            evidence=evidence,
-        )
-
 
 async def join(node: BareNode, joining: Joining) -> Membership:
     """Ask the founder in; raises AttestationError when refused or led elsewhere, OperatorError otherwise."""
-    request = JoinRequest(public_key=node.key.public, evidence=node.evidence, peer_address=node.peer_address)
+    request = _request(node)
     welcome = read_welcome(await ask_to_join(joining, request, node.key), node.key)
     verifiers, policy = _admission_rules(node)
     check_welcome(welcome, node.key.public, joining.service_certificate, verifiers, policy, utc_now())
     adapters = _joined_adapters(welcome.manifests)
     replica = join_service(_parts(node, welcome))
     return Membership(replica=replica, first_effects=(), adapters=adapters, welcome=welcome)
+
+
+def _request(node: BareNode) -> JoinRequest:
+    return JoinRequest(
+        public_key=node.key.public,
+        evidence=node.evidence,
+        peer_address=node.peer_address,
+        hosts=node.settings.hosts,
+    )
+
+
+def _record(request: JoinRequest, measurement: str, certificate: str) -> NodeRecord:
+    return NodeRecord(
+        node_id=request.node_id,
+        certificate=certificate,
+        peer_address=request.peer_address,
+        measurement=measurement,
+        evidence=request.evidence,
+    )
 
 
 def _admission_rules(node: BareNode) -> tuple[Mapping[str, Verifier], Policy]:
@@ -192,7 +200,7 @@ def _validity() -> tuple[datetime.datetime, datetime.datetime]:
     return now - datetime.timedelta(hours=1), now + datetime.timedelta(days=CERTIFICATE_VALIDITY_DAYS)
 
 
-def _endorsed(public_key: PublicKey, host: str, service: ServiceIdentity) -> str:
+def _endorsed(public_key: PublicKey, hosts: Sequence[str], service: ServiceIdentity) -> str:
     not_before, not_after = _validity()
     return endorse(
         public_key,
@@ -201,12 +209,8 @@ def _endorsed(public_key: PublicKey, host: str, service: ServiceIdentity) -> str
         service.certificate,
         not_before=not_before,
         not_after=not_after,
-        sans=sorted({host, "localhost", "127.0.0.1", "::1"}),
+        sans=sorted({*hosts, "localhost", "127.0.0.1", "::1"}),
     )
-
-
-def _host(address: str) -> str:
-    return address.rpartition(":")[0].strip("[]")
 
 
 def _parts(node: BareNode, welcome: Welcome) -> Parts:

@@ -6,6 +6,7 @@
       "folder": "node-0",                      where the ledger goes; must not hold one already
       "admin": "127.0.0.1:9545",               operators' interface (HTTPS); port 0 = any free one
       "peer": "127.0.0.1:9645",                node-to-node interface
+      "published": "node-0.example.org",       the host others reach this node by; that of "peer" unless given
       "rpc": {"ethereum": "127.0.0.1:8545"},   one front end per ledger
       "found": {"nodes": 3, "ledgers": {"ethereum": {"engine": "revm", "genesis": "genesis.json"}}},
       "join": {"target": "127.0.0.1:9545", "service_certificate": "service.pem"},
@@ -17,6 +18,8 @@ A node either founds a service or joins one. Relative paths are relative to the 
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +27,7 @@ from typing import Any
 
 import attrs
 
-from coco_core.base import limits
+from coco_core.base import check_host, limits
 from coco_core.errors import OperatorError
 
 
@@ -50,7 +53,18 @@ class Address:
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach it."""
-        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+        if self.host == "localhost":
+            return True
+        with contextlib.suppress(ValueError):
+            return ipaddress.ip_address(self.host).is_loopback
+        return False
+
+    @property
+    def is_every(self) -> bool:
+        """Whether it stands for every address of this machine: to listen on, not to be dialled."""
+        with contextlib.suppress(ValueError):
+            return ipaddress.ip_address(self.host).is_unspecified
+        return False
 
 
 @attrs.frozen(kw_only=True)
@@ -86,9 +100,24 @@ class NodeSettings:
     peer: Address
     rpc: Mapping[str, Address]
     role: Founding | Joining
+    published: str = ""
+    """The host others reach this node by; empty for that of ``peer``."""
     tick_ms: int = 20
     election_timeout_ms: tuple[int, int] = (700, 1200)
     heartbeat_ms: int = 100
+
+    @property
+    def published_host(self) -> str:
+        """The host other nodes dial."""
+        return self.published or self.peer.host
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Every host that clients and peers may know this node by, for its certificate."""
+        listening = {
+            address.host for address in (self.admin, self.peer, *self.rpc.values()) if not address.is_every
+        }
+        return tuple(sorted(listening | {self.published_host}))
 
 
 def load_settings(path: Path) -> NodeSettings:
@@ -117,7 +146,18 @@ class _Reader:
     """Reads one settings object, collecting faults instead of stopping at the first."""
 
     _KNOWN = frozenset(
-        {"folder", "admin", "peer", "rpc", "found", "join", "tick_ms", "election_timeout_ms", "heartbeat_ms"}
+        {
+            "folder",
+            "admin",
+            "peer",
+            "published",
+            "rpc",
+            "found",
+            "join",
+            "tick_ms",
+            "election_timeout_ms",
+            "heartbeat_ms",
+        }
     )
 
     def __init__(self, raw: Mapping[str, Any], base: Path) -> None:
@@ -133,6 +173,12 @@ class _Reader:
         admin, peer = self._address("admin"), self._address("peer")
         rpc = self._rpc()
         role = self._role()
+        published = self._published(peer)
+        if isinstance(role, Founding):
+            self.faults += [
+                f"'rpc.{name}': 'found.ledgers' has no such ledger"
+                for name in rpc.keys() - role.ledgers.keys()
+            ]
         tick, heartbeat, election = self._timing()
         if self.faults or role is None or admin is None or peer is None:
             return None
@@ -142,6 +188,7 @@ class _Reader:
             peer=peer,
             rpc=rpc,
             role=role,
+            published=published,
             tick_ms=tick,
             election_timeout_ms=election,
             heartbeat_ms=heartbeat,
@@ -156,6 +203,20 @@ class _Reader:
             pass
         self.faults.append(f"{field!r} must be host:port")
         return None
+
+    def _published(self, peer: Address | None) -> str:
+        value = self._raw.get("published", "")
+        host = value or (peer.host if peer is not None else "localhost")
+        try:
+            if not isinstance(host, str):
+                raise TypeError
+            check_host(host)
+        except (TypeError, ValueError):
+            self.faults.append("'published' must be a host name or IP address that other nodes can dial")
+            return ""
+        if Address(host, 0).is_every:
+            self.faults.append("'published' must say by which host other nodes reach this one")
+        return str(value)
 
     def _rpc(self) -> dict[str, Address]:
         value = self._raw.get("rpc", {})

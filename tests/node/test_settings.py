@@ -49,12 +49,44 @@ def test_joiner(tmp_path: Path) -> None:
     assert settings.role == Joining(target=Address("127.0.0.1", 9545), service_certificate="certificate")
 
 
+def test_hosts_others_know_a_node_by(tmp_path: Path) -> None:
+    settings = load_settings(written(tmp_path))
+    assert (settings.published_host, settings.hosts) == ("::1", ("127.0.0.1", "::1", "localhost"))
+    everywhere = {"peer": "0.0.0.0:1", "admin": "[::]:2", "rpc": {"tally": "10.0.0.1:3"}}
+    settings = load_settings(written(tmp_path, published="node-0.example.org", **everywhere))
+    assert settings.published_host == "node-0.example.org"
+    assert settings.hosts == ("10.0.0.1", "node-0.example.org")
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("localhost", True),
+        ("127.0.0.1", True),
+        ("127.8.9.1", True),
+        ("::1", True),
+        ("127.example.com", False),
+        ("127.0.0.1.example.com", False),
+        ("10.0.0.1", False),
+        ("0.0.0.0", False),
+        ("example.com", False),
+    ],
+)
+def test_loopback(host: str, loopback: bool) -> None:
+    assert Address(host, 1).is_loopback is loopback
+
+
 FAULTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "unknown": ({"colour": 1, "shape": 2}, ("unknown field 'colour'", "unknown field 'shape'")),
     "addresses": (
         {"admin": "nowhere", "peer": 5, "rpc": {"tally": "x:99999", "other": ":1"}},
         ("'admin' must be", "'peer' must be", "'tally' must be", "'other' must be"),
     ),
+    "published": ({"published": "a..b"}, ("'published' must be a host",)),
+    "published number": ({"published": 5}, ("'published' must be a host",)),
+    "published nowhere": ({"peer": "0.0.0.0:1"}, ("'published' must say",)),
+    "published everywhere": ({"published": "::"}, ("'published' must say",)),
+    "rpc of no ledger": ({"rpc": {"tall": "localhost:0"}}, ("'rpc.tall': 'found.ledgers' has no",)),
     "odd digits": ({"admin": "host:²"}, ("'admin' must be",)),
     "rpc": ({"rpc": []}, ("'rpc' must map",)),
     "folder": ({"folder": ""}, ("'folder' must be a path",)),
@@ -107,8 +139,3 @@ def test_file_itself(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("nonsense")
     with pytest.raises(OperatorError, match="is not JSON"):
         load_settings(tmp_path / "bad.json")
-
-
-def test_loopback() -> None:
-    assert [Address(host, 1).is_loopback for host in ("127.0.0.9", "::1", "localhost")] == [True] * 3
-    assert not Address("10.0.0.1", 1).is_loopback

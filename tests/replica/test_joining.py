@@ -106,6 +106,20 @@ def test_hosts_come_back_and_are_bounded() -> None:
             read_join_request(data)
 
 
+def test_nesting_is_bounded_whatever_the_recursion_limit() -> None:
+    # py-evm raises the limit so far that the standard library's parser overflows the stack of the process.
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(100_000)
+    try:
+        for data in (b"[" * 100_000, b'{"body":' * 100_000):
+            with pytest.raises(AttestationError, match="malformed join request"):
+                read_join_request(data)
+            with pytest.raises(AttestationError, match="malformed welcome"):
+                read_welcome(data, IDENTITY.key)
+    finally:
+        sys.setrecursionlimit(before)
+
+
 def test_evidence_is_judged() -> None:
     with pytest.raises(AttestationError, match="is not in the code manifest"):
         admit(request("ab" * 32), VERIFIERS, POLICY, 0)

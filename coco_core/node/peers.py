@@ -99,6 +99,11 @@ class PeerNetwork:
         """Queue ``message`` for ``to``; it may be lost."""
         self._links[to].push(message)
 
+    @property
+    def connected(self) -> bool:
+        """Whether anything sent now reaches any peer, as far as this node knows."""
+        return any(link.sending is not None for link in self._links.values())
+
     def statistics(self) -> dict[str, dict[str, int]]:
         """Return queue sizes per peer."""
         return {

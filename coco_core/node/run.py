@@ -10,10 +10,12 @@ from typing import Any
 import attrs
 import trio
 
+from coco_core.adapter import HTTPHandler
 from coco_core.attestation import VirtualPlatform
 from coco_core.consensus import Leadership
 from coco_core.crypto import Curve, PrivateKey
 from coco_core.errors import OperatorError
+from coco_core.node.capacity import UnfinishedBytes, connections_each
 from coco_core.node.disk import LedgerFiles
 from coco_core.node.driver import Driver
 from coco_core.node.forming import BareNode, Founder, Membership, join
@@ -23,6 +25,7 @@ from coco_core.node.operator_routes import OperatorRoutes
 from coco_core.node.peers import PeerNetwork
 from coco_core.node.service import NodeLedgerService, Tickets
 from coco_core.node.settings import Address, Founding, NodeSettings
+from coco_core.node.stopping import hand_over, outliving
 from coco_core.node.tls import frontend_context, peer_client_context, peer_server_context
 from coco_core.replica import report_data
 
@@ -40,13 +43,32 @@ class _Listeners:
     rpc: Mapping[str, list[trio.SocketListener]]
 
 
+@attrs.frozen
+class _FrontEnds:
+    """What all front ends of the node share."""
+
+    connections_max: int
+    unfinished: UnfinishedBytes = attrs.field(factory=UnfinishedBytes)
+
+    def server(self, handler: HTTPHandler, tls: ssl.SSLContext, *, plain_allowed: bool = False) -> HTTPServer:
+        """Return a server within the node's bounds."""
+        return HTTPServer(
+            handler=handler,
+            tls=tls,
+            plain_allowed=plain_allowed,
+            connections_max=self.connections_max,
+            unfinished=self.unfinished,
+        )
+
+
 async def run_node(settings: NodeSettings, announce: Announce) -> None:
-    """Run a node until cancelled.
+    """Run a node until cancelled; cancelled as the primary, it hands over first, for a bounded time.
 
     ``announce`` gets one mapping per event of interest to whoever started it: ``listening``,
     ``role``, ``open``. Raises OperatorError for a port in use, an unusable engine or genesis, and
     AttestationError when the node is not admitted; IntegrityError stops a running node.
     """
+    connections = connections_each(1 + len(settings.rpc))
     listeners = await _bind(settings)
     key = PrivateKey.generate(Curve.P256)
     measurement = code_measurement()
@@ -55,24 +77,33 @@ async def run_node(settings: NodeSettings, announce: Announce) -> None:
         key=key,
         evidence=VirtualPlatform(measurement).attest(report_data(key.public)),
         measurement=measurement,
-        peer_address=str(_bound(settings.peer, listeners.peer)),
+        peer_address=str(Address(settings.published_host, _bound(settings.peer, listeners.peer).port)),
         disk=LedgerFiles(settings.folder / LEDGER_FOLDER),
     )
+    try:
+        await _live(node, listeners, _FrontEnds(connections), announce)
+    finally:
+        node.disk.close()
+
+
+async def _live(node: BareNode, listeners: _Listeners, fronts: _FrontEnds, announce: Announce) -> None:
+    """Found or join a service, then take part in it."""
+    key, role = node.key, node.settings.role
     async with trio.open_nursery() as nursery:
-        if isinstance(settings.role, Founding):
-            founder = Founder(node, settings.role)
+        if isinstance(role, Founding):
+            founder = Founder(node, role)
             routes = OperatorRoutes(node.node_id, founder.admissions)
             tls = frontend_context(founder.certificate, key)
-            nursery.start_soon(HTTPServer(handler=routes, tls=tls).serve, listeners.admin)
+            nursery.start_soon(fronts.server(routes, tls).serve, listeners.admin)
             announce(_listening(node, listeners, founder.service.certificate))
             membership = await founder.found()
         else:
-            membership = await join(node, settings.role)
+            membership = await join(node, role)
             routes = OperatorRoutes(node.node_id, None)
             tls = frontend_context(membership.welcome.certificate, key)
-            nursery.start_soon(HTTPServer(handler=routes, tls=tls).serve, listeners.admin)
+            nursery.start_soon(fronts.server(routes, tls).serve, listeners.admin)
             announce(_listening(node, listeners, membership.welcome.service.certificate))
-        await _take_part(node, listeners, membership, routes, tls, announce)
+        await _take_part(node, listeners, membership, routes, fronts, tls, announce)
 
 
 async def _bind(settings: NodeSettings) -> _Listeners:
@@ -112,10 +143,13 @@ async def _take_part(
     listeners: _Listeners,
     membership: Membership,
     routes: OperatorRoutes,
+    fronts: _FrontEnds,
     tls: ssl.SSLContext,
     announce: Announce,
 ) -> None:
-    """Serve the network, the ledgers and the operators until cancelled."""
+    """Serve the network, the ledgers and the operators until cancelled; a primary hands over first."""
+    for name in listeners.rpc.keys() - membership.adapters.keys():
+        raise OperatorError(f"rpc.{name}: this network runs no ledger {name!r}")
     welcome = membership.welcome
     certificate, service_certificate = welcome.certificate, welcome.service.certificate
     network = PeerNetwork(
@@ -140,23 +174,22 @@ async def _take_part(
         tick_ms=node.settings.tick_ms,
     )
     routes.open(driver, node.disk, welcome.secrets, network.statistics, service_certificate)
-    async with trio.open_nursery() as nursery:
+    async with outliving(lambda: hand_over(driver, network)) as nursery:
         nursery.start_soon(network.run, listeners.peer, driver.receive, driver.peer_lost)
         nursery.start_soon(driver.run)
         driver.carry_out(membership.first_effects)
         await driver.wait_committed_after(0)
-        for name, rpc_listeners in listeners.rpc.items():
-            adapter = membership.adapters.get(name)
-            if adapter is None:
-                raise OperatorError(f"rpc.{name}: this network runs no ledger {name!r}")
+        for name, adapter in membership.adapters.items():
+            address = node.settings.rpc.get(name)
             service = NodeLedgerService(
                 name,
                 frozenset(adapter.manifest.maps),
                 driver,
                 tickets,
-                listeners=rpc_listeners,
+                listeners=listeners.rpc.get(name, ()),
+                server=fronts.server,
                 tls=tls,
-                plain_allowed=node.settings.rpc[name].is_loopback,
+                plain_allowed=address is not None and address.is_loopback,
             )
             nursery.start_soon(adapter.serve, service)
         announce({"event": "open", "node_id": node.node_id})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import ssl
 from collections.abc import Sequence
+from typing import Protocol
 
 import trio
 
@@ -23,6 +24,16 @@ from coco_core.base import limits
 from coco_core.node.driver import Driver, Fates
 from coco_core.node.http import HTTPServer
 from coco_core.replica.events import Submitted
+
+
+class MakeServer(Protocol):
+    """How a node makes HTTP servers, all within its bounds."""
+
+    def __call__(
+        self, handler: HTTPHandler, tls: ssl.SSLContext, *, plain_allowed: bool = False
+    ) -> HTTPServer:
+        """Return a server for ``handler``."""
+        ...
 
 
 class PendingSubmission:
@@ -87,15 +98,17 @@ class NodeLedgerService:
         tickets: Tickets,
         *,
         listeners: Sequence[trio.SocketListener],
+        server: MakeServer,
         tls: ssl.SSLContext,
         plain_allowed: bool,
     ) -> None:
-        """Serve adapter ``name``, which owns ``maps``, on ``listeners``."""
+        """Serve adapter ``name``, which owns ``maps``, on ``listeners``; none without a port for it."""
         self._name = name
         self._maps = maps
         self._driver = driver
         self._tickets = tickets
         self._listeners = listeners
+        self._server = server
         self._tls = tls
         self._plain_allowed = plain_allowed
 
@@ -112,6 +125,8 @@ class NodeLedgerService:
         return self._driver.replica.status()
 
     async def serve_http(self, handler: HTTPHandler) -> None:
-        """Serve HTTP on this adapter's listeners until cancelled."""
-        server = HTTPServer(handler=handler, tls=self._tls, plain_allowed=self._plain_allowed)
+        """Serve HTTP on this adapter's listeners until cancelled; without any, do nothing until then."""
+        if not self._listeners:
+            await trio.sleep_forever()
+        server = self._server(handler, self._tls, plain_allowed=self._plain_allowed)
         await server.serve(self._listeners)

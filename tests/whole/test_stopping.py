@@ -1,0 +1,43 @@
+"""A node told to stop: a primary hands over first, so that no election is waited for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from coco_core.adapter import WorkloadOptions
+from coco_core.cli.network import LOG_FILE, NetworkSpec, open_network
+from coco_core.client import Connection, NodeClient, pinned_context
+from coco_core.node import load
+
+pytestmark = pytest.mark.processes
+
+NODES = 3
+PATIENCE_S = 60
+
+
+async def primaries(clients: list[NodeClient]) -> list[int]:
+    return [index for index, client in enumerate(clients) if (await client.health())["role"] == "primary"]
+
+
+async def test_a_primary_that_stops_hands_over(tmp_path: Path) -> None:
+    config = load("ethereum").workload(WorkloadOptions(kind="transfers", transactions=10)).config
+    spec = NetworkSpec(folder=tmp_path, nodes=NODES, ledger="ethereum", engine="", config=config)
+    async with open_network(spec) as local:
+        tls = pinned_context(local.service_certificate)
+        with trio.fail_after(PATIENCE_S):
+            connections = [await Connection.open(endpoint.admin, tls) for endpoint in local.endpoints]
+            clients = [NodeClient(connection) for connection in connections]
+            (first,) = await primaries(clients)
+            node = local.nodes[first]
+            assert node.process is not None
+            node.process.terminate()
+            await node.ended.wait()
+            assert node.process.returncode == 0
+            assert "handed over" in (node.folder / LOG_FILE).read_text()
+            del clients[first]
+            assert len(await primaries(clients)) == 1, "without an election timeout"
+            for connection in connections:
+                await connection.close()

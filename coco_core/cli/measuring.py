@@ -129,6 +129,8 @@ def _report(
     )
     committed = len(result.sent_at) - len(result.refused)
     majority = run.spec.nodes // 2 + 1
+    everywhere = result.latencies(run.spec.nodes)
+    placed = sum(1 for place in result.places if place is not None)
     return {
         "nodes": run.spec.nodes,
         "engine": run.adapter.manifest.engine,
@@ -140,8 +142,9 @@ def _report(
         "throughput_tps": round(committed / duration, 1) if duration else 0.0,
         "latency_ms": {
             "majority": percentiles_ms(result.latencies(majority)),
-            "all_nodes": percentiles_ms(result.latencies(run.spec.nodes)),
+            "all_nodes": percentiles_ms(everywhere),
         },
+        "unseen_by_all_nodes": placed - len(everywhere),
         "outstanding": run.outstanding,
         "per_request": run.per_request,
         "signature_interval_ms": round(duration * 1000 / signatures, 2) if signatures else 0.0,
@@ -212,7 +215,10 @@ def describe(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     for name, title in (("majority", "latency to a majority"), ("all_nodes", "latency to all nodes")):
         values = latency[name]
-        rows.append((title, f"p50 {values['p50']} ms, p95 {values['p95']} ms, p99 {values['p99']} ms"))
+        shown = "p50 {p50} ms, p95 {p95} ms, p99 {p99} ms".format(**values) if values else "not known"
+        rows.append((title, shown))
+    if report["unseen_by_all_nodes"]:
+        rows.append(("not seen by all nodes", f"{report['unseen_by_all_nodes']} transactions"))
     resident = ", ".join(f"{one['resident_bytes'] / 2**20:.0f} MiB" for one in report["per_node"])
     rows.append(("outstanding, per request", f"{report['outstanding']}, {report['per_request']}"))
     rows.append(("signature every", f"{report['signature_interval_ms']} ms"))

@@ -91,7 +91,10 @@ class LoadResult:
         self.reported = trio.Event()
 
     def latencies(self, nodes: int) -> list[float]:
-        """Return the seconds until ``nodes`` nodes had committed, of every placed transaction."""
+        """Return the seconds until ``nodes`` nodes had committed, of every transaction so many reported.
+
+        Transactions that fewer nodes reported are left out: their number belongs beside the figure.
+        """
         watches = [([seqno for _, seqno in seen], [at for at, _ in seen]) for seen in self.commits]
         found: list[float] = []
         for sent, place in zip(self.sent_at, self.places, strict=True):
@@ -129,7 +132,7 @@ async def run_load(
         result.started_at = trio.current_time()
         await _Window(settings, loads, refusals, progress, result).run()
         last = max((place.seqno for place in result.places if place is not None), default=0)
-        await _wait_everywhere(result, last)
+        await _wait_everywhere(result, last, timeout_s=COMMITS_TIMEOUT_S)
         result.ended_at = _ended_at(result, last)
         nursery.cancel_scope.cancel()
     return result
@@ -285,9 +288,9 @@ async def _watch_commits(settings: LoadSettings, endpoint: Endpoint, result: Loa
             await trio.sleep(RETRY_PAUSE_S)
 
 
-async def _wait_everywhere(result: LoadResult, seqno: int) -> None:
+async def _wait_everywhere(result: LoadResult, seqno: int, *, timeout_s: float) -> None:
     """Wait until every node within reach reported ``seqno``; silent ones are given up after a while."""
-    with trio.move_on_after(COMMITS_TIMEOUT_S):
+    with trio.move_on_after(timeout_s):
         while any(
             index not in result.lost and not (seen and seen[-1][1] >= seqno)
             for index, seen in enumerate(result.commits)
@@ -301,11 +304,11 @@ def _ended_at(result: LoadResult, seqno: int) -> float:
     return max((at for at in reached if at is not None), default=trio.current_time())
 
 
-def percentiles_ms(seconds: Sequence[float]) -> Mapping[str, float]:
-    """Return p50, p95, p99 and mean in milliseconds; zeros when there is nothing."""
+def percentiles_ms(seconds: Sequence[float]) -> Mapping[str, float] | None:
+    """Return p50, p95, p99 and mean in milliseconds; None when there is nothing to tell them of."""
     ordered = sorted(seconds)
     if not ordered:
-        return {"p50": 0.0, "p95": 0.0, "p99": 0.0, "mean": 0.0}
+        return None
     pick = {name: ordered[min(len(ordered) - 1, int(len(ordered) * share))] for name, share in _SHARES}
     pick["mean"] = sum(ordered) / len(ordered)
     return {name: round(value * 1000, 2) for name, value in pick.items()}

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 import attrs
 import click
@@ -12,7 +16,7 @@ import trio
 
 from coco_core.adapter import WorkloadOptions
 from coco_core.cli.measuring import Measurement, Run, describe, describe_memory, measure
-from coco_core.cli.network import NetworkSpec, prepare_folder
+from coco_core.cli.network import NetworkSpec, prepare_folder, until_interrupted
 from coco_core.errors import IntegrityError, OperatorError
 from coco_core.node import load
 
@@ -54,8 +58,6 @@ def bench(
 
     The client runs on the same machine and shares its processors with the nodes.
     """
-    if report_file is not None and not report_file.parent.is_dir():
-        raise OperatorError(f"--json {report_file}: there is no folder {report_file.parent}")
     plugin = load(ledger)
     options = WorkloadOptions(kind=kind, data=str(data) if data else "", transactions=transactions, seed=seed)
 
@@ -74,9 +76,10 @@ def bench(
             per_request=per_request,
             verify=not no_verify,
         )
-        return trio.run(measure, one, None, lambda line: click.echo(line, err=True))
+        say = partial(click.echo, err=True)
+        return trio.run(until_interrupted, partial(measure, one, None, say))
 
-    with tempfile.TemporaryDirectory(prefix="coco-bench-") as temporary:
+    with _opened(report_file) as output, tempfile.TemporaryDirectory(prefix="coco-bench-") as temporary:
         measurement = run(engine, options, folder if folder is not None else Path(temporary, "network"))
         show(measurement)
         report = dict(measurement.report)
@@ -87,9 +90,33 @@ def bench(
             click.echo(f"\nbeside it, {other.report['engine']}, the first {other.report['transactions']}:")
             show(other)
             check(other)
-    if report_file is not None:
-        report_file.write_text(json.dumps(report, indent=2) + "\n")
+        if output is not None:
+            output.truncate(0)
+            output.write(json.dumps(report, indent=2) + "\n")
     check(measurement)
+
+
+@contextmanager
+def _opened(path: Path | None) -> Iterator[TextIO | None]:
+    """Open the report before the run, so that no figures are lost to a place that cannot be written.
+
+    A file made here and left empty, because the run failed, is removed again.
+    """
+    if path is None:
+        yield None
+        return
+    existed = path.exists()
+    try:
+        # Not "w": an older report stays until there is a newer one.
+        output = path.open("a", encoding="utf-8")
+    except OSError as error:
+        raise OperatorError(f"--json {path}: {error.strerror}") from error
+    try:
+        with output:
+            yield output
+    finally:
+        if not existed and not path.stat().st_size:
+            path.unlink()
 
 
 def show(measurement: Measurement) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import click
@@ -16,7 +17,7 @@ from coco_core.adapter import WorkloadOptions
 from coco_core.cli.bench import check
 from coco_core.cli.ledger import audit_folder
 from coco_core.cli.measuring import Measurement, Run, describe, measure
-from coco_core.cli.network import SERVICE_FILE, NetworkSpec, prepare_folder
+from coco_core.cli.network import SERVICE_FILE, NetworkSpec, prepare_folder, until_interrupted
 from coco_core.client import verify_receipt
 from coco_core.errors import IntegrityError
 from coco_core.node import LEDGER_FOLDER, load
@@ -70,7 +71,7 @@ def _measure(run: Run, console: Console) -> Measurement:
         def progress(answered: int, refused: int) -> None:
             bar.update(task, completed=answered, description=f"committed, {refused} refused")
 
-        return trio.run(measure, run, progress, console.print)
+        return trio.run(until_interrupted, partial(measure, run, progress, console.print))
 
 
 def _show(measurement: Measurement, console: Console) -> None:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
+import orjson
 import trio
 
 from coco_core.client import Endpoint
 from coco_core.errors import OperatorError
 from coco_core.node import LEDGER_FOLDER
 
+Result = TypeVar("Result")
+
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 5.0
-SETTINGS_FILE, LOG_FILE, SERVICE_FILE = "settings.json", "node.log", "service_cert.pem"
+SETTINGS_FILE, LOG_FILE = "settings.json", "node.log"
+GENESIS_FILE, SERVICE_FILE = "genesis.json", "service_cert.pem"
 
 
 @attrs.frozen(kw_only=True)
@@ -86,6 +91,8 @@ class LocalNetwork:
     def __init__(self, spec: NetworkSpec) -> None:
         """Describe the network; ``open_network`` starts it."""
         self.spec = spec
+        self.worth_keeping = False
+        """Whether the folder holds a network, or what tells why one did not start in time."""
         self.nodes = [LocalNode(index, spec.folder / f"node-{index}") for index in range(spec.nodes)]
 
     @property
@@ -104,7 +111,7 @@ class LocalNetwork:
         """Start all nodes and wait until every one is open; raises OperatorError with a node's reason."""
         folder = self.spec.folder
         with trio.move_on_after(START_TIMEOUT_S) as deadline:
-            (folder / "genesis.json").write_text(json.dumps(dict(self.spec.config)))
+            (folder / GENESIS_FILE).write_text(json.dumps(dict(self.spec.config)))
             founder, *joiners = self.nodes
             await self._spawn(founder, self._founding(), nursery)
             await self._reached(founder, founder.listening)
@@ -113,9 +120,17 @@ class LocalNetwork:
                 await self._spawn(node, self._joining(founder), nursery)
             for node in self.nodes:
                 await self._reached(node, node.opened)
+        self.worth_keeping = True
         if deadline.cancelled_caught:
             raise OperatorError(f"the network did not start within {START_TIMEOUT_S:.0f} s; logs in {folder}")
-        (folder / "genesis.json").unlink()
+        (folder / GENESIS_FILE).unlink()
+
+    def remove(self) -> None:
+        """Remove what starting wrote, so that the same command finds the folder empty again."""
+        for node in self.nodes:
+            shutil.rmtree(node.folder, ignore_errors=True)
+        for name in (GENESIS_FILE, SERVICE_FILE):
+            (self.spec.folder / name).unlink(missing_ok=True)
 
     def kill(self, index: int) -> None:
         """End one node at once, as a crash would (SIGKILL)."""
@@ -182,7 +197,7 @@ class LocalNetwork:
         async for data in process.stdout:
             *lines, buffer = (buffer + bytes(data)).split(b"\n")
             for line in lines:
-                node.note(json.loads(line))
+                node.note(_event(line))
         await process.wait()
         node.ended.set()
 
@@ -200,7 +215,7 @@ class LocalNetwork:
             nursery.cancel_scope.cancel()
 
     def _founding(self) -> dict[str, Any]:
-        ledger = {"engine": self.spec.engine, "genesis": "../genesis.json"}
+        ledger = {"engine": self.spec.engine, "genesis": f"../{GENESIS_FILE}"}
         return {"found": {"nodes": self.spec.nodes, "ledgers": {self.spec.ledger: ledger}}}
 
     def _joining(self, founder: LocalNode) -> dict[str, Any]:
@@ -217,6 +232,8 @@ async def open_network(spec: NetworkSpec) -> AsyncIterator[LocalNetwork]:
             yield network
         finally:
             await network.stop()
+            if not network.worth_keeping:
+                network.remove()
         nursery.cancel_scope.cancel()
 
 
@@ -228,6 +245,41 @@ def prepare_folder(folder: Path) -> None:
             raise OperatorError(f"{folder} is not empty: a new network needs an empty folder")
     except OSError as error:
         raise OperatorError(f"folder {folder}: {error.strerror or error}") from error
+
+
+def _event(line: bytes) -> Mapping[str, Any]:
+    """Return what a node announced in a line; nothing for a line that is no event.
+
+    Ledgers, and what they load, may write to the node's standard output too.
+    """
+    try:
+        event: object = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return {}
+    return event if isinstance(event, dict) else {}
+
+
+async def until_interrupted(work: Callable[[], Awaitable[Result]]) -> Result:
+    """Return what ``work`` returns; on Ctrl-C or SIGTERM cancel it, wait, and raise KeyboardInterrupt.
+
+    Cancelled, it ends in order: nodes are stopped and temporary folders removed.
+    """
+    results: list[Result] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(cancel_on_signal, nursery.cancel_scope)
+        results.append(await work())
+        nursery.cancel_scope.cancel()
+    if not results:
+        raise KeyboardInterrupt
+    return results[0]
+
+
+async def cancel_on_signal(scope: trio.CancelScope) -> None:
+    """Cancel ``scope`` at the first SIGINT or SIGTERM."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            scope.cancel()
+            return
 
 
 def _port(first: int, index: int) -> int:

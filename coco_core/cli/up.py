@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,14 @@ import click
 import trio
 
 from coco_core.adapter import DevelopmentLedger
-from coco_core.cli.network import SERVICE_FILE, LocalNetwork, NetworkSpec, open_network, prepare_folder
+from coco_core.cli.network import (
+    SERVICE_FILE,
+    LocalNetwork,
+    NetworkSpec,
+    cancel_on_signal,
+    open_network,
+    prepare_folder,
+)
 from coco_core.errors import OperatorError
 from coco_core.node import load
 
@@ -25,7 +31,11 @@ from coco_core.node import load
 @click.option("--engine", default="", help="Execution engine; see 'coco adapters list'.")
 @click.option("--genesis", type=click.Path(path_type=Path), help="Genesis file of the ledger's own format.")
 @click.option(
-    "--rpc-port", default=8545, show_default=True, help="First node's front end; 0 = any free ones."
+    "--rpc-port",
+    default=8545,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="First node's front end; 0 = any free ones.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object when the network is open.")
 def up(
@@ -42,6 +52,10 @@ def up(
     A ledger front end listens on loopback only, speaks HTTP and HTTPS on the same port, and needs no
     authentication: this is for development. Without --dir nothing is left behind.
     """
+    if rpc_port + nodes - 1 > 65535:
+        raise click.BadParameter(
+            f"{nodes} ports from {rpc_port} on go beyond 65535", param_hint="'--rpc-port'"
+        )
     plugin = load(ledger)
     plugin.create(engine)  # A missing engine is reported here, before anything is started.
     development = plugin.development()
@@ -62,7 +76,7 @@ def up(
 
 async def _up(spec: NetworkSpec, development: DevelopmentLedger | None, as_json: bool) -> None:
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_cancel_on_signal, nursery.cancel_scope)
+        nursery.start_soon(cancel_on_signal, nursery.cancel_scope)
         async with open_network(spec) as network:
             if as_json:
                 print(json.dumps(_fields(network, development)), flush=True)
@@ -80,13 +94,6 @@ async def _report_end(network: LocalNetwork, index: int) -> None:
     click.echo(f"node {index} ended: {node.last_words()} ({left} left)", err=True)
     if not left:
         raise OperatorError("every node has ended")
-
-
-async def _cancel_on_signal(scope: trio.CancelScope) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            scope.cancel()
-            return
 
 
 def _fields(network: LocalNetwork, development: DevelopmentLedger | None) -> Mapping[str, Any]:

@@ -51,6 +51,47 @@ def test_port_in_use(tmp_path: Path) -> None:
     assert f"127.0.0.1:{port} is in use" in err
 
 
+@pytest.mark.parametrize("port", [-1, 65535, 65536, 70000])
+def test_ports_beyond_the_last(tmp_path: Path, port: int) -> None:
+    with start(tmp_path, "up", "--nodes", 2, "--rpc-port", port) as process:
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, "")
+    assert "--rpc-port" in err
+    nothing_is_left(tmp_path)
+
+
+def test_folder_is_as_it_was_after_a_start_that_failed(tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        refused(tmp_path, "up", "--nodes", 2, "--rpc-port", port - 1, "--dir", folder)
+    assert list(folder.iterdir()) == []
+
+
+def test_report_that_cannot_be_written_is_known_before_the_run(tmp_path: Path) -> None:
+    err = refused(tmp_path, "bench", "ethereum", "--json", tmp_path)
+    assert f"--json {tmp_path}: " in err
+    assert "no such file" in refused(tmp_path, "bench", "ethereum", "--json", tmp_path / "no" / "r").lower()
+
+
+def test_report_of_a_run_that_failed_is_not_there(tmp_path: Path) -> None:
+    report_file = tmp_path / "report.json"
+    refused(tmp_path, "bench", "ethereum", "--engine", "abacus", "--json", report_file)
+    assert not report_file.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_bench_that_is_interrupted(tmp_path: Path, number: signal.Signals) -> None:
+    arguments = ("--workload", "transfers", "--transactions", 100_000)
+    with start(tmp_path, "bench", "ethereum", *arguments) as process:
+        assert process.stderr is not None
+        assert "nodes are open" in process.stderr.readline()
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err.strip()) == (130, "", "coco: interrupted")
+    nothing_is_left(tmp_path)
+
+
 def test_unknown_engine_and_ledger(tmp_path: Path) -> None:
     assert "abacus" in refused(tmp_path, "up", "--engine", "abacus")
     assert "no adapter 'abacus' is installed" in refused(tmp_path, "up", "--ledger", "abacus")
@@ -94,7 +135,7 @@ def test_bench_report(tmp_path: Path) -> None:
     report = json.loads(report_file.read_text())
     wanted = (
         "nodes engine transactions committed failed duration_s throughput_tps latency_ms outstanding "
-        "signature_interval_ms machine"
+        "signature_interval_ms machine unseen_by_all_nodes"
     )
     assert set(wanted.split()) <= report.keys()
     for scope in ("majority", "all_nodes"):
@@ -102,5 +143,5 @@ def test_bench_report(tmp_path: Path) -> None:
         assert latency.keys() == {"p50", "p95", "p99", "mean"}
         assert 0 < latency["p50"] <= latency["p95"] <= latency["p99"]
     assert (report["nodes"], report["transactions"]) == (3, 20)
-    assert (report["committed"], report["failed"]) == (20, 0)
+    assert (report["committed"], report["failed"], report["unseen_by_all_nodes"]) == (20, 0, 0)
     nothing_is_left(tmp_path)

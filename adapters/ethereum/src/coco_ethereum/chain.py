@@ -53,6 +53,8 @@ class ChainConfig:
     """Wei per gas; constant, since there is no open pool and so no fee market."""
     coinbase: bytes
     environment: Environment | None = None
+    allow_unprotected: bool = False
+    """Whether JSON-RPC takes legacy transactions that are valid on any chain (before EIP-155)."""
 
     @property
     def effective_base_fee(self) -> int:
@@ -76,6 +78,7 @@ class ChainConfig:
                 "gasLimit": self.gas_limit,
                 "baseFeePerGas": str(self.base_fee),
                 "coinbase": self.coinbase.hex(),
+                "allowUnprotected": self.allow_unprotected,
                 "constEnv": environment
                 and {
                     "number": environment.number,
@@ -111,6 +114,7 @@ def _unpack(packed: bytes) -> ChainConfig:
         base_fee=int(values["baseFeePerGas"]),
         coinbase=bytes.fromhex(values["coinbase"]),
         environment=_environment(values["constEnv"]),
+        allow_unprotected=values["allowUnprotected"],
     )
 
 

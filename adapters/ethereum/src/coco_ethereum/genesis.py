@@ -46,7 +46,7 @@ _TOP: Final = frozenset(
     ]
 )
 _ACCOUNT: Final = frozenset(("balance", "nonce", "code", "storage"))
-_COCO: Final = frozenset(("engine", "constEnv"))
+_COCO: Final = frozenset(("engine", "constEnv", "allowUnprotected"))
 _ENVIRONMENT: Final = frozenset(
     ("number", "timestamp", "coinbase", "prevrandao", "basefee", "gaslimit", "excess_blob_gas")
 )
@@ -114,7 +114,15 @@ def chain_config(config: Mapping[str, Any], engine: EvmEngine) -> ChainConfig:
         base_fee=fields.quantity(config, "baseFeePerGas", "genesis", bits=128, default=0),
         coinbase=fields.data(config, "coinbase", "genesis", size=20, default=bytes(20)),
         environment=_environment(ours),
+        allow_unprotected=_allow_unprotected(ours),
     )
+
+
+def _allow_unprotected(ours: Mapping[str, Any]) -> bool:
+    allowed = ours.get("allowUnprotected", False)
+    if not isinstance(allowed, bool):
+        raise OperatorError("coco.allowUnprotected: expected true or false")
+    return allowed
 
 
 def _forks(rules: Mapping[str, Any], engine: EvmEngine, timestamp: int) -> tuple[tuple[str, int], ...]:

@@ -124,6 +124,10 @@ FAULTS = {
     "long extra data": ({"extraData": "0x" + "00" * 33}, "genesis.extraData: 33 bytes"),
     "other engine": ({"coco": {"engine": "evmone"}}, "coco.engine: genesis names 'evmone'"),
     "unknown of ours": ({"coco": {"engin": "revm"}}, "coco.engin: not known"),
+    "unprotected no boolean": (
+        {"coco": {"allowUnprotected": 1}},
+        "coco.allowUnprotected: expected true or false",
+    ),
     "environment incomplete": ({"coco": {"constEnv": {"number": 1}}}, "coco.constEnv.timestamp: missing"),
     "environment misspelt": ({"coco": {"constEnv": {"gasLimit": 1}}}, "coco.constEnv.gasLimit: not known"),
     "no alloc": ({"alloc": None}, "genesis.alloc: missing"),

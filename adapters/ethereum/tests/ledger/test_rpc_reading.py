@@ -10,10 +10,14 @@ import pytest
 from coco_core.kv import Store
 from coco_ethereum.adapter import EthereumAdapter
 from coco_ethereum.development import development_key, development_ledger
+from coco_ethereum.rpc.filters import Filters
+from coco_ethereum.rpc.methods import METHODS
+from coco_ethereum.rpc.params import Params
+from coco_ethereum.rpc.reading import Reading, Slow
 from coco_ethereum.signatures import address_of
 from coco_ethereum.testing.assembly import assemble, initcode, return_word
 from coco_ethereum.testing.sandbox import Sandbox
-from coco_ethereum.transactions import ACCESS_LIST, LEGACY, SET_CODE, Authorization
+from coco_ethereum.transactions import ACCESS_LIST, LEGACY, SET_CODE, Authorization, transaction_hash
 
 UNKNOWN_HASH = "0x" + "00" * 28 + "deadbeef"
 TARGET = bytes.fromhex("7d" * 20)
@@ -34,6 +38,12 @@ def shape(value):
     return type(value).__name__
 
 
+async def execute(ledger, raw):
+    """Execute what JSON-RPC would not take and return its receipt."""
+    await ledger.submit([raw]).wait()
+    return await ledger.ok("eth_getTransactionReceipt", "0x" + transaction_hash(raw).hex())
+
+
 async def every_type(ledger):
     """Send one transaction of each type to a logging contract; return hashes by name."""
     address = await ledger.deploy(ledger.alice, initcode(assemble(7, 0, 0, "LOG1 STOP")))
@@ -42,7 +52,7 @@ async def every_type(ledger):
     authorization = Authorization(chain_id=1337, address=TARGET, nonce=0).sign(development_key(3))
     sent = {
         "legacy": await ledger.send(ledger.alice, type=LEGACY, to=to),
-        "pre-155": await ledger.send(ledger.alice, type=LEGACY, chain_id=None, to=to),
+        "pre-155": await execute(ledger, ledger.alice.sign(type=LEGACY, chain_id=None, to=to)),
         "access-list": await ledger.send(ledger.alice, type=ACCESS_LIST, to=to, access_list=access),
         "dynamic-fee": await ledger.send(ledger.alice, to=to, access_list=access, max_priority_fee_per_gas=3),
         "set-code": await ledger.send(
@@ -126,6 +136,19 @@ async def test_every_way_to_one_transaction_and_block(ledger):
     assert (await ledger.ok("eth_getBlockByNumber", "0x1", False))["transactions"] == [transaction["hash"]]
     assert receipt["contractAddress"] is None
     assert receipt["logs"] == []
+
+
+async def test_a_receipt_of_many_logs_is_made_away_from_the_event_loop(ledger):
+    loop = assemble(0, "JUMPDEST", 0, 0, "LOG0", 1, "ADD DUP1", 100, "GT", 1, "JUMPI STOP")
+    address = bytes.fromhex((await ledger.deploy(ledger.alice, initcode(loop)))[2:])
+    receipt = await ledger.send(ledger.alice, to=address, gas_limit=1_000_000)
+    assert [int(log["logIndex"], 16) for log in receipt["logs"]] == list(range(100))
+    reading = Reading(ledger, ledger.adapter._engine, Filters("node"))
+    hashes = Params([receipt["transactionHash"]])
+    assert isinstance(METHODS["eth_getTransactionReceipt"](reading, hashes), Slow)
+    small = await ledger.send(ledger.alice)
+    reading = Reading(ledger, ledger.adapter._engine, Filters("node"))
+    assert METHODS["eth_getTransactionReceipt"](reading, Params([small["transactionHash"]])) == small
 
 
 async def test_a_creation_names_its_contract(any_ledger):

@@ -9,6 +9,8 @@ import orjson
 import pytest
 import trio
 import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
 
 from coco_core.adapter import (
     TRANSACTION_IDS_HEADER,
@@ -18,11 +20,13 @@ from coco_core.adapter import (
     Rejected,
 )
 from coco_core.errors import BusyError, IntegrityError, MalformedError
+from coco_ethereum.development import development_key, development_ledger
 from coco_ethereum.limits import RPC_BATCH_CALLS_MAX, RPC_BODY_TIME_MAX_MS, TRANSACTION_SIZE_MAX_BYTES
 from coco_ethereum.rpc import Outside, RPCServer, server
 from coco_ethereum.rpc.methods import METHODS
+from coco_ethereum.rpc.transactions import is_unprotected
 from coco_ethereum.shell import Pulse, WorkerPool, let_others_run, report_fault, run_in_worker
-from coco_ethereum.transactions import transaction_hash
+from coco_ethereum.transactions import ACCESS_LIST, DYNAMIC_FEE, LEGACY, Transaction, transaction_hash
 
 
 def call(method: str, *params: object, **fields: object) -> dict[str, object]:
@@ -129,6 +133,46 @@ async def test_refusals_read_as_geth_words_them(any_ledger, name):
     found = await any_ledger.error("eth_sendRawTransaction", "0x" + raw.hex())
     assert found[0] == code
     assert found[1].startswith(message)
+
+
+async def test_a_transaction_valid_on_any_chain_is_refused_unless_genesis_allows_it(ledger, make_ledger):
+    raw = "0x" + ledger.alice.sign(type=LEGACY, chain_id=None).hex()
+    message = "only replay-protected (EIP-155) transactions allowed over RPC"
+    assert await ledger.error("eth_sendRawTransaction", raw) == (-32000, message)
+    allowing = make_ledger({**development_ledger().config, "coco": {"allowUnprotected": True}})
+    assert (await allowing.ok("eth_sendRawTransaction", raw)).startswith("0x")
+
+
+@given(
+    st.sampled_from([LEGACY, ACCESS_LIST, DYNAMIC_FEE]),
+    st.sampled_from([None, 1, 1337]),
+    st.integers(0, 2**64 - 2),
+    st.integers(0, 2**128 - 1),
+    st.none() | st.binary(min_size=20, max_size=20),
+    st.sampled_from([0, 1, 55, 56, 255, 256, 70_000]),
+)
+def test_unprotected_transactions_are_those_that_name_no_chain(kind, chain, nonce, value, to, size):
+    chain = chain if kind == LEGACY else chain or 1
+    transaction = Transaction(
+        type=kind,
+        chain_id=chain,
+        nonce=nonce,
+        max_fee_per_gas=value,
+        max_priority_fee_per_gas=value,
+        gas_limit=nonce,
+        to=to,
+        value=value,
+        data=b"\x1b" * size,
+    )
+    raw = transaction.sign(development_key(0)).encode()
+    assert is_unprotected(raw) == (chain is None)
+    assert not is_unprotected(raw[:-70])
+
+
+@given(st.binary(max_size=60))
+def test_bytes_that_are_no_transaction_are_left_to_executing_them(tail):
+    for first in (b"", b"\xc0", b"\xf8", b"\xff"):
+        assert is_unprotected(first + tail.replace(b"\x1b", b"").replace(b"\x1c", b"")) is False
 
 
 @pytest.mark.parametrize(

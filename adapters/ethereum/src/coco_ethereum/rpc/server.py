@@ -23,6 +23,7 @@ from coco_core.adapter import (
     Submission,
 )
 from coco_core.errors import BusyError, CallerError
+from coco_ethereum.chain import read_config
 from coco_ethereum.engine import EvmEngine
 from coco_ethereum.limits import RPC_BODY_TIME_MAX_MS, RPC_RESPONSE_SIZE_MAX_BYTES
 from coco_ethereum.rpc import errors, messages, values
@@ -34,7 +35,7 @@ from coco_ethereum.rpc.methods import METHODS
 from coco_ethereum.rpc.outside import Outside
 from coco_ethereum.rpc.params import Params
 from coco_ethereum.rpc.reading import Reading, Slow
-from coco_ethereum.rpc.transactions import SEND_RAW_TRANSACTION, read_raw_transaction
+from coco_ethereum.rpc.transactions import SEND_RAW_TRANSACTION, is_unprotected, read_raw_transaction
 
 _CORS: Final = {
     "Access-Control-Allow-Origin": "*",
@@ -57,6 +58,8 @@ _TOO_LARGE: Final = RPCError(
     f"response too large: a batch is answered with {RPC_RESPONSE_SIZE_MAX_BYTES} bytes",
 )
 _TIMED_OUT: Final = RPCError(errors.TIMED_OUT, f"request timed out: after {RPC_BODY_TIME_MAX_MS} ms")
+
+_UNPROTECTED: Final = "only replay-protected (EIP-155) transactions allowed over RPC"
 
 Fate = Committed | Rejected | NotCommitted | RPCError
 
@@ -175,10 +178,13 @@ class _Sending:
         for position, call in enumerate(body.calls):
             if isinstance(call, RPCCall) and call.method == SEND_RAW_TRANSACTION:
                 try:
-                    self._payloads.append(read_raw_transaction(call.params))
+                    raw = read_raw_transaction(call.params)
+                    if is_unprotected(raw) and not read_config(service.view()).allow_unprotected:
+                        raise errors.server_error(_UNPROTECTED)
                 except RPCError as error:
                     self._fates[position] = error
                 else:
+                    self._payloads.append(raw)
                     self._positions.append(position)
         if self._payloads:
             self._submit(service, self._payloads)

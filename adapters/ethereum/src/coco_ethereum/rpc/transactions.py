@@ -15,6 +15,7 @@ from coco_ethereum.rpc.render import Mined, Table
 
 SEND_RAW_TRANSACTION: Final = "eth_sendRawTransaction"
 """The one method that is submitted instead of evaluated (``server``)."""
+_FIELDS_BEFORE_V: Final = 6
 
 
 def read_raw_transaction(arguments: Sequence[object]) -> bytes:
@@ -25,6 +26,30 @@ def read_raw_transaction(arguments: Sequence[object]) -> bytes:
     if len(raw) > TRANSACTION_SIZE_MAX_BYTES:
         raise server_error(f"oversized data: transaction size {len(raw)}, limit {TRANSACTION_SIZE_MAX_BYTES}")
     return raw
+
+
+def is_unprotected(raw: bytes) -> bool:
+    """Tell whether an envelope is a legacy one without a chain, valid wherever its sender has funds.
+
+    Looks for its v only (27 or 28); for bytes that are no transaction it is False, and executing them
+    says what they are.
+    """
+    if raw[:1] < b"\xc0":
+        return False
+    at = 1 if raw[0] < 0xF8 else 1 + raw[0] - 0xF7
+    for _ in range(_FIELDS_BEFORE_V):
+        prefix = raw[at : at + 1]
+        if not b"" < prefix < b"\xc0":
+            return False
+        first = prefix[0]
+        if first < 0x80:
+            at += 1
+        elif first < 0xB8:
+            at += 1 + first - 0x80
+        else:
+            start = at + 1 + first - 0xB7
+            at = start + int.from_bytes(raw[at + 1 : start])
+    return raw[at : at + 1] in (b"\x1b", b"\x1c")
 
 
 def by_hash(reading: Reading, params: Params) -> object:

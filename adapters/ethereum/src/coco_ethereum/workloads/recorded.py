@@ -58,7 +58,7 @@ class RecordedWorkload:
         self._transactions = chosen if self._whole else chosen[:count]
         self._left_out = len(blobs)
         self._recording = recording
-        self._config = {**recording.genesis, "coco": {"constEnv": environment}}
+        self._config = {**recording.genesis, "coco": {"constEnv": environment, "allowUnprotected": True}}
         self._coinbase = environment["coinbase"]
 
     @property

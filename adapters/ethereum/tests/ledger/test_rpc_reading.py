@@ -139,10 +139,10 @@ async def test_every_way_to_one_transaction_and_block(ledger):
 
 
 async def test_a_receipt_of_many_logs_is_made_away_from_the_event_loop(ledger):
-    loop = assemble(0, "JUMPDEST", 0, 0, "LOG0", 1, "ADD DUP1", 100, "GT", 1, "JUMPI STOP")
+    loop = assemble(0, "JUMPDEST", 0, 0, "LOG0", 1, "ADD DUP1", 200, "GT", 1, "JUMPI STOP")
     address = bytes.fromhex((await ledger.deploy(ledger.alice, initcode(loop)))[2:])
     receipt = await ledger.send(ledger.alice, to=address, gas_limit=1_000_000)
-    assert [int(log["logIndex"], 16) for log in receipt["logs"]] == list(range(100))
+    assert [int(log["logIndex"], 16) for log in receipt["logs"]] == list(range(200))
     reading = Reading(ledger, ledger.adapter._engine, Filters("node"))
     hashes = Params([receipt["transactionHash"]])
     assert isinstance(METHODS["eth_getTransactionReceipt"](reading, hashes), Slow)

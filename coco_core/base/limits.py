@@ -31,6 +31,9 @@ QUEUE_REQUESTS_MAX = 10_000
 QUEUE_PAYLOAD_MAX_BYTES = 64 * MIB
 FORWARDED_PAYLOAD_MAX_BYTES = 32 * MIB
 
+# How long a backup waits for the primary's answer to forwarded requests, in ticks of the shell.
+FORWARDED_DEADLINE_TICKS = 1_500
+
 # Batches executed but not committed: beyond this, execution waits for replication.
 PIPELINE_BATCHES_MAX = 4
 

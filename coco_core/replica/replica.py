@@ -187,6 +187,7 @@ class Replica:
 
     def _on_tick(self, time_ms: int) -> None:
         self._time_ms = max(self._time_ms, time_ms)
+        self._abandon(self._forwarded.tick(), "the primary did not answer in time; it may still commit")
         effects = self._consensus.handle(Tick())
         if not (self.is_primary or self._chain.signature_count):
             # A node without one signed entry has nothing to lead with: were such nodes to elect one of

@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Sequence
+from itertools import takewhile
 
 import attrs
 
@@ -32,6 +33,8 @@ class Group:
     undecided: int
     size_bytes: int = 0
     """Of a forwarded group: its payloads together."""
+    due: int = 0
+    """Of a forwarded group: the tick at which it is given up."""
     basis: TxID = NOWHERE
     """The newest entry of the state its requests were decided over, not committed perhaps: a refusal
     stands only if that state does. ``0.0`` when no state was asked."""
@@ -133,6 +136,7 @@ class Forwarded:
     ) -> None:
         """Start with none and the given bounds."""
         self._groups: dict[int, Group] = {}
+        self._ticks = 0
         self._requests = 0
         self._bytes = 0
         self._requests_max = requests_max
@@ -154,6 +158,7 @@ class Forwarded:
             or self._bytes + group.size_bytes > self._bytes_max
         ):
             raise BusyError(f"{requests} requests wait for the primary: send again later")
+        group.due = self._ticks + limits.FORWARDED_DEADLINE_TICKS
         self._groups[group.ticket] = group
         self._requests += len(group.fates)
         self._bytes += group.size_bytes
@@ -167,6 +172,15 @@ class Forwarded:
         del self._groups[group.ticket]
         self._requests -= len(group.fates)
         self._bytes -= group.size_bytes
+
+    def tick(self) -> list[Group]:
+        """Let one tick pass and return the groups that have waited too long.
+
+        An answer can be lost while the connection the group went out on stays sound, and a primary
+        may hang without losing its lead: without an end, such groups would fill the bounds for ever.
+        """
+        self._ticks += 1
+        return list(takewhile(lambda group: group.due <= self._ticks, self._groups.values()))
 
     def all(self) -> list[Group]:
         """Return every group, oldest first."""

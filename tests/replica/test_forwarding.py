@@ -3,7 +3,7 @@
 import pytest
 
 from coco_core.adapter import ANONYMOUS, Committed, NotCommitted, Rejected
-from coco_core.base import TxID
+from coco_core.base import TxID, limits
 from coco_core.errors import BusyError
 from coco_core.replica.effects import SendToPeer
 from coco_core.replica.events import HandOver, PeerLost, PeerSent, Submitted
@@ -107,6 +107,25 @@ def test_connection_to_the_primary_breaks(cluster: Cluster) -> None:
     reason = "the connection to the primary broke before it answered"
     assert backup.answers[ticket] == [NotCommitted(reason)]
     assert backup.replica.statistics()["forwarded_groups"] == 0
+
+
+def test_answer_that_is_lost_on_its_way_back(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection there stays sound, so nothing but time tells that no answer comes."""
+    monkeypatch.setattr(limits, "FORWARDED_DEADLINE_TICKS", 50)
+    backup = cluster.backups[0]
+    lost = cluster.submit(backup, add("a", "x", 3))
+    drop(cluster, Forward)
+    for _ in range(49):
+        cluster.tick(backup)
+        cluster.tick(cluster.primary)
+        cluster.settle()
+    later = cluster.submit(backup, add("b", "x", 3))
+    assert lost not in backup.answers
+    cluster.tick(backup)
+    assert backup.answers == {lost: [NotCommitted("the primary did not answer in time; it may still commit")]}
+    assert backup.replica.statistics()["forwarded_groups"] == 1
+    cluster.settle()
+    assert [type(fate) for fate in backup.answers[later]] == [Committed]
 
 
 @pytest.mark.parametrize("sender", ["primary", "backup"])

@@ -46,9 +46,9 @@ CALL_GAS_MAX: Final = 50_000_000
 CALL_GAS_MAX_PORTABLE: Final = 5_000_000
 ESTIMATE_ROUNDS_MAX: Final = 64
 
-# eth_getLogs and filters. Work is counted in readings of one block's bloom, about 3 µs each; what else
+# eth_getLogs and filters. Work is counted in readings of one block's bloom, about 5 µs each; what else
 # a search does is stated in the same unit (``rpc.logs``). Addresses and topics are counted together.
-LOGS_WORK_MAX: Final = 2_000_000
+LOGS_WORK_MAX: Final = 1_000_000
 LOGS_RESULTS_MAX: Final = 10_000
 LOGS_RESULTS_SIZE_MAX_BYTES: Final = 16 * MIB
 LOGS_TOPICS_MAX: Final = 4
@@ -66,3 +66,6 @@ BLOCK_HASH_DEPTH_MAX: Final = 256
 
 # Call data of one access list, so that a request cannot make the engine warm a whole state.
 ACCESS_LIST_ENTRIES_MAX: Final = 1_000
+
+# Authorizations of one call: each costs a recovered signature whenever the call is tried.
+AUTHORIZATIONS_MAX: Final = 128

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping, Sequence
 
 import trio
@@ -12,7 +13,7 @@ from coco_core.base import NodeID, limits
 from coco_core.crypto import PrivateKey
 from coco_core.errors import AttestationError, MalformedError, OperatorError
 from coco_core.node.clock import unix_ms
-from coco_core.node.settings import Joining
+from coco_core.node.settings import Address, Joining
 from coco_core.node.tls import service_client_context
 from coco_core.replica import JoinRequest, admit, encode_join_request, read_join_request
 from coco_core.wire.http import MessageReader, render_request
@@ -88,24 +89,32 @@ class Admissions:
 async def ask_to_join(joining: Joining, request: JoinRequest, key: PrivateKey) -> bytes:
     """Return the founder's welcome, trying until JOIN_TIMEOUT_MS.
 
-    Raises AttestationError when the founder refuses or is not of the expected service, and
-    OperatorError when it cannot be reached.
+    Raises AttestationError at once when the founder refuses, is not of the expected service or not
+    known by the host it is asked at; OperatorError when it cannot be reached.
     """
     body = encode_join_request(request, key)
+    try:
+        context = service_client_context(joining.service_certificate)
+    except ssl.SSLError as error:
+        raise OperatorError(f"the service certificate cannot be used: {error}") from error
     reason = "no attempt was made"
     with trio.move_on_after(limits.JOIN_TIMEOUT_MS / 1000):
         while True:
             try:
-                return await _post(joining, body)
+                return await _post(joining.target, context, body)
             except (OSError, trio.BrokenResourceError, MalformedError) as error:
-                reason = str(error.__cause__ or error)
+                cause = error.__cause__ or error
+                if isinstance(cause, ssl.SSLCertVerificationError):
+                    # No later attempt would find another founder there.
+                    raise AttestationError(
+                        f"{joining.target} is not the service to join: {cause.verify_message}"
+                    ) from error
+                reason = str(cause)
             await trio.sleep(limits.JOIN_RETRY_MS / 1000)
     raise OperatorError(f"cannot join at {joining.target}: {reason}")
 
 
-async def _post(joining: Joining, body: bytes) -> bytes:
-    context = service_client_context(joining.service_certificate)
-    target = joining.target
+async def _post(target: Address, context: ssl.SSLContext, body: bytes) -> bytes:
     stream = await trio.open_ssl_over_tcp_stream(
         target.host, target.port, ssl_context=context, https_compatible=True
     )

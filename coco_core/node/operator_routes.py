@@ -16,8 +16,9 @@ It is apart from the ledgers' own interfaces: another port, another policy.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import psutil
@@ -25,7 +26,7 @@ import trio
 
 from coco_core.adapter import HTTPRequest, HTTPResponse, PendingResponse
 from coco_core.base import TxID, limits
-from coco_core.errors import CallerError, CocoError, MalformedError
+from coco_core.errors import BusyError, CallerError, CocoError, MalformedError
 from coco_core.kv import maps
 from coco_core.ledger import LedgerSecrets
 from coco_core.node.admission import JOIN_TARGET, Admissions
@@ -34,6 +35,8 @@ from coco_core.node.driver import Driver
 from coco_core.replica import make_receipt, plan_receipt, read_nodes, status_of
 
 Query = Mapping[str, str]
+
+_SEQNO: Final = re.compile(r"-?[0-9]{1,20}")
 
 
 class OperatorRoutes:
@@ -58,7 +61,10 @@ class OperatorRoutes:
 
     def accept(self, request: HTTPRequest) -> HTTPResponse | PendingResponse:
         """Answer one request (see adapter.HTTPHandler)."""
-        url = urlsplit(request.target)
+        try:
+            url = urlsplit(request.target)
+        except ValueError:
+            return _json({"error": "the target is not a URL"}, 400)
         if url.path == JOIN_TARGET and request.method == "POST":
             if self._admissions is None:
                 return _json({"error": "this node does not admit nodes"}, 404)
@@ -74,11 +80,33 @@ class OperatorRoutes:
             return _json({"error": f"no such path; there are {', '.join(sorted(self._open.routes))}"}, 404)
         query = {name: values[-1] for name, values in parse_qs(url.query).items()}
         try:
-            return route(query)
-        except CallerError as error:
-            return _json({"error": str(error)}, 400 if isinstance(error, MalformedError) else 404)
+            answer = route(query)
         except CocoError as error:
-            return _json({"error": str(error)}, 500)
+            return _refusal(error)
+        return answer if isinstance(answer, HTTPResponse) else _guarded(answer)
+
+
+def _guarded(pending: PendingResponse) -> PendingResponse:
+    async def answer() -> HTTPResponse:
+        try:
+            return await pending()
+        except CocoError as error:
+            return _refusal(error)
+
+    return answer
+
+
+def _refusal(error: CocoError) -> HTTPResponse:
+    match error:
+        case MalformedError():
+            status = 400
+        case BusyError():
+            status = 503
+        case CallerError():
+            status = 404
+        case _:
+            status = 500
+    return _json({"error": str(error)}, status)
 
 
 class _Open:
@@ -120,12 +148,13 @@ class _Open:
                 "committed": str(replica.chain.committed),
                 "statistics": replica.statistics(),
                 "peers": self._peers(),
+                "failed_ledgers": dict(self._driver.failed_adapters),
             }
         )
 
     def _commit(self, query: Query) -> PendingResponse:
         after = query.get("after", "-1")
-        if not after.removeprefix("-").isdigit():
+        if not _SEQNO.fullmatch(after):
             raise MalformedError("'after' must be a seqno")
 
         async def answer() -> HTTPResponse:
@@ -150,7 +179,10 @@ class _Open:
 
         async def answer() -> HTTPResponse:
             # A majority may hold an entry before this node's own disk does.
-            await self._driver.wait_persisted(plan.signature_seqno)
+            with trio.move_on_after(limits.COMMIT_POLL_MAX_MS / 1000) as slow:
+                await self._driver.wait_persisted(plan.signature_seqno)
+            if slow.cancelled_caught:
+                raise BusyError("this node's disk is behind: ask again later, or another node")
             entry = self._disk.read_raw(plan.seqno)
             signature = self._disk.read_raw(plan.signature_seqno)
             receipt = make_receipt(plan, entry, signature, self._secrets, cose=form == "cose")

@@ -1,12 +1,88 @@
-"""Keys, listeners and TLS for tests on loopback."""
+"""Keys, and a whole node without its sockets, for tests on loopback."""
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
-from coco_core.testing import Consortium
+import attrs
+import pytest
+import trio
+
+from coco_core.adapter import CommittedBatch
+from coco_core.node.disk import LedgerFiles
+from coco_core.node.driver import Driver
+from coco_core.node.service import Tickets
+from coco_core.replica import Parts, Timing, found_service
+from coco_core.testing import Consortium, Tally
 
 
 @pytest.fixture(scope="session")
 def consortium() -> Consortium:
     return Consortium.of(3)
+
+
+class Whim(Tally):
+    """A ledger whose ``committed`` does what the test wants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.whim: Callable[[], object] = lambda: None
+
+    def committed(self, batch: CommittedBatch) -> None:
+        super().committed(batch)
+        self.whim()
+
+
+@attrs.frozen
+class Running:
+    """A service of one node."""
+
+    driver: Driver
+    adapter: Whim
+    tickets: Tickets
+    files: LedgerFiles
+
+
+@asynccontextmanager
+async def _running(folder: Path) -> AsyncIterator[Running]:
+    consortium = Consortium.of(1)
+    adapter, tickets = Whim(), Tickets()
+    files = LedgerFiles(folder / "ledger")
+    parts = Parts(
+        identity=consortium.identities[0],
+        service=consortium.service,
+        secrets=consortium.secrets,
+        nodes=consortium.nodes,
+        manifests=[adapter.manifest],
+        timing=Timing(election_timeout_ticks_min=10, election_timeout_ticks_max=20, heartbeat_ticks=3),
+        draw=lambda low, _: low,
+        reader=files,
+        time_ms=0,
+        randomness=bytes(32),
+    )
+    replica, effects = found_service(parts, adapter.genesis({"counters": {}}))
+    driver = Driver(
+        replica,
+        files,
+        {"tally": adapter},
+        send=lambda _peer, _message: None,
+        on_answer=tickets.settle,
+        on_role=lambda _leadership: None,
+        tick_ms=20,
+    )
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(driver.run)
+            driver.carry_out(effects)
+            await driver.wait_committed_after(0)
+            yield Running(driver, adapter, tickets, files)
+            nursery.cancel_scope.cancel()
+    files.close()
+
+
+@pytest.fixture
+def running() -> Callable[[Path], AbstractAsyncContextManager[Running]]:
+    """Run a service of one node in a folder."""
+    return _running

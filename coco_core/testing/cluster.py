@@ -239,14 +239,13 @@ class Cluster:
         self.handle(node, BatchExecuted(running.number, result, self.now_ms, randomness))
         return True
 
-    def deliver(self, position: int = 0, *, keep: bool = False) -> None:
-        """Deliver one letter of the pool; ``keep`` leaves it there, to be delivered again."""
+    def deliver(self, position: int = 0) -> None:
+        """Deliver one letter of the pool."""
         letter = self.pool[position]
         if frozenset((letter.sender, letter.to)) in self._cut:
             self.lose(position)
             return
-        if not keep:
-            self.pool.pop(position)
+        self.pool.pop(position)
         self.handle(self.nodes[letter.to], PeerSent(letter.sender, letter.message))
 
     def lose(self, position: int = 0) -> None:

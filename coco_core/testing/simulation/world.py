@@ -378,10 +378,9 @@ class World:
         host.crashed = True
         host.leads_since = None
         self.counts["nodes crashed"] += 1
-        durable, queued = len(host.disk.entries), bool(host.disk.writing or host.disk.pending)
         host.disk.crash(self.rng.random())
         self.counts["torn tails"] += bool(host.disk.torn)
-        self.counts["unsynced writes lost"] += queued and len(host.disk.entries) - durable < len(host.log)
+        self.counts["unsynced writes lost"] += len(host.disk.entries) < len(host.log)
         for ticket in sorted(host.open_tickets):
             client, _ = self._tickets.pop(ticket)
             client.sent_us = None

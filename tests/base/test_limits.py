@@ -5,7 +5,7 @@ import pytest
 from coco_core.base import limits
 
 NAMES = [name for name in vars(limits) if name.isupper()]
-UNITS = ("_BYTES", "_MS", "_MAX", "_MIN", "_TICKS", "_S")
+UNITS = ("_BYTES", "_ENTRIES", "_MS", "_MAX", "_MIN", "_TICKS", "_S")
 
 
 def test_there_are_limits() -> None:

@@ -8,7 +8,7 @@ from coco_core.base.invariants import BrokenInvariantError
 from coco_core.errors import BusyError
 from coco_core.replica.chain import ViewHistory
 from coco_core.replica.messages import NOWHERE
-from coco_core.replica.submission import Fate, Group, RequestQueue, Waiting
+from coco_core.replica.submission import Fate, Forwarded, Group, RequestQueue, Waiting
 
 
 def views(*places: str) -> ViewHistory:
@@ -61,6 +61,45 @@ def test_queue_counts_what_comes_back() -> None:
     with pytest.raises(BusyError):
         push(queue, 5, b"7")
     assert len(queue) == 1
+
+
+def test_requests_put_back_singly_are_batches_of_one_until_they_are_through() -> None:
+    queue = RequestQueue()
+    push(queue, 1, b"a", b"b")
+    taken = queue.take()
+    push(queue, 2, b"c", b"d")
+    queue.push_back_singly(taken)
+    assert [[item.request.payload for item in queue.take()] for _ in range(3)] == [
+        [b"a"],
+        [b"b"],
+        [b"c", b"d"],
+    ]
+    queue.push_back_singly(taken)
+    queue.clear()
+    push(queue, 3, b"e", b"f")
+    assert len(queue.take()) == 2
+
+
+def test_forwarded_requests_are_bounded_with_those_that_wait_for_their_commit() -> None:
+    forwarded = Forwarded(requests_max=4, bytes_max=10)
+    first = Group(1, "tally", None, [None, None], 2, size_bytes=4)
+    forwarded.add(first, waiting=2)
+    for requests, size_bytes, waiting in ((1, 1, 2), (3, 1, 0), (1, 7, 0)):
+        with pytest.raises(BusyError, match="send again later"):
+            forwarded.add(Group(2, "tally", None, [None] * requests, requests, size_bytes), waiting=waiting)
+    assert len(forwarded) == 1
+    forwarded.remove(first)
+    forwarded.add(Group(2, "tally", None, [None] * 4, 4, size_bytes=10), waiting=0)
+    assert (forwarded.get(1), [group.ticket for group in forwarded.all()]) == (None, [2])
+
+
+def test_waiting_counts_requests() -> None:
+    waiting = Waiting()
+    waiting.add(decided(1, placed("2.1"), placed("2.2")))
+    waiting.add(decided(2, placed("2.5")))
+    assert waiting.requests == 3
+    waiting.resolve(TxID(2, 3), views("2.1", "2.2", "2.3"))
+    assert waiting.requests == 1
 
 
 def test_request_is_decided_once() -> None:

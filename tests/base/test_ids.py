@@ -22,7 +22,27 @@ def test_order_is_view_then_seqno(one: tuple[int, int], other: tuple[int, int]) 
 
 @pytest.mark.parametrize(
     "text",
-    ["0.0", "0.1", "2.0", "02.15", "2.015", "", ".", "2", "2.", ".15", "-2.15", "2.-15", "2.15.1", " 2.15", "2.15\n", "2,15", "a.b", "٢.15", "2.²"],
+    [
+        "0.0",
+        "0.1",
+        "2.0",
+        "02.15",
+        "2.015",
+        "",
+        ".",
+        "2",
+        "2.",
+        ".15",
+        "-2.15",
+        "2.-15",
+        "2.15.1",
+        " 2.15",
+        "2.15\n",
+        "2,15",
+        "a.b",
+        "٢.15",
+        "2.²",
+    ],
 )
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(MalformedError, match="not a transaction ID"):

@@ -1,10 +1,12 @@
-//! Python values to Rust and back. The GIL is held wherever this file runs.
+//! Python values to Rust and back. Nothing here holds the GIL longer than one value or one row takes.
 
 use crate::database::{Fault, Map, Rows, Source, Writes};
-use crate::execute::{Call, Called, Environment, Executed, Outcome};
+use crate::execute::{Environment, Executed, Outcome};
+use crate::message::{Call, Called};
+use alloy_eips::eip7702::{Authorization, SignedAuthorization};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use revm::primitives::hardfork::SpecId;
 use revm::primitives::{Address, B256, FixedBytes, HashMap, Log, U256};
 
@@ -56,6 +58,9 @@ pub fn call(call: &Bound<'_, PyAny>) -> PyResult<Call> {
         let slots = slots.try_iter()?.map(|slot| fixed("slot", &slot?)).collect::<PyResult<Vec<B256>>>()?;
         access_list.push((fixed("address", &address)?.into(), slots));
     }
+    let authorizations = call.getattr("authorization_list")?.try_iter()?;
+    let authorization_list =
+        authorizations.map(|one| authorization(&one?)).collect::<PyResult<Vec<SignedAuthorization>>>()?;
     Ok(Call {
         sender: fixed("sender", &call.getattr("sender")?)?.into(),
         to: if to.is_none() { None } else { Some(fixed("to", &to)?.into()) },
@@ -64,7 +69,18 @@ pub fn call(call: &Bound<'_, PyAny>) -> PyResult<Call> {
         gas: call.getattr("gas")?.extract()?,
         gas_price: call.getattr("gas_price")?.extract()?,
         access_list,
+        authorization_list,
     })
+}
+
+fn authorization(one: &Bound<'_, PyAny>) -> PyResult<SignedAuthorization> {
+    let inner = Authorization {
+        chain_id: wide(&one.getattr("chain_id")?)?,
+        address: fixed("address", &one.getattr("address")?)?.into(),
+        nonce: one.getattr("nonce")?.extract()?,
+    };
+    let (r, s) = (wide(&one.getattr("r")?)?, wide(&one.getattr("s")?)?);
+    Ok(SignedAuthorization::new_unchecked(inner, one.getattr("y_parity")?.extract()?, r, s))
 }
 
 fn fixed<const N: usize>(name: &str, value: &Bound<'_, PyAny>) -> PyResult<FixedBytes<N>> {
@@ -80,38 +96,39 @@ fn wide(number: &Bound<'_, PyAny>) -> PyResult<U256> {
 }
 
 /// One dictionary of a chain.
-enum Layer<'py> {
+enum Layer {
     /// Exactly a dict: read without calling Python code.
-    Plain(Bound<'py, PyDict>),
-    Mapping(Bound<'py, PyAny>),
+    Plain(Py<PyDict>),
+    Mapping(Py<PyAny>),
 }
 
 /// State as chains of Python mappings, newest first.
-pub struct PythonState<'py> {
-    py: Python<'py>,
-    accounts: Vec<Layer<'py>>,
-    storage: Vec<Layer<'py>>,
-    code: Vec<Layer<'py>>,
-    block_hash: Option<Bound<'py, PyAny>>,
+///
+/// Each read attaches to the interpreter by itself, which costs nothing where the GIL is held already; so a
+/// reader may run with the GIL or without, and other threads run between its reads if without.
+pub struct PythonState {
+    accounts: Vec<Layer>,
+    storage: Vec<Layer>,
+    code: Vec<Layer>,
+    block_hash: Option<Py<PyAny>>,
     /// Told apart from every value by identity: the default of `Mapping.get`.
-    absent: Bound<'py, PyAny>,
+    absent: Py<PyAny>,
 }
 
-impl<'py> PythonState<'py> {
+impl PythonState {
     /// Take `state.accounts`, `.storage` and `.code`, and a function from number to hash.
-    pub fn new(state: &Bound<'py, PyAny>, block_hash: Option<Bound<'py, PyAny>>) -> PyResult<Self> {
+    pub fn new(state: &Bound<'_, PyAny>, block_hash: Option<Bound<'_, PyAny>>) -> PyResult<Self> {
         let py = state.py();
         Ok(Self {
-            py,
             accounts: layers(&state.getattr("accounts")?)?,
             storage: layers(&state.getattr("storage")?)?,
             code: layers(&state.getattr("code")?)?,
-            block_hash,
-            absent: PyTuple::new(py, [py.Ellipsis()])?.into_any(),
+            block_hash: block_hash.map(Bound::unbind),
+            absent: PyTuple::new(py, [py.Ellipsis()])?.into_any().unbind(),
         })
     }
 
-    fn chain(&self, map: Map) -> &[Layer<'py>] {
+    fn chain(&self, map: Map) -> &[Layer] {
         match map {
             Map::Accounts => &self.accounts,
             Map::Storage => &self.storage,
@@ -119,13 +136,13 @@ impl<'py> PythonState<'py> {
         }
     }
 
-    fn find(&self, map: Map, key: &[u8]) -> PyResult<Option<Vec<u8>>> {
-        let key = PyBytes::new(self.py, key);
+    fn find(&self, py: Python<'_>, map: Map, key: &[u8]) -> PyResult<Option<Vec<u8>>> {
+        let key = PyBytes::new(py, key);
         for layer in self.chain(map) {
             let found = match layer {
-                Layer::Plain(dict) => dict.get_item(&key)?,
+                Layer::Plain(dict) => dict.bind(py).get_item(&key)?,
                 Layer::Mapping(mapping) => {
-                    let found = mapping.call_method1("get", (&key, &self.absent))?;
+                    let found = mapping.bind(py).call_method1("get", (&key, &self.absent))?;
                     (!found.is(&self.absent)).then_some(found)
                 }
             };
@@ -136,41 +153,45 @@ impl<'py> PythonState<'py> {
         Ok(None)
     }
 
-    fn all(&self, map: Map) -> PyResult<Rows> {
+    fn all(&self, py: Python<'_>, map: Map) -> PyResult<Rows> {
         let mut merged: HashMap<Vec<u8>, Option<Vec<u8>>> = HashMap::default();
         for layer in self.chain(map).iter().rev() {
-            let mapping = match layer {
-                Layer::Plain(dict) => dict.as_any(),
-                Layer::Mapping(mapping) => mapping,
+            // A dict is copied in one step, so that nothing can change it while it is walked.
+            let items = match layer {
+                Layer::Plain(dict) => dict.bind(py).items(),
+                Layer::Mapping(mapping) => PyList::new(py, rows_of(mapping.bind(py))?)?,
             };
-            for item in mapping.call_method0("items")?.try_iter()? {
-                let (key, value): (Bound<'py, PyBytes>, Bound<'py, PyAny>) = item?.extract()?;
+            for item in items {
+                let (key, value): (Bound<'_, PyBytes>, Bound<'_, PyAny>) = item.extract()?;
                 merged.insert(key.as_bytes().to_vec(), row(&value)?);
             }
         }
         Ok(merged.into_iter().filter_map(|(key, value)| Some((key, value?))).collect())
     }
 
-    fn ask_block_hash(&self, number: u64) -> PyResult<B256> {
+    fn ask_block_hash(&self, py: Python<'_>, number: u64) -> PyResult<B256> {
         let Some(function) = &self.block_hash else {
             return Ok(B256::ZERO);
         };
-        let hash = function.call1((number,))?;
-        fixed("block hash", &hash)
+        fixed("block hash", &function.bind(py).call1((number,))?)
     }
 }
 
-impl Source for PythonState<'_> {
+fn rows_of<'py>(mapping: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    mapping.call_method0("items")?.try_iter()?.collect()
+}
+
+impl Source for PythonState {
     fn get(&self, map: Map, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
-        self.find(map, key).map_err(source)
+        Python::attach(|py| self.find(py, map, key)).map_err(source)
     }
 
     fn rows(&self, map: Map) -> Result<Rows, Fault> {
-        self.all(map).map_err(source)
+        Python::attach(|py| self.all(py, map)).map_err(source)
     }
 
     fn block_hash(&self, number: u64) -> Result<B256, Fault> {
-        self.ask_block_hash(number).map_err(source)
+        Python::attach(|py| self.ask_block_hash(py, number)).map_err(source)
     }
 }
 
@@ -178,10 +199,10 @@ fn source(error: PyErr) -> Fault {
     Fault::Source(Box::new(error))
 }
 
-fn layers<'py>(chain: &Bound<'py, PyAny>) -> PyResult<Vec<Layer<'py>>> {
-    let layer = |mapping: Bound<'py, PyAny>| match mapping.cast_exact::<PyDict>() {
-        Ok(dict) => Layer::Plain(dict.clone()),
-        Err(_) => Layer::Mapping(mapping),
+fn layers(chain: &Bound<'_, PyAny>) -> PyResult<Vec<Layer>> {
+    let layer = |mapping: Bound<'_, PyAny>| match mapping.cast_exact::<PyDict>() {
+        Ok(dict) => Layer::Plain(dict.clone().unbind()),
+        Err(_) => Layer::Mapping(mapping.unbind()),
     };
     chain.try_iter()?.map(|mapping| mapping.map(layer)).collect()
 }

@@ -28,6 +28,20 @@ pub trait Source {
     fn block_hash(&self, number: u64) -> Result<B256, Fault>;
 }
 
+impl<S: Source> Source for &S {
+    fn get(&self, map: Map, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        (**self).get(map, key)
+    }
+
+    fn rows(&self, map: Map) -> Result<Rows, Fault> {
+        (**self).rows(map)
+    }
+
+    fn block_hash(&self, number: u64) -> Result<B256, Fault> {
+        (**self).block_hash(number)
+    }
+}
+
 /// State that cannot be read; execution stops.
 #[derive(Debug)]
 pub enum Fault {
@@ -70,6 +84,18 @@ pub struct BlockState<S> {
 impl<S: Source> BlockState<S> {
     pub fn new(source: S) -> Self {
         Self { source, accounts: AddressMap::default(), slots: HashMap::default(), codes: HashMap::default() }
+    }
+
+    /// Read a transaction's sender and destination before it runs.
+    pub fn fetch(&mut self, sender: Address, to: Option<Address>) -> Result<(), Fault> {
+        self.basic(sender)?;
+        let Some(to) = to else { return Ok(()) };
+        if let Some(account) = self.basic(to)?
+            && !account.is_empty_code_hash()
+        {
+            self.code_by_hash(account.code_hash)?;
+        }
+        Ok(())
     }
 
     /// Take over what a transaction did to state, and return it as rows.

@@ -1,22 +1,36 @@
-//! Run a block's transactions, or one call, on revm.
+//! Run a block's transactions on revm.
 
 use crate::database::{BlockState, Fault, Source, Writes};
-use crate::transaction::Signed;
+use crate::transaction::{Signed, recover_all};
 use crate::verdict::{Verdict, explain};
 use alloy_consensus::{Receipt, ReceiptEnvelope, ReceiptWithBloom};
 use alloy_eips::eip2718::Encodable2718;
-use revm::context::result::{EVMError, ExecutionResult, Output};
+use revm::context::result::{EVMError, ExecutionResult};
 use revm::context::{BlockEnv, CfgEnv, ContextTr, Transaction, TxEnv};
 use revm::context_interface::block::BlobExcessGasAndPrice;
 use revm::primitives::alloy_primitives::Bloom;
 use revm::primitives::hardfork::SpecId;
-use revm::primitives::{Address, B256, Bytes, Log, TxKind, U256};
-use revm::{Context, ExecuteEvm, MainBuilder, MainContext};
+use revm::primitives::{Address, B256, Bytes, Log, U256};
+use revm::{Context, Database, ExecuteEvm, MainBuilder, MainContext};
 use std::fmt;
 
 /// Memory of all frames of a transaction together (EIP-1985). No transaction below 34 G gas can pay
 /// for more, even spread over 1024 frames, so it never decides one; it stops a call with unlimited gas.
 const MEMORY_BYTES_MAX: u64 = u32::MAX as u64;
+
+/// From this gas limit on a transaction runs apart from the caller's other threads: a million gas buys up
+/// to 25 ms (KECCAK256 over long memory). Below it, asking for the caller's turn at every read costs more.
+const HEAVY_GAS_MIN: u64 = 1_000_000;
+
+/// Lighter transactions together give way after this much.
+const PAUSE_GAS: u64 = 2_000_000;
+
+/// Transactions whose senders are recovered at once: enough for every thread, and a bound on what is looked
+/// at in vain when the block is full.
+const WINDOW: usize = 128;
+
+/// A block that had no room so often is full: what follows is not looked at (`NO_ROOM_MAX` of the contract).
+const NO_ROOM_MAX: usize = 8;
 
 /// The environment of a block.
 pub struct Environment {
@@ -34,7 +48,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    fn block(&self) -> BlockEnv {
+    pub fn block(&self) -> BlockEnv {
         BlockEnv {
             number: U256::from(self.number),
             beneficiary: self.coinbase,
@@ -51,7 +65,7 @@ impl Environment {
         }
     }
 
-    fn config(&self) -> CfgEnv {
+    pub fn config(&self) -> CfgEnv {
         let mut config = CfgEnv::new_with_spec(self.spec).with_chain_id(self.chain_id);
         config.memory_limit = MEMORY_BYTES_MAX;
         config
@@ -111,51 +125,129 @@ pub struct Block {
     pub logs_bloom: Bloom,
 }
 
+/// A caller that can do without what only one thread may hold (Python's GIL) while something is worked on.
+pub trait Caller {
+    fn apart<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T;
+}
+
 /// Execute transactions in order, each over what the ones before wrote.
-pub fn execute_block<S: Source>(
+pub fn execute_block<S: Source + Send, C: Caller>(
     source: S,
     environment: &Environment,
-    transactions: Vec<Result<Signed, Verdict>>,
+    raws: &[&[u8]],
+    caller: &C,
 ) -> Result<Block, Failure> {
-    let mut evm = Context::mainnet()
-        .with_db(BlockState::new(source))
-        .with_block(environment.block())
-        .with_cfg(environment.config())
-        .build_mainnet();
-    let mut block =
-        Block { outcomes: Vec::with_capacity(transactions.len()), gas_used: 0, logs_bloom: Bloom::ZERO };
-    for transaction in transactions {
-        let signed = match transaction {
-            Ok(signed) => signed,
-            Err(verdict) => {
-                block.outcomes.push(Outcome::Invalid(verdict));
+    let mut run = Run {
+        state: BlockState::new(source),
+        environment,
+        block: Block { outcomes: Vec::with_capacity(raws.len()), gas_used: 0, logs_bloom: Bloom::ZERO },
+        without_room: 0,
+        unshared: 0,
+    };
+    for window in raws.chunks(WINDOW) {
+        if run.is_full() {
+            break;
+        }
+        let signed = caller.apart(|| recover_all(window, environment.chain_id, environment.spec));
+        let mut rest = signed.into_iter().peekable();
+        while let Some(first) = rest.next() {
+            let heavy = is_heavy(&first);
+            let group = std::iter::successors(Some(first), |_| rest.next_if(|next| is_heavy(next) == heavy));
+            let group: Vec<_> = group.collect();
+            if heavy {
+                run.fetch(&group)?;
+                caller.apart(|| run.execute(group, || ()))?;
+            } else {
+                run.execute(group, || caller.apart(|| ()))?;
+            }
+        }
+    }
+    run.block.outcomes.resize_with(raws.len(), || Outcome::NoRoom);
+    Ok(run.block)
+}
+
+/// Whether a transaction may run for so long that no other thread can be asked to wait for it.
+fn is_heavy(transaction: &Result<Signed, Verdict>) -> bool {
+    transaction.as_ref().is_ok_and(|signed| signed.env.gas_limit >= HEAVY_GAS_MIN)
+}
+
+/// A block being filled.
+struct Run<'a, S> {
+    state: BlockState<S>,
+    environment: &'a Environment,
+    block: Block,
+    without_room: usize,
+    /// Gas used since other threads last had a turn.
+    unshared: u64,
+}
+
+impl<S: Source> Run<'_, S> {
+    fn is_full(&self) -> bool {
+        self.without_room >= NO_ROOM_MAX
+    }
+
+    /// Read ahead what transactions certainly need, so that fewer reads have to wait for the caller's turn.
+    fn fetch(&mut self, group: &[Result<Signed, Verdict>]) -> Result<(), Failure> {
+        self.state.basic(self.environment.coinbase)?;
+        for signed in group.iter().flatten() {
+            self.state.fetch(signed.env.caller, signed.env.kind.into_to())?;
+        }
+        Ok(())
+    }
+
+    /// Execute some of the block's transactions; between them, now and then, `pause`.
+    fn execute(&mut self, group: Vec<Result<Signed, Verdict>>, pause: impl Fn()) -> Result<(), Failure> {
+        let environment = self.environment;
+        let block = &mut self.block;
+        let mut evm = Context::mainnet()
+            .with_db(&mut self.state)
+            .with_block(environment.block())
+            .with_cfg(environment.config())
+            .build_mainnet();
+        for transaction in group {
+            let signed = match transaction {
+                _ if self.without_room >= NO_ROOM_MAX => {
+                    block.outcomes.push(Outcome::NoRoom);
+                    continue;
+                }
+                Ok(signed) => signed,
+                Err(verdict) => {
+                    block.outcomes.push(Outcome::Invalid(verdict));
+                    continue;
+                }
+            };
+            if !environment.pinned && lacks_room(&signed.env, environment.gas_limit, block.gas_used) {
+                self.without_room += 1;
+                block.outcomes.push(Outcome::NoRoom);
                 continue;
             }
-        };
-        if !environment.pinned && lacks_room(&signed.env, environment.gas_limit, block.gas_used) {
-            block.outcomes.push(Outcome::NoRoom);
-            continue;
+            let outcome = match evm.transact(signed.env) {
+                Ok(done) => {
+                    let writes = evm.ctx.db_mut().absorb(done.state)?;
+                    let gas_used = done.result.tx_gas_used();
+                    block.gas_used += gas_used;
+                    self.unshared += gas_used;
+                    let bloom = &mut block.logs_bloom;
+                    let (tx, base_fee) = (&evm.ctx.tx, environment.base_fee);
+                    let executed =
+                        conclude(signed.hash, tx, done.result, writes, base_fee, block.gas_used, bloom);
+                    Outcome::Executed(Box::new(executed))
+                }
+                Err(EVMError::Transaction(error)) => {
+                    let (code, message) = explain(&error, &evm.ctx.tx, &evm.ctx.block);
+                    Outcome::Invalid(Verdict::new(code, message, signed.hash))
+                }
+                Err(EVMError::Database(fault)) => return Err(Failure::State(fault)),
+                Err(error) => return Err(Failure::Engine(error.to_string())),
+            };
+            block.outcomes.push(outcome);
+            if self.unshared >= PAUSE_GAS {
+                self.unshared = 0;
+                pause();
+            }
         }
-        let outcome = match evm.transact(signed.env) {
-            Ok(done) => {
-                let writes = evm.ctx.db_mut().absorb(done.state)?;
-                block.gas_used += done.result.tx_gas_used();
-                let bloom = &mut block.logs_bloom;
-                let base_fee = environment.base_fee;
-                let executed =
-                    conclude(signed.hash, &evm.ctx.tx, done.result, writes, base_fee, block.gas_used, bloom);
-                Outcome::Executed(Box::new(executed))
-            }
-            Err(EVMError::Transaction(error)) => {
-                let (code, message) = explain(&error, &evm.ctx.tx, &evm.ctx.block);
-                Outcome::Invalid(Verdict::new(code, message, signed.hash))
-            }
-            Err(EVMError::Database(fault)) => return Err(Failure::State(fault)),
-            Err(error) => return Err(Failure::Engine(error.to_string())),
-        };
-        block.outcomes.push(outcome);
+        Ok(())
     }
-    Ok(block)
 }
 
 /// Whether the block could hold the transaction but is too full for it by now.
@@ -207,101 +299,4 @@ fn encode_receipt(kind: u8, receipt: ReceiptWithBloom<Receipt<Log>>) -> Vec<u8> 
         _ => ReceiptEnvelope::Legacy(receipt),
     };
     envelope.encoded_2718()
-}
-
-/// A message call that leaves no trace.
-pub struct Call {
-    pub sender: Address,
-    pub to: Option<Address>,
-    pub data: Bytes,
-    pub value: U256,
-    pub gas: u64,
-    pub gas_price: u128,
-    pub access_list: Vec<(Address, Vec<B256>)>,
-}
-
-pub struct Called {
-    pub status: &'static str,
-    pub gas_used: u64,
-    pub output: Bytes,
-    pub error: String,
-    pub logs: Vec<Log>,
-}
-
-/// Execute a call with balance, nonce, code and base-fee checks off.
-pub fn execute_call<S: Source>(source: S, environment: &Environment, call: Call) -> Result<Called, Failure> {
-    let mut config = environment.config();
-    config.tx_chain_id_check = false;
-    config.disable_nonce_check = true;
-    config.disable_balance_check = true;
-    config.disable_block_gas_limit = true;
-    config.disable_eip3607 = true;
-    config.disable_base_fee = true;
-    config.tx_gas_limit_cap = Some(u64::MAX);
-    // revm relies on the balance check to have refused this.
-    let fee = U256::from(call.gas) * U256::from(call.gas_price);
-    if fee.checked_add(call.value).is_none() {
-        return Err(Failure::Call("insufficient funds for gas * price + value".to_owned()));
-    }
-    let tx = call_transaction(call);
-    let mut evm = Context::mainnet()
-        .with_db(BlockState::new(source))
-        .with_block(environment.block())
-        .with_cfg(config)
-        .build_mainnet();
-    match evm.transact(tx) {
-        Ok(done) => Ok(called(done.result)),
-        Err(EVMError::Transaction(error)) => {
-            Err(Failure::Call(explain(&error, &evm.ctx.tx, &evm.ctx.block).1))
-        }
-        Err(EVMError::Database(fault)) => Err(Failure::State(fault)),
-        Err(error) => Err(Failure::Engine(error.to_string())),
-    }
-}
-
-fn call_transaction(call: Call) -> TxEnv {
-    let access_list: Vec<_> = call
-        .access_list
-        .into_iter()
-        .map(|(address, storage_keys)| alloy_eips::eip2930::AccessListItem { address, storage_keys })
-        .collect();
-    TxEnv {
-        tx_type: u8::from(!access_list.is_empty()),
-        caller: call.sender,
-        gas_limit: call.gas,
-        gas_price: call.gas_price,
-        kind: call.to.map_or(TxKind::Create, TxKind::Call),
-        value: call.value,
-        data: call.data,
-        nonce: 0,
-        chain_id: None,
-        access_list: access_list.into(),
-        gas_priority_fee: None,
-        blob_hashes: Vec::new(),
-        max_fee_per_blob_gas: 0,
-        authorization_list: Vec::new(),
-    }
-}
-
-fn called(result: ExecutionResult) -> Called {
-    let gas_used = result.tx_gas_used();
-    match result {
-        ExecutionResult::Success { logs, output, .. } => {
-            let output = match output {
-                Output::Call(data) | Output::Create(data, _) => data,
-            };
-            Called { status: "success", gas_used, output, error: String::new(), logs }
-        }
-        ExecutionResult::Revert { output, .. } => {
-            let error = "execution reverted".to_owned();
-            Called { status: "revert", gas_used, output, error, logs: Vec::new() }
-        }
-        ExecutionResult::Halt { reason, .. } => Called {
-            status: "halt",
-            gas_used,
-            output: Bytes::new(),
-            error: reason.to_string(),
-            logs: Vec::new(),
-        },
-    }
 }

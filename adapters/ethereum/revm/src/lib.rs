@@ -5,13 +5,14 @@
 mod convert;
 mod database;
 mod execute;
+mod message;
 mod roots;
 mod transaction;
 mod verdict;
 
 use convert::PythonState;
 use database::Fault;
-use execute::{Failure, Outcome};
+use execute::{Caller, Failure, Outcome};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -56,6 +57,15 @@ fn python_error(failure: Failure) -> PyErr {
     }
 }
 
+/// Python with the GIL held, which it can let go of.
+struct Attached<'py>(Python<'py>);
+
+impl Caller for Attached<'_> {
+    fn apart<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.0.detach(work)
+    }
+}
+
 #[pyfunction]
 #[pyo3(name = "execute")]
 fn execute_transactions<'py>(
@@ -69,8 +79,8 @@ fn execute_transactions<'py>(
         let environment = convert::environment(context)?;
         let source = PythonState::new(state, block_hash)?;
         let raws: Vec<&[u8]> = transactions.iter().map(|raw| raw.as_bytes()).collect();
-        let signed = py.detach(|| transaction::recover_all(&raws, environment.chain_id, environment.spec));
-        let block = execute::execute_block(source, &environment, signed).map_err(python_error)?;
+        let block =
+            execute::execute_block(&source, &environment, &raws, &Attached(py)).map_err(python_error)?;
         let mut included: Vec<&[u8]> = Vec::with_capacity(raws.len());
         let mut receipts: Vec<&[u8]> = Vec::with_capacity(raws.len());
         for (raw, outcome) in raws.iter().zip(&block.outcomes) {
@@ -102,8 +112,10 @@ fn call<'py>(
     guarded(|| {
         let environment = convert::environment(context)?;
         let source = PythonState::new(state, block_hash)?;
-        let done = execute::execute_call(source, &environment, convert::call(call)?).map_err(python_error)?;
-        convert::called(state.py(), &done)
+        let call = convert::call(call)?;
+        let py = state.py();
+        let done = py.detach(|| message::execute_call(&source, &environment, call)).map_err(python_error)?;
+        convert::called(py, &done)
     })
 }
 

@@ -1,6 +1,6 @@
 //! Why a transaction is invalid, in geth's words and under the codes both engines share.
 
-use revm::context::result::InvalidTransaction;
+use revm::context::result::{HaltReason, InvalidTransaction};
 use revm::context::{BlockEnv, TxEnv};
 use revm::primitives::B256;
 use std::fmt::Display;
@@ -89,5 +89,28 @@ pub fn explain(error: &InvalidTransaction, tx: &TxEnv, block: &BlockEnv) -> (&'s
         ),
         // The rest concerns chain ids and types, which transaction.rs has already judged.
         other => ("type-not-supported", format!("transaction type not supported: {other}")),
+    }
+}
+
+/// What ended an execution, in geth's words (core/vm/errors.go) as far as they name no numbers.
+pub fn halt(reason: &HaltReason) -> &'static str {
+    use HaltReason as H;
+    match reason {
+        H::OutOfGas(_) => "out of gas",
+        H::OpcodeNotFound | H::NotActivated => "invalid opcode",
+        H::InvalidFEOpcode => "invalid opcode: INVALID",
+        H::InvalidJump => "invalid jump destination",
+        H::StackUnderflow => "stack underflow",
+        H::StackOverflow => "stack limit reached",
+        H::OutOfOffset => "return data out of bounds",
+        H::CreateCollision => "contract address collision",
+        H::PrecompileError | H::PrecompileErrorWithContext(_) => "precompile failed",
+        H::NonceOverflow => "nonce uint64 overflow",
+        H::CreateContractSizeLimit => "max code size exceeded",
+        H::CreateContractStartingWithEF => "invalid code: must not begin with 0xef",
+        H::CreateInitCodeSizeLimit => "max initcode size exceeded",
+        H::StateChangeDuringStaticCall | H::CallNotAllowedInsideStatic => "write protection",
+        H::OutOfFunds | H::OverflowPayment => "insufficient balance for transfer",
+        H::CallTooDeep => "max call depth exceeded",
     }
 }

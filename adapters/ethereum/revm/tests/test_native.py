@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import threading
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 
@@ -52,7 +54,8 @@ def test_digests_and_roots_are_the_known_ones() -> None:
 
 def call(to: bytes) -> SimpleNamespace:
     """Return a call that is not the contract's class either."""
-    return SimpleNamespace(sender=ALICE, to=to, data=b"", value=0, gas=1_000_000, gas_price=0, access_list=())
+    fields = {"data": b"", "value": 0, "gas": 1_000_000, "gas_price": 0}
+    return SimpleNamespace(sender=ALICE, to=to, **fields, access_list=(), authorization_list=())
 
 
 def test_any_mapping_is_state(world: World) -> None:
@@ -171,6 +174,62 @@ def distort(draw: random.Random, raw: bytes) -> bytes:
     """Change, drop or insert one byte."""
     at = draw.randrange(len(raw))
     return raw[:at] + draw.randbytes(draw.randrange(2)) + raw[at + draw.randrange(2) :]
+
+
+HASHING = assemble("JUMPDEST", 2**16, 0, "KECCAK256", "POP", 0, "JUMP")
+"""Hashes 64 KiB again and again: much time for little gas."""
+
+
+def turns_during(work: Callable[[], object]) -> int:
+    """Return how often another thread, which asks every half millisecond, had its turn during ``work``."""
+    turns = 0
+    done = threading.Event()
+
+    def count() -> None:
+        nonlocal turns
+        while not done.wait(0.0005):
+            turns += 1
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    try:
+        before = turns
+        work()
+        return turns - before
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_other_threads_run_during_a_call(world: World) -> None:
+    target = world.contract(HASHING)
+    result = []
+    assert turns_during(lambda: result.append(world.call(to=target, gas=50_000_000))) > 20
+    assert [one.error for one in result] == ["out of gas"]
+
+
+def test_other_threads_run_during_a_transaction_with_much_gas(world: World) -> None:
+    raw = world.sign(to=world.contract(HASHING), gas_limit=20_000_000)
+    result = []
+    assert turns_during(lambda: result.append(world.run(raw))) > 20
+    assert result[0].gas_used == 20_000_000
+
+
+def test_other_threads_have_a_turn_between_transactions_with_little_gas(world: World) -> None:
+    target = world.contract(HASHING)
+    raws = [world.sign(nonce=n, to=target, gas_limit=999_999) for n in range(12)]
+    result = []
+    assert turns_during(lambda: result.append(world.run(*raws))) >= 3
+    assert result[0].gas_used == 12 * 999_999
+
+
+def test_a_transaction_with_much_gas_reads_what_those_before_it_wrote(world: World) -> None:
+    counter = world.contract(assemble(0, "SLOAD", 1, "ADD", 0, "SSTORE"))
+    limits = [100_000, 2_000_000, 2_000_000, 100_000, 1_000_000]
+    raws = [world.sign(nonce=nonce, to=counter, gas_limit=limit) for nonce, limit in enumerate(limits)]
+    results = world.run(*raws).results
+    assert [one.status for one in results if isinstance(one, Executed)] == [1] * 5
+    assert world.slot(counter, 0) == 5
 
 
 def test_senders_keep_their_order_over_all_threads(engine: RevmEngine) -> None:

@@ -26,6 +26,8 @@ from typing import Protocol
 
 import attrs
 
+from coco_ethereum.transactions import Authorization
+
 Chain = Sequence[Mapping[bytes, bytes | None]]
 """One map as dictionaries, newest first, the committed base last."""
 
@@ -155,7 +157,8 @@ Both engines give the same code for the same transaction, and a message that beg
     r or s zero or not below the curve's order, s in its upper half (EIP-2), or no public key to recover.
 *no room*
     Not Invalid but NoRoom: with a limit the block allows but has no longer left (not if ``pinned``). Decided
-    here, so that nothing below is judged against a state that is not yet the one it will run on.
+    here, so that nothing below is judged against a state that is not yet the one it will run on. After
+    NO_ROOM_MAX of them all others are NoRoom, whatever they are.
 ``gas-limit-cap`` (``transaction gas limit too high``)
     Above 2**24 gas, from osaka on (EIP-7825).
 ``tip-above-fee-cap`` (``max priority fee per gas higher than max fee per gas``)
@@ -208,17 +211,51 @@ class Call:
     """Gas limit; the engine does not cap it."""
     gas_price: int = 0
     access_list: tuple[tuple[bytes, tuple[bytes, ...]], ...] = ()
+    authorization_list: tuple[Authorization, ...] = ()
+    """Signed delegations in force while the call runs, from prague on (EIP-7702); a void one is skipped."""
+
+
+HALTS = (
+    "out of gas",
+    "invalid opcode",
+    "invalid opcode: INVALID",
+    "invalid jump destination",
+    "stack underflow",
+    "stack limit reached",
+    "return data out of bounds",
+    "contract address collision",
+    "precompile failed",
+    "nonce uint64 overflow",
+    "max code size exceeded",
+    "invalid code: must not begin with 0xef",
+    "max initcode size exceeded",
+    "write protection",
+    "insufficient balance for transfer",
+    "max call depth exceeded",
+)
+"""What may end an execution, in geth's words (core/vm/errors.go) where geth's name no numbers.
+
+Geth adds which opcode and how deep the stack was, and words of their own for each precompile; and a creation
+that cannot pay for its code is simply ``out of gas`` here.
+"""
 
 
 @attrs.frozen
 class CallResult:
-    """``status`` is ``success``, ``revert`` or ``halt``; ``halt`` names the reason in ``error``."""
+    """``status`` is ``success``, ``revert`` or ``halt``; ``halt`` names one of HALTS in ``error``."""
 
     status: str
     gas_used: int
     output: bytes
     error: str = ""
     logs: tuple[Log, ...] = ()
+
+
+NO_ROOM_MAX = 8
+"""A block that had no room for so many transactions is full: those that follow are NoRoom unlooked at.
+
+Without this bound a queue of large transactions would be decoded again for every block.
+"""
 
 
 class EvmEngine(Protocol):
@@ -239,8 +276,16 @@ class EvmEngine(Protocol):
         """Supported names of FORKS."""
         ...
 
+    @property
+    def call_gas_max(self) -> int:
+        """The most gas whoever offers calls to strangers should allow one: about a second's work."""
+        ...
+
     def execute(self, context: BlockContext, transactions: Sequence[bytes], state: State) -> BlockResult:
         """Execute raw transactions (EIP-2718 envelopes) in order, each over what the ones before wrote.
+
+        Other threads may run meanwhile, so nobody may take a key away from the chains: a layer is never
+        changed, and the base only by what a layer above it says as well.
 
         Nothing raises for a bad transaction: it becomes Invalid. Raises ValueError for a fork the
         engine does not support, and IntegrityError for state it cannot read.
@@ -250,8 +295,9 @@ class EvmEngine(Protocol):
     def call(self, context: BlockContext, call: Call, state: State) -> CallResult:
         """Execute a call with balance, nonce and base-fee checks off; ``to`` None runs init code.
 
-        The intrinsic gas is charged, as ``eth_call`` of other clients does. Raises ValueError for a
-        gas limit below the intrinsic gas ("intrinsic gas too low").
+        The intrinsic gas is charged, as ``eth_call`` of other clients does. Raises ValueError for what
+        cannot begin: a gas limit below the intrinsic gas ("intrinsic gas too low"), too long init code,
+        authorizations before prague or in a creation ("transaction type not supported"), more wei than exist.
         """
         ...
 

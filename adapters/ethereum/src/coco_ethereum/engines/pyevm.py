@@ -25,6 +25,7 @@ from eth.exceptions import (
     ReservedBytesInCode,
     Revert,
     StackDepthLimit,
+    VMError,
     WriteProtection,
 )
 from eth.vm.execution_context import ExecutionContext
@@ -34,6 +35,7 @@ from eth_typing import Address, BlockNumber, Hash32
 from coco_ethereum import trie
 from coco_ethereum.bloom import merge_blooms
 from coco_ethereum.engine import (
+    NO_ROOM_MAX,
     BlockContext,
     BlockResult,
     Call,
@@ -44,11 +46,31 @@ from coco_ethereum.engine import (
     NoRoom,
     State,
 )
-from coco_ethereum.engines.pyevm_forks import STATES, Runnable
+from coco_ethereum.engines.pyevm_forks import (
+    STATES,
+    CodeSizeError,
+    DesignatedInvalidError,
+    InitcodeSizeError,
+    Runnable,
+)
 from coco_ethereum.engines.pyevm_state import MapState
-from coco_ethereum.gas import INITCODE_SIZE_MAX_BYTES, effective_gas_price, floor_gas, intrinsic_gas
+from coco_ethereum.gas import (
+    INITCODE_SIZE_MAX_BYTES,
+    effective_gas_price,
+    floor_gas,
+    fork_at_least,
+    intrinsic_gas,
+)
+from coco_ethereum.limits import CALL_GAS_MAX_PORTABLE
 from coco_ethereum.receipts import Receipt
-from coco_ethereum.transactions import AccessList, InvalidTransactionError, contract_address, transaction_hash
+from coco_ethereum.transactions import (
+    LEGACY,
+    SET_CODE,
+    AccessList,
+    InvalidTransactionError,
+    contract_address,
+    transaction_hash,
+)
 from coco_ethereum.validity import (
     AMOUNT_MAX,
     Decoded,
@@ -75,7 +97,18 @@ _HALTS: Final = {
     StackDepthLimit: "max call depth exceeded",
     WriteProtection: "write protection",
 }
-"""Geth's words for what ends an execution."""
+"""Which of ``engine.HALTS`` an exception of py-evm means."""
+
+
+def _halt(error: VMError) -> str:
+    """Return the one of ``engine.HALTS`` that an error means; what only precompiles raise is theirs."""
+    if isinstance(error, CodeSizeError):
+        return "max code size exceeded"
+    if isinstance(error, InitcodeSizeError):
+        return "max initcode size exceeded"
+    if isinstance(error, DesignatedInvalidError):
+        return "invalid opcode: INVALID"
+    return _HALTS.get(type(error), "precompile failed")
 
 
 @attrs.frozen(slots=True)
@@ -93,6 +126,7 @@ class PyEvmEngine:
 
     name = "py-evm"
     forks: tuple[str, ...] = tuple(STATES)
+    call_gas_max = CALL_GAS_MAX_PORTABLE
 
     @property
     def version(self) -> str:
@@ -125,8 +159,7 @@ class PyEvmEngine:
             return CallResult("success", outcome.gas_used, outcome.output, "", outcome.logs)
         if isinstance(computation.error, Revert):
             return CallResult("revert", outcome.gas_used, outcome.output, "execution reverted")
-        reason = _HALTS.get(type(computation.error), type(computation.error).__name__)
-        return CallResult("halt", outcome.gas_used, b"", reason)
+        return CallResult("halt", outcome.gas_used, b"", _halt(computation.error))
 
     def keccak256(self, data: bytes) -> bytes:
         """Return the Keccak-256 digest."""
@@ -167,15 +200,19 @@ class _Block:
         self._context = context
         self._vm_state = vm_state
         self.gas_used = 0
+        self._without_room = 0
         self.included: list[bytes] = []
         self.receipts: list[bytes] = []
         self.blooms: list[bytes] = []
 
     def execute(self, raw: bytes) -> Executed | Invalid | NoRoom:
         """Judge one transaction and, if it is valid and there is room, execute and include it."""
+        if self._without_room >= NO_ROOM_MAX:
+            return NoRoom()
         try:
             decoded = open_envelope(raw, self._context)
             if not has_room(decoded.transaction, self._context, self.gas_used):
+                self._without_room += 1
                 return NoRoom()
             check_block_rules(decoded.transaction, self._context)
             check_sender_rules(decoded.transaction, self._sender(decoded.sender))
@@ -247,14 +284,17 @@ def _callable(call: Call, context: BlockContext) -> Runnable:
     creates = call.to is None
     if creates and len(call.data) > INITCODE_SIZE_MAX_BYTES:
         raise ValueError(f"max initcode size exceeded: {len(call.data)} > {INITCODE_SIZE_MAX_BYTES}")
-    intrinsic = intrinsic_gas(call.data, call.access_list, creates=creates)
+    if call.authorization_list and (creates or not fork_at_least(context.fork, "prague")):
+        raise ValueError(f"transaction type not supported: {SET_CODE}")
+    authorizations = len(call.authorization_list)
+    intrinsic = intrinsic_gas(call.data, call.access_list, creates=creates, authorizations=authorizations)
     needed = max(intrinsic, floor_gas(call.data, context.fork))
     if call.gas < needed:
         raise ValueError(f"intrinsic gas too low: have {call.gas}, want {needed}")
     if call.gas * call.gas_price + call.value > AMOUNT_MAX // 2:
         raise ValueError("insufficient funds for gas * price + value: more wei than can exist")
     return Runnable(
-        type_id=0,
+        type_id=SET_CODE if call.authorization_list else LEGACY,
         sender=call.sender,
         to=call.to or b"",
         nonce=0,
@@ -265,6 +305,7 @@ def _callable(call: Call, context: BlockContext) -> Runnable:
         value=call.value,
         data=call.data,
         access_list=_slots_as_numbers(call.access_list),
+        authorization_list=call.authorization_list,
     )
 
 

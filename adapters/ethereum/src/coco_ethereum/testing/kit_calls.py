@@ -7,12 +7,23 @@ import hashlib
 import attrs
 import pytest
 
-from coco_ethereum.engine import CallResult, EvmEngine, Log
+from coco_ethereum.engine import HALTS, CallResult, EvmEngine, Log
 from coco_ethereum.gas import AUTHORIZATION_GAS, intrinsic_gas
+from coco_ethereum.limits import CALL_GAS_MAX
 from coco_ethereum.state import EMPTY_CODE_HASH
 from coco_ethereum.testing.assembly import assemble, initcode, return_word
-from coco_ethereum.testing.world import ALICE, ALICE_KEY, BOB, CAROL_KEY, CHAIN_ID, ETHER, NOBODY, World
-from coco_ethereum.transactions import SET_CODE, Authorization
+from coco_ethereum.testing.world import (
+    ALICE,
+    ALICE_KEY,
+    BOB,
+    BOB_KEY,
+    CAROL_KEY,
+    CHAIN_ID,
+    ETHER,
+    NOBODY,
+    World,
+)
+from coco_ethereum.transactions import SET_CODE, Authorization, contract_address
 from coco_ethereum.validity import DELEGATION_PREFIX
 
 ANCESTOR = bytes(range(100, 132))
@@ -125,12 +136,47 @@ class CallTests:
         for program in ("INVALID", "ADD", "JUMP"):
             result = world.call(to=world.contract(assemble(program)), gas=50_000)
             assert (result.status, result.gas_used, result.output) == ("halt", 50_000, b"")
-            assert result.error
+            assert result.error in HALTS
 
-    def test_out_of_gas_is_a_halt(self, world: World) -> None:
-        result = world.call(to=world.contract(assemble("JUMPDEST", 0, "JUMP")), gas=50_000)
-        assert result.status == "halt"
-        assert "gas" in result.error.lower()
+    @pytest.mark.parametrize(
+        ("program", "reason"),
+        [
+            (assemble("JUMPDEST", 0, "JUMP"), "out of gas"),
+            (b"\x0c", "invalid opcode"),
+            (assemble("INVALID"), "invalid opcode: INVALID"),
+            (assemble(1, "JUMP"), "invalid jump destination"),
+            (assemble(1, 1, "JUMPI"), "invalid jump destination"),
+            (assemble("ADD"), "stack underflow"),
+            (assemble("JUMPDEST", 0, 0, "JUMP"), "stack limit reached"),
+            (assemble(1, 0, 0, "RETURNDATACOPY"), "return data out of bounds"),
+            (assemble(49_153, 0, 0, "CREATE"), "max initcode size exceeded"),
+        ],
+    )
+    def test_a_halt_is_told_in_geths_words(self, world: World, program: bytes, reason: str) -> None:
+        result = world.call(to=world.contract(program))
+        assert (result.status, result.error) == ("halt", reason)
+
+    @pytest.mark.parametrize(
+        ("program", "reason"),
+        [
+            (assemble(24_577, 0, "RETURN"), "max code size exceeded"),
+            (initcode(b"\xef\x00"), "invalid code: must not begin with 0xef"),
+            (assemble(24_000, 0, "RETURN"), "out of gas"),
+        ],
+    )
+    def test_a_creation_halts_in_geths_words(self, world: World, program: bytes, reason: str) -> None:
+        result = world.call(to=None, data=program)
+        assert (result.status, result.error) == ("halt", reason)
+
+    def test_a_precompile_that_fails_says_so(self, world: World) -> None:
+        off_the_curve = b"\x01" * 64
+        result = world.call(to=bytes(19) + b"\x06", data=off_the_curve)
+        assert (result.status, result.error) == ("halt", "precompile failed")
+
+    def test_a_creation_where_a_contract_is_collides(self, world: World) -> None:
+        world.put(contract_address(ALICE, 0), nonce=1)
+        result = world.call(to=None, data=initcode(b"\x00"))
+        assert (result.status, result.error) == ("halt", "contract address collision")
 
     def test_neither_balance_nor_nonce_nor_code_of_the_sender_matter(self, world: World) -> None:
         contract = world.contract(return_word("CALLVALUE"))
@@ -168,6 +214,31 @@ class CallTests:
         contract = world.contract(assemble(0, "SLOAD", "POP"))
         result = world.call(to=contract, access_list=((contract, (bytes(32),)),))
         assert result.gas_used == 21_000 + 2_400 + 1_900 + 2 + 100 + 2
+
+    def test_authorizations_are_in_force_during_a_call(self, world: World) -> None:
+        contract = world.contract(return_word("ADDRESS"))
+        good = Authorization(chain_id=CHAIN_ID, address=contract, nonce=0).sign(BOB_KEY)
+        void = attrs.evolve(good, nonce=7)
+        result = world.call(to=BOB, authorization_list=(good, void))
+        assert (result.status, result.output) == ("success", bytes(12) + BOB)
+        program = 2 + 2 + 3 + 3 + 3 + 2
+        spent = 21_000 + 2 * AUTHORIZATION_GAS + program
+        assert result.gas_used == spent - min(12_500, spent // 5)
+        assert not world.account(BOB).has_code
+        assert world.call(to=BOB, authorization_list=(void,)).output == b""
+
+    def test_authorizations_need_prague_and_a_destination(self, world: World) -> None:
+        good = Authorization(chain_id=CHAIN_ID, address=BOB, nonce=0).sign(BOB_KEY)
+        with pytest.raises(ValueError, match="transaction type not supported"):
+            world.call(to=None, authorization_list=(good,))
+        with pytest.raises(ValueError, match="intrinsic gas too low"):
+            world.call(authorization_list=(good,), gas=45_999)
+        world.context = attrs.evolve(world.context, fork="cancun")
+        with pytest.raises(ValueError, match="transaction type not supported"):
+            world.call(authorization_list=(good,))
+
+    def test_a_call_has_a_bound(self, engine: EvmEngine) -> None:
+        assert 1_000_000 <= engine.call_gas_max <= CALL_GAS_MAX
 
 
 class DelegationTests:

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from coco_ethereum.bloom import EMPTY_BLOOM
-from coco_ethereum.engine import Call, EvmEngine, Executed, Invalid, NoRoom, State
+from coco_ethereum.engine import NO_ROOM_MAX, Call, EvmEngine, Executed, Invalid, NoRoom, State
 from coco_ethereum.receipts import decode_receipt
 from coco_ethereum.state import decode_account
 from coco_ethereum.testing.assembly import assemble
@@ -139,6 +139,17 @@ class BlockTests:
             world.sign(nonce=0, gas_limit=50_000), world.sign(nonce=9, gas_limit=50_000), gas_limit=50_000
         )
         assert isinstance(result.results[1], NoRoom)
+
+    def test_a_full_block_looks_at_nothing_more(self, world: World) -> None:
+        first, late = world.sign(nonce=0, gas_limit=50_000), world.sign(nonce=1, gas_limit=50_000)
+        fits = world.sign(BOB_KEY, gas_limit=21_000)
+        full = world.run(first, *[late] * NO_ROOM_MAX, b"", fits, gas_limit=50_000).results
+        assert [type(one) for one in full] == [Executed] + [NoRoom] * (NO_ROOM_MAX + 2)
+        almost = world.run(late, *[late] * (NO_ROOM_MAX - 1), b"", fits, gas_limit=50_000).results
+        assert [type(one) for one in almost] == [Executed] + [NoRoom] * (NO_ROOM_MAX - 1) + [
+            Invalid,
+            Executed,
+        ]
 
     def test_pinned_gas_bounds_each_alone(self, world: World) -> None:
         result = world.run(

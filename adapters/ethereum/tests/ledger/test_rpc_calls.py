@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from coco_ethereum import engines
-from coco_ethereum.development import development_ledger
-from coco_ethereum.limits import CALL_GAS_MAX
+from coco_ethereum.development import development_key, development_ledger
 from coco_ethereum.rpc.errors import revert_reason
 from coco_ethereum.testing.assembly import assemble, initcode, return_word
+from coco_ethereum.transactions import SET_CODE, Authorization
 
 ERROR_STRING = bytes.fromhex(
     "08c379a00000000000000000000000000000000000000000000000000000000000000020"
@@ -93,7 +93,11 @@ BAD_CALLS = [
     ({"value": hex(2**256)}, "invalid argument 0: hex number > 256 bits"),
     ({"gasPrice": hex(2**128)}, "invalid argument 0: hex number > 128 bits"),
     ({"gas": "0x" + "f" * 17}, "invalid argument 0: hex number > 64 bits"),
-    ({"authorizationList": []}, "invalid argument 0: field not supported in calls: authorizationList"),
+    ({"authorizationList": {}}, "invalid argument 0: authorizationList must be a list of at most 128"),
+    ({"authorizationList": [{}] * 129}, "invalid argument 0: authorizationList must be a list of at most"),
+    ({"authorizationList": [5]}, "invalid argument 0: json: cannot unmarshal"),
+    ({"authorizationList": [{"chainId": "0x1"}]}, "invalid argument 0: json: cannot unmarshal"),
+    ({"maxFeePerBlobGas": "0x1"}, "invalid argument 0: field not supported in calls: maxFeePerBlobGas"),
     ({"blobVersionedHashes": []}, "invalid argument 0: field not supported in calls: blobVersionedHashes"),
     ({"accessList": [5]}, "invalid argument 0: json: cannot unmarshal"),
     ([], "invalid argument 0: json: cannot unmarshal"),
@@ -106,6 +110,41 @@ async def test_bad_calls(ledger, method, arguments, message):
     code, found = await ledger.error(method, arguments)
     assert code == -32602
     assert found.startswith(message)
+
+
+async def test_names_nobody_knows_are_ignored_as_by_geth(ledger):
+    call = {"to": ledger.bob.hex, "gasLimit": "0x5208", "blobVersionedHashes": None, "kzg": 5}
+    assert await ledger.ok("eth_call", call) == "0x"
+    assert await ledger.ok("eth_estimateGas", call) == "0x5208"
+
+
+async def test_authorizations_are_in_force_while_a_call_runs_and_are_paid_for(any_ledger):
+    ledger = any_ledger
+    target = await ledger.deploy(ledger.alice, initcode(return_word(42)))
+    signed = Authorization(chain_id=1337, address=bytes.fromhex(target[2:]), nonce=0)
+    signed = signed.sign(development_key(2))
+    listed = {
+        "chainId": hex(signed.chain_id),
+        "address": target,
+        "nonce": hex(signed.nonce),
+        "yParity": hex(signed.y_parity),
+        "r": hex(signed.r),
+        "s": hex(signed.s),
+    }
+    call = {"from": ledger.alice.hex, "to": ledger.carol.hex}
+    assert await ledger.ok("eth_call", call) == "0x"
+    delegated = {**call, "authorizationList": [listed]}
+    assert int(await ledger.ok("eth_call", delegated), 16) == 42
+    estimate = int(await ledger.ok("eth_estimateGas", delegated), 16)
+    assert 46_000 <= estimate < 50_000
+    receipt = await ledger.send(
+        ledger.alice,
+        type=SET_CODE,
+        to=ledger.carol.address,
+        authorization_list=(signed,),
+        gas_limit=estimate,
+    )
+    assert receipt["status"] == "0x1"
 
 
 @pytest.mark.parametrize(("position", "name"), [(0, "state overrides"), (1, "block overrides")])
@@ -177,11 +216,12 @@ async def test_osaka_bounds_an_estimate_by_the_transaction_cap(make_ledger):
     assert await ledger.error("eth_estimateGas", {"to": address}) == (-32000, message)
 
 
-async def test_gas_is_capped(ledger):
-    address = await ledger.deploy(ledger.alice, initcode(return_word("GAS")))
+async def test_gas_is_capped(any_ledger):
+    address = await any_ledger.deploy(any_ledger.alice, initcode(return_word("GAS")))
     for gas in (None, hex(2**63)):
-        left = int(await ledger.ok("eth_call", {"to": address, "gas": gas}), 16)
-        assert CALL_GAS_MAX - 30_000 < left < CALL_GAS_MAX
+        left = int(await any_ledger.ok("eth_call", {"to": address, "gas": gas}), 16)
+        most = any_ledger.adapter._engine.call_gas_max
+        assert most - 30_000 < left < most
 
 
 async def test_a_call_sees_the_block_it_names(ledger):

@@ -13,32 +13,21 @@ import attrs
 
 from coco_ethereum.engine import BlockContext, Call, CallResult, EvmEngine, State
 from coco_ethereum.gas import TRANSACTION_GAS, TRANSACTION_GAS_MAX, fork_at_least
-from coco_ethereum.limits import ACCESS_LIST_ENTRIES_MAX, CALL_GAS_MAX, ESTIMATE_ROUNDS_MAX
+from coco_ethereum.limits import (
+    ACCESS_LIST_ENTRIES_MAX,
+    AUTHORIZATIONS_MAX,
+    ESTIMATE_ROUNDS_MAX,
+)
 from coco_ethereum.rpc import values
 from coco_ethereum.rpc.errors import execution_failed, invalid_params, server_error
 from coco_ethereum.rpc.params import Params
 from coco_ethereum.rpc.reading import NEWEST, Reading, Slow, StateAt, read_selector
-from coco_ethereum.transactions import AccessList
+from coco_ethereum.transactions import AccessList, Authorization
 
 T = TypeVar("T")
 
-_FIELDS: Final = frozenset(
-    [
-        "from",
-        "to",
-        "gas",
-        "gasPrice",
-        "maxFeePerGas",
-        "maxPriorityFeePerGas",
-        "value",
-        "nonce",
-        "data",
-        "input",
-        "accessList",
-        "chainId",
-        "type",
-    ]
-)
+_REFUSED: Final = ("blobVersionedHashes", "blobs", "commitments", "proofs", "maxFeePerBlobGas")
+"""Fields that would change what a call does, and cannot. Unknown names are ignored, as in geth."""
 _WANTS_GAS: Final = ("out of gas", "intrinsic gas too low", "insufficient gas for floor data gas cost")
 """How errors begin that a higher limit would cure (both engines' words, which are geth's)."""
 _CALL_STIPEND: Final = 2_300
@@ -59,6 +48,7 @@ class CallRequest:
     fee_cap: int | None
     tip: int | None
     access_list: AccessList
+    authorization_list: tuple[Authorization, ...]
     chain_id: int | None
 
     def message(self, gas: int, base_fee: int) -> Call:
@@ -74,6 +64,7 @@ class CallRequest:
             gas=gas,
             gas_price=price,
             access_list=self.access_list,
+            authorization_list=self.authorization_list,
         )
 
     @property
@@ -86,8 +77,8 @@ def read_call(value: object) -> CallRequest:
     """Read a call table; raises ValueError."""
     if not isinstance(value, Mapping):
         raise ValueError("json: cannot unmarshal non-object into call arguments")
-    if unsupported := sorted(value.keys() - _FIELDS):
-        raise ValueError(f"field not supported in calls: {values.shown(unsupported[0])}")
+    if refused := [name for name in _REFUSED if value.get(name) is not None]:
+        raise ValueError(f"field not supported in calls: {refused[0]}")
     gas_price = _optional(value, "gasPrice", _read_fee)
     fee_cap = _optional(value, "maxFeePerGas", _read_fee)
     tip = _optional(value, "maxPriorityFeePerGas", _read_fee)
@@ -105,6 +96,7 @@ def read_call(value: object) -> CallRequest:
         fee_cap=fee_cap,
         tip=tip,
         access_list=_optional(value, "accessList", _read_access_list) or (),
+        authorization_list=_optional(value, "authorizationList", _read_authorizations) or (),
         chain_id=_optional(value, "chainId", _read_wei),
     )
 
@@ -149,10 +141,30 @@ def _read_access_list(value: object) -> AccessList:
     return tuple(entries)
 
 
+def _read_authorizations(value: object) -> tuple[Authorization, ...]:
+    if not isinstance(value, list) or len(value) > AUTHORIZATIONS_MAX:
+        raise ValueError(f"authorizationList must be a list of at most {AUTHORIZATIONS_MAX} authorizations")
+    return tuple(map(_read_authorization, value))
+
+
+def _read_authorization(value: object) -> Authorization:
+    if not isinstance(value, Mapping):
+        raise ValueError("json: cannot unmarshal non-object into an authorization")
+    return Authorization(
+        chain_id=_read_wei(value.get("chainId")),
+        address=values.read_address(value.get("address")),
+        nonce=values.read_number(value.get("nonce")),
+        y_parity=values.read_number(value.get("yParity"), 8),
+        r=_read_wei(value.get("r")),
+        s=_read_wei(value.get("s")),
+    )
+
+
 def call(reading: Reading, params: Params) -> object:
     """eth_call: what a message would return."""
     request, prepared = _prepare(reading, params)
-    gas = min(request.gas or CALL_GAS_MAX, CALL_GAS_MAX)
+    most = reading.engine.call_gas_max
+    gas = min(request.gas or most, most)
     prepared.check_funds(gas, "insufficient funds for gas * price + value")
 
     def work() -> object:
@@ -173,8 +185,9 @@ def estimate_gas(reading: Reading, params: Params) -> object:
     prepared.check_funds(0, "insufficient funds for transfer")
     if request.highest_price:
         highest = min(highest, (prepared.balance - request.value) // request.highest_price)
-    highest = min(highest, CALL_GAS_MAX)
-    plain = not request.data and request.to is not None and not prepared.at.code(request.to)
+    highest = min(highest, reading.engine.call_gas_max)
+    bare = not request.data and not request.authorization_list
+    plain = bare and request.to is not None and not prepared.at.code(request.to)
     return Slow(lambda: values.quantity(_estimate(prepared.run, highest, plain=plain)))
 
 

@@ -26,7 +26,9 @@ class Nemesis:
         self._kinds: Sequence[Fault] = (
             *(
                 self._isolate,
-                self._isolate,
+                self._depose,
+                self._depose,
+                self._depose,
                 self._halve,
                 self._deafen,
                 self._mute,
@@ -64,6 +66,11 @@ class Nemesis:
     def _isolate(self) -> None:
         one = self._pick()
         self._partition([way for way in self._ways() if one.name in way], "partitions")
+
+    def _depose(self) -> None:
+        """Cut who leads off for about as long as the others need to elect another."""
+        for leader in [host for host in self._world.alive if host.leads_since is not None]:
+            self._partition([way for way in self._ways() if leader.name in way], "partitions")
 
     def _halve(self) -> None:
         names = list(self._world.hosts)

@@ -80,5 +80,5 @@ class Plan:
             execute_us=rng.choice((100, 1_000, 5_000)),
             think_us=rng.choice((1_000, 5_000, 20_000)),
             patience_us=rng.choice((50, 150, 500)) * MILLISECOND_US,
-            fault_interval_us=rng.choice((20, 50, 120)) * MILLISECOND_US,
+            fault_interval_us=rng.choice((15, 40, 100)) * MILLISECOND_US,
         )

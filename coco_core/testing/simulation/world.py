@@ -242,7 +242,7 @@ class World:
         client.act(self, self.now_us, more=not self.calm)
         delay_us = self.plan.patience_us
         if client.sent_us is None:
-            delay_us = max(self.plan.think_us, 10 * MILLISECOND_US) if client.pending else self.plan.think_us
+            delay_us = max(self.plan.think_us, 30 * MILLISECOND_US) if client.pending else self.plan.think_us
         self.wake(client, int(delay_us * (0.5 + self.rng.random())))
 
     def wake(self, client: Client, delay_us: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -9,9 +10,12 @@ import pytest
 import trio
 import trio.testing
 
+from coco_core.adapter import Committed, NotCommitted, Rejected
+from coco_core.errors import BusyError, MalformedError
 from coco_ethereum.limits import NONCE_GAP_SENDER_MAX, NONCE_GAP_WAIT_MS
-from coco_ethereum.rpc import gaps
-from coco_ethereum.shell import Pulse
+from coco_ethereum.rpc import Outside, gaps
+from coco_ethereum.rpc.gaps import NonceGaps
+from coco_ethereum.shell import Pulse, let_others_run, report_fault
 
 
 def body(*envelopes: bytes) -> bytes:
@@ -125,6 +129,59 @@ async def test_what_waits_is_bounded_by_its_bytes(
 async def test_places_are_given_back(ledger: Any, autojump_clock: trio.testing.MockClock) -> None:
     for _ in range(NONCE_GAP_SENDER_MAX + 1):
         assert not await refused_at_once(ledger, ledger.alice.sign(nonce=7))
+
+
+class Answering:
+    """A ledger whose submissions are answered as the test says, once each, and then truly."""
+
+    def __init__(self, ledger: Any, *answers: Exception | Rejected) -> None:
+        self._ledger = ledger
+        self._answers = list(answers)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    def submit(self, payloads: Sequence[bytes]) -> Any:
+        answer = self._answers.pop(0) if self._answers else None
+        if isinstance(answer, Exception):
+            raise answer
+        return self._ledger.submit(payloads)
+
+
+async def at_once(work: Callable[[], Any]) -> Any:
+    return work()
+
+
+async def too_busy(work: Callable[[], Any]) -> Any:
+    del work
+    raise BusyError("no thread")
+
+
+def nonce_gaps(service: Any, worker: Any = at_once) -> NonceGaps:
+    commits = service.adapter._commits
+    return NonceGaps(
+        service, Outside(worker=worker, pause=let_others_run, commits=commits, report=report_fault)
+    )
+
+
+EARLY = Rejected(gaps.TOO_HIGH, "nonce too high")
+
+
+async def test_when_no_thread_is_free_the_refusal_stands(ledger: Any) -> None:
+    assert await nonce_gaps(ledger, too_busy).resolve([ledger.alice.sign(nonce=7)], [EARLY]) == [EARLY]
+
+
+async def test_what_is_no_transaction_has_no_nonce_to_wait_for(ledger: Any) -> None:
+    assert await nonce_gaps(ledger).resolve([b"\x05"], [EARLY]) == [EARLY]
+
+
+@pytest.mark.parametrize("error", [BusyError("queue full"), MalformedError("too long")])
+async def test_a_second_submission_that_is_not_taken_is_not_committed(ledger: Any, error: Exception) -> None:
+    service = Answering(ledger, error)
+    (fate,) = await nonce_gaps(service).resolve([ledger.alice.sign(nonce=0)], [EARLY])
+    assert fate == NotCommitted(str(error))
+    (fate,) = await nonce_gaps(service).resolve([ledger.alice.sign(nonce=0)], [EARLY])
+    assert isinstance(fate, Committed)
 
 
 async def test_only_those_whose_account_changed_are_woken() -> None:

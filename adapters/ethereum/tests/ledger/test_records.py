@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+import rlp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coco_core.errors import IntegrityError
 from coco_ethereum.blocks import Header
 from coco_ethereum.engine import Log
-from coco_ethereum.receipts import Receipt
+from coco_ethereum.receipts import Receipt, decode_receipt, stored_receipt
 from coco_ethereum.records import (
     BLOCK_HASH_SLICE,
     Block,
@@ -86,6 +89,18 @@ def test_transaction(index, gas, price, sender, created, raw, receipt):
 def test_bloom_of_a_receipt(kind, status, gas, logs, more):
     receipt = Receipt(kind, status, gas, (*logs, Log(bytes(20), (), bytes(more))))
     assert receipt_bloom(receipt.encode()) == receipt.bloom
+
+
+def test_receipts_that_are_none():
+    receipt = Receipt(0, 1, 5, ())
+    assert stored_receipt(receipt.encode()) == decode_receipt(receipt.encode()) == receipt
+    for read in (stored_receipt, decode_receipt):
+        with pytest.raises(IntegrityError, match="bloom of another size"):
+            read(rlp.encode([1, 5, bytes(255), []]))
+        with pytest.raises(IntegrityError, match="cannot be decoded"):
+            read(rlp.encode([1, 5, bytes(256)]))
+    with pytest.raises(IntegrityError, match="canonical encoding"):
+        decode_receipt(rlp.encode([b"\0\1", 5, bytes(256), []]))
 
 
 @given(st.binary(min_size=256, max_size=256), st.integers(0, 2**63), st.binary(max_size=32))

@@ -19,7 +19,7 @@ from coco_core.adapter import (
     NotCommitted,
     Rejected,
 )
-from coco_core.errors import BusyError, IntegrityError, MalformedError
+from coco_core.errors import BusyError, CallerError, IntegrityError, MalformedError
 from coco_ethereum.development import development_key, development_ledger
 from coco_ethereum.limits import RPC_BATCH_CALLS_MAX, RPC_BODY_TIME_MAX_MS, TRANSACTION_SIZE_MAX_BYTES
 from coco_ethereum.rpc import Outside, RPCServer, server
@@ -347,6 +347,14 @@ async def test_a_fault_of_this_node_costs_one_answer_and_is_reported(ledger, mon
     assert ["result" in answer for answer in answers] == [True, False, True]
     assert answers[1]["error"] == {"code": -32603, "message": "internal error"}
     assert [str(fault) for fault in reported] == ["a block is missing"]
+
+
+async def test_state_that_leaves_memory_while_it_is_read_is_an_error(ledger, monkeypatch):
+    def too_old(reading, params):
+        raise CallerError("version 5 is no longer in memory")
+
+    monkeypatch.setattr(server, "METHODS", {"eth_accounts": too_old})
+    assert await ledger.error("eth_accounts") == (-32000, "version 5 is no longer in memory")
 
 
 async def test_faults_reach_the_log(caplog):

@@ -215,9 +215,11 @@ def block_writes(
     return _writes(header, batch.first_seqno, envelopes, hashes, engine)
 
 
-def genesis_block(chain: ChainConfig, timestamp: int, extra_data: bytes, engine: EvmEngine) -> Writes:
+def genesis_block(
+    chain: ChainConfig, timestamp: int, extra_data: bytes, prev_randao: bytes, engine: EvmEngine
+) -> Writes:
     """Return the writes of block 0."""
-    header = attrs.evolve(_header(chain, 0, bytes(32), timestamp, bytes(32)), extra_data=extra_data)
+    header = attrs.evolve(_header(chain, 0, bytes(32), timestamp, prev_randao), extra_data=extra_data)
     return _writes(header, 0, (), (), engine)
 
 

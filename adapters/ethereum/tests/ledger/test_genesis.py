@@ -80,11 +80,38 @@ def test_large_state_is_split_into_parts(engine, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("timestamp", "fork"), [(0, "shanghai"), (9, "shanghai"), (10, "cancun"), (20, "prague"), (99, "prague")]
+    ("timestamp", "fork"), [(0, "cancun"), (19, "cancun"), (20, "prague"), (99, "prague")]
 )
 def test_forks_follow_time(engine, timestamp, fork):
-    rules = {"chainId": 1, "shanghaiTime": 0, "cancunTime": 10, "pragueTime": 20}
+    rules = {"chainId": 1, "shanghaiTime": 0, "cancunTime": 0, "pragueTime": 20}
     assert genesis.chain_config(config(config=rules), engine).fork_at(timestamp) == fork
+
+
+def test_what_geth_writes_by_habit_is_taken(engine):
+    rules = {"chainId": 1, "londonBlock": "0x0", "isDev": True, "shanghaiTime": 0, "cancunTime": "0x0"}
+    zeros = dict.fromkeys(("nonce", "difficulty", "gasUsed", "number", "excessBlobGas", "blobGasUsed"), "0x0")
+    mix_hash = bytes(range(32))
+    wanted = config(config=rules, parentHash="0x" + "00" * 32, mixHash="0x" + mix_hash.hex(), **zeros)
+    del wanted["baseFeePerGas"]
+    closing = genesis.genesis_writes(wanted, engine)[-1]
+    header = Header.decode(Block.unpack(closing[BLOCKS][number_key(0)]).header)
+    assert (header.prev_randao, header.base_fee) == (mix_hash, 10**9)
+
+
+def test_a_delegation_needs_prague_from_the_first_block(engine):
+    alloc = {ADDRESS: {"code": "0xef0100" + "cd" * 20}}
+    assert genesis.genesis_writes(config(alloc=alloc), engine)[0][CODE]
+    later = {"chainId": 1, "shanghaiTime": 0, "cancunTime": 0, "pragueTime": 9}
+    with pytest.raises(OperatorError, match="begins with 0xef"):
+        genesis.genesis_writes(config(alloc=alloc, config=later), engine)
+
+
+def test_a_recording_may_begin_with_shanghai_and_hold_system_contracts(engine):
+    rules = {"chainId": 1, "shanghaiTime": 0, "cancunTime": 200}
+    beacon_roots = "0x000f3df6d732807ef1319fb7b8bb8522d0beac02"
+    alloc = {beacon_roots: {"code": "0x00", "storage": {"0x1": "0x1"}}}
+    replay = config(config=rules, alloc=alloc, coco={"constEnv": ENVIRONMENT})
+    assert genesis.genesis_writes(replay, engine)[0][STORAGE]
 
 
 FAULTS = {
@@ -115,6 +142,62 @@ FAULTS = {
     "unknown fork": (
         {"config": {"chainId": 1, "shanghaiTime": 0, "moonTime": 0}},
         "config.moonTime: not known",
+    ),
+    "Cancun later": (
+        {"config": {"chainId": 1, "shanghaiTime": 0, "cancunTime": 9}},
+        "config.cancunTime: must be set and not later",
+    ),
+    "gas limit beyond reason": (
+        {"gasLimit": "0x1fffffffffffff"},
+        "genesis.gasLimit: 9007199254740991 is above",
+    ),
+    "base fee too wide": (
+        {"baseFeePerGas": 1 << 64},
+        "genesis.baseFeePerGas: 18446744073709551616 is outside",
+    ),
+    "milliseconds": (
+        {"timestamp": 1_700_000_000_000},
+        "genesis.timestamp: 1700000000000 is beyond the year 2100",
+    ),
+    "fork in milliseconds": (
+        {"config": {"chainId": 1, "shanghaiTime": 1_700_000_000_000}},
+        "config.shanghaiTime: 1700000000000 is beyond",
+    ),
+    "difficulty": ({"difficulty": "0x20000"}, "genesis.difficulty: must be 0 or absent"),
+    "nonce": ({"nonce": "0x42"}, "genesis.nonce: must be 0 or absent"),
+    "gas used": ({"gasUsed": 1}, "genesis.gasUsed: must be 0 or absent"),
+    "excess blob gas": ({"excessBlobGas": 1}, "genesis.excessBlobGas: must be 0 or absent"),
+    "a parent": ({"parentHash": "0x" + "01" * 32}, "genesis.parentHash: must be zero or absent"),
+    "short mix hash": ({"mixHash": "0x01"}, "genesis.mixHash: 1 bytes, expected 32"),
+    "old fork text": (
+        {"config": {"chainId": 1, "shanghaiTime": 0, "londonBlock": "0x5"}},
+        "config.londonBlock: must be 0",
+    ),
+    "environment gas limit": (
+        {"coco": {"constEnv": ENVIRONMENT | {"gaslimit": 100_000_001}}},
+        "coco.constEnv.gaslimit: 100000001 is above 100000000",
+    ),
+    "environment blob gas": (
+        {"coco": {"constEnv": ENVIRONMENT | {"excess_blob_gas": 150_000_001}}},
+        "coco.constEnv.excess_blob_gas: 150000001 is above",
+    ),
+    "environment base fee": (
+        {"coco": {"constEnv": ENVIRONMENT | {"basefee": 1 << 64}}},
+        "coco.constEnv.basefee: 18446744073709551616 is outside",
+    ),
+    "more wei than exist": (
+        {"alloc": {ADDRESS: {"balance": hex((1 << 256) - 1)}, "0x" + "cd" * 20: {"balance": 1}}},
+        "balance: all balances together exceed 256 bits",
+    ),
+    "nonce near the end": ({"alloc": {ADDRESS: {"nonce": 1 << 63}}}, "nonce: 9223372036854775808 is outside"),
+    "code of EIP-3541": ({"alloc": {ADDRESS: {"code": "0xef0100aa"}}}, "code: begins with 0xef"),
+    "storage without an owner": (
+        {"alloc": {ADDRESS: {"balance": 1, "storage": {"0x1": "0x1"}}}},
+        "storage: set, but neither code nor nonce is (EIP-7610)",
+    ),
+    "system contract": (
+        {"alloc": {"0x000F3df6D732807Ef1319fB7B8bB8522d0Beac02": {"code": "0x00"}}},
+        "code: leave out the system contract of EIP-4788",
     ),
     "no gas limit": ({"gasLimit": None}, "genesis.gasLimit: missing"),
     "gas limit too small": ({"gasLimit": 20_999}, "genesis.gasLimit: 20999 is outside"),

@@ -11,6 +11,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import attrs
+
 from coco_core.adapter import (
     Applied,
     Batch,
@@ -26,14 +28,21 @@ from coco_core.adapter import (
 )
 from coco_ethereum import blocks, genesis
 from coco_ethereum.chain import read_config
-from coco_ethereum.engine import BlockResult, EvmEngine, Executed, Invalid, State
+from coco_ethereum.engine import BlockContext, BlockResult, EvmEngine, Executed, Invalid, NoRoom, State
 from coco_ethereum.identity import NAME, VERSION
-from coco_ethereum.limits import RPC_THREADS, RPC_WAITING_MAX
+from coco_ethereum.limits import (
+    RPC_THREADS,
+    RPC_WAIT_MAX_MS,
+    RPC_WAITING_MAX,
+    TRANSACTION_WRITES_SIZE_MAX_BYTES,
+)
 from coco_ethereum.records import ACCOUNTS, CODE, MAPS, STORAGE, TRANSACTIONS, pack_transaction
 from coco_ethereum.rpc import Outside, RPCServer
 from coco_ethereum.shell import Pulse, WorkerPool, let_others_run, report_fault, run_in_worker
 
 _CLAIMS_PREFIX: Final = b"coco.ethereum.receipt.v1"
+_ROW_SIZE_MAX_BYTES: Final = 160
+"""An account (20 + 72 bytes), a slot (52 + 32) or code's key, with what frames it in an entry."""
 # A transaction can be refused for what one before it, deferred, would have changed.
 _MAY_DEPEND_ON_DEFERRED: Final = frozenset(("nonce-too-high", "insufficient-funds"))
 
@@ -79,7 +88,7 @@ class EthereumAdapter:
         context = blocks.context_of(chain, header, blocks.block_hashes(view))
         payloads = [request.payload for request in batch.requests]
         state = State(view.chain(ACCOUNTS), view.chain(STORAGE), view.chain(CODE))
-        result = await run_in_worker(lambda: self._engine.execute(context, payloads, state))
+        result = await run_in_worker(lambda: _execute(self._engine, context, payloads, state))
         outcomes = _outcomes(result, payloads, header.number, view)
         executed = [
             (raw, each.hash)
@@ -95,7 +104,7 @@ class EthereumAdapter:
     async def serve(self, service: LedgerService) -> None:
         """Serve Ethereum JSON-RPC until cancelled."""
         outside = Outside(
-            worker=WorkerPool(RPC_THREADS, RPC_WAITING_MAX),
+            worker=WorkerPool(RPC_THREADS, RPC_WAITING_MAX, RPC_WAIT_MAX_MS),
             pause=let_others_run,
             commits=self._commits,
             report=report_fault,
@@ -105,6 +114,35 @@ class EthereumAdapter:
     def committed(self, batch: CommittedBatch) -> None:
         """Let transactions that wait for a predecessor look again; queries read blocks from state."""
         self._commits.beat(batch.writes.get(ACCOUNTS, {}))
+
+
+def _execute(engine: EvmEngine, context: BlockContext, payloads: list[bytes], state: State) -> BlockResult:
+    """Execute transactions; one whose writes no ledger entry holds is refused alone.
+
+    What follows it ran on what it wrote, so it is put off, and the block is made again without them. With
+    genesis' bounds on gas nothing we know of writes so much; if something does, nobody else pays for it.
+    """
+    result = engine.execute(context, payloads, state)
+    too_large = (
+        (position, each.hash)
+        for position, each in enumerate(result.results)
+        if isinstance(each, Executed) and _size(each) > TRANSACTION_WRITES_SIZE_MAX_BYTES
+    )
+    found = next(too_large, None)
+    if found is None:
+        return result
+    position, named = found
+    message = f"transaction writes more than {TRANSACTION_WRITES_SIZE_MAX_BYTES} bytes"
+    refused = Invalid("writes-too-large", message, named)
+    shorter = engine.execute(context, payloads[:position], state)
+    put_off = [NoRoom()] * (len(payloads) - position - 1)
+    return attrs.evolve(shorter, results=[*shorter.results, refused, *put_off])
+
+
+def _size(executed: Executed) -> int:
+    """Return what a transaction's writes come to at most, without looking at every key."""
+    rows = len(executed.accounts) + len(executed.storage) + len(executed.code)
+    return len(executed.receipt) + rows * _ROW_SIZE_MAX_BYTES + sum(map(len, executed.code.values()))
 
 
 def _outcomes(result: BlockResult, payloads: Sequence[bytes], number: int, view: ReadView) -> list[Outcome]:

@@ -12,6 +12,9 @@ MIB: Final = 1024 * KIB
 # One transaction, as geth's pool bounds it (core/txpool: txMaxSize).
 TRANSACTION_SIZE_MAX_BYTES: Final = 128 * KIB
 
+# What one transaction may write; the core's bound on an entry leaves room for its envelope beside it.
+TRANSACTION_WRITES_SIZE_MAX_BYTES: Final = 15 * MIB
+
 # Genesis: one ledger entry per part, far below the core's bound on a write set.
 GENESIS_PART_SIZE_MAX_BYTES: Final = 8 * MIB
 GENESIS_ACCOUNTS_MAX: Final = 5_000_000
@@ -31,9 +34,10 @@ RPC_ERROR_ECHO_MAX_CHARS: Final = 200
 RPC_INLINE_SIZE_MAX_BYTES: Final = 4 * KIB
 RPC_BODY_TIME_MAX_MS: Final = 30_000
 
-# Threads for JSON-RPC apart from the one that executes blocks, and calls that may wait for one.
+# Threads for JSON-RPC apart from the one that executes blocks, calls that may wait for one, and how long.
 RPC_THREADS: Final = 2
 RPC_WAITING_MAX: Final = 256
+RPC_WAIT_MAX_MS: Final = 10_000
 
 # A transaction whose predecessor has not come yet: how long it waits for it, and how many may.
 NONCE_GAP_WAIT_MS: Final = 3_000

@@ -9,12 +9,13 @@ import pytest
 from coco_core.adapter import Applied, Batch, Deferred, Rejected, Request
 from coco_core.errors import IntegrityError
 from coco_core.kv import Store
+from coco_ethereum import adapter as adapter_module
 from coco_ethereum.adapter import EthereumAdapter, receipt_claims
 from coco_ethereum.blocks import Header, block_hashes, read_head
 from coco_ethereum.development import development_ledger
 from coco_ethereum.receipts import decode_receipt
 from coco_ethereum.records import BLOCKS, HEAD, TRANSACTIONS, Block, Transaction, number_key
-from coco_ethereum.testing.assembly import initcode, return_word
+from coco_ethereum.testing.assembly import assemble, initcode, return_word
 from coco_ethereum.transactions import transaction_hash
 
 ENDLESS_LOOP = bytes.fromhex("5b5f56")
@@ -106,6 +107,29 @@ async def test_deferred_requests_come_first_in_the_next_block(ledger):
     assert [await ledger.ok("eth_getTransactionReceipt", "0x" + fate.receipt.hex()) for fate in fates]
     assert (await ledger.ok("eth_blockNumber")) == "0x2"
     assert (await ledger.ok("eth_getBlockTransactionCountByNumber", "0x2")) == "0x2"
+
+
+async def test_a_transaction_that_writes_too_much_is_refused_alone(any_ledger, monkeypatch):
+    ledger = any_ledger
+    monkeypatch.setattr(adapter_module, "TRANSACTION_WRITES_SIZE_MAX_BYTES", 4_000)
+    log_much = assemble(5_000, 0, "LOG0")
+    raws = [
+        ledger.alice.sign(value=1),
+        ledger.bob.sign(to=None, data=log_much),
+        ledger.bob.sign(value=1),
+        ledger.carol.sign(value=1),
+    ]
+    result = await execute(ledger, *raws)
+    applied, refused, *put_off = result.outcomes
+    assert isinstance(applied, Applied)
+    assert isinstance(refused, Rejected)
+    assert (refused.code, refused.data) == ("writes-too-large", transaction_hash(raws[1]))
+    assert put_off == [Deferred(), Deferred()]
+    block = Block.unpack(result.closing[BLOCKS][number_key(1)])
+    assert block.transactions == (transaction_hash(raws[0]),)
+    alone = await execute(ledger, raws[1])
+    assert [type(each) for each in alone.outcomes] == [Rejected]
+    assert not alone.closing
 
 
 async def test_log_indexes_count_through_the_block(ledger):

@@ -18,6 +18,7 @@ import attrs
 
 from coco_core.adapter import Ask, Load
 from coco_ethereum.development import base_genesis
+from coco_ethereum.limits import BLOCK_GAS_MAX
 from coco_ethereum.workloads import client, contracts
 from coco_ethereum.workloads.client import Question
 from coco_ethereum.workloads.contracts import Keccak
@@ -36,7 +37,7 @@ MIXES: Final[Mapping[str, tuple[tuple[str, int], ...]]] = {
 
 CHAIN_ID: Final = 1337
 ACCOUNTS_MAX: Final = 4_000
-GAS_LIMIT: Final = 500_000_000
+GAS_LIMIT: Final = BLOCK_GAS_MAX
 ETHER_EACH: Final = 10**18
 TOKENS_EACH: Final = 10**24
 RESERVE: Final = 10**27

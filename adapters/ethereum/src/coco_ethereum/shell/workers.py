@@ -40,18 +40,28 @@ async def run_in_worker(work: Callable[[], T]) -> T:
 
 
 class WorkerPool:
-    """A few threads, and a bounded number who wait for one."""
+    """A few threads, and a bounded number who wait a bounded time for one."""
 
-    def __init__(self, threads: int, waiting_max: int) -> None:
-        """Run at most ``threads`` at a time while at most ``waiting_max`` wait."""
+    def __init__(self, threads: int, waiting_max: int, wait_ms: int) -> None:
+        """Run at most ``threads`` at a time while at most ``waiting_max`` wait, each ``wait_ms``."""
+        self._free = trio.Semaphore(threads)
         self._limiter = trio.CapacityLimiter(threads)
         self._waiting_max = waiting_max
+        self._wait_ms = wait_ms
 
     async def __call__(self, work: Callable[[], T], /) -> T:
         """Run ``work`` when a thread is free and return its result; what it raises is raised here.
 
-        Raises BusyError when too many wait already.
+        Raises BusyError when too many wait already or no thread becomes free in time: whoever asked has
+        gone by then, and its work would keep others waiting.
         """
-        if self._limiter.statistics().tasks_waiting >= self._waiting_max:
+        if self._free.statistics().tasks_waiting >= self._waiting_max:
             raise BusyError(f"{self._waiting_max} calls wait for a thread already")
-        return await trio.to_thread.run_sync(work, abandon_on_cancel=False, limiter=self._limiter)
+        with trio.move_on_after(self._wait_ms / 1000) as waiting:
+            await self._free.acquire()
+        if waiting.cancelled_caught:
+            raise BusyError(f"no thread became free within {self._wait_ms} ms")
+        try:
+            return await trio.to_thread.run_sync(work, abandon_on_cancel=False, limiter=self._limiter)
+        finally:
+            self._free.release()

@@ -98,7 +98,7 @@ def _report_before_the_sync(disk: SimulatedDisk) -> Entry | None:
     return newest
 
 
-def _mutant(name: str, breaks: str, *changes: Change, seeds_max: int = 30) -> Mutant:
+def _mutant(name: str, breaks: str, *changes: Change, seeds_max: int = 60) -> Mutant:
     return Mutant(name=name, breaks=breaks, changes=changes, seeds_max=seeds_max)
 
 

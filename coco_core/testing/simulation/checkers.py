@@ -5,7 +5,7 @@ reported under.
 
 * "election safety": at most one node leads a view.
 * "log matching": one entry per (view, seqno), everywhere, with one predecessor.
-* "leader completeness": who leads holds everything agreed.
+* "leader completeness": who leads holds everything agreed in earlier views.
 * "committed prefix": what one node saw committed every node sees, and it never changes.
 * "durability": what is agreed stands on the disks of a majority.
 * "commit rule": a leader's own commit ends in an entry of its own view.
@@ -41,6 +41,8 @@ class Judge:
         self.agreed: list[Entry] = []
         self._leaders: dict[int, NodeID] = {FIRST_VIEW: founder.name}
         self._known: dict[tuple[int, int], tuple[Entry, int]] = {}
+        self._agreed_in: dict[int, Entry] = {}
+        """By view, the newest entry that was agreed in it; views ascend."""
         self._quorum_ticks = quorum_ticks
 
     # ── logs ─────────────────────────────────────────────────────────────────────────────────────
@@ -72,8 +74,10 @@ class Judge:
         leader = self._leaders.setdefault(view, host.name)
         if leader != host.name:
             raise ViolationError("election safety", f"{host.label} and another node lead view {view}")
-        if self.agreed:
-            self._holds(host, self.agreed[-1])
+        # Whoever is elected late, in a view before those that agreed on it, need not hold an entry.
+        before = [entry for agreed_in, entry in self._agreed_in.items() if agreed_in < view]
+        if before:
+            self._holds(host, before[-1])
 
     def _holds(self, leader: Host, entry: Entry) -> None:
         if len(leader.log) < entry.index or leader.log[entry.index - 1].term != entry.term:
@@ -134,8 +138,10 @@ class Judge:
             raise ViolationError(
                 "durability", f"{entry.term}.{index} is agreed, durable on {holders} of {len(hosts)} nodes"
             )
+        view = host.replica.status().view
+        self._agreed_in[view] = entry
         for other in hosts:
-            if not other.crashed and other.leads_since is not None and other.leads_since > entry.term:
+            if other.leads_since is not None and other.leads_since > view:
                 self._holds(other, entry)
         if host.leads_since is not None and entry.term < host.leads_since:
             self._own_view(host, entry)

@@ -87,7 +87,7 @@ def _nothing(*_: object) -> None:
     """Do not do it."""
 
 
-def _mutant(name: str, breaks: str, *changes: Change, seeds_max: int = 30) -> Mutant:
+def _mutant(name: str, breaks: str, *changes: Change, seeds_max: int = 60) -> Mutant:
     return Mutant(name=name, breaks=breaks, changes=changes, seeds_max=seeds_max)
 
 
@@ -143,6 +143,6 @@ SERVICE_BUGS: Final = (
         "trust one's own clock",
         "time never runs backwards",
         (Sequencer, "newest_time_ms", lambda _sequencer: 0),
-        seeds_max=40,
+        seeds_max=100,
     ),
 )

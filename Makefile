@@ -12,6 +12,7 @@ REVM := adapters/ethereum/revm
 CCF := .venv-ccf
 # A toolchain manager without a toolchain also answers to the name: only a cargo that runs counts.
 CARGO := $(shell cargo --version >/dev/null 2>&1 && command -v cargo)
+CLIPPY := $(shell cargo clippy --version >/dev/null 2>&1 && command -v cargo)
 # One core stays free for whoever sits in front of the machine.
 NICE := $(shell command -v nice 2>/dev/null)
 PYTEST := $(BIN)/python -m pytest
@@ -83,6 +84,9 @@ check: $(STAMP)/install  ## lint, format, types, import contracts
 	$(BIN)/lint-imports
 ifneq ($(CARGO),)
 	cargo fmt --check --manifest-path $(REVM)/Cargo.toml
+endif
+ifneq ($(CLIPPY),)
+	PYO3_PYTHON=$(CURDIR)/$(BIN)/python $(NICE) cargo clippy --quiet --all-targets --manifest-path $(REVM)/Cargo.toml -- -D warnings
 endif
 
 test: setup ccf  ## every test, also those that start processes

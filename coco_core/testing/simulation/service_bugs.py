@@ -18,7 +18,7 @@ from coco_core.replica.chain import Changes, ViewHistory
 from coco_core.replica.effects import Answer, Persist
 from coco_core.replica.following import Follower
 from coco_core.replica.sequencing import Sequencer
-from coco_core.replica.submission import Group, Queued, RequestQueue
+from coco_core.replica.submission import Forwarded, Group, Queued, RequestQueue
 from coco_core.testing import tally
 from coco_core.testing.simulation.mutant import Change, Mutant
 
@@ -83,6 +83,10 @@ def _execute_again(payload: bytes, state: ReadView, seqno: int) -> Outcome:
     return outcome
 
 
+def _none_overdue(_forwarded: Forwarded) -> list[Group]:
+    return []
+
+
 def _nothing(*_: object) -> None:
     """Do not do it."""
 
@@ -131,7 +135,10 @@ SERVICE_BUGS: Final = (
     ),
     _mutant("drop the deferred", "every submission is answered", (RequestQueue, "push_back", _nothing)),
     _mutant(
-        "ignore broken connections", "every submission is answered", (Replica, "_on_peer_lost", _nothing)
+        "wait for ever for the primary",
+        "every submission is answered",
+        (Replica, "_on_peer_lost", _nothing),
+        (Forwarded, "tick", _none_overdue),
     ),
     _mutant("execute on a backup", "only the primary executes", (Replica, "is_primary", _leads)),
     _mutant("execute again on retry", "each transaction once", (tally, "_execute_one", _execute_again)),

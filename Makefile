@@ -86,7 +86,7 @@ ifneq ($(CARGO),)
 	cargo fmt --check --manifest-path $(REVM)/Cargo.toml
 endif
 ifneq ($(CLIPPY),)
-	PYO3_PYTHON=$(CURDIR)/$(BIN)/python $(NICE) cargo clippy --quiet --all-targets --manifest-path $(REVM)/Cargo.toml -- -D warnings
+	PYO3_PYTHON=$(CURDIR)/$(BIN)/python $(NICE) cargo clippy --quiet --release --all-targets --manifest-path $(REVM)/Cargo.toml -- -D warnings
 endif
 
 test: setup ccf  ## every test, also those that start processes

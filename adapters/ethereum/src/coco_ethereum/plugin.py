@@ -65,7 +65,7 @@ class EthereumPlugin:
 def _default_engine() -> str:
     usable = engines.available()
     if not usable:
-        raise OperatorError("no EVM engine is installed: from a checkout, 'make revm' or pip install ./adapters/ethereum/revm")
+        raise OperatorError("no EVM engine is installed: from a checkout, pip install ./adapters/ethereum")
     return usable[0].name
 
 

@@ -18,7 +18,7 @@ RECORDED: Final = "recorded"
 KINDS: Final = (*MIXES, RECORDED)
 """Every kind ``WorkloadOptions.kind`` may name; the default is ``recorded`` with data, else DEFAULT."""
 
-DEFAULT: Final = "transfers"
+DEFAULT: Final = "mixed"
 TRANSACTIONS_DEFAULT: Final = 10_000
 
 

@@ -147,19 +147,22 @@ class LocalNetwork:
         self._signal(index, signal.SIGCONT)
 
     async def stop(self) -> None:
-        """End every node, kindly first."""
+        """End every node, kindly first; joiners before the founder.
+
+        One after the other, so that nobody takes over from a primary only to be stopped too: with
+        its peers gone, the last primary's ledger ends where theirs do.
+        """
+        running = [node.process for node in reversed(self.nodes) if node.process is not None]
         with trio.CancelScope(shield=True):
-            for node in self.nodes:
-                if node.process is not None and node.process.returncode is None:
-                    node.process.terminate()
             with trio.move_on_after(STOP_TIMEOUT_S):
-                for node in self.nodes:
-                    if node.process is not None:
-                        await node.process.wait()
-            for node in self.nodes:
-                if node.process is not None and node.process.returncode is None:
-                    node.process.kill()
-                    await node.process.wait()
+                for process in running:
+                    if process.returncode is None:
+                        process.terminate()
+                        await process.wait()
+            for process in running:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
 
     def _signal(self, index: int, number: signal.Signals) -> None:
         process = self.nodes[index].process

@@ -100,11 +100,6 @@ def check_manifest(name: str, manifest: Manifest) -> None:
             )
 
 
-def _is_own(map_name: str, adapter: str) -> bool:
-    plain = map_name.removeprefix(maps.PUBLIC_PREFIX)
-    return plain.startswith(f"{adapter}.") and not maps.is_reserved(map_name)
-
-
 def _check_applied(outcome: Applied, owned: frozenset[str]) -> int:
     if type(outcome.claims) is not bytes:
         raise AdapterError(f"claims digest is a {type(outcome.claims).__name__}, not bytes")

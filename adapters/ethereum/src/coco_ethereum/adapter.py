@@ -148,7 +148,6 @@ def _size(executed: Executed) -> int:
 def _outcomes(result: BlockResult, payloads: Sequence[bytes], number: int, view: ReadView) -> list[Outcome]:
     outcomes: list[Outcome] = []
     append = outcomes.append
-    sha256 = hashlib.sha256
     index = first_log = 0
     in_block: set[bytes] = set()
     deferring = False
@@ -171,7 +170,7 @@ def _outcomes(result: BlockResult, payloads: Sequence[bytes], number: int, view:
                 writes[STORAGE] = each.storage
             if each.code:
                 writes[CODE] = dict(each.code)
-            append(Applied(writes, each.hash, sha256(_CLAIMS_PREFIX + each.hash + receipt).digest()))
+            append(Applied(writes, each.hash, receipt_claims(each.hash, receipt)))
             in_block.add(each.hash)
             index += 1
             first_log += each.log_count

@@ -65,9 +65,6 @@ FILTER_BLOCKS_MAX: Final = 10_000
 FEE_HISTORY_BLOCKS_MAX: Final = 1_024
 FEE_HISTORY_PERCENTILES_MAX: Final = 100
 
-# BLOCKHASH reaches this far back (yellow paper, appendix H).
-BLOCK_HASH_DEPTH_MAX: Final = 256
-
 # Call data of one access list, so that a request cannot make the engine warm a whole state.
 ACCESS_LIST_ENTRIES_MAX: Final = 1_000
 

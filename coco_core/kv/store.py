@@ -3,6 +3,8 @@
 The law of this file: a layer is never changed once appended, the base changes only in ``commit``,
 and a layer is folded into the base only *after* its reverse diff is visible. So a view can be read
 from another thread while the store moves on: whatever it misses in the base it finds in the diffs.
+Pins (``coco_core.kv.pinned``) get what a fold undoes at the same moment as the diffs. ``restore``
+replaces the base by another one after it has declared every version before it forgotten.
 
 Versions are ledger seqnos. One layer holds everything one batch wrote.
 """
@@ -17,6 +19,7 @@ import attrs
 
 from coco_core.base import invariant, limits
 from coco_core.errors import CallerError
+from coco_core.kv.pinned import Pinned
 from coco_core.kv.write_set import Writes
 
 Changes = Mapping[bytes, bytes | None]
@@ -59,6 +62,7 @@ class Store:
         # Appended to in place, but shortened only by replacing it: who reads it keeps what is there.
         self._history: list[_Diff] = []
         self._history_size = 0
+        self._pins: list[Pinned] = []
         self._history_max = history_versions_max
         self._history_size_max = history_size_max
         self._committed = 0
@@ -108,11 +112,43 @@ class Store:
         """
         if seqno is None:
             return View(self, self._committed, ())
-        if seqno > self._committed:
-            raise CallerError(f"version {seqno} is not committed yet; the newest is {self._committed}")
-        if seqno < self._oldest:
-            raise CallerError(f"version {seqno} is no longer in memory; the oldest is {self._oldest}")
+        self._check_kept(seqno)
         return View(self, seqno, ())
+
+    def pin(self, seqno: int) -> Pinned:
+        """Hold the committed version ``seqno`` for a reader in another thread, until it is released.
+
+        Cheap: what it costs grows with what is committed meanwhile, at most to the size of the state.
+        Raises CallerError like ``view``.
+        """
+        self._check_kept(seqno)
+        pinned = Pinned(seqno, self._base, self._diffs_after(seqno))
+        self._pins.append(pinned)
+        return pinned
+
+    def restore(self, version: int, maps: dict[str, dict[bytes, bytes]]) -> None:
+        """Put the store at a snapshot: ``maps``, taken over as they are, are the state at ``version``.
+
+        Layers and history are gone, so views handed out before raise CallerError from now on; pins
+        keep the state they hold.
+        """
+        invariant(version > self._committed, f"snapshot {version} is not after {self._committed}")
+        counted = {
+            name: sum(map(len, values)) + sum(map(len, values.values())) for name, values in maps.items()
+        }
+        self._layers = ()
+        self._pins = []
+        # In this order: who reads the new base finds out afterwards that its own version is forgotten.
+        self._oldest = version
+        self._base = maps
+        self._committed = version
+        self._history, self._history_size = [], 0
+        self._bytes = counted
+
+    @property
+    def state_size_bytes(self) -> int:
+        """Bytes of keys and values of the whole base; no pass over the state."""
+        return sum(list(self._bytes.values()))
 
     def sizes(self) -> dict[str, tuple[int, int]]:
         """Return keys and bytes of keys plus values per map of the base, for operators.
@@ -136,6 +172,10 @@ class Store:
         self._history.append(_Diff(layer.seqno, reverse, kept))
         self._history_size += kept
         self._committed = layer.seqno
+        if self._pins:
+            self._pins = [pin for pin in self._pins if not pin.released]
+            for pin in self._pins:
+                pin.publish(reverse)
         for name, changes in layer.writes.items():
             base, before, size = self._base[name], reverse[name], 0
             for key, value in changes.items():
@@ -164,14 +204,20 @@ class Store:
             self._history = self._history[count:]
             self._history_size = size
 
+    def _check_kept(self, seqno: int) -> None:
+        if seqno > self._committed:
+            raise CallerError(f"version {seqno} is not committed yet; the newest is {self._committed}")
+        if seqno < self._oldest:
+            raise CallerError(f"version {seqno} is no longer in memory; the oldest is {self._oldest}")
+
     def _diffs_after(self, version: int) -> list[Mapping[str, Changes]]:
         """Return the reverse diffs of commits after ``version``, oldest first."""
-        if version >= self._committed:
-            return []
         history = self._history
         # Checked after taking it on purpose: what was dropped before that is reported here.
         if version < self._oldest:
             raise CallerError(f"version {version} is no longer in memory; the oldest is {self._oldest}")
+        if version >= self._committed:
+            return []
         start = bisect_right(history, version, key=_seqno)
         return [diff.writes for diff in history[start:]]
 
@@ -225,9 +271,11 @@ class View:
 
         For engines that read many keys in one call without giving up the interpreter in between.
         """
+        # The base first, as in get: a restored store says in the diffs that this version is gone.
+        base = self._store._map(name)  # noqa: SLF001
         diffs = (diff[name] for diff in self._store._diffs_after(self.version) if name in diff)  # noqa: SLF001
         overlays = (overlay[name] for overlay in self._overlays if name in overlay)
-        return (*overlays, *diffs, self._store._map(name))  # noqa: SLF001
+        return (*overlays, *diffs, base)
 
     def items(self, name: str, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Yield key and value of every key with ``prefix``, in ascending order of keys.

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coco_core.base.invariants import BrokenInvariantError
-from coco_core.errors import IntegrityError
+from coco_core.errors import CallerError, IntegrityError
 from coco_core.ledger import LEAF_ZERO, MerkleFrontier, MerkleTree, root_from_path
 
 LEAVES = [LEAF_ZERO] + [sha256(bytes([n])).digest() for n in range(1, 80)]
@@ -52,6 +52,8 @@ def test_frontier_reads_trees_that_retain_more_leaves(tree: MerkleTree, retained
         data = retained.to_bytes(8, "big") + flushed.to_bytes(8, "big")
         data += b"".join(LEAVES[flushed : flushed + retained]) + b"".join(roots[h] for h in heights)
         assert MerkleFrontier.from_serialised(data).root() == tree.root(flushed + retained)
+        part = MerkleTree.from_serialised(data)
+        assert (part.root(), part.first_leaf) == (tree.root(flushed + retained), flushed)
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=12))
@@ -68,6 +70,49 @@ def test_truncate_and_append_in_any_order(steps: list[tuple[int, int]]) -> None:
         assert tree.root() == by_definition(leaves)
         assert tree.leaf(size - 1) == leaves[-1]
         assert root_from_path(leaves[size // 2], tree.path(size // 2)) == tree.root()
+
+
+@pytest.mark.parametrize("size", range(1, len(LEAVES) + 1))
+def test_a_tree_from_its_flushed_form_is_the_whole_one_from_there_on(tree: MerkleTree, size: int) -> None:
+    grown = MerkleTree.from_serialised(tree.serialise(size))
+    assert (grown.size, grown.first_leaf) == (size, size - 1)
+    grown.append_many(LEAVES[size:])
+    for later in range(size, len(LEAVES) + 1):
+        assert grown.root(later) == tree.root(later)
+        assert grown.serialise(later) == tree.serialise(later)
+        for index in range(size - 1, later):
+            assert grown.leaf(index) == LEAVES[index]
+            assert grown.path(index, later) == tree.path(index, later)
+    for below in range(size - 1):
+        for ask in (
+            grown.leaf,
+            grown.path,
+            lambda at: grown.root(at + 1),
+            lambda at: grown.serialise(at + 1),
+        ):
+            with pytest.raises(CallerError, match=f"leaf {below} is not known here.* leaf {size - 1}"):
+                ask(below)
+    with pytest.raises(BrokenInvariantError):
+        grown.truncate(size - 1)
+
+
+@given(st.integers(1, 40), st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=8))
+def test_a_tree_from_its_flushed_form_grows_and_shrinks_like_the_whole_one(
+    size: int, steps: list[tuple[int, int]]
+) -> None:
+    whole = MerkleTree()
+    whole.append_many(LEAVES[1:size])
+    part = MerkleTree.from_serialised(whole.serialise())
+    for stamp, (more, fewer) in enumerate(steps):
+        fresh = [sha256(f"{stamp}.{n}".encode()).digest() for n in range(more)]
+        keep = max(size, whole.size + more - fewer)
+        for each in (whole, part):
+            each.append_many(fresh)
+            each.truncate(keep)
+        assert (part.size, part.root(), part.serialise()) == (whole.size, whole.root(), whole.serialise())
+        assert part.path(keep - 1) == whole.path(keep - 1)
+        again = MerkleTree.from_serialised(part.serialise())
+        assert (again.root(), again.first_leaf) == (whole.root(), keep - 1)
 
 
 def test_a_path_proves_one_leaf_only(tree: MerkleTree) -> None:
@@ -96,8 +141,9 @@ def test_malformed_paths_are_refused() -> None:
     ],
 )
 def test_malformed_serialised_trees_are_refused(data: bytes) -> None:
-    with pytest.raises(IntegrityError):
-        MerkleFrontier.from_serialised(data)
+    for kind in (MerkleFrontier, MerkleTree):
+        with pytest.raises(IntegrityError):
+            kind.from_serialised(data)
 
 
 def test_asking_beyond_the_tree_is_our_own_bug(tree: MerkleTree) -> None:

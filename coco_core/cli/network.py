@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +30,29 @@ GENESIS_FILE, SERVICE_FILE = "genesis.json", "service_cert.pem"
 
 
 @attrs.frozen(kw_only=True)
+class LedgerSpec:
+    """One more ledger on the same network."""
+
+    engine: str = ""
+    config: Mapping[str, Any] = attrs.field(repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class NodePlace:
+    """Where and how one node runs; by default on loopback, as a plain child of this process."""
+
+    host: str = "127.0.0.1"
+    """Where it listens."""
+    published: str = ""
+    """The host other nodes dial; empty for the one it listens on."""
+    peer_port: int = 0
+    command: Sequence[str] = ()
+    """What its command line is put behind, for example to run it in a namespace."""
+    environment: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    """Variables set beside those of this process."""
+
+
+@attrs.frozen(kw_only=True)
 class NetworkSpec:
     """What to start."""
 
@@ -37,10 +61,19 @@ class NetworkSpec:
     ledger: str
     engine: str
     config: Mapping[str, Any] = attrs.field(repr=False)
+    beside: Mapping[str, LedgerSpec] = attrs.field(factory=dict, repr=False)
+    """Further ledgers by name."""
     rpc_port: int = 0
     """Port of the first node's front end, counted up from there; 0 = any free ports."""
     admin_port: int = 0
     peer_port: int = 0
+    places: Sequence[NodePlace] = ()
+    """One for each node; none for loopback."""
+
+    @property
+    def ledgers(self) -> Mapping[str, LedgerSpec]:
+        """Every ledger by name, the first one first."""
+        return {self.ledger: LedgerSpec(engine=self.engine, config=self.config), **self.beside}
 
 
 class LocalNode:
@@ -53,6 +86,8 @@ class LocalNode:
         self.process: trio.Process | None = None
         self.info: dict[str, Any] = {}
         self.role = ""
+        self.view = 0
+        """The view in which it has that role."""
         self.listening = trio.Event()
         self.opened = trio.Event()
         self.ended = trio.Event()
@@ -80,7 +115,7 @@ class LocalNode:
                 self.info = dict(event)
                 self.listening.set()
             case "role":
-                self.role = str(event["role"])
+                self.role, self.view = str(event["role"]), int(event["view"])
             case "open":
                 self.opened.set()
 
@@ -102,16 +137,19 @@ class LocalNetwork:
 
     @property
     def endpoints(self) -> list[Endpoint]:
-        """Where clients reach each node."""
-        return [
-            Endpoint(rpc=node.info["rpc"][self.spec.ledger], admin=node.info["admin"]) for node in self.nodes
-        ]
+        """Where clients of the first ledger reach each node."""
+        return self.endpoints_of(self.spec.ledger)
+
+    def endpoints_of(self, ledger: str) -> list[Endpoint]:
+        """Where clients of ``ledger`` reach each node."""
+        return [Endpoint(rpc=node.info["rpc"][ledger], admin=node.info["admin"]) for node in self.nodes]
 
     async def start(self, nursery: trio.Nursery) -> None:
         """Start all nodes and wait until every one is open; raises OperatorError with a node's reason."""
         folder = self.spec.folder
         with trio.move_on_after(START_TIMEOUT_S) as deadline:
-            (folder / GENESIS_FILE).write_text(json.dumps(dict(self.spec.config)))
+            for path, ledger in zip(self._genesis_files, self.spec.ledgers.values(), strict=True):
+                path.write_text(json.dumps(dict(ledger.config)))
             founder, *joiners = self.nodes
             await self._spawn(founder, self._founding(), nursery)
             await self._reached(founder, founder.listening)
@@ -123,14 +161,15 @@ class LocalNetwork:
         self.worth_keeping = True
         if deadline.cancelled_caught:
             raise OperatorError(f"the network did not start within {START_TIMEOUT_S:.0f} s; logs in {folder}")
-        (folder / GENESIS_FILE).unlink()
+        for path in self._genesis_files:
+            path.unlink()
 
     def remove(self) -> None:
         """Remove what starting wrote, so that the same command finds the folder empty again."""
         for node in self.nodes:
             shutil.rmtree(node.folder, ignore_errors=True)
-        for name in (GENESIS_FILE, SERVICE_FILE):
-            (self.spec.folder / name).unlink(missing_ok=True)
+        for path in (*self._genesis_files, self.spec.folder / SERVICE_FILE):
+            path.unlink(missing_ok=True)
 
     def kill(self, index: int) -> None:
         """End one node at once, as a crash would (SIGKILL)."""
@@ -169,24 +208,40 @@ class LocalNetwork:
         if process is not None:
             process.send_signal(number)
 
-    async def _spawn(self, node: LocalNode, role: Mapping[str, Any], nursery: trio.Nursery) -> None:
-        node.folder.mkdir(parents=True)
-        spec = self.spec
+    @property
+    def _genesis_files(self) -> list[Path]:
+        """One for each ledger, in their order; they exist only while the network starts."""
+        others = [f"{name}-{GENESIS_FILE}" for name in self.spec.beside]
+        return [self.spec.folder / name for name in (GENESIS_FILE, *others)]
+
+    def _place(self, node: LocalNode) -> NodePlace:
+        return self.spec.places[node.index] if self.spec.places else NodePlace()
+
+    def _settings(self, node: LocalNode, role: Mapping[str, Any]) -> dict[str, Any]:
+        spec, place = self.spec, self._place(node)
+        ports = {spec.ledger: _port(spec.rpc_port, node.index)} | dict.fromkeys(spec.beside, 0)
         settings = {
             "folder": ".",
-            "admin": f"127.0.0.1:{_port(spec.admin_port, node.index)}",
-            "peer": f"127.0.0.1:{_port(spec.peer_port, node.index)}",
-            "rpc": {spec.ledger: f"127.0.0.1:{_port(spec.rpc_port, node.index)}"},
+            "admin": f"{place.host}:{_port(spec.admin_port, node.index)}",
+            "peer": f"{place.host}:{place.peer_port or _port(spec.peer_port, node.index)}",
+            "rpc": {name: f"{place.host}:{port}" for name, port in ports.items()},
             **role,
         }
+        return settings | ({"published": place.published} if place.published else {})
+
+    async def _spawn(self, node: LocalNode, role: Mapping[str, Any], nursery: trio.Nursery) -> None:
+        node.folder.mkdir(parents=True, exist_ok=bool(self.spec.places))
+        place, settings = self._place(node), self._settings(node, role)
+        command = [*place.command, sys.executable, "-m", "coco_core", "node", "run"]
         path = node.folder / SETTINGS_FILE
         path.write_text(json.dumps(settings, indent=2))
         with (node.folder / LOG_FILE).open("wb") as log:
             node.process = await trio.lowlevel.open_process(
-                [sys.executable, "-m", "coco_core", "node", "run", str(path), "--with-parent"],
+                [*command, str(path), "--with-parent"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                env={**os.environ, **place.environment},
                 # Ctrl-C goes to this process, which then stops the nodes in order.
                 start_new_session=True,
             )
@@ -218,8 +273,11 @@ class LocalNetwork:
             nursery.cancel_scope.cancel()
 
     def _founding(self) -> dict[str, Any]:
-        ledger = {"engine": self.spec.engine, "genesis": f"../{GENESIS_FILE}"}
-        return {"found": {"nodes": self.spec.nodes, "ledgers": {self.spec.ledger: ledger}}}
+        ledgers = {
+            name: {"engine": ledger.engine, "genesis": f"../{path.name}"}
+            for (name, ledger), path in zip(self.spec.ledgers.items(), self._genesis_files, strict=True)
+        }
+        return {"found": {"nodes": self.spec.nodes, "ledgers": ledgers}}
 
     def _joining(self, founder: LocalNode) -> dict[str, Any]:
         return {"join": {"target": founder.info["admin"], "service_certificate": f"../{SERVICE_FILE}"}}

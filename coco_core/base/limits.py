@@ -54,6 +54,11 @@ PEER_UNREACHABLE_MS = 5_000
 # The tail of the log kept in memory for followers; older entries are read back from disk.
 LOG_CACHE_MAX_BYTES = 64 * MIB
 
+# A snapshot: everything in it is sealed under one nonce; it states the first seqno of every view.
+SNAPSHOT_SIZE_MAX_BYTES = 32 * 1024 * MIB
+SNAPSHOT_VIEWS_MAX = 1_000_000
+SNAPSHOT_BUFFER_SIZE_BYTES = 1 * MIB
+
 # How far a learner may be behind the newest snapshot and still be served from the log.
 SNAPSHOT_LAG_ENTRIES = 50_000
 
@@ -125,6 +130,7 @@ invariant(
     "connections of peers are reserved",
 )
 invariant(HTTP_BODY_MAX_BYTES * 16 < HTTP_UNFINISHED_MAX_BYTES, "many large requests may arrive at once")
+invariant(SNAPSHOT_SIZE_MAX_BYTES < 64 * 1024 * MIB - 32, "AES-GCM seals a snapshot under one nonce")
 invariant(CHUNK_SIZE_TARGET_BYTES + ENTRY_SIZE_MAX_BYTES < CHUNK_SIZE_MAX_BYTES, "a full chunk fits u32")
 invariant(
     CHUNK_SIZE_TARGET_BYTES + BATCH_RESULT_MAX_BYTES + (BATCH_REQUESTS_MAX + 2) * 64 * KIB

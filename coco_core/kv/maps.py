@@ -31,6 +31,8 @@ COSE_SIGNATURES: Final = "public:ccf.internal.cose_signatures"
 """Singleton; JSON string, base64 of a COSE_Sign1 by the service identity over the tree."""
 TREE: Final = "public:ccf.internal.tree"
 """Singleton; the Merkle tree's frontier."""
+SNAPSHOT_EVIDENCE: Final = "public:ccf.internal.snapshot_evidence"
+"""Singleton; JSON ``{hash, version}``: SHA-256 of the snapshot at that seqno, in hex."""
 
 SINGLETON_KEY: Final = bytes(8)
 """The key of a map that holds one value."""

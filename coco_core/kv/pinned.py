@@ -53,8 +53,8 @@ class Pinned:
         self._check()
         return self._names
 
-    def items(self, name: str) -> Iterator[tuple[bytes, bytes]]:
-        """Yield key and value of every key of map ``name``, in ascending order of keys.
+    def items(self, name: str, *, in_order: bool = True) -> Iterator[tuple[bytes, bytes]]:
+        """Yield key and value of every key of map ``name``, in ascending order of keys if wanted.
 
         Collects and sorts the keys in steps that are short for other threads, and reads values one by
         one. Raises CallerError once the pin is released.
@@ -63,14 +63,10 @@ class Pinned:
         # In this order, see above: what is removed in between is in the undone values by then.
         keys = list(base)
         undone = self._undo.setdefault(name, {})
-        keys += list(undone)
-        runs = [sorted(keys[at : at + _RUN_KEYS]) for at in range(0, len(keys), _RUN_KEYS)]
-        del keys
-        previous: bytes | None = None
-        for key in merge(*runs):
-            if key == previous:
-                continue
-            previous = key
+        if early := set(undone):
+            keys = [*(key for key in keys if key not in early), *early]
+        runs = [sorted(keys[at : at + _RUN_KEYS]) for at in range(0, len(keys) * in_order, _RUN_KEYS)]
+        for key in merge(*runs) if in_order else keys:
             value = base.get(key)
             value = undone.get(key, value)
             # Looked at last: as long as it is not released, what was just read had been published.

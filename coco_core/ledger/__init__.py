@@ -50,6 +50,15 @@ from coco_core.ledger.signatures import (
     read_signature,
     signed_at_s,
 )
+from coco_core.ledger.snapshot_layout import SnapshotPlace, write_snapshot
+from coco_core.ledger.snapshots import (
+    Snapshot,
+    SnapshotName,
+    read_public_snapshot,
+    read_snapshot,
+    read_snapshot_evidence,
+    snapshot_evidence,
+)
 
 __all__ = [
     "AuditReport",
@@ -79,6 +88,9 @@ __all__ = [
     "SECRET_SIZE_BYTES",
     "SIGNATURE_MAPS",
     "SealedEntry",
+    "Snapshot",
+    "SnapshotName",
+    "SnapshotPlace",
     "VerifiedReceipt",
     "audit",
     "check_root",
@@ -94,8 +106,13 @@ __all__ = [
     "positions_table",
     "read_header",
     "read_public",
+    "read_public_snapshot",
     "read_signature",
+    "read_snapshot",
+    "read_snapshot_evidence",
     "root_from_path",
     "signed_at_s",
+    "snapshot_evidence",
     "verify_receipt",
+    "write_snapshot",
 ]

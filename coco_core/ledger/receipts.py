@@ -139,6 +139,8 @@ def _verify_cose(data: bytes, service_cert_pem: str | bytes) -> VerifiedReceipt:
 def _verify_json(data: bytes, service_cert_pem: str | bytes) -> VerifiedReceipt:
     cert, node_id, signature, components, path = _read_json(data)
     node = read_certificate(cert)
+    if node.pem != cert:
+        raise IntegrityError("receipt: certificate is not in canonical PEM")
     if node.public_key.node_id() != node_id:
         raise IntegrityError("receipt: node_id is not that of the certificate's key")
     check_issued(node, read_certificate(service_cert_pem))
@@ -202,9 +204,12 @@ def _malformed_digest(text: str) -> NoReturn:
 
 def _base64(text: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
+        data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as fault:
         raise IntegrityError("receipt: signature is not base64") from fault
+    if base64.b64encode(data).decode() != text:
+        raise IntegrityError("receipt: signature is not in canonical base64")
+    return data
 
 
 def _evidence_txid(evidence: str) -> TxID:

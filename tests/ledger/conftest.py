@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import io
 import json
 from collections.abc import Callable
 
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from coco_core.base import TxID
 from coco_core.crypto import Curve, PrivateKey, endorse, self_signed
+from coco_core.kv import Store
 from coco_core.kv.maps import (
     NODES_ENDORSED_CERTIFICATES,
     NODES_INFO,
@@ -31,9 +33,14 @@ from coco_core.ledger import (
     LedgerSigner,
     MerkleTree,
     SealedEntry,
+    SnapshotName,
+    SnapshotPlace,
     audit,
     encode_chunk,
+    json_receipt,
     read_signature,
+    snapshot_evidence,
+    write_snapshot,
 )
 
 START = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
@@ -86,6 +93,8 @@ class LedgerWriter:
         self.secrets = LedgerSecrets([(1, bytes(range(32)))])
         self.sealer = EntrySealer(self.secrets)
         self.tree = MerkleTree()
+        self.store = Store()
+        self.views: dict[int, int] = {}
         self.seqno = 0
         self.sealed: dict[int, tuple[SealedEntry, bytes]] = {}
         self.signature: LedgerSignature | None = None
@@ -102,6 +111,9 @@ class LedgerWriter:
         self.tree.append(entry.leaf)
         self.sealed[self.seqno] = (entry, claims)
         self._entries.append(entry.raw)
+        self.views.setdefault(self.view, self.seqno)
+        self.store.append(self.seqno, writes)
+        self.store.commit(self.seqno)
         return self.seqno
 
     def found(self, status: str = "Trusted") -> None:
@@ -152,6 +164,27 @@ class LedgerWriter:
     def components(self, seqno: int) -> LeafComponents:
         entry, claims = self.sealed[seqno]
         return LeafComponents(entry.write_set_digest, entry.commit_evidence, claims)
+
+    def snapshot(self, *, prove: bool = True) -> tuple[str, bytes]:
+        """End the chunk with a signature, write the snapshot there, and its evidence behind it."""
+        self.sign(flags=1)
+        self.close()
+        place = SnapshotPlace(
+            TxID(self.view, self.seqno), self.sealed[self.seqno][0].leaf, tuple(self.views.items())
+        )
+        file = io.BytesIO()
+        digest = write_snapshot(file, place, self.store.pin(self.seqno), self.secrets)
+        if not prove:
+            return str(SnapshotName(place.txid.seqno)), file.getvalue()
+        evidence = self.tx(snapshot_evidence(digest, place.txid.seqno), claims=digest)
+        name = SnapshotName(place.txid.seqno, evidence)
+        return str(name), file.getvalue() + self.receipt(evidence)
+
+    def receipt(self, seqno: int) -> bytes:
+        """Sign, and return the JSON receipt of an entry before that."""
+        size = self.tree.size
+        self.sign()
+        return json_receipt(self.components(seqno), self.tree.path(seqno, size), self.signature)
 
     def sample(self) -> None:
         """Write two complete chunks and one in progress: public, private, removed, claimed."""

@@ -2,8 +2,9 @@
 
 Runs in an environment of its own, because that package pins what it needs: ``ccf`` 7 on Python 3.12,
 else ``ccf`` 6, which knows one level only (its highest) and says so in ``level``.
-Usage: ``python independent_reader.py LEDGER_DIR [LEVEL] [RECEIPT SERVICE_CERT CLAIMS_HEX]``. A clean
-return says nothing by itself (an unsigned ledger passes): compare ``last_verified_txid``.
+Usage: ``python independent_reader.py LEDGER_DIR [LEVEL] [RECEIPT SERVICE_CERT CLAIMS_HEX]``, or
+``python independent_reader.py SNAPSHOT_FILE``. A clean return for a ledger says nothing by itself (an
+unsigned ledger passes): compare ``last_verified_txid``.
 """
 
 from __future__ import annotations
@@ -56,9 +57,28 @@ def check_receipts(receipts: Path, service_cert: Path, claims: bytes) -> dict[st
     return {"receipts": 2}
 
 
+def read_snapshot(path: Path) -> dict[str, object]:
+    """Read a snapshot, which checks its receipt, and return its place and public tables in hex."""
+    with ccf.ledger.Snapshot(str(path)) as snapshot:
+        domain = snapshot.get_public_domain()
+        tables = {
+            name: {key.hex(): value.hex() for key, value in table.items()}
+            for name, table in domain.get_tables().items()
+        }
+        return {
+            "private_size": snapshot.get_private_domain_size(),
+            "seqno": domain.get_seqno(),
+            "tables": tables,
+            "txid": str(snapshot.get_txid()),
+        }
+
+
 def main(arguments: list[str]) -> None:
     """Print the findings; any refusal by the package ends the process with its traceback."""
-    found = validate(arguments[0], arguments[1] if len(arguments) > 1 else "FULL")
+    if Path(arguments[0]).is_file():
+        found = read_snapshot(Path(arguments[0]))
+    else:
+        found = validate(arguments[0], arguments[1] if len(arguments) > 1 else "FULL")
     if len(arguments) > 2:
         found |= check_receipts(Path(arguments[2]), Path(arguments[3]), bytes.fromhex(arguments[4]))
     sys.stdout.write(json.dumps(found, sort_keys=True) + "\n")

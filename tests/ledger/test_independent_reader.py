@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from coco_core.ledger import audit, cose_receipt, json_receipt
+from coco_core.kv.maps import is_public
+from coco_core.ledger import audit, cose_receipt, json_receipt, read_snapshot
 
 ROOT = Path(__file__).resolve().parents[2]
 READER = Path(__file__).with_name("independent_reader.py")
@@ -89,3 +90,30 @@ def test_receipts_pass(python, writer, ids, tmp_path) -> None:
     receipts = tmp_path / "receipts"
     found = _run(python, tmp_path / "ledger", "FULL", receipts, receipts / "service.pem", claims.hex())
     assert found["receipts"] == 2
+
+
+def test_a_snapshot_passes_with_its_receipt(python, writer, ids, tmp_path) -> None:
+    writer.genesis()
+    writer.view = 5
+    writer.tx({"public:records": {b"": b"", b"key": b"value"}, "records": {b"secret": b"value"}})
+    name, data = writer.snapshot()
+    _write(tmp_path / "snapshots", [(name, data)])
+    found = _run(python, tmp_path / "snapshots" / name)
+    read = read_snapshot(name, data, writer.secrets, ids.service)
+    assert (found["txid"], found["seqno"]) == ("5.5", 5)
+    assert found["tables"] == {
+        table: {key.hex(): value.hex() for key, value in values.items()}
+        for table, values in read.maps.items()
+        if is_public(table)
+    }
+    assert found["private_size"] == 8 + len("records") + 16 + 8 + 8 + 8 + 16
+
+
+def test_a_snapshot_with_a_foreign_receipt_does_not_pass(python, writer, tmp_path) -> None:
+    writer.genesis()
+    name, data = writer.snapshot()
+    size = 8 + int.from_bytes(data[2:8], "little")
+    seqno = writer.tx({"public:records": {b"k": b"v"}}, claims=bytes(32))
+    _write(tmp_path / "snapshots", [(name, data[:size] + writer.receipt(seqno))])
+    with pytest.raises(AssertionError, match="does not match receipt claim"):
+        _run(python, tmp_path / "snapshots" / name)

@@ -287,10 +287,17 @@ class LocalNetwork:
 async def open_network(spec: NetworkSpec) -> AsyncIterator[LocalNetwork]:
     """Start a network, hand it out, and stop it on the way out, whatever happened."""
     network = LocalNetwork(spec)
+    async with running(network):
+        yield network
+
+
+@asynccontextmanager
+async def running(network: LocalNetwork) -> AsyncIterator[None]:
+    """Start ``network`` and stop it on the way out, whatever happened."""
     async with trio.open_nursery() as nursery:
         try:
             await network.start(nursery)
-            yield network
+            yield
         finally:
             await network.stop()
             if not network.worth_keeping:

@@ -1,0 +1,199 @@
+"""Judging a round: what the living nodes say, and then what their ledgers say when all have stopped."""
+
+from __future__ import annotations
+
+import ssl
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from random import Random
+
+import attrs
+import trio
+
+from coco_core.base import TxID
+from coco_core.cli.network import LocalNode
+from coco_core.client import AnswerError, Connection, NodeClient, pinned_context, verify_receipt
+from coco_core.errors import CocoError
+from coco_core.testing.nemesis import ethereum_load
+from coco_core.testing.nemesis.clients import Call
+from coco_core.testing.nemesis.ethereum_load import EthereumLedger, Transfer
+from coco_core.testing.nemesis.ledgers import (
+    LedgerReading,
+    check_alike,
+    check_complete,
+    check_ended,
+    shortened,
+    try_read,
+)
+from coco_core.testing.nemesis.outcome import Outcome
+from coco_core.testing.nemesis.standing import Happened
+from coco_core.testing.nemesis.tally_load import Addition, histories
+from coco_core.testing.simulation import ViolationError, check_linearizable
+
+SETTLE_TIMEOUT_S = 60.0
+RECEIPTS_AT_A_TIME = 2
+AROUND_S = 1.0
+"""Receipts of what was acknowledged so close to the beginning or the end of a fault are all verified."""
+
+
+@attrs.define(kw_only=True)
+class Sent:
+    """Everything clients sent in a round."""
+
+    additions: Sequence[Addition]
+    transfers: Sequence[Transfer]
+
+    @property
+    def all(self) -> Sequence[Call]:
+        """Both kinds."""
+        return [*self.additions, *self.transfers]
+
+    @property
+    def places(self) -> list[TxID]:
+        """Where what was acknowledged is said to stand."""
+        return [one.place for one in self.all if one.place is not None]
+
+
+class LiveChecks:
+    """What the nodes still running must say, once the faults are over and clients certain."""
+
+    def __init__(self, service_certificate: str, outcome: Outcome) -> None:
+        """Believe nodes of this service only, and note in ``outcome``."""
+        self._certificate = service_certificate
+        self._tls: ssl.SSLContext = pinned_context(service_certificate)
+        self._outcome = outcome
+        self.receipts: dict[TxID, bytes] = {}
+        """The write set digest every verified receipt proves."""
+
+    async def settle(self, nodes: Sequence[LocalNode], places: Sequence[TxID]) -> None:
+        """Wait until every node has committed what was acknowledged."""
+        last = max((place.seqno for place in places), default=0)
+        for node in nodes:
+            committed = 0
+            with trio.move_on_after(SETTLE_TIMEOUT_S):
+                async with await Connection.open(node.info["admin"], self._tls) as connection:
+                    client = NodeClient(connection)
+                    while committed < last:
+                        _, committed = await client.committed_after(last - 1)
+            if committed < last:
+                self._outcome.violations.append(
+                    f"node {node.index} committed {committed} of {last} in {SETTLE_TIMEOUT_S:.0f} s of calm"
+                )
+
+    async def ask_tally(self, nodes: Sequence[LocalNode], additions: Sequence[Addition]) -> None:
+        """Compare every counter on every node with the sum of what was acknowledged."""
+        totals: Counter[str] = Counter()
+        for one in additions:
+            totals[one.counter] += one.amount
+        wrong: list[str] = []
+        for node in nodes:
+            async with await Connection.open(node.info["rpc"]["tally"], self._tls) as connection:
+                for counter, total in totals.items():
+                    answer = (await connection.request("GET", f"/{counter}")).body
+                    if answer != b"%d" % total:
+                        wrong.append(f"node {node.index}: counter {counter} is {answer!r}, expected {total}")
+        self._outcome.violations += shortened(wrong)
+
+    async def ask_ethereum(
+        self, nodes: Sequence[LocalNode], ledger: EthereumLedger, transfers: Sequence[Transfer]
+    ) -> None:
+        """Compare every account, receipt and block on every node with the transfers sent."""
+        for node in nodes:
+            async with await Connection.open(node.info["rpc"][ethereum_load.NAME], self._tls) as connection:
+
+                async def ask(body: bytes, connection: Connection = connection) -> bytes:
+                    return (await connection.request("POST", "/", body)).body
+
+                found = await ethereum_load.differences(ask, ledger, transfers)
+                self._outcome.violations += shortened([f"node {node.index}: {one}" for one in found])
+
+    async def verify_receipts(self, nodes: Sequence[LocalNode], places: Sequence[TxID]) -> None:
+        """Fetch a receipt of each of ``places``, from the nodes in turn, and verify it offline."""
+        waiting = list(places)
+        wrong: list[str] = []
+
+        async def fetch(node: LocalNode) -> None:
+            async with await Connection.open(node.info["admin"], self._tls) as connection:
+                client = NodeClient(connection)
+                while waiting:
+                    place = waiting.pop()
+                    try:
+                        receipt = await client.receipt(str(place), cose=bool(place.seqno % 2))
+                        verified = verify_receipt(receipt, self._certificate)
+                    except (AnswerError, CocoError) as error:
+                        wrong.append(f"receipt of {place} from node {node.index}: {error}")
+                        continue
+                    if verified.txid != place:
+                        wrong.append(f"the receipt of {place} proves {verified.txid}")
+                    self.receipts[place] = verified.write_set_digest
+
+        async with trio.open_nursery() as nursery:
+            for node in nodes[:RECEIPTS_AT_A_TIME]:
+                nursery.start_soon(fetch, node)
+        self._outcome.receipts += len(self.receipts)
+        self._outcome.violations += shortened(wrong)
+
+
+def receipts_wanted(sent: Sent, faults: Sequence[Happened], most: int, chance: Random) -> list[TxID]:
+    """Return what to fetch receipts of: everything, or beyond ``most`` all around faults and a sample."""
+    placed = [one for one in sent.all if one.place is not None and one.returned is not None]
+    if len(placed) > most:
+        edges = [edge for one in faults for edge in (one.began, one.ended)]
+        close = [
+            one for one in placed if any(abs((one.returned or 0.0) - edge) <= AROUND_S for edge in edges)
+        ]
+        chance.shuffle(placed)
+        placed = list({id(one): one for one in (*close, *placed)}.values())[: max(most, len(close))]
+    return [one.place for one in placed if one.place is not None]
+
+
+def check_histories(sent: Sent, ledger: LedgerReading, outcome: Outcome) -> None:
+    """Check that each counter's history has an order that explains it."""
+    for counter, operations in histories(sent.additions, ledger.places).items():
+        try:
+            check_linearizable(operations, 0, counter)
+        except ViolationError as error:
+            outcome.violations.append(str(error))
+        else:
+            outcome.counters += 1
+
+
+def check_ledgers(
+    nodes: Sequence[LocalNode],
+    ended: frozenset[int],
+    certificate: str,
+    sent: Sent,
+    receipts: Mapping[TxID, bytes],
+    outcome: Outcome,
+) -> None:
+    """Audit every ledger and compare them with each other and with what was acknowledged; takes a while."""
+    whole: list[LedgerReading] = []
+    parts: list[LedgerReading] = []
+    for node in nodes:
+        reading = try_read(f"node {node.index}", node.ledger_folder, certificate)
+        if isinstance(reading, str):
+            outcome.violations.append(reading)
+            continue
+        outcome.entries += reading.report.entries
+        (parts if node.index in ended else whole).append(reading)
+    if not whole:
+        outcome.violations.append("no ledger of a node that ran to the end holds")
+        return
+    outcome.violations += check_alike(whole)
+    for part in parts:
+        outcome.violations += check_ended(part, whole[0], sent.places)
+    lost = duplicated = 0
+    for reading in whole:
+        missing, twice, lines = check_complete(reading, sent.additions, sent.transfers)
+        lost, duplicated = max(lost, missing), max(duplicated, twice)
+        outcome.violations += lines
+    outcome.lost += lost
+    outcome.duplicated += duplicated
+    check_histories(sent, whole[0], outcome)
+    outcome.violations += shortened(
+        [
+            f"the receipt of {place} proves another entry than the ledgers hold"
+            for place, digest in receipts.items()
+            if place.seqno > len(whole[0].digests) or whole[0].digests[place.seqno - 1] != digest
+        ]
+    )

@@ -1,0 +1,239 @@
+"""Doing to a network what the plan says, and undoing it: signals, ways, cables, disks, clocks.
+
+Every fault is a context: entered when it comes, left when it has lasted, also when the run is cut short.
+A node that is ended stays ended; ``on_ended`` is where a replacement would be ordered.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import attrs
+import trio
+
+from coco_core.cli.network import LocalNetwork
+from coco_core.testing.nemesis.injected import move_clock
+from coco_core.testing.nemesis.links import Links, Trouble
+from coco_core.testing.nemesis.plan import ENDING, Planned
+from coco_core.testing.nemesis.sites import Site
+from coco_core.testing.nemesis.standing import Happened, Standing
+
+CLOCK_OFFSETS_MS = (-86_400_000, -3_000, -200, 200, 3_000, 86_400_000)
+RESETS_EVERY_S = 0.25
+_RESUMER = ("sh", "-c", 'read _; kill -CONT "$1"', "sh")
+"""Resumes the process whose number follows when its own input ends."""
+
+Pairs = Iterable[tuple[int, int]]
+Context = AbstractAsyncContextManager[str]
+
+
+@attrs.define(kw_only=True)
+class Nemesis:
+    """Carries out one round's plan."""
+
+    network: LocalNetwork
+    links: Links
+    site: Site
+    standing: Standing
+    say: Callable[[str], None]
+    happened: list[Happened] = attrs.field(factory=list)
+    skipped: list[str] = attrs.field(factory=list)
+    """Faults that would have ended one node too many."""
+    on_ended: Callable[[int], None] = lambda index: None
+
+    async def run(self, plan: Sequence[Planned]) -> None:
+        """Carry out ``plan`` from now on; return when every fault is undone."""
+        began = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            for planned in plan:
+                await trio.sleep_until(began + planned.at_s)
+                nursery.start_soon(self._inflict, planned)
+
+    async def _inflict(self, planned: Planned) -> None:
+        if planned.kind in ENDING and not self.standing.spare:
+            self.skipped.append(planned.kind)
+            return
+        began = trio.current_time()
+        async with self._context(planned) as what:
+            self.say(f"{planned.kind}: {what}, {planned.lasts_s:.1f} s")
+            if planned.kind in ENDING:
+                return
+            try:
+                await trio.sleep(planned.lasts_s)
+            finally:
+                self.happened.append(Happened(planned.kind, what, began, trio.current_time()))
+
+    def _context(self, planned: Planned) -> Context:
+        one = self._target(planned.dice)
+        kinds: Mapping[str, Callable[[], Context]] = {
+            "kill": lambda: self._kill(one, silent=False),
+            "power": lambda: self._kill(one, silent=True),
+            "pause": lambda: self._pause(one),
+            "isolate": lambda: self._cut(self._around(one), f"node {one}", planned),
+            "depose": lambda: self._depose(one, planned),
+            "halve": lambda: self._halve(planned),
+            "mute": lambda: self._cut(self._from(one), f"from node {one}", planned),
+            "deafen": lambda: self._cut(self._to(one), f"to node {one}", planned),
+            "one way": lambda: self._one_way(one, planned),
+            "cable": lambda: self._cable(one),
+            "delay": lambda: self._delay(one, planned.dice[2]),
+            "loss": lambda: self._lose(one, planned.dice[2]),
+            "reset": lambda: self._reset(one),
+            "disk full": lambda: self._fill_disk(one),
+            "clock": lambda: self._clock(one, planned.dice[2]),
+        }
+        return kinds[planned.kind]()
+
+    # ── which ────────────────────────────────────────────────────────────────────────────────────
+
+    def leader(self) -> int | None:
+        """Return the living node that says that it leads, in the newest view."""
+        leaders = [
+            node
+            for node in self.network.nodes
+            if node.role == "primary" and node.index not in self.standing.dead
+        ]
+        return max(leaders, key=lambda node: node.view).index if leaders else None
+
+    def _target(self, dice: tuple[float, float, float]) -> int:
+        leader = self.leader()
+        if leader is not None and dice[0] < 0.5:
+            return leader
+        alive = self.standing.alive
+        return alive[int(dice[1] * len(alive))]
+
+    def _other(self, one: int, die: float) -> int:
+        others = [node for node in self.standing.alive if node != one] or [one]
+        return others[int(die * len(others))]
+
+    def _from(self, one: int) -> list[tuple[int, int]]:
+        return [(one, other.index) for other in self.network.nodes if other.index != one]
+
+    def _to(self, one: int) -> list[tuple[int, int]]:
+        return [(other, one) for _, other in self._from(one)]
+
+    def _around(self, one: int) -> list[tuple[int, int]]:
+        return self._from(one) + self._to(one)
+
+    # ── what ─────────────────────────────────────────────────────────────────────────────────────
+
+    @asynccontextmanager
+    async def _kill(self, one: int, *, silent: bool) -> AsyncIterator[str]:
+        began = trio.current_time()
+        self.standing.died(one)
+        if silent and self.site.has_cables:
+            await self.site.pull_cable(one)
+        elif silent:
+            self.links.put(Trouble(cut=True), self._around(one))
+        self.network.kill(one)
+        what = f"node {one}"
+        self.happened.append(Happened("power" if silent else "kill", what, began, began))
+        yield what
+        self.on_ended(one)
+
+    @asynccontextmanager
+    async def _pause(self, one: int) -> AsyncIterator[str]:
+        self.standing.unusable(one)
+        self.network.pause(one)
+        # Whatever becomes of this process: a node that sleeps for ever would never notice that it is gone.
+        with subprocess.Popen([*_RESUMER, str(self.network.nodes[one].pid)], stdin=subprocess.PIPE):  # noqa: S603 - our own
+            try:
+                yield f"node {one}"
+            finally:
+                self.network.resume(one)
+                self.standing.usable(one)
+
+    @asynccontextmanager
+    async def _cut(self, ways: Pairs, what: str, planned: Planned) -> AsyncIterator[str]:
+        """Cut ways; for every third fault the ends are told by resets, else they only notice silence."""
+        told = planned.dice[2] < 1 / 3
+        trouble = Trouble(refused=True) if told else Trouble(cut=True)
+        self.links.put(trouble, ways)
+        try:
+            yield f"{what}, {'told' if told else 'silent'}"
+        finally:
+            self.links.take_off(trouble)
+
+    def _depose(self, one: int, planned: Planned) -> Context:
+        leader = self.leader()
+        one = one if leader is None else leader
+        return self._cut(self._around(one), f"primary {one}", planned)
+
+    def _one_way(self, one: int, planned: Planned) -> Context:
+        other = self._other(one, planned.dice[1])
+        return self._cut([(one, other)], f"from node {one} to {other}", planned)
+
+    def _halve(self, planned: Planned) -> Context:
+        alive = self.standing.alive
+        turn = int(planned.dice[1] * len(alive))
+        order = alive[turn:] + alive[:turn]
+        side = order[: len(order) // 2]
+        ways = [pair for one in side for pair in self._around(one) if {*pair} - {*side}]
+        return self._cut(ways, f"nodes {side} from the others", planned)
+
+    @asynccontextmanager
+    async def _cable(self, one: int) -> AsyncIterator[str]:
+        self.standing.unusable(one)
+        await self.site.pull_cable(one)
+        try:
+            yield f"node {one}"
+        finally:
+            with trio.CancelScope(shield=True):
+                if one not in self.standing.dead:
+                    await self.site.plug_in(one)
+            self.standing.usable(one)
+
+    def _delay(self, one: int, die: float) -> Context:
+        delay_ms = int(10 + 140 * die)
+        trouble = Trouble(delay_s=delay_ms / 1000, jitter_s=delay_ms / 2000)
+        return self._burden(one, trouble, f"{delay_ms} to {delay_ms * 3 // 2} ms at node {one}")
+
+    def _lose(self, one: int, die: float) -> Context:
+        trouble = Trouble(lost_share=0.02 + 0.18 * die)
+        return self._burden(one, trouble, f"{trouble.lost_share:.0%} at node {one}")
+
+    @asynccontextmanager
+    async def _burden(self, one: int, trouble: Trouble, what: str) -> AsyncIterator[str]:
+        self.links.put(trouble, self._around(one))
+        try:
+            yield what
+        finally:
+            self.links.take_off(trouble)
+
+    @asynccontextmanager
+    async def _reset(self, one: int) -> AsyncIterator[str]:
+        async with trio.open_nursery() as nursery:
+
+            async def again() -> None:
+                while True:
+                    for _, other in self._from(one):
+                        self.links.reset(one, other)
+                    await trio.sleep(RESETS_EVERY_S)
+
+            nursery.start_soon(again)
+            yield f"node {one}"
+            nursery.cancel_scope.cancel()
+
+    @asynccontextmanager
+    async def _fill_disk(self, one: int) -> AsyncIterator[str]:
+        folder = self.network.nodes[one].folder
+        self.standing.unusable(one)
+        await self.site.fill_disk(folder)
+        try:
+            yield f"node {one}"
+        finally:
+            with trio.CancelScope(shield=True):
+                await self.site.free_disk(folder)
+            self.standing.usable(one)
+
+    @asynccontextmanager
+    async def _clock(self, one: int, die: float) -> AsyncIterator[str]:
+        offset_ms = CLOCK_OFFSETS_MS[int(die * len(CLOCK_OFFSETS_MS))]
+        folder = self.network.nodes[one].folder
+        move_clock(folder, offset_ms)
+        try:
+            yield f"node {one} by {offset_ms:+d} ms"
+        finally:
+            move_clock(folder, 0)

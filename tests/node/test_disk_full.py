@@ -248,11 +248,12 @@ def test_other_faults_are_not_a_full_disk(tmp_path: Path, entries: list[Entry], 
     files = LedgerFiles(tmp_path)
     files.append(entries[:6])
     calls.fault, calls.fail_at = lambda: OSError(errno.EIO, os.strerror(errno.EIO)), calls.count + 1
-    for work, what in (
+    doings: list[tuple[Callable[[], object], str]] = [
         (lambda: files.append(entries[6:]), "cannot write the ledger"),
         (lambda: files.truncate(5), "cannot truncate the ledger"),
         (lambda: files.begin_after(20), "cannot begin the ledger anew"),
-    ):
+    ]
+    for work, what in doings:
         with pytest.raises(OperatorError, match=what) as caught:
             work()
         assert not isinstance(caught.value, DiskFullError)
@@ -270,11 +271,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if subprocess.run([mount, *options], capture_output=True, check=False).returncode:
         pytest.skip("this user may not mount a file system")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def fill(path: Path) -> None:
     """Take all the room there is."""
+    path.unlink(missing_ok=True)
     path.write_bytes(bytes(shutil.disk_usage(path.parent).free))
 
 

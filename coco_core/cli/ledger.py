@@ -11,7 +11,14 @@ import click
 
 from coco_core.errors import OperatorError
 from coco_core.kv import maps
-from coco_core.ledger import AuditReport, ChunkName, audit, parse_chunk, read_public
+from coco_core.ledger import (
+    AuditReport,
+    ChunkName,
+    audit,
+    parse_chunk,
+    read_public,
+    read_public_snapshot,
+)
 
 
 @click.group()
@@ -22,16 +29,22 @@ def ledger() -> None:
 @ledger.command(name="audit")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--service-cert", type=click.Path(path_type=Path), help="PEM the ledger must be signed under.")
+@click.option(
+    "--snapshots",
+    type=click.Path(path_type=Path),
+    help="Where to find the snapshot a ledger follows that does not begin at 1; beside FOLDER by default.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def audit_command(folder: Path, service_cert: Path | None, as_json: bool) -> None:
+def audit_command(folder: Path, service_cert: Path | None, snapshots: Path | None, as_json: bool) -> None:
     """Check every entry, proof and signature in FOLDER; exit 1 at the first that fails."""
-    report = audit_folder(folder, _read_text(service_cert) if service_cert else None)
+    report = audit_folder(folder, _read_text(service_cert) if service_cert else None, snapshots)
     if as_json:
         pinned = {"service_identity_pinned": service_cert is not None}
         print(json.dumps(report_fields(report) | pinned, indent=2))
         return
     for name, value in report_fields(report).items():
-        print(f"{name.replace('_', ' ')}: {value}")
+        if value is not None:
+            print(f"{name.replace('_', ' ')}: {value}")
     if service_cert is None:
         print("service identity: NOT PINNED, read from the ledger itself; give --service-cert to pin it")
 
@@ -60,27 +73,55 @@ def show(folder: Path, first: int, count: int, values: bool) -> None:
 
 def chunks(folder: Path) -> Iterator[tuple[str, bytes]]:
     """Yield name and contents of every ledger file in order; raises OperatorError when there is none."""
+    for path in _chunk_paths(folder):
+        yield path.name, _read(path)
+
+
+def audit_folder(folder: Path, service_certificate: str | None, snapshots: Path | None = None) -> AuditReport:
+    """Audit the ledger in ``folder``; raises IntegrityError naming file, offset, seqno and rule.
+
+    One that does not begin at 1 is audited from the snapshot it follows, which lies in ``snapshots`` (by
+    default the folder of that name beside ``folder``); raises OperatorError when it is not there.
+    """
+    first = ChunkName.parse(_chunk_paths(folder)[0].name).first
+    start = None
+    if first > 1:
+        beside = folder.resolve().parent / "snapshots"
+        path = _snapshot_path(snapshots if snapshots is not None else beside, folder, first)
+        start = read_public_snapshot(path.name, _read(path), service_certificate)
+    return audit(chunks(folder), service_cert_pem=service_certificate, start=start)
+
+
+def _chunk_paths(folder: Path) -> list[Path]:
     try:
         paths = [path for path in folder.iterdir() if path.name.startswith("ledger_")]
     except OSError as error:
         raise OperatorError(f"{folder}: {error.strerror}") from error
     if not paths:
         raise OperatorError(f"{folder} holds no ledger files (ledger_…)")
-    for path in sorted(paths, key=lambda path: ChunkName.parse(path.name)):
-        try:
-            yield path.name, path.read_bytes()
-        except OSError as error:
-            raise OperatorError(f"{path}: {error.strerror}") from error
+    return sorted(paths, key=lambda path: ChunkName.parse(path.name))
 
 
-def audit_folder(folder: Path, service_certificate: str | None) -> AuditReport:
-    """Audit the ledger in ``folder``; raises IntegrityError naming file, offset, seqno and rule."""
-    return audit(chunks(folder), service_cert_pem=service_certificate)
+def _snapshot_path(snapshots: Path, folder: Path, first: int) -> Path:
+    """Return the proven snapshot behind which entry ``first`` comes."""
+    pattern = f"snapshot_{first - 1}_*.committed"
+    found = sorted(snapshots.glob(pattern))
+    if not found:
+        raise OperatorError(f"{folder} begins at {first}, behind a snapshot: no {pattern} in {snapshots}")
+    return found[0]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise OperatorError(f"{path}: {error.strerror}") from error
 
 
 def report_fields(report: AuditReport) -> dict[str, Any]:
     """Return the report as plain values, in the order to show them."""
     return {
+        "begins_behind": str(report.start) if report.start is not None else None,
         "entries": report.entries,
         "signatures": report.signatures,
         "last_verified": str(report.last_verified),

@@ -2,7 +2,8 @@
 
 Stricter than the independent tools on purpose (they accept an unsigned ledger, a backward view, gaps,
 or anybody's service identity). Streaming: one chunk in memory, one digest per level of the tree. Pure:
-whoever calls it reads the files and says which service identity is expected.
+whoever calls it reads the files and says which service identity is expected. A ledger may begin behind a
+verified snapshot; that it does, the ledger's own entries must prove.
 
 Every failure is a :class:`LedgerAuditError` that names file, offset, seqno and the rule broken; all
 rules are in :class:`Rule`.
@@ -28,13 +29,17 @@ from coco_core.ledger.entry import NO_CLAIMS, EntryOpener, PublicEntry, read_pub
 from coco_core.ledger.merkle import MerkleFrontier
 from coco_core.ledger.secrets import LedgerSecrets
 from coco_core.ledger.signatures import LedgerSignature, is_signature, read_signature
+from coco_core.ledger.snapshots import Snapshot, SnapshotName, read_snapshot_evidence
 
 
 @attrs.frozen(slots=True)
 class AuditReport:
     """What an audit established. Entries after ``last_verified`` are not covered by any signature."""
 
+    start: TxID | None
+    """Where the snapshot stands that the ledger begins behind; None for one that begins at 1."""
     entries: int
+    """How many were read."""
     signatures: int
     last_verified: TxID
     unsigned_tail: int
@@ -44,11 +49,11 @@ class AuditReport:
     views: tuple[tuple[int, int], ...]
     """Each view and the first seqno in it."""
     nodes: dict[NodeID, str]
-    """Every node ever named and its last status."""
+    """Every node named, in the snapshot or behind it, and its last status."""
     service_fingerprint: str
     """SHA-256 of the service identity's public key (DER) in hex: the COSE ``kid``."""
     recoveries: int
-    """How often the service identity was replaced."""
+    """How often the service identity was replaced, in what was read."""
     private_verified: bool
     """Whether the auditor held the secrets and opened the private part of every entry."""
     size_bytes: int
@@ -59,14 +64,18 @@ def audit(
     *,
     service_cert_pem: str | None,
     secrets: LedgerSecrets | None = None,
+    start: Snapshot | None = None,
 ) -> AuditReport:
-    """Audit ``(file name, contents)`` pairs, given in order from seqno 1.
+    """Audit ``(file name, contents)`` pairs, given in order from seqno 1, or from behind ``start``.
 
     ``service_cert_pem`` pins the identity that must be in force at the end; with None any identity
     passes and the caller must compare ``service_fingerprint`` himself. With ``secrets`` private parts
-    are opened too. Raises LedgerAuditError (an IntegrityError).
+    are opened too. ``start`` is what ``read_snapshot`` or ``read_public_snapshot`` returned for the same
+    service. Raises LedgerAuditError (an IntegrityError).
     """
     auditor = _Auditor(secrets)
+    if start is not None:
+        auditor.begin(start)
     for name, data in chunks:
         auditor.read_chunk(name, data)
     return auditor.finish(read_certificate(service_cert_pem) if service_cert_pem is not None else None)
@@ -89,6 +98,18 @@ class _Auditor:
         self._open_chunk: ParsedChunk | None = None
         self._last_committed = 0
         self._checked_identities: tuple[str, Certificate, Certificate] | None = None
+        self._start: Snapshot | None = None
+        self._start_proven = False
+
+    def begin(self, snapshot: Snapshot) -> None:
+        """Go on from a snapshot; it counts as verified, if its evidence will."""
+        self._start = snapshot
+        self._file = str(SnapshotName(snapshot.place.txid.seqno, snapshot.evidence.seqno))
+        self._seqno = snapshot.place.txid.seqno
+        self._tree = snapshot.frontier()
+        self._views = list(snapshot.place.views)
+        self._last_verified = snapshot.place.txid
+        self._state.begin(snapshot.place.txid, snapshot.maps, self._fail)
 
     # ── one file ─────────────────────────────────────────────────────────────────────────────────
 
@@ -126,7 +147,19 @@ class _Auditor:
             self._check_signature_entry(entry)
         else:
             self._state.apply(entry.txid, entry.public, self._fail)
+            self._check_evidence(entry)
         self._tree.append(entry.leaf)
+
+    def _check_evidence(self, entry: PublicEntry) -> None:
+        with self._rule(Rule.SNAPSHOT_EVIDENCE):
+            evidence = read_snapshot_evidence(entry.public)
+        if evidence is None:
+            return
+        seqno, digest = evidence
+        if seqno >= entry.txid.seqno or digest != entry.claims:
+            self._fail(Rule.SNAPSHOT_EVIDENCE, f"evidence of a snapshot at {seqno} is not what is claimed")
+        if self._start is not None and self._start.evidence == entry.txid:
+            self._start_proven = (seqno, digest) == (self._start.place.txid.seqno, self._start.digest)
 
     def _check_view(self, txid: TxID) -> None:
         if not self._views or txid.view > self._views[-1][0]:
@@ -197,6 +230,11 @@ class _Auditor:
         service, verified = self._state.service, self._last_verified
         if service is None or verified is None:
             self._fail(Rule.UNSIGNED, f"none of {self._seqno} entries is covered by a signature")
+        if self._start is not None and not (
+            self._start_proven and self._start.evidence.seqno <= verified.seqno
+        ):
+            reason = f"{self._start.evidence} is no signed evidence of the snapshot it begins behind"
+            self._fail(Rule.SNAPSHOT_EVIDENCE, reason)
         if pinned is not None and pinned.public_key != service.public_key:
             expected, found = pinned.public_key.node_id(), service.public_key.node_id()
             self._fail(Rule.SERVICE_IDENTITY, f"service identity is {found}, expected {expected}")
@@ -204,8 +242,10 @@ class _Auditor:
             self._fail(Rule.UNSIGNED, f"entries after {verified} are named committed, but unsigned")
         if self._state.service_since > verified.seqno:
             self._fail(Rule.UNSIGNED, "the service identity itself is not covered by a signature")
+        start = self._start.place.txid if self._start is not None else None
         return AuditReport(
-            entries=self._seqno,
+            start=start,
+            entries=self._seqno - (start.seqno if start is not None else 0),
             signatures=self._signatures,
             last_verified=verified,
             unsigned_tail=self._seqno - verified.seqno,

@@ -15,7 +15,7 @@ class Rule(enum.Enum):
     FILE_ORDER = "file-order"
     """Only the last file is in progress."""
     FILE_RANGE = "file-range"
-    """Files follow each other without gap or overlap, beginning at 1."""
+    """Files follow each other without gap or overlap, beginning at 1 or behind a snapshot."""
     ENTRY_FORMAT = "entry-format"
     """Known version, flags and type; nonce and seqno agree; canonical maps, public ones only."""
     SEQNO = "seqno"
@@ -54,6 +54,8 @@ class Rule(enum.Enum):
     """The service's statement names the service's key."""
     COSE_SIGNATURE = "cose-signature"
     """The service's signature verifies."""
+    SNAPSHOT_EVIDENCE = "snapshot-evidence"
+    """Evidence of a snapshot is in our form and claimed by its entry; a snapshot begun behind has some."""
     UNSIGNED = "unsigned"
     """There is a signature, and it covers everything called committed."""
 

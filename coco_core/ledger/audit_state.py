@@ -1,12 +1,12 @@
 """The part of the public state an auditor follows: service identity and nodes.
 
-Fed with the public writes of every entry, in order; refuses what contradicts the life cycle of a
-service or a node. Knows nothing of files and signatures.
+Fed with the public writes of every entry, in order, or first with the state of a snapshot; refuses what
+contradicts the life cycle of a service or a node. Knows nothing of files and signatures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Never
 
 import attrs
@@ -56,6 +56,18 @@ class AuditedState:
         """Return every node ever named with its last status."""
         return self._removed | {node: record.status for node, record in self._nodes.items()}
 
+    def begin(self, txid: TxID, maps: Mapping[str, Mapping[bytes, bytes]], fail: Fail) -> None:
+        """Take in the whole state at ``txid``, how it came about being proven elsewhere."""
+        self._status, self.service = _service(maps.get(SERVICE_INFO, {}), fail)
+        self.service_since = txid.seqno
+        for key, value in maps.get(NODES_INFO, {}).items():
+            self._apply_node(txid, _node_id(key, fail), value, fail)
+        for record in self._nodes.values():
+            # In which view it was retired is not said, but it does not sign in later ones.
+            record.retired_in_view = txid.view if record.status == "Retired" else None
+        for key, value in maps.get(NODES_ENDORSED_CERTIFICATES, {}).items():
+            self._apply_certificate(_node_id(key, fail), value, fail)
+
     def apply(self, txid: TxID, writes: Writes, fail: Fail) -> None:
         """Take in what one entry writes; calls ``fail`` on the first contradiction."""
         if SERVICE_INFO in writes:
@@ -89,18 +101,10 @@ class AuditedState:
         return certificate
 
     def _apply_service(self, txid: TxID, changes: dict[bytes, bytes | None], fail: Fail) -> None:
-        match _json_object(changes.get(SINGLETON_KEY), Rule.SERVICE_STATUS, fail):
-            case {"cert": str(pem), "status": str(status)}:
-                pass
-            case _:
-                fail(Rule.SERVICE_STATUS, "service info has no certificate or no status")
+        status, service = _service(changes, fail)
         if status not in SERVICE_TRANSITIONS[self._status]:
-            fail(Rule.SERVICE_STATUS, f"status goes from {self._status} to {status[:40]!r}")
+            fail(Rule.SERVICE_STATUS, f"status goes from {self._status} to {status}")
         self._status = status
-        try:
-            service = read_certificate(pem)
-        except AttestationError as fault:
-            fail(Rule.SERVICE_IDENTITY, str(fault))
         if self.service is None or service.public_key != self.service.public_key:
             if status not in _IDENTITY_CHANGES_IN:
                 fail(Rule.SERVICE_IDENTITY, f"identity is replaced while {status}")
@@ -144,6 +148,20 @@ class AuditedState:
         except AttestationError as fault:
             fail(Rule.NODE_CERTIFICATE, str(fault))
         self._certificates[node] = certificate
+
+
+def _service(values: Mapping[bytes, bytes | None], fail: Fail) -> tuple[str, Certificate]:
+    match _json_object(values.get(SINGLETON_KEY), Rule.SERVICE_STATUS, fail):
+        case {"cert": str(pem), "status": str(status)}:
+            pass
+        case _:
+            fail(Rule.SERVICE_STATUS, "service info has no certificate or no status")
+    if status not in SERVICE_TRANSITIONS:
+        fail(Rule.SERVICE_STATUS, f"{status[:40]!r} is not a service's status")
+    try:
+        return status, read_certificate(pem)
+    except AttestationError as fault:
+        fail(Rule.SERVICE_IDENTITY, str(fault))
 
 
 def _node_id(key: bytes, fail: Fail) -> NodeID:

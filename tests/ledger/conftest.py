@@ -33,6 +33,7 @@ from coco_core.ledger import (
     LedgerSigner,
     MerkleTree,
     SealedEntry,
+    Snapshot,
     SnapshotName,
     SnapshotPlace,
     audit,
@@ -151,12 +152,15 @@ class LedgerWriter:
         self.files.append((f"ledger_{self._first}", data))
         self._entries = []
 
-    def refused(self, rule: str, pinned: str | None = None) -> LedgerAuditError:
+    def refused(
+        self, rule: str, pinned: str | None = None, start: Snapshot | None = None
+    ) -> LedgerAuditError:
         """Audit what was written, and expect that rule to be named."""
         if self._entries:
             self.leave_open()
+        expected = self.ids.service if pinned is None else pinned
         with pytest.raises(LedgerAuditError) as caught:
-            audit(self.files, service_cert_pem=self.ids.service if pinned is None else pinned)
+            audit(self.files, service_cert_pem=expected, start=start)
         assert caught.value.rule == rule, caught.value
         assert f"[{rule}]" in str(caught.value)
         return caught.value
@@ -165,20 +169,22 @@ class LedgerWriter:
         entry, claims = self.sealed[seqno]
         return LeafComponents(entry.write_set_digest, entry.commit_evidence, claims)
 
-    def snapshot(self, *, prove: bool = True) -> tuple[str, bytes]:
-        """End the chunk with a signature, write the snapshot there, and its evidence behind it."""
+    def snapshot(self, *, leaf: bytes | None = None, told: bool = True) -> tuple[str, bytes]:
+        """End the chunk with a signature, write the snapshot there, and its evidence behind it.
+
+        With another ``leaf`` it lies about its place; unless ``told``, a transaction claims its digest
+        that says nothing of a snapshot.
+        """
         self.sign(flags=1)
         self.close()
-        place = SnapshotPlace(
-            TxID(self.view, self.seqno), self.sealed[self.seqno][0].leaf, tuple(self.views.items())
-        )
+        place = TxID(self.view, self.seqno)
+        leaf = leaf if leaf is not None else self.sealed[place.seqno][0].leaf
+        stated = SnapshotPlace(place, leaf, tuple(self.views.items()))
         file = io.BytesIO()
-        digest = write_snapshot(file, place, self.store.pin(self.seqno), self.secrets)
-        if not prove:
-            return str(SnapshotName(place.txid.seqno)), file.getvalue()
-        evidence = self.tx(snapshot_evidence(digest, place.txid.seqno), claims=digest)
-        name = SnapshotName(place.txid.seqno, evidence)
-        return str(name), file.getvalue() + self.receipt(evidence)
+        digest = write_snapshot(file, stated, self.store.pin(place.seqno), self.secrets)
+        evidence = snapshot_evidence(digest, place.seqno) if told else {"public:records": {b"k": b"v"}}
+        proof = self.tx(evidence, claims=digest)
+        return str(SnapshotName(place.seqno, proof)), file.getvalue() + self.receipt(proof)
 
     def receipt(self, seqno: int) -> bytes:
         """Sign, and return the JSON receipt of an entry before that."""

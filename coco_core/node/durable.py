@@ -37,6 +37,11 @@ def read_fault(error: OSError, path: Path) -> OperatorError | IntegrityError:
     return kind(f"{path}: cannot be read: {error.strerror or error}")
 
 
+def open_new(path: Path) -> BinaryIO:
+    """Open an empty file to write and read, readable for nobody but this user and group."""
+    return open(path, "w+b", opener=lambda name, flags: os.open(name, flags, 0o640))
+
+
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
     """Write everything, however many calls that takes."""
     left = memoryview(data)

@@ -1,0 +1,417 @@
+"""The folder of snapshots: made, proven, received, pruned; what a crash and a full disk leave of them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coco_core.base.invariants import BrokenInvariantError
+from coco_core.errors import IntegrityError, OperatorError, PeerError
+from coco_core.node import snapshot_files
+from coco_core.node.durable import DiskFullError
+from coco_core.node.snapshot_files import SnapshotFiles
+
+BODY = b"the state at some place" * 100
+RECEIPT = b'{"cert":"..."}'
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Iterator[SnapshotFiles]:
+    files = SnapshotFiles(tmp_path / "snapshots")
+    yield files
+    files.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "snapshots"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def make(files: SnapshotFiles, seqno: int, body: bytes = BODY) -> None:
+    with files.create(seqno) as file:
+        file.write(body)
+
+
+def make_proven(files: SnapshotFiles, *seqnos: int) -> None:
+    for seqno in seqnos:
+        make(files, seqno)
+        files.prove(seqno, seqno + 3, RECEIPT)
+
+
+# ── made here ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_made_proven_and_read(files: SnapshotFiles, folder: Path) -> None:
+    assert files.newest() is None
+    with files.create(20) as file:
+        file.write(b"head" + BODY)
+        file.seek(0)
+        file.write(b"HEAD")
+        file.seek(0)
+        assert file.read() == b"HEAD" + BODY
+        assert names(folder) == [".snapshot_20.part"]
+    assert names(folder) == ["snapshot_20"]
+    assert files.newest() is None
+    with pytest.raises(OperatorError, match="no proven snapshot at 20"):
+        files.look(20)
+    files.prove(20, 23, RECEIPT)
+    assert names(folder) == ["snapshot_20_23.committed"]
+    whole = b"HEAD" + BODY + RECEIPT
+    assert (folder / "snapshot_20_23.committed").read_bytes() == whole
+    assert files.newest() == (20, 23)
+    assert files.look(20) == (23, len(whole))
+    assert files.read(20, 0, 10**9) == whole
+    assert files.read(20, 4, 3) == whole[4:7]
+    with pytest.raises(OperatorError, match=f"ends before offset {len(whole)}"):
+        files.read(20, len(whole), 1)
+    make_proven(files, 30)
+    assert files.newest() == (30, 33)
+
+
+def test_a_writer_that_fails_leaves_nothing(files: SnapshotFiles, folder: Path) -> None:
+    def fail() -> None:
+        with files.create(20) as file:
+            file.write(BODY)
+            raise IntegrityError("its own fault")
+
+    with pytest.raises(IntegrityError, match="its own fault"):
+        fail()
+    assert names(folder) == []
+    make(files, 20)
+    assert names(folder) == ["snapshot_20"]
+
+
+def test_what_is_proven_already_stays_as_it_is(files: SnapshotFiles, folder: Path) -> None:
+    make_proven(files, 20)
+    make(files, 20)
+    files.prove(20, 29, b"another receipt")
+    assert names(folder) == ["snapshot_20_23.committed"]
+    assert files.read(20, 0, 10**9) == BODY + RECEIPT
+    files.receive(20, 0, b"from a peer")
+    files.accept(20, 29)
+    assert names(folder) == ["snapshot_20_23.committed"]
+
+
+def test_only_what_was_made_is_proven(files: SnapshotFiles) -> None:
+    with pytest.raises(OperatorError, match="no snapshot at 20"):
+        files.prove(20, 23, RECEIPT)
+    make(files, 20)
+    files.discard(20)
+    with pytest.raises(OperatorError, match="no snapshot at 20"):
+        files.prove(20, 23, RECEIPT)
+
+
+# ── received ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def receive(files: SnapshotFiles, seqno: int, data: bytes, part: int = 1000) -> None:
+    for offset in range(0, len(data), part):
+        files.receive(seqno, offset, data[offset : offset + part])
+
+
+def test_received_judged_and_accepted(files: SnapshotFiles, folder: Path) -> None:
+    receive(files, 20, BODY + RECEIPT)
+    assert names(folder) == [".snapshot_20.received"]
+    assert files.newest() is None
+    assert files.received(20) == BODY + RECEIPT
+    files.accept(20, 23)
+    assert names(folder) == ["snapshot_20_23.committed"]
+    assert files.newest() == (20, 23)
+    assert files.read(20, 0, 10**9) == BODY + RECEIPT
+    for again in (lambda: files.received(20), lambda: files.accept(20, 23)):
+        with pytest.raises(OperatorError, match="no snapshot at 20 is arriving"):
+            again()
+
+
+def test_it_may_begin_anew_and_be_replaced(files: SnapshotFiles, folder: Path) -> None:
+    receive(files, 20, b"x" * 2500)
+    receive(files, 20, BODY)
+    assert files.received(20) == BODY
+    files.receive(30, 0, b"newer")
+    assert names(folder) == [".snapshot_30.received"]
+    with pytest.raises(OperatorError, match="no snapshot at 20 is arriving"):
+        files.received(20)
+    assert files.received(30) == b"newer"
+
+
+def test_parts_out_of_order_are_refused(
+    files: SnapshotFiles, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(PeerError, match="snapshot 20: the part at offset 5 does not follow"):
+        files.receive(20, 5, b"x")
+    files.receive(20, 0, b"12345")
+    for seqno, offset in ((20, 4), (20, 6), (21, 5)):
+        with pytest.raises(PeerError, match=f"snapshot {seqno}: the part at offset {offset} does not"):
+            files.receive(seqno, offset, b"x")
+    files.receive(20, 5, b"678")
+    assert files.received(20) == b"12345678"
+    monkeypatch.setattr(snapshot_files, "SNAPSHOT_SIZE_MAX_BYTES", 10)
+    monkeypatch.setattr(snapshot_files, "RECEIPT_SIZE_MAX_BYTES", 2)
+    files.receive(20, 8, b"9abc")
+    with pytest.raises(PeerError, match="larger than any may be"):
+        files.receive(20, 12, b"d")
+
+
+def test_what_is_not_accepted_is_dropped(files: SnapshotFiles, folder: Path) -> None:
+    files.receive(20, 0, BODY)
+    make(files, 20)
+    make(files, 30)
+    files.discard(25)
+    assert names(folder) == [".snapshot_20.received", "snapshot_20", "snapshot_30"]
+    files.discard(20)
+    assert names(folder) == ["snapshot_30"]
+    files.receive(40, 0, BODY)
+    files.close()
+    files.close()
+    assert names(folder) == ["snapshot_30"]
+
+
+# ── kept and dropped ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_newest_are_kept(files: SnapshotFiles, folder: Path) -> None:
+    files.prune(1)
+    make_proven(files, 100, 20, 30)
+    make(files, 25)
+    make(files, 110)
+    files.prune(5)
+    assert len(names(folder)) == 4
+    files.prune(2)
+    assert names(folder) == ["snapshot_100_103.committed", "snapshot_110", "snapshot_30_33.committed"]
+    with pytest.raises(OperatorError, match="no proven snapshot at 20"):
+        files.read(20, 0, 1)
+    with pytest.raises(OperatorError, match="no snapshot at 25"):
+        files.prove(25, 40, RECEIPT)
+    files.prune(1)
+    assert names(folder) == ["snapshot_100_103.committed", "snapshot_110"]
+    with pytest.raises(BrokenInvariantError):
+        files.prune(0)
+
+
+def test_what_a_stopped_node_left(files: SnapshotFiles, folder: Path) -> None:
+    make_proven(files, 20, 30)
+    make(files, 40)
+    files.receive(50, 0, b"a part")
+    (folder / ".snapshot_60.part").write_bytes(b"begun")
+    (folder / "snapshot_25").write_bytes(BODY + RECEIPT)  # Its name was still to change.
+    again = SnapshotFiles(folder)
+    assert names(folder) == ["snapshot_20_23.committed", "snapshot_30_33.committed"]
+    assert again.dropped == (".snapshot_50.received", ".snapshot_60.part", "snapshot_25", "snapshot_40")
+    assert again.newest() == (30, 33)
+    assert again.read(20, 0, 10**9) == BODY + RECEIPT
+    assert SnapshotFiles(folder).dropped == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("snapshot_one", "is not a snapshot file name"),
+        ("snapshot_20.committed", "is not a snapshot file name"),
+        ("snapshot_020_23.committed", "is not a snapshot file name"),
+        ("snapshot_20_3.committed", "proved before it was made"),
+        ("snapshot_20_24.committed", "there is another snapshot at 20"),
+        ("ledger_1", "is no snapshot"),
+    ],
+)
+def test_files_that_do_not_belong_here(files: SnapshotFiles, folder: Path, name: str, reason: str) -> None:
+    make_proven(files, 20)
+    make(files, 30)
+    (folder / name).write_bytes(b"precious")
+    with pytest.raises(OperatorError, match=rf"{name}.*{reason}"):
+        SnapshotFiles(folder)
+    assert (folder / name).read_bytes() == b"precious"
+    assert (folder / "snapshot_30").exists()  # Nothing is dropped before everything was looked at.
+
+
+def test_what_is_not_looked_at(files: SnapshotFiles, folder: Path) -> None:
+    (folder / ".hidden").touch()
+    (folder / "lost+found").mkdir()
+    assert SnapshotFiles(folder).newest() is None
+    assert names(folder) == [".hidden", "lost+found"]
+
+
+def test_folders_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OperatorError, match="snapshots folder"):
+        SnapshotFiles(tmp_path / "file" / "below")
+
+
+def test_files_that_vanish(files: SnapshotFiles, folder: Path) -> None:
+    make_proven(files, 20)
+    (folder / "snapshot_20_23.committed").unlink()
+    for use in (lambda: files.look(20), lambda: files.read(20, 0, 1)):
+        with pytest.raises(OperatorError, match=r"snapshot_20_23\.committed: cannot be read"):
+            use()
+    files.prune(1)
+
+
+def test_pruning_waits_for_readers(
+    files: SnapshotFiles, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elsewhere than on POSIX nobody can remove a file that is being read."""
+    make_proven(files, 20, 30)
+    opened = Path.open
+    pruner = threading.Thread(target=files.prune, args=(1,))
+
+    def pruned_first(path: Path, mode: str = "r") -> Any:
+        monkeypatch.setattr(Path, "open", opened)
+        file = opened(path, mode)
+        pruner.start()
+        pruner.join(0.1)
+        assert path.exists()
+        return file
+
+    monkeypatch.setattr(Path, "open", pruned_first)
+    assert files.read(20, 0, 10**9) == BODY + RECEIPT
+    pruner.join()
+    assert names(folder) == ["snapshot_30_33.committed"]
+
+
+# ── full disks and power cuts ────────────────────────────────────────────────────────────────────
+
+CHANGES = ("open", "write", "fsync", "replace", "rename", "truncate", "unlink", "mkdir")
+
+
+class PowerCutError(BaseException):
+    """Nothing after this happens."""
+
+
+class Calls:
+    """Counts calls that change the disk; the one at ``fail_at`` and later ones fail, until mended."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        self.fail_at: int | None = None
+        self.fault: Callable[[], BaseException] = PowerCutError
+        for name in CHANGES:
+            monkeypatch.setattr(os, name, self._counted(getattr(os, name)))
+
+    def _counted(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            self.count += 1
+            if self.fail_at is not None and self.count >= self.fail_at:
+                raise self.fault()
+            return real(*args, **options)
+
+        return call
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    return Calls(monkeypatch)
+
+
+def full() -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def live(files: SnapshotFiles) -> None:
+    """Everything a node does with snapshots."""
+    if files.newest() is None:
+        make_proven(files, 20)
+    receive(files, 30, BODY + RECEIPT)
+    assert files.received(30) == BODY + RECEIPT
+    files.accept(30, 33)
+    make(files, 40)
+    files.discard(40)
+    make(files, 40)
+    files.prove(40, 43, RECEIPT)
+    files.prune(1)
+
+
+@pytest.mark.parametrize("fault", [full, PowerCutError])
+def test_whatever_fails_what_is_proven_is_whole(
+    tmp_path: Path, calls: Calls, fault: Callable[[], BaseException]
+) -> None:
+    for step in range(1, 100):
+        folder = tmp_path / str(step)
+        files = SnapshotFiles(folder)
+        calls.fault, calls.fail_at = fault, calls.count + step
+        try:
+            live(files)
+        except (DiskFullError, PowerCutError):
+            calls.fail_at = None
+        else:
+            break
+        for path in folder.glob("*.committed"):
+            assert path.read_bytes() == BODY + RECEIPT
+        if fault is full:
+            live(files)  # The same node goes on when there is room.
+        files.close()
+        again = SnapshotFiles(folder)
+        live(again)
+        assert names(folder) == ["snapshot_40_43.committed"]
+        again.close()
+    calls.fail_at = None
+    assert step > 20
+    assert names(folder) == ["snapshot_40_43.committed"]
+
+
+def short_writes(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    """Let every file end after ``room`` bytes, as on a disk that is full."""
+    write = os.write
+
+    def limited(descriptor: int, data: Any) -> int:
+        left = room - os.lseek(descriptor, 0, os.SEEK_CUR)
+        if left <= 0:
+            raise full()
+        return write(descriptor, memoryview(data)[:left])
+
+    monkeypatch.setattr(os, "write", limited)
+
+
+def test_a_part_that_found_no_room_is_received_again(
+    files: SnapshotFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.receive(20, 0, b"12345")
+    with monkeypatch.context() as patched:
+        short_writes(patched, 7)
+        for _ in range(2):
+            with pytest.raises(DiskFullError, match="cannot write the snapshot at 20"):
+                files.receive(20, 5, b"67890")
+    assert files.received(20) == b"12345"
+    files.receive(20, 5, b"67890")
+    assert files.received(20) == b"1234567890"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device here that is always full")
+def test_a_disk_that_is_really_full(
+    files: SnapshotFiles, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_proven(files, 20)
+    make(files, 30)
+    real = os.open
+    monkeypatch.setattr(os, "open", lambda path, flags, mode: real("/dev/full", flags, mode))
+    with pytest.raises(DiskFullError, match="No space left on device"):
+        make(files, 40)
+    with pytest.raises(DiskFullError, match="No space left on device"):
+        files.receive(50, 0, BODY)
+    monkeypatch.undo()
+    assert names(folder) == ["snapshot_20_23.committed", "snapshot_30"]
+    files.prove(30, 33, RECEIPT)
+
+
+def test_other_faults_are_not_a_full_disk(files: SnapshotFiles, calls: Calls) -> None:
+    make(files, 20)
+    calls.fault, calls.fail_at = lambda: OSError(errno.EIO, os.strerror(errno.EIO)), calls.count + 1
+    doings: list[Callable[[], object]] = [
+        lambda: make(files, 30),
+        lambda: files.prove(20, 23, RECEIPT),
+        lambda: files.receive(30, 0, BODY),
+        lambda: files.discard(20),
+    ]
+    for do in doings:
+        with pytest.raises(OperatorError) as caught:
+            do()
+        assert not isinstance(caught.value, DiskFullError)
+    calls.fail_at = None

@@ -223,8 +223,8 @@ class _Reader:
             begin = at
             try:
                 (size,) = layout.U64.unpack_from(data, at)
-                if size > len(data) - at:
-                    self._fail(base + begin, "name of a map runs past the end")
+                if size > len(data) - at - 8:
+                    self._fail(base + begin, f"name of {size} bytes runs past the end")
                 name = data[at + 8 : at + 8 + size].decode()
                 version, size = layout.MAP_HEAD.unpack_from(data, at + 8 + size)
                 at += 8 + len(name.encode()) + layout.MAP_HEAD.size
@@ -234,8 +234,10 @@ class _Reader:
                     self._fail(base + begin, f"map {name[:80]!r} is out of place")
                 self._maps_at[name] = base + begin
                 maps[name] = self._read_records(data, at, at + size, base, seqno)
-            except (struct.error, UnicodeDecodeError) as fault:
-                self._fail(base + begin, f"map is malformed: {fault}")
+            except struct.error:
+                self._fail(base + begin, "map is cut off")
+            except UnicodeDecodeError as fault:
+                self._fail(base + begin, f"name of a map is not text: {fault}")
             previous, at = name, at + size
         return maps
 

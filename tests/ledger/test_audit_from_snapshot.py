@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import sys
-
 import attrs
 import pytest
 
 from coco_core.base import TxID
-from coco_core.cli import main
-from coco_core.cli.ledger import audit_folder
-from coco_core.errors import IntegrityError, OperatorError
 from coco_core.kv.maps import NODES_INFO, SERVICE_INFO, SINGLETON_KEY
 from coco_core.ledger import (
     LedgerSigner,
@@ -189,50 +183,3 @@ def test_a_node_retired_for_good_does_not_sign_behind_the_snapshot(writer, ids, 
     writer.signer = first
     writer.sign()
     writer.refused("node-status", start=start)
-
-
-# ── folders ──────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture
-def folder(writer, ids, tmp_path):
-    """A node's folder whose ledger begins behind a snapshot, and the service's certificate."""
-    writer.genesis()
-    name, data = writer.snapshot()
-    writer.leave_open()
-    for path, content in (("ledger/" + writer.files[1][0], writer.files[1][1]), (f"snapshots/{name}", data)):
-        (tmp_path / path).parent.mkdir()
-        (tmp_path / path).write_bytes(content)
-    (tmp_path / "service.pem").write_text(ids.service)
-    return tmp_path
-
-
-def test_the_snapshot_is_found_beside_the_ledger(folder, ids, monkeypatch, capsys) -> None:
-    assert audit_folder(folder / "ledger", ids.service).start == TxID(2, 4)
-    (folder / "snapshots").rename(folder / "elsewhere")
-    assert audit_folder(folder / "ledger", None, folder / "elsewhere").start == TxID(2, 4)
-    for more, told in ((), "begins behind: 2.4"), (("--json",), '"begins_behind": "2.4"'):
-        where = ("--snapshots", str(folder / "elsewhere"), "--service-cert", str(folder / "service.pem"))
-        monkeypatch.setattr(sys, "argv", ["coco", "ledger", "audit", str(folder / "ledger"), *where, *more])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out = capsys.readouterr().out
-        assert (ended.value.code, told in out) == (0, True)
-    assert json.loads(out)["entries"] == 2
-
-
-def test_a_missing_snapshot_is_named(folder, ids) -> None:
-    (folder / "snapshots" / "snapshot_4_5.committed").rename(folder / "snapshots" / "snapshot_3_5.committed")
-    with pytest.raises(OperatorError, match=r"ledger begins at 5, behind a snapshot: no snapshot_4_\*\.com"):
-        audit_folder(folder / "ledger", ids.service)
-    with pytest.raises(OperatorError, match="nowhere"):
-        audit_folder(folder / "ledger", ids.service, folder / "nowhere")
-
-
-def test_a_changed_snapshot_is_named(folder, ids) -> None:
-    path = folder / "snapshots" / "snapshot_4_5.committed"
-    data = bytearray(path.read_bytes())
-    data[500] ^= 1
-    path.write_bytes(data)
-    with pytest.raises(IntegrityError, match=r"snapshot_4_5\.committed offset "):
-        audit_folder(folder / "ledger", ids.service)

@@ -11,7 +11,15 @@ from coco_core.base import TxID
 from coco_core.crypto import Curve, PrivateKey, SignatureError
 from coco_core.errors import AttestationError, IntegrityError
 from coco_core.kv.maps import COSE_SIGNATURES, SIGNATURES, SINGLETON_KEY, TREE
-from coco_core.ledger import LedgerSigner, MerkleTree, check_root, check_signature, cose, read_signature
+from coco_core.ledger import (
+    LedgerSigner,
+    MerkleTree,
+    check_root,
+    check_signature,
+    cose,
+    read_signature,
+    signed_at_s,
+)
 
 PLACE = TxID(2, 9)
 ROOT = bytes(range(32))
@@ -84,6 +92,12 @@ def test_signatures_by_other_keys_are_refused(ids, strangers) -> None:
     honest = cose.read(cose.sign_root(ids.service_key, ROOT, PLACE, issuer="", subject="", issued_at_s=0))
     with pytest.raises(SignatureError):
         cose.check(honest, bytes(32), ids.service_key.public)
+
+
+def test_a_signature_entry_says_when_it_was_made(writes) -> None:
+    assert signed_at_s(writes) == 1_700_000_000
+    with pytest.raises(IntegrityError, match="no signature entry"):
+        signed_at_s({"public:records": {b"k": b"v"}})
 
 
 def test_write_sets_without_a_signature_are_not_one() -> None:

@@ -67,7 +67,7 @@ class Steering(dict[bytes, bytes]):
     between: list[Writes]
     store: Store
 
-    def get(self, key: bytes, default: bytes | None = None) -> bytes | None:  # type: ignore[override]
+    def get(self, key: bytes, default: bytes | None = None) -> bytes | None:  # type: ignore[override] # dict has overloads
         value = super().get(key, default)
         self.step()
         return value
@@ -185,7 +185,7 @@ def test_a_view_never_mixes_the_state_before_and_after_a_snapshot() -> None:
 
     store = Interrupted()
     commit(store, {"m": {b"k": b"old"}})
-    store.old = store.view()  # type: ignore[attr-defined]
+    store.old = store.view()  # type: ignore[attr-defined] # this test's own
     store.restore(9, {"m": {b"k": b"new"}})
     assert set(readings) == {(1, b"old"), (9, b"new"), None}
 

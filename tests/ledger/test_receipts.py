@@ -105,6 +105,8 @@ def test_malformed_receipts_are_refused(made, ids) -> None:
         fields | {"leaf_components": parts | {"claims_digest": "AB" * 32}},
         fields | {"leaf_components": parts | {"claims_digest": "nonsense"}},
         fields | {"signature": "!"},
+        fields | {"signature": "AB=="},
+        fields | {"cert": fields["cert"] + "\n"},
         fields | {"cert": 1},
         {},
     ]

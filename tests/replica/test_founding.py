@@ -6,6 +6,7 @@ import random
 import attrs
 import pytest
 
+from coco_core.adapter import API
 from coco_core.base import TxID
 from coco_core.errors import AdapterError
 from coco_core.kv import maps
@@ -36,7 +37,7 @@ def test_tables(cluster: Cluster) -> None:
     assert ledgers == {
         b"tally": {
             "version": "1",
-            "api": 1,
+            "api": API,
             "engine": "",
             "maps": list(Tally().manifest.maps),
             "deterministic": True,

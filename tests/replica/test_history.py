@@ -5,8 +5,7 @@ import pytest
 from coco_core.base import TxID
 from coco_core.base.invariants import BrokenInvariantError
 from coco_core.errors import CallerError
-from coco_core.kv import Store
-from coco_core.ledger import LEAF_ZERO, MerkleTree, ReceiptKind, verify_receipt
+from coco_core.ledger import LEAF_ZERO, ReceiptKind, verify_receipt
 from coco_core.replica import Chain, TransactionStatus, make_receipt, plan_receipt, status_of
 from coco_core.testing import Cluster, add
 
@@ -17,7 +16,7 @@ def leaf(number: int) -> bytes:
 
 def chain_of(*places: str) -> Chain:
     """Return a chain with entries at ``places``; a star marks a signature."""
-    chain = Chain(Store(), MerkleTree())
+    chain = Chain()
     for text in places:
         txid = TxID.parse(text.rstrip("*"))
         writes = {"m": {b"k": str(txid).encode(), str(txid).encode(): b""}}
@@ -89,8 +88,8 @@ def test_cut_inside_a_batch_leaves_its_first_entries_open() -> None:
     assert chain.tree.root() == expected.tree.root()
     assert chain.store.head().get("m", b"k") == b"2.3"
     batches = chain.commit(4)
-    assert [txid for txid, _ in batches] == [TxID(2, 1), TxID(3, 4)]
-    assert batches[1][1] == {"m": {b"k": b"2.3", b"2.2": b"", b"2.3": b""}}
+    assert [layer.txid for layer in batches] == [TxID(2, 1), TxID(3, 4)]
+    assert batches[1].writes == {"m": {b"k": b"2.3", b"2.2": b"", b"2.3": b""}}
     assert [chain.views.at(seqno) for seqno in range(6)] == [0, 2, 2, 2, 3, 3]
 
 
@@ -99,7 +98,8 @@ def test_cut_over_several_batches_keeps_the_order_of_entries() -> None:
     chain.truncate(2)
     chain.truncate(2)
     chain.add(TxID(4, 3), leaf(3), {}, signature=True, size_bytes=100)
-    assert chain.commit(3)[1] == (TxID(4, 3), {"m": {b"k": b"2.2", b"2.2": b""}})
+    layer = chain.commit(3)[1]
+    assert (layer.txid, layer.writes) == (TxID(4, 3), {"m": {b"k": b"2.2", b"2.2": b""}})
 
 
 def test_cut_of_everything() -> None:
@@ -128,16 +128,19 @@ def test_status_has_ccf_names() -> None:
 
 
 def test_chunk_fill_follows_commits_and_cuts() -> None:
+    def fill() -> tuple[int, int]:
+        return chain.fill.size_bytes, chain.fill.entries
+
     chain = chain_of("2.1", "2.2*", "2.3", "2.4*", "2.5")
-    assert chain.chunk_fill_bytes == 500
+    assert fill() == (500, 5)
     chain.commit(2)
     chain.truncate(3)
-    assert chain.chunk_fill_bytes == 300
+    assert fill() == (300, 3)
     chain.add(TxID(3, 4), leaf(4), {}, signature=True, size_bytes=100, ends_chunk=True)
-    assert chain.chunk_fill_bytes == 0
+    assert fill() == (0, 0)
     chain.add(TxID(3, 5), leaf(5), {}, signature=False, size_bytes=70)
-    assert chain.chunk_fill_bytes == 70
+    assert fill() == (70, 1)
     chain.truncate(4)
-    assert chain.chunk_fill_bytes == 0
+    assert fill() == (0, 0)
     chain.truncate(2)
-    assert chain.chunk_fill_bytes == 200
+    assert fill() == (200, 2)

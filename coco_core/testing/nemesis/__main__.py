@@ -25,6 +25,7 @@ from coco_core.cli.measuring import machine
 from coco_core.cli.network import prepare_folder, until_interrupted
 from coco_core.errors import CocoError, OperatorError
 from coco_core.testing.nemesis.ethereum_load import EthereumLedger, ethereum_ledger
+from coco_core.testing.nemesis.failover import describe_failover, measure_failover
 from coco_core.testing.nemesis.outcome import Outcome, describe
 from coco_core.testing.nemesis.plan import KINDS, draw_plan
 from coco_core.testing.nemesis.round import RoundSettings, run_round
@@ -46,6 +47,8 @@ class Options:
     site: str
     ethereum: EthereumLedger | None
     folder: Path
+    keep: bool
+    """Whether the folder stays also when nothing was violated."""
 
 
 @click.group(invoke_without_command=True)
@@ -83,6 +86,7 @@ def main(
         site=site,
         ethereum=None if tally_only else ethereum_ledger(),
         folder=target,
+        keep=folder is not None,
     )
     click.echo(f"seed {options.seed}, {options.nodes} nodes, {site}; ledgers and logs in {target}")
     outcome = Outcome()
@@ -97,7 +101,7 @@ def main(
         click.echo(line)
     if json_file is not None:
         json_file.write_text(json.dumps({"conditions": conditions, **outcome.as_json()}, indent=2))
-    _leave(target, keep=folder is not None, failed=bool(outcome.violations))
+    _leave(target, keep=options.keep, failed=bool(outcome.violations))
 
 
 async def _rounds(options: Options, outcome: Outcome) -> None:
@@ -119,7 +123,7 @@ async def _rounds(options: Options, outcome: Outcome) -> None:
         )
         settings.folder.mkdir()
         outcome.add(await run_round(settings, SITES[options.site](), click.echo))
-        if not outcome.violations:
+        if not (outcome.violations or options.keep):
             shutil.rmtree(settings.folder)
 
 
@@ -165,18 +169,45 @@ def _leave(folder: Path, *, keep: bool, failed: bool) -> None:
 
 
 def _conditions(options: Options) -> Mapping[str, object]:
-    about = machine()
-    load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
     return {
         "seed": options.seed,
         "nodes": options.nodes,
         "site": SITES[options.site].name,
         "ledgers": "tally" if options.ethereum is None else f"tally, ethereum on {options.ethereum.engine}",
+        **_surroundings(),
+    }
+
+
+def _surroundings() -> Mapping[str, object]:
+    about = machine()
+    load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
+    return {
         "version": __version__,
         "machine": f"{about['cores']} x {about['processor']}, {about['system']}, Python {about['python']}",
         "load average": load,
         "at": time.strftime("%Y-%m-%d %H:%M:%S %Z"),
     }
+
+
+@main.command()
+@click.option("--kills", default=30, show_default=True, type=click.IntRange(1))
+@click.option("--nodes", default=3, show_default=True, type=click.IntRange(3, 9))
+@click.option("--seed", type=click.IntRange(0), help="Names when to kill; drawn when not given.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the figures here too.")
+def failover(*, kills: int, nodes: int, seed: int | None, json_file: Path | None) -> None:
+    """Kill primaries and measure how long it takes until clients see commits again."""
+    seed = SystemRandom().randrange(SEED_MAX) if seed is None else seed
+    folder = _folder(None)
+    measure = partial(measure_failover, folder, kills, nodes, str(seed), click.echo)
+    found, violations = trio.run(until_interrupted, measure)
+    conditions = {"kills": len(found), "nodes": nodes, "seed": seed, **_surroundings()}
+    lines = [f"{name}: {value}" for name, value in conditions.items()]
+    lines += describe_failover(found) + [f"VIOLATION: {each}" for each in violations]
+    click.echo("\n".join(lines))
+    if json_file is not None:
+        figures = {"conditions": conditions, "kills": [attrs.asdict(each) for each in found]}
+        json_file.write_text(json.dumps({**figures, "violations": violations}, indent=2))
+    _leave(folder, keep=False, failed=bool(violations))
 
 
 if __name__ == "__main__":

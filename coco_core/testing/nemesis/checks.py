@@ -31,6 +31,8 @@ from coco_core.testing.nemesis.tally_load import Addition, histories
 from coco_core.testing.simulation import ViolationError, check_linearizable
 
 SETTLE_TIMEOUT_S = 60.0
+HEALTH_FILE = "health.json"
+HEALTH_TIMEOUT_S = 5.0
 RECEIPTS_AT_A_TIME = 2
 AROUND_S = 1.0
 """Receipts of what was acknowledged so close to the beginning or the end of a fault are all verified."""
@@ -79,6 +81,14 @@ class LiveChecks:
                 self._outcome.violations.append(
                     f"node {node.index} committed {committed} of {last} in {SETTLE_TIMEOUT_S:.0f} s of calm"
                 )
+
+    async def keep_health(self, nodes: Sequence[LocalNode]) -> None:
+        """Write down what every node says of itself, for whoever looks for the reason of a violation."""
+        for node in nodes:
+            with trio.move_on_after(HEALTH_TIMEOUT_S):
+                async with await Connection.open(node.info["admin"], self._tls) as connection:
+                    health = (await connection.request("GET", "/node/health")).body
+                (node.folder / HEALTH_FILE).write_bytes(health)
 
     async def ask_tally(self, nodes: Sequence[LocalNode], additions: Sequence[Addition]) -> None:
         """Compare every counter on every node with the sum of what was acknowledged."""

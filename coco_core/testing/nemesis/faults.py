@@ -18,12 +18,11 @@ from coco_core.testing.nemesis.injected import move_clock
 from coco_core.testing.nemesis.links import Links, Trouble
 from coco_core.testing.nemesis.plan import ENDING, Planned
 from coco_core.testing.nemesis.sites import Site
+from coco_core.testing.nemesis.stage import leader_of
 from coco_core.testing.nemesis.standing import Happened, Standing
 
 CLOCK_OFFSETS_MS = (-86_400_000, -3_000, -200, 200, 3_000, 86_400_000)
 RESETS_EVERY_S = 0.25
-_RESUMER = ("sh", "-c", 'read _; kill -CONT "$1"', "sh")
-"""Resumes the process whose number follows when its own input ends."""
 
 Pairs = Iterable[tuple[int, int]]
 Context = AbstractAsyncContextManager[str]
@@ -89,13 +88,8 @@ class Nemesis:
     # ── which ────────────────────────────────────────────────────────────────────────────────────
 
     def leader(self) -> int | None:
-        """Return the living node that says that it leads, in the newest view."""
-        leaders = [
-            node
-            for node in self.network.nodes
-            if node.role == "primary" and node.index not in self.standing.dead
-        ]
-        return max(leaders, key=lambda node: node.view).index if leaders else None
+        """Return the living node that leads, as far as it is known."""
+        return leader_of(self.network, self.standing.dead)
 
     def _target(self, dice: tuple[float, float, float]) -> int:
         leader = self.leader()
@@ -137,13 +131,12 @@ class Nemesis:
     async def _pause(self, one: int) -> AsyncIterator[str]:
         self.standing.unusable(one)
         self.network.pause(one)
-        # Whatever becomes of this process: a node that sleeps for ever would never notice that it is gone.
-        with subprocess.Popen([*_RESUMER, str(self.network.nodes[one].pid)], stdin=subprocess.PIPE):  # noqa: S603 - our own
-            try:
+        try:
+            async with _resumer(self.network.nodes[one].pid):
                 yield f"node {one}"
-            finally:
-                self.network.resume(one)
-                self.standing.usable(one)
+        finally:
+            self.network.resume(one)
+            self.standing.usable(one)
 
     @asynccontextmanager
     async def _cut(self, ways: Pairs, what: str, planned: Planned) -> AsyncIterator[str]:
@@ -237,3 +230,17 @@ class Nemesis:
             yield f"node {one} by {offset_ms:+d} ms"
         finally:
             move_clock(folder, 0)
+
+
+@asynccontextmanager
+async def _resumer(process: int) -> AsyncIterator[None]:
+    """Have a process resumed when this one ends, however: asleep, it would never notice."""
+    command = ("sh", "-c", 'read _; kill -CONT "$1"', "sh", str(process))
+    helper = await trio.lowlevel.open_process(command, stdin=subprocess.PIPE)
+    try:
+        yield
+    finally:
+        with trio.CancelScope(shield=True):
+            if helper.stdin is not None:
+                await helper.stdin.aclose()
+            await helper.wait()

@@ -126,9 +126,10 @@ class _Round:
     async def ask(self) -> None:
         """Ask the nodes that are left, unless clients are uncertain: then nobody knows what is right."""
         sent = self.sent
-        if self.outcome.acknowledged < self.outcome.operations:
-            return
         nodes = [self._stage.network.nodes[index] for index in self._stage.standing.alive]
+        if self.outcome.acknowledged < self.outcome.operations:
+            await self._live.keep_health(nodes)
+            return
         await self._live.settle(nodes, sent.places)
         await self._live.ask_tally(nodes, sent.additions)
         if self._settings.ethereum is not None:
@@ -142,8 +143,7 @@ class _Round:
         check_ledgers(
             self._stage.network.nodes, dead, self._certificate, self.sent, self._live.receipts, self.outcome
         )
-        if self.outcome.violations:
-            _write_lines(self._settings.folder / HISTORY_FILE, (_plain(one) for one in self.sent.all))
+        _write_lines(self._settings.folder / HISTORY_FILE, (_plain(one) for one in self.sent.all))
 
     @property
     def sent(self) -> Sent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -12,6 +12,7 @@ import attrs
 import trio
 
 from coco_core.cli.network import LedgerSpec, LocalNetwork, NetworkSpec, running
+from coco_core.consensus import Role
 from coco_core.testing.nemesis.injected import write_modules
 from coco_core.testing.nemesis.links import Links
 from coco_core.testing.nemesis.sites import Site
@@ -59,3 +60,16 @@ async def open_stage(
         async with running(network):
             yield Stage(network=network, links=links, site=site, standing=standing)
         nursery.cancel_scope.cancel()
+
+
+def leader_of(network: LocalNetwork, dead: Collection[int]) -> int | None:
+    """Return the node, of those not ``dead``, that said last that it leads; None when nobody does.
+
+    Who founded the service leads first, and announces only when that ends.
+    """
+    leaders = [
+        node
+        for node in network.nodes
+        if node.index not in dead and (node.role == Role.LEADER.value or (not node.role and not node.index))
+    ]
+    return max(leaders, key=lambda node: node.view).index if leaders else None

@@ -1,12 +1,15 @@
-"""A cluster of three, founded, with everything so far committed everywhere."""
+"""Clusters, founded, with everything so far committed everywhere."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from coco_core.testing import Cluster
+from coco_core.testing import Cluster, Consortium
+from coco_core.testing.operating import Operating
 
 
 def founded(count: int = 3) -> Cluster:
@@ -24,3 +27,23 @@ def cluster() -> Cluster:
 @pytest.fixture
 def single() -> Cluster:
     return founded(1)
+
+
+@pytest.fixture
+def operating() -> Operating:
+    """Three nodes of a service that knows more on paper, and their operators."""
+    return operated(3)
+
+
+def operated(count: int, **bounds: Any) -> Operating:
+    consortium = Consortium.of(8)
+    cluster = Cluster.found(count, draw=random.Random(7).randint, consortium=consortium, **bounds)
+    cluster.settle()
+    cluster.run(2)
+    return Operating(cluster)
+
+
+@pytest.fixture
+def operate() -> Callable[..., Operating]:
+    """Found a service of ``count`` nodes, and of Parts with ``bounds``."""
+    return operated

@@ -14,6 +14,7 @@ from coco_core.base import TxID
 from coco_core.cli.network import LocalNode
 from coco_core.client import AnswerError, Connection, NodeClient, pinned_context, verify_receipt
 from coco_core.errors import CocoError
+from coco_core.testing.linearizability import check_linearizable
 from coco_core.testing.nemesis import ethereum_load
 from coco_core.testing.nemesis.clients import Call
 from coco_core.testing.nemesis.ethereum_load import EthereumLedger, Transfer
@@ -28,7 +29,7 @@ from coco_core.testing.nemesis.ledgers import (
 from coco_core.testing.nemesis.outcome import Outcome
 from coco_core.testing.nemesis.standing import Happened
 from coco_core.testing.nemesis.tally_load import Addition, histories
-from coco_core.testing.simulation import ViolationError, check_linearizable
+from coco_core.testing.violation import ViolationError
 
 SETTLE_TIMEOUT_S = 60.0
 HEALTH_FILE = "health.json"
@@ -157,9 +158,9 @@ def receipts_wanted(sent: Sent, faults: Sequence[Happened], most: int, chance: R
     return [one.place for one in placed if one.place is not None]
 
 
-def check_histories(sent: Sent, ledger: LedgerReading, outcome: Outcome) -> None:
-    """Check that each counter's history has an order that explains it."""
-    for counter, operations in histories(sent.additions, ledger.places).items():
+def check_histories(sent: Sent, places: Mapping[str, int], outcome: Outcome) -> None:
+    """Check that each counter's history has an order that explains it; ``places`` helps to find it."""
+    for counter, operations in histories(sent.additions, places).items():
         try:
             check_linearizable(operations, 0, counter)
         except ViolationError as error:
@@ -189,21 +190,23 @@ def check_ledgers(
     if not whole:
         outcome.violations.append("no ledger of a node that ran to the end holds")
         return
+    longest = min(whole, key=lambda ledger: ledger.first)
     outcome.violations += check_alike(whole)
     for part in parts:
-        outcome.violations += check_ended(part, whole[0], sent.places)
-    lost = duplicated = 0
-    for reading in whole:
-        missing, twice, lines = check_complete(reading, sent.additions, sent.transfers)
-        lost, duplicated = max(lost, missing), max(duplicated, twice)
-        outcome.violations += lines
-    outcome.lost += lost
-    outcome.duplicated += duplicated
-    check_histories(sent, whole[0], outcome)
+        outcome.violations += check_ended(part, longest, sent.places)
+    places: dict[str, int] = {}
+    for reading in (*parts, *whole):
+        places.update(reading.places)
+    found = [check_complete(reading, sent.additions, sent.transfers, places) for reading in whole]
+    outcome.lost += max(len(each.lost) for each in found)
+    outcome.duplicated += max(len(each.twice) for each in found)
+    for each in found:
+        outcome.violations += each.violations
+    check_histories(sent, places, outcome)
     outcome.violations += shortened(
         [
-            f"the receipt of {place} proves another entry than the ledgers hold"
+            f"the receipt of {place} proves another entry than {longest.name} holds"
             for place, digest in receipts.items()
-            if place.seqno > len(whole[0].digests) or whole[0].digests[place.seqno - 1] != digest
+            if longest.digest(place.seqno) not in (None, digest)
         ]
     )

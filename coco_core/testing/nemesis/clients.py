@@ -62,8 +62,8 @@ class Record:
 class Doors:
     """One client's connections to one ledger's front ends, opened when needed, one request at a time."""
 
-    def __init__(self, addresses: Sequence[str], tls: ssl.SSLContext, chance: Random) -> None:
-        """Know the front end of each node."""
+    def __init__(self, addresses: Sequence[str], tls: ssl.SSLContext | None, chance: Random) -> None:
+        """Know the front end of each node; without ``tls`` speak in the clear."""
         self._addresses = addresses
         self._tls = tls
         self._chance = chance

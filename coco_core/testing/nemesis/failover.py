@@ -169,7 +169,7 @@ def _lost(network: LocalNetwork, dead: set[int], probe: _Probe) -> list[str]:
         if isinstance(ledger, str):
             found.append(ledger)
         else:
-            lost = [place for place in probe.places if not ledger.holds(place)]
+            lost = [place for place in probe.places if ledger.lacks(place)]
             found += shortened(
                 [f"{place} was acknowledged, {ledger.name} does not hold it" for place in lost]
             )

@@ -1,5 +1,6 @@
 """What the ledger files of a stopped network must say: audited, equal, and complete.
 
+A ledger may begin behind a snapshot; what stands before that is judged in ledgers that hold it.
 Knows files, entries and what was acknowledged; must not know processes.
 """
 
@@ -29,8 +30,10 @@ class LedgerReading:
 
     name: str
     report: AuditReport
+    first: int
+    """Seqno of the first entry."""
     digests: Sequence[bytes]
-    """SHA-256 of every entry: entry *n* is the one before index *n*."""
+    """SHA-256 of every entry, in order."""
     txids: Sequence[TxID]
     tally: Counter[str]
     """How often each name stands in Tally's map of used ones."""
@@ -39,13 +42,25 @@ class LedgerReading:
     times_ms: Sequence[int]
     """The time of every block of Tally."""
 
-    def holds(self, place: TxID) -> bool:
-        """Whether an entry stands at ``place``, in that view, under a signature."""
-        return (
-            place.seqno <= self.report.last_verified.seqno
-            and place.seqno <= len(self.txids)
-            and self.txids[place.seqno - 1] == place
-        )
+    @property
+    def end(self) -> int:
+        """The seqno behind the last entry."""
+        return self.first + len(self.digests)
+
+    @property
+    def last_verified(self) -> int:
+        """The seqno of the last entry a signature covers."""
+        return self.report.last_verified.seqno
+
+    def digest(self, seqno: int) -> bytes | None:
+        """Return the digest of the entry at ``seqno``, if it is here."""
+        return self.digests[seqno - self.first] if self.first <= seqno < self.end else None
+
+    def lacks(self, place: TxID) -> bool:
+        """Whether an entry should stand at ``place``, in that view, under a signature, and does not."""
+        if place.seqno < self.first:
+            return False
+        return place.seqno > self.last_verified or self.txids[place.seqno - self.first] != place
 
 
 def read_ledger(name: str, folder: Path, service_certificate: str) -> LedgerReading:
@@ -66,72 +81,15 @@ def read_ledger(name: str, folder: Path, service_certificate: str) -> LedgerRead
                 places[key.decode()] = entry.txid.seqno
             times_ms += [int((value or b"0 0").split()[1]) for value in entry.public.get(BLOCKS, {}).values()]
     return LedgerReading(
-        name=name, report=report, digests=digests, txids=txids, tally=used, places=places, times_ms=times_ms
+        name=name,
+        report=report,
+        first=txids[0].seqno if txids else 1,
+        digests=digests,
+        txids=txids,
+        tally=used,
+        places=places,
+        times_ms=times_ms,
     )
-
-
-def check_alike(ledgers: Sequence[LedgerReading]) -> list[str]:
-    """Return where ledgers of nodes that ran to the end differ in what is signed on both."""
-    first, *others = ledgers
-    found: list[str] = []
-    for other in others:
-        common = min(first.report.last_verified.seqno, other.report.last_verified.seqno)
-        if (at := _first_difference(first, other, common)) is not None:
-            found.append(f"ledgers of {first.name} and {other.name} differ at {first.txids[at]}")
-    return found
-
-
-def check_ended(ended: LedgerReading, whole: LedgerReading, acknowledged: Sequence[TxID]) -> list[str]:
-    """Return whether a node that was killed holds something else where it had agreed with the others.
-
-    Its ledger may end in what nobody else accepted: signed by it, and acknowledged to nobody.
-    """
-    common = min(len(ended.digests), len(whole.digests))
-    at = _first_difference(ended, whole, common)
-    if at is None:
-        return []
-    beyond = set(ended.txids[at:])
-    told = [place for place in acknowledged if place in beyond]
-    return [f"{ended.name} differs from {at + 1} on, where {place} was acknowledged" for place in told[:1]]
-
-
-def check_complete(
-    ledger: LedgerReading, additions: Sequence[Call], transfers: Sequence[Call]
-) -> tuple[int, int, list[str]]:
-    """Return how many acknowledged transactions a ledger lacks, how many it has twice, and which."""
-    lost = [
-        f"{one.name} was acknowledged at {one.place}, which {ledger.name} does not hold"
-        for one in (*additions, *transfers)
-        if one.returned is not None and one.place is not None and not ledger.holds(one.place)
-    ]
-    for one in additions:
-        if one.returned is None:
-            continue
-        if not ledger.tally[one.name]:
-            lost.append(f"{one.name} was acknowledged, and is not in the ledger of {ledger.name}")
-        elif one.place is not None and ledger.places[one.name] != one.place.seqno:
-            lost.append(f"{one.name} was acknowledged at {one.place}, stands at {ledger.places[one.name]}")
-    twice = [
-        f"{name} stands {count} times in {ledger.name}" for name, count in ledger.tally.items() if count > 1
-    ]
-    unknown = ledger.tally.keys() - {one.name for one in additions}
-    more = [f"{name} is in {ledger.name}, sent by nobody" for name in sorted(unknown)]
-    if list(ledger.times_ms) != sorted(ledger.times_ms):
-        more.append(f"the time of batches runs backwards in {ledger.name}")
-    return len(lost), len(twice), shortened(lost) + shortened(twice) + shortened(more)
-
-
-def shortened(lines: Sequence[str]) -> list[str]:
-    """Return the first lines and how many more there are."""
-    rest = len(lines) - SHOWN_MAX
-    return [*lines[:SHOWN_MAX], *([f"… and {rest} more like it"] if rest > 0 else [])]
-
-
-def _first_difference(one: LedgerReading, other: LedgerReading, common: int) -> int | None:
-    """Return the index of the first of ``common`` entries that differs."""
-    if one.digests[:common] == other.digests[:common]:
-        return None
-    return next(at for at in range(common) if one.digests[at] != other.digests[at])
 
 
 def try_read(name: str, folder: Path, service_certificate: str) -> LedgerReading | str:
@@ -140,3 +98,89 @@ def try_read(name: str, folder: Path, service_certificate: str) -> LedgerReading
         return read_ledger(name, folder, service_certificate)
     except CocoError as error:
         return f"ledger of {name}: {error}"
+
+
+def check_alike(ledgers: Sequence[LedgerReading]) -> list[str]:
+    """Return where ledgers of nodes that ran to the end differ in what is signed on both."""
+    first, *others = sorted(ledgers, key=lambda ledger: ledger.first)
+    found: list[str] = []
+    for other in others:
+        end = min(first.last_verified, other.last_verified) + 1
+        at = first_difference(first, other, end)
+        if at is not None:
+            found.append(f"ledgers of {first.name} and {other.name} differ at {at}")
+    return found
+
+
+def check_ended(ended: LedgerReading, whole: LedgerReading, acknowledged: Sequence[TxID]) -> list[str]:
+    """Return whether a node that was killed holds something else where it had agreed with the others.
+
+    Its ledger may end in what nobody else accepted: signed by it, and acknowledged to nobody.
+    """
+    at = first_difference(ended, whole, min(ended.end, whole.end))
+    if at is None:
+        return []
+    beyond = set(ended.txids[at - ended.first :])
+    told = [place for place in acknowledged if place in beyond]
+    return [f"{ended.name} differs from {at} on, where {place} was acknowledged" for place in told[:1]]
+
+
+@attrs.frozen(kw_only=True)
+class Completeness:
+    """What a ledger lacks of what was acknowledged, and holds beside it."""
+
+    lost: Sequence[str]
+    twice: Sequence[str]
+    other: Sequence[str]
+
+    @property
+    def violations(self) -> list[str]:
+        """Everything, shortened."""
+        return shortened(self.lost) + shortened(self.twice) + shortened(self.other)
+
+
+def check_complete(
+    ledger: LedgerReading, additions: Sequence[Call], transfers: Sequence[Call], places: Mapping[str, int]
+) -> Completeness:
+    """Compare a ledger with what was acknowledged.
+
+    ``places`` tells where names of Tally stand in any ledger: those before this one begins are not missed.
+    """
+    lost = {
+        one.name: f"{one.name} was acknowledged at {one.place}, which {ledger.name} does not hold"
+        for one in (*additions, *transfers)
+        if one.returned is not None and one.place is not None and ledger.lacks(one.place)
+    }
+    for one in additions:
+        at = ledger.places.get(one.name)
+        if one.returned is None or (at is None and places.get(one.name, ledger.first) < ledger.first):
+            continue
+        if at is None:
+            lost[one.name] = f"{one.name} was acknowledged, and is not in the ledger of {ledger.name}"
+        elif one.place is not None and at != one.place.seqno:
+            lost[one.name] = f"{one.name} was acknowledged at {one.place}, stands at {at}"
+    unknown = ledger.tally.keys() - {one.name for one in additions}
+    other = [f"{name} is in {ledger.name}, sent by nobody" for name in sorted(unknown)]
+    if list(ledger.times_ms) != sorted(ledger.times_ms):
+        other.append(f"the time of batches runs backwards in {ledger.name}")
+    twice = [
+        f"{name} stands {count} times in {ledger.name}" for name, count in ledger.tally.items() if count > 1
+    ]
+    return Completeness(lost=list(lost.values()), twice=twice, other=other)
+
+
+def shortened(lines: Sequence[str]) -> list[str]:
+    """Return the first lines and how many more there are."""
+    rest = len(lines) - SHOWN_MAX
+    return [*lines[:SHOWN_MAX], *([f"… and {rest} more like it"] if rest > 0 else [])]
+
+
+def first_difference(one: LedgerReading, other: LedgerReading, end: int) -> int | None:
+    """Return the first seqno below ``end`` that both hold and hold differently."""
+    start = max(one.first, other.first)
+    if (
+        one.digests[start - one.first : end - one.first]
+        == other.digests[start - other.first : end - other.first]
+    ):
+        return None
+    return next(seqno for seqno in range(start, end) if one.digest(seqno) != other.digest(seqno))

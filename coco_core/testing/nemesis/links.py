@@ -118,7 +118,7 @@ class _Relay:
             _reset_on_close(dialled)
         finally:
             for stream in self._streams:
-                await trio.aclose_forcefully(stream)
+                stream.socket.close()
 
     async def _pump(self, source: trio.SocketStream, sink: trio.SocketStream, way: Way) -> None:
         push, pull = trio.open_memory_channel[tuple[float, bytes]](PIECES_MAX)
@@ -196,7 +196,7 @@ class Links:
             dialler = self._who_dialled(dialled)
             if dialler is None or self.way(dialler, node).refused or self.way(node, dialler).refused:
                 _reset_on_close(dialled)
-                await trio.aclose_forcefully(dialled)
+                dialled.socket.close()
                 return
             relay = _Relay(dialled, self.way(dialler, node), self.way(node, dialler))
             relays = self._relays.setdefault((dialler, node), set())

@@ -56,10 +56,11 @@ def draw_plan(seed: str, seconds: float, kinds: Iterable[str]) -> Sequence[Plann
     chance = Random(seed)  # noqa: S311 - chance from a seed, not a secret
     plan: list[Planned] = []
     at_s = FIRST_AFTER_S
+    every = sorted(kinds)
     bag: list[str] = []
     while at_s < seconds - CALM_AT_END_S:
         if not bag:
-            bag = sorted(kinds)
+            bag = list(every)
             chance.shuffle(bag)
         lasts_s = min(chance.uniform(*chance.choice(LASTS_S)), seconds - CALM_AT_END_S - at_s)
         dice = (chance.random(), chance.random(), chance.random())

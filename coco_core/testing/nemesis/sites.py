@@ -40,6 +40,7 @@ OUTSIDE_VARIABLE: Final = "COCO_NEMESIS_OUTSIDE"
 PEER_PORT: Final = 9645
 DISK_BYTES: Final = 512 * 1024 * 1024
 _BRIDGE: Final = "coco-nemesis"
+_BRIDGE_ADDRESS: Final = "02:c0:c0:00:00:01"
 _SUBNET: Final = "198.18"  # Set aside for tests of networks (RFC 2544, RFC 6890).
 _PROBE: Final = "ip link set lo up && ip link add v0 type veth peer name v1 && ip link add b0 type bridge"
 
@@ -143,7 +144,8 @@ class NamespaceSite:
         """Make namespace, cable and disk of a node."""
         if not self._holders:
             await _ip("link", "set", "lo", "up")
-            await _ip("link", "add", _BRIDGE, "type", "bridge")
+            # Its own address: else it takes one of its ports', and changes it when that is taken off.
+            await _ip("link", "add", _BRIDGE, "address", _BRIDGE_ADDRESS, "type", "bridge")
             await _ip("address", "add", f"{_SUBNET}.0.254/16", "dev", _BRIDGE)
             await _ip("link", "set", _BRIDGE, "up")
         holder = self._holders[index] = _hold_namespace()

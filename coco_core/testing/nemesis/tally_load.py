@@ -15,8 +15,8 @@ import attrs
 import trio
 
 from coco_core.base import TxID
+from coco_core.testing.linearizability import Operation
 from coco_core.testing.nemesis.clients import Call, Doors, Record, until_certain
-from coco_core.testing.simulation import Operation
 from coco_core.testing.tally import add
 from coco_core.wire.http import Message
 

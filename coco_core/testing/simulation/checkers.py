@@ -26,7 +26,7 @@ from coco_core.replica import FIRST_VIEW
 from coco_core.replica.effects import BatchCommitted, Persist, RoleChanged
 from coco_core.testing.simulation.host import Host
 from coco_core.testing.simulation.model import Model
-from coco_core.testing.simulation.violation import ViolationError
+from coco_core.testing.violation import ViolationError
 
 BASES_COMPARED_EVERY = 16
 """Batches between two comparisons of a node's whole base with the model's."""

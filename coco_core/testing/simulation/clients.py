@@ -14,8 +14,8 @@ from typing import Protocol
 import attrs
 
 from coco_core.adapter import Committed, NotCommitted, Rejected
+from coco_core.testing.linearizability import Operation
 from coco_core.testing.simulation.host import Host
-from coco_core.testing.simulation.linearizability import Operation
 from coco_core.testing.simulation.model import Issued, Model
 from coco_core.testing.simulation.plan import Plan
 from coco_core.testing.tally import add

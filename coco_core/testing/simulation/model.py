@@ -13,8 +13,8 @@ from coco_core.consensus import Entry
 from coco_core.kv import Writes, merge
 from coco_core.ledger import EntryOpener, LedgerSecrets
 from coco_core.ledger.merkle import MerkleFrontier
-from coco_core.testing.simulation.violation import ViolationError
 from coco_core.testing.tally import BLOCKS, COUNTERS, SEEN
+from coco_core.testing.violation import ViolationError
 
 
 @attrs.frozen(slots=True)

@@ -15,12 +15,12 @@ from typing import Final
 import attrs
 
 from coco_core.ledger import LedgerAuditError, audit
+from coco_core.testing.linearizability import Operation, check_linearizable
 from coco_core.testing.simulation.faults import Nemesis
 from coco_core.testing.simulation.host import Host
-from coco_core.testing.simulation.linearizability import Operation, check_linearizable
 from coco_core.testing.simulation.plan import SECOND_US, Plan
-from coco_core.testing.simulation.violation import ViolationError
 from coco_core.testing.simulation.world import World
+from coco_core.testing.violation import ViolationError
 
 STEPS: Final = 2_000
 CORRUPTED_EVERY: Final = 4

@@ -49,8 +49,8 @@ from coco_core.testing.simulation.host import Host
 from coco_core.testing.simulation.model import Model
 from coco_core.testing.simulation.network import Network
 from coco_core.testing.simulation.plan import MILLISECOND_US, Plan
-from coco_core.testing.simulation.violation import ViolationError
 from coco_core.testing.tally import Tally
+from coco_core.testing.violation import ViolationError
 
 Action = Callable[..., None]
 _CONSENSUS = ord("C")

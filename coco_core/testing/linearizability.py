@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from coco_core.testing.simulation.violation import ViolationError
+from coco_core.testing.violation import ViolationError
 
 CONFIGURATIONS_MAX = 200_000
 """Configurations visited before the checker gives up on one counter."""

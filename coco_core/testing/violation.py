@@ -1,4 +1,4 @@
-"""What the simulation raises: one promise broken, and which checker saw it."""
+"""What is raised when a promise was broken, in a simulated network or a real one, and who saw it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from coco_core.testing.stage import SafetyError
 
 
 class ViolationError(SafetyError):
-    """A promise of the network was broken in a simulated world.
+    """A promise of the network was broken.
 
     ``checker`` is the short name of what noticed, as docs/contributing/simulation.md lists them.
     """

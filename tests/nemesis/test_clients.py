@@ -1,0 +1,149 @@
+"""Clients send until they are certain, whatever nodes answer; scripted nodes on loopback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from random import Random
+
+import trio
+
+from coco_core.testing.linearizability import check_linearizable
+from coco_core.testing.nemesis.clients import Doors, Record
+from coco_core.testing.nemesis.tally_load import TallyClient, counter_name, histories
+from coco_core.wire.http import MessageReader
+
+TIMEOUT_S = 30
+SILENCE = b""
+
+
+def http(status: int, body: bytes) -> bytes:
+    return b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body)
+
+
+def fates(*each: list[str]) -> bytes:
+    return http(200, json.dumps(each).encode())
+
+
+class ScriptedNode:
+    """Answers each request with the next piece of a script; SILENCE closes the connection instead."""
+
+    def __init__(self, script: Iterator) -> None:
+        self.requests: list[list[str]] = []
+        self._script = script
+
+    async def serve(self, stream: trio.SocketStream) -> None:
+        reader = MessageReader(requests=True, body_max_bytes=100_000)
+        async with stream:
+            while data := await stream.receive_some(10_000):
+                for message in reader.feed(bytes(data)):
+                    lines = message.body.decode().splitlines()
+                    self.requests.append(lines)
+                    answer = next(self._script)(lines)
+                    if answer == SILENCE:
+                        return
+                    await stream.send_all(answer)
+
+
+async def played(script, rounds: int) -> tuple[ScriptedNode, TallyClient, Record]:
+    """Run a client against a node with this script until it has been through ``rounds`` groups."""
+    record = Record()
+
+    def steps() -> Iterator:
+        yield from script
+        record.sending = False
+        while True:
+            yield committed
+
+    async with AsyncExitStack() as stack:
+        stack.enter_context(trio.fail_after(TIMEOUT_S))
+        nursery = await stack.enter_async_context(trio.open_nursery())
+        node = ScriptedNode(steps())
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, node.serve, [listener])
+        address = f"127.0.0.1:{listener.socket.getsockname()[1]}"
+        client = TallyClient("t0", Doors([address], None, Random(1)), record, Random(2), 0.0)
+        await client.run()
+        nursery.cancel_scope.cancel()
+    return node, client, record
+
+
+TOTALS: dict[str, int] = {}
+
+
+def committed(lines: list[str]) -> bytes:
+    """Commit every line."""
+    answers = []
+    for line in lines:
+        _, _, counter, amount = line.split()
+        TOTALS[counter] = TOTALS.get(counter, 0) + int(amount)
+        answers.append(["committed", f"2.{len(TOTALS)}", str(TOTALS[counter])])
+    return fates(*answers)
+
+
+def refused_as_known(lines: list[str]) -> bytes:
+    return fates(*(["rejected", "duplicate", "was applied already"] for _ in lines))
+
+
+def not_committed(lines: list[str]) -> bytes:
+    return fates(*(["not committed", "leadership moved"] for _ in lines))
+
+
+def busy(lines: list[str]) -> bytes:
+    return http(503, b"no primary is known")
+
+
+def silent(lines: list[str]) -> bytes:
+    return SILENCE
+
+
+async def test_a_client_sends_the_same_names_until_it_is_certain() -> None:
+    TOTALS.clear()
+    node, client, record = await played([silent, busy, not_committed, committed], 1)
+    assert record.violations == []
+    first = node.requests[0]
+    assert node.requests[:4] == [first] * 4
+    assert all(one.returned is not None for one in client.history)
+    assert client.history[0].attempts == 4
+    assert record.attempts == len(node.requests)
+    assert len({one.name for one in client.history}) == len(client.history)
+
+
+async def test_what_is_refused_as_known_is_certain_without_a_total() -> None:
+    TOTALS.clear()
+    _, client, record = await played([silent, refused_as_known], 1)
+    assert record.violations == []
+    assert client.history[0].total is None
+    assert client.history[0].place is None
+    assert client.history[0].returned is not None
+
+
+async def test_a_refusal_as_known_of_what_was_sent_once_is_a_violation() -> None:
+    _, _, record = await played([refused_as_known], 1)
+    assert "was sent once and refused as known" in record.violations[0]
+
+
+async def test_an_answer_nobody_should_get_is_a_violation() -> None:
+    def wrong(lines: list[str]) -> bytes:
+        return http(500, b"oh")
+
+    _, _, record = await played([wrong, committed], 1)
+    assert record.violations == ["tally answered 500: b'oh'"]
+
+
+async def test_histories_are_by_counter_and_linearizable_as_served() -> None:
+    TOTALS.clear()
+    _, client, _ = await played([committed] * 5, 5)
+    found = histories(client.history, {})
+    assert sum(len(operations) for operations in found.values()) == len(client.history)
+    for counter, operations in found.items():
+        check_linearizable(operations, 0, counter)
+
+
+def test_counters_have_different_names_of_letters() -> None:
+    names = [counter_name(number) for number in range(2_000)]
+    assert names[:3] == ["a", "b", "c"]
+    assert names[25:28] == ["z", "aa", "ab"]
+    assert len(set(names)) == len(names)
+    assert all(name.isalpha() and name.islower() for name in names)

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from coco_core.base import limits
 from coco_core.testing import Cluster, Consortium
+from coco_core.testing.lagging import PART_BYTES, Lagging
 from coco_core.testing.operating import Operating
 
 
@@ -47,3 +49,15 @@ def operated(count: int, **bounds: Any) -> Operating:
 def operate() -> Callable[..., Operating]:
     """Found a service of ``count`` nodes, and of Parts with ``bounds``."""
     return operated
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let snapshots of tests have several parts."""
+    monkeypatch.setattr(limits, "SNAPSHOT_PART_MAX_BYTES", PART_BYTES)
+
+
+@pytest.fixture
+def lagging() -> Lagging:
+    """A backup of three nodes that only a snapshot helps."""
+    return Lagging.found(3, draw=random.Random(7).randint)

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from random import SystemRandom
+from typing import NoReturn
 
 import attrs
 import click
@@ -34,6 +35,8 @@ from coco_core.testing.nemesis.sites import SITES, run_inside
 ROUND_S = 90.0
 """How long a round lasts at most: a node that was ended is missing until the next one."""
 SEED_MAX = 2**31
+VIOLATED, INTERRUPTED = 1, 130
+"""Exit codes; the second is what shells report of a process ended by Ctrl-C."""
 
 
 @attrs.frozen(kw_only=True)
@@ -95,13 +98,14 @@ def main(
     except CocoError as error:
         outcome.violations.append(f"{type(error).__name__}: {error}")
     except KeyboardInterrupt:
-        click.echo("interrupted; what was done until now:", err=True)
+        click.echo("interrupted: nothing was judged", err=True)
+        _leave(target, keep=options.keep, code=INTERRUPTED)
     conditions = _conditions(options)
     for line in describe(outcome, conditions):
         click.echo(line)
     if json_file is not None:
         json_file.write_text(json.dumps({"conditions": conditions, **outcome.as_json()}, indent=2))
-    _leave(target, keep=options.keep, failed=bool(outcome.violations))
+    _leave(target, keep=options.keep, code=VIOLATED if outcome.violations else 0)
 
 
 async def _rounds(options: Options, outcome: Outcome) -> None:
@@ -159,13 +163,13 @@ def _folder(asked: Path | None) -> Path:
     return asked.resolve()
 
 
-def _leave(folder: Path, *, keep: bool, failed: bool) -> None:
-    """Keep or remove the folder, and end with the exit code."""
-    if failed or keep:
+def _leave(folder: Path, *, keep: bool, code: int) -> NoReturn:
+    """Keep the folder, if something was violated or that is wished, or remove it; end with the exit code."""
+    if keep or code == VIOLATED:
         click.echo(f"ledgers, logs and histories: {folder}")
     else:
         shutil.rmtree(folder, ignore_errors=True)
-    sys.exit(1 if failed else 0)
+    sys.exit(code)
 
 
 def _conditions(options: Options) -> Mapping[str, object]:
@@ -199,7 +203,10 @@ def failover(*, kills: int, nodes: int, seed: int | None, json_file: Path | None
     seed = SystemRandom().randrange(SEED_MAX) if seed is None else seed
     folder = _folder(None)
     measure = partial(measure_failover, folder, kills, nodes, str(seed), click.echo)
-    found, violations = trio.run(until_interrupted, measure)
+    try:
+        found, violations = trio.run(until_interrupted, measure)
+    except KeyboardInterrupt:
+        _leave(folder, keep=False, code=INTERRUPTED)
     conditions = {"kills": len(found), "nodes": nodes, "seed": seed, **_surroundings()}
     lines = [f"{name}: {value}" for name, value in conditions.items()]
     lines += describe_failover(found) + [f"VIOLATION: {each}" for each in violations]
@@ -207,7 +214,7 @@ def failover(*, kills: int, nodes: int, seed: int | None, json_file: Path | None
     if json_file is not None:
         figures = {"conditions": conditions, "kills": [attrs.asdict(each) for each in found]}
         json_file.write_text(json.dumps({**figures, "violations": violations}, indent=2))
-    _leave(folder, keep=False, failed=bool(violations))
+    _leave(folder, keep=False, code=VIOLATED if violations else 0)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from coco_core.replica import (
 from coco_core.testing.cluster import Cluster
 from coco_core.testing.cluster_node import ClusterNode
 from coco_core.testing.stage import SafetyError
+from coco_core.testing.tally import add
 
 
 @attrs.frozen
@@ -88,6 +89,31 @@ class Operating:
         self.welcome(*add, remove=remove)
         self.until(lambda: self.change_under_way is None)
 
+    def restart(self, old: ClusterNode, number: int) -> ClusterNode:
+        """Let node ``number`` take the place of ``old``, which ends, with its disk, not a member yet."""
+        gone = [one for one in range(number) if self.name(one) == old.name]
+        if not old.crashed:
+            self.cluster.crash(old)
+        self.until(self.is_led)
+        fates = [self.ask(number), self.change([number], gone)]
+        if not all(isinstance(fate, Committed) for fate in fates):
+            raise SafetyError(f"the change was refused: {fates}")
+        return self.cluster.seat(number, old=old)
+
+    def lose_tail(self, count: int) -> ClusterNode:
+        """Let the primary, cut off, write batches that never are agreed, and end; return it."""
+        cluster, old = self.cluster, self.cluster.primary
+        cluster.cut(old)
+        for number in range(count):
+            cluster.submit(old, add(f"lost{number}", "x", 100))
+            cluster.execute(old)
+            cluster.persist(old)
+        cluster.run(20)
+        cluster.crash(old)
+        cluster.heal()
+        self.until(self.is_led)
+        return old
+
     def until(self, done: Callable[[], bool], ticks_max: int = 400) -> None:
         """Let time pass until ``done``."""
         for _ in range(ticks_max):
@@ -106,6 +132,10 @@ class Operating:
     def node(self, number: int) -> ClusterNode:
         """Return node ``number``, which is on the table."""
         return self.cluster.nodes[self.name(number)]
+
+    def is_led(self) -> bool:
+        """Tell whether any living node leads."""
+        return any(node.replica.is_primary for node in self.cluster.alive)
 
     def record(self, number: int) -> NodeRecord | None:
         """Return what is agreed of node ``number``, as the primary knows it."""

@@ -26,15 +26,11 @@ def world_step(cluster: Cluster, number: int) -> None:
             cluster.tick(one)
 
 
-def led(operating: Operating) -> bool:
-    return any(node.replica.is_primary for node in operating.cluster.alive)
-
-
 def carry_through(operating: Operating) -> None:
     """Do what an operator would until node 3 has taken the place of node 0."""
     cluster = operating.cluster
     for _ in range(20):
-        operating.until(lambda: led(operating))
+        operating.until(operating.is_led)
         if operating.members == [1, 2, 3]:
             return
         if not operating.status(3):
@@ -65,7 +61,7 @@ def ends_well(operating: Operating) -> None:
     cluster = operating.cluster
     carry_through(operating)
     cluster.run(10)
-    operating.until(lambda: led(operating))
+    operating.until(operating.is_led)
     ticket = cluster.submit(cluster.primary, add("on", "x", 1))
     operating.until(lambda: ticket in cluster.primary.answers)
     assert [type(fate) for fate in cluster.primary.answers[ticket]] == [Committed]
@@ -156,10 +152,10 @@ def test_new_majority_is_cut_off_once_the_change_is_made(operating: Operating) -
     cluster.cut(*away)
     ticket = cluster.submit(primary, add("meanwhile", "x", 1))
     cluster.run(40)
-    assert not led(operating)
+    assert not operating.is_led()
     assert ticket not in primary.answers or isinstance(primary.answers[ticket][0], NotCommitted)
     cluster.heal()
-    operating.until(lambda: led(operating) and operating.members == [0, 3, 4])
+    operating.until(lambda: operating.is_led() and operating.members == [0, 3, 4])
     cluster.run(10)
     assert all(operating.status(number) == RETIRED for number in (1, 2))
 
@@ -175,7 +171,7 @@ def test_half_of_the_old_and_half_of_the_new_do_not_decide(operating: Operating)
     cluster.run(40)
     assert not any(operating.node(number).replica.is_primary for number in (4, 5, 6, 7))
     cluster.heal()
-    operating.until(lambda: led(operating))
+    operating.until(operating.is_led)
     ticket = cluster.submit(cluster.primary, add("on", "x", 1))
     operating.until(lambda: ticket in cluster.primary.answers)
     assert cluster.primary.state()[COUNTERS] == {b"x": b"1"}
@@ -206,7 +202,7 @@ def test_new_leader_waits_until_it_heard_of_everybody(operating: Operating) -> N
     learner = operating.node(3)
     cluster.cut(learner)
     cluster.crash(operating.node(0))
-    operating.until(lambda: led(operating))
+    operating.until(operating.is_led)
     assert cluster.primary.replica.waits_for() == [learner.name]
     cluster.run(20)
     assert operating.members == [0, 1, 2]

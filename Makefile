@@ -20,9 +20,12 @@ DOCS_CHECKS := tests/rules/test_docs.py
 
 SEEDS ?= 300
 JOBS ?= 2
+MINUTES ?= 5
+NODES ?= 5
+KILLS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt check test sim mutants cover demo bench revm ccf audit docs lock clean ci
+.PHONY: help setup fmt check test sim mutants nemesis failover cover demo bench revm ccf audit docs lock clean ci
 .DELETE_ON_ERROR:
 
 help:  ## list these targets
@@ -97,6 +100,12 @@ sim: $(STAMP)/install  ## simulate whole networks under faults, from SEEDS=300 s
 
 mutants: $(STAMP)/install  ## deliberate bugs: each must be caught by the simulation
 	$(NICE) $(BIN)/python -m coco_core.testing.simulation --mutants --jobs $(JOBS)
+
+nemesis: setup  ## faults on real node processes under load: MINUTES=5 NODES=5 SEED=drawn
+	$(NICE) $(BIN)/python -m coco_core.testing.nemesis --minutes $(MINUTES) --nodes $(NODES) $(if $(SEED),--seed $(SEED))
+
+failover: $(STAMP)/install  ## kill primaries, KILLS=30, and measure the time to the next commit
+	$(BIN)/python -m coco_core.testing.nemesis failover --kills $(KILLS)
 
 cover: setup ccf  ## every test with branch coverage
 	$(BIN)/coverage run -m pytest -q

@@ -10,10 +10,11 @@ import attrs
 import pytest
 
 from coco_core.attestation import Policy, VirtualPlatform, VirtualVerifier
-from coco_core.base import limits
+from coco_core.base import TxID, limits
 from coco_core.crypto import endorse
 from coco_core.errors import AttestationError
 from coco_core.replica import (
+    Agreed,
     JoinRequest,
     Welcome,
     admit,
@@ -141,6 +142,17 @@ def test_welcome_round_trip() -> None:
         assert secret not in data
 
 
+AGREED = Agreed(committed=TxID(4, 20), views=((2, 1), (4, 10)), view=6)
+
+
+@pytest.mark.parametrize("agreed", [None, AGREED, Agreed(committed=TxID(2, 1), views=((2, 1),), view=2)])
+def test_welcome_to_a_running_service_tells_what_is_agreed(agreed: Agreed | None) -> None:
+    welcome = attrs.evolve(WELCOME, agreed=agreed, operators=[CONSORTIUM.operator])
+    read = read_welcome(encode_welcome(welcome, IDENTITY.key.public), IDENTITY.key)
+    assert read.agreed == agreed
+    assert read.operators == [CONSORTIUM.operator]
+
+
 def test_welcome_for_somebody_else() -> None:
     data = encode_welcome(WELCOME, IDENTITY.key.public)
     with pytest.raises(AttestationError):
@@ -168,6 +180,29 @@ BAD_WELCOMES = {
     "manifest with infinity": welcome_with(lambda outer: outer["manifests"][0].update(api=float("inf"))),
     "certificate a number": welcome_with(lambda outer: outer.update(certificate=1)),
     "service certificate nonsense": welcome_with(lambda outer: outer.update(service_certificate="x")),
+    "operators a number": welcome_with(lambda outer: outer.update(operators=1)),
+    "operator a number": welcome_with(lambda outer: outer.update(operators=[1])),
+    **{
+        f"agreed: {what}": welcome_with(lambda outer, agreed=agreed: outer.update(agreed=agreed))
+        for what, agreed in {
+            "a number": 1,
+            "empty": {},
+            "no place": {"committed": "here", "views": [[2, 1]], "view": 2},
+            "place a number": {"committed": 2.1, "views": [[2, 1]], "view": 2},
+            "views a number": {"committed": "2.1", "views": 2, "view": 2},
+            "views of one number": {"committed": "2.1", "views": [[2]], "view": 2},
+            "views as text": {"committed": "2.1", "views": [["2", "1"]], "view": 2},
+            "views not numbers": {"committed": "2.1", "views": [[2.0, 1]], "view": 2},
+            "view zero": {"committed": "2.1", "views": [[0, 1]], "view": 2},
+            "seqno zero": {"committed": "2.1", "views": [[2, 0]], "view": 2},
+            "views descend": {"committed": "4.9", "views": [[4, 1], [2, 5]], "view": 4},
+            "a view twice": {"committed": "4.9", "views": [[2, 1], [2, 5]], "view": 4},
+            "seqnos descend": {"committed": "4.9", "views": [[2, 5], [4, 1]], "view": 4},
+            "a seqno twice": {"committed": "4.9", "views": [[2, 1], [4, 1]], "view": 4},
+            "no view": {"committed": "2.1", "views": [[2, 1]]},
+            "view yes": {"committed": "2.1", "views": [[2, 1]], "view": True},
+        }.items()
+    },
     "no JSON": b"<html>",
     "nested": b"[" * 100_000,
 }

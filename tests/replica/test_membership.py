@@ -7,8 +7,22 @@ import pytest
 
 from coco_core.errors import IntegrityError
 from coco_core.kv import Store, Writes, maps
-from coco_core.replica import read_nodes, signing_keys
-from coco_core.replica.membership import founding_writes
+from coco_core.replica import (
+    PENDING,
+    RETIRED,
+    TRUSTED,
+    MembershipChange,
+    read_change,
+    read_nodes,
+    signing_keys,
+)
+from coco_core.replica.membership import (
+    Members,
+    change_writes,
+    founding_writes,
+    node_writes,
+    read_members,
+)
 from coco_core.testing import Consortium
 
 CONSORTIUM = Consortium.of(2)
@@ -51,6 +65,8 @@ MALFORMED = {
     "quote is text": changed(quote_info="x"),
     "quote without format": changed(quote_info={"quote": "", "endorsements": ""}),
     "quote not base64": changed(quote_info={"format": "x", "quote": "!", "endorsements": ""}),
+    "unknown status": changed(status="Learner"),
+    "status a list": changed(status=["Trusted"]),
     "interface is text": changed(node_to_node_interface="x"),
     "interface without address": changed(node_to_node_interface={}),
 }
@@ -76,9 +92,65 @@ def test_malformed_names() -> None:
             read_nodes(store_of(writes).head())
 
 
-def test_only_trusted_nodes_sign() -> None:
-    nodes = {name: attrs.evolve(node, status="Pending") for name, node in CONSORTIUM.nodes.items()}
-    assert signing_keys(nodes) == {}
+@pytest.mark.parametrize(
+    ("status", "ended", "signs"),
+    [(PENDING, False, False), (TRUSTED, False, True), (RETIRED, False, True), (RETIRED, True, False)],
+)
+def test_who_signs(status: str, ended: bool, signs: bool) -> None:
+    """Who is removed leads on, and signs, until that is agreed."""
+    nodes = {
+        name: attrs.evolve(node, status=status, retired_committed=ended)
+        for name, node in CONSORTIUM.nodes.items()
+    }
+    assert bool(signing_keys(nodes)) == signs
+
+
+# ── the change under way ─────────────────────────────────────────────────────────────────────────
+
+CHANGE = MembershipChange(add=(FIRST,), remove=(), requested_by="ab")
+
+
+def test_change_round_trip() -> None:
+    store = store_of(change_writes(CHANGE))
+    assert read_change(store.head()) == CHANGE
+    store.append(2, change_writes(None))
+    assert read_change(store.head()) is None
+
+
+def change_with(**fields: object) -> bytes:
+    return json.dumps(attrs.asdict(CHANGE) | fields).encode()
+
+
+MALFORMED_CHANGES = {
+    "not JSON": b"{",
+    "empty": b"",
+    "nested": b"[" * 100_000,
+    "not an object": b"[]",
+    "no fields": b"{}",
+    "adds text": change_with(add="node"),
+    "adds a number": change_with(add=[1]),
+    "removes nothing": change_with(remove=None),
+    "removes a list": change_with(remove=[["x"]]),
+    "by a number": change_with(requested_by=1),
+}
+
+
+@pytest.mark.parametrize("fault", MALFORMED_CHANGES)
+def test_malformed_change(fault: str) -> None:
+    store = store_of({maps.MEMBERSHIP_CHANGE: {maps.SINGLETON_KEY: MALFORMED_CHANGES[fault]}})
+    with pytest.raises(IntegrityError, match=maps.MEMBERSHIP_CHANGE):
+        read_change(store.head())
+    with pytest.raises(IntegrityError, match=maps.MEMBERSHIP_CHANGE):
+        read_members(store.head())
+
+
+def test_members_are_the_trusted_and_who_is_added() -> None:
+    store = store_of(tables())
+    second = CONSORTIUM.identities[1].node_id
+    store.append(2, node_writes([attrs.evolve(CONSORTIUM.nodes[second], status=PENDING)]))
+    assert read_members(store.head()) == Members(frozenset({FIRST}), frozenset())
+    store.append(3, change_writes(attrs.evolve(CHANGE, add=(second,), remove=(FIRST,))))
+    assert read_members(store.head()) == Members(frozenset({FIRST}), frozenset({second}))
 
 
 def test_certificate_of_another_node() -> None:

@@ -212,6 +212,8 @@ def test_change_waits_for_a_learner_that_lags(operating: Operating, monkeypatch:
         cluster.run(1)
     assert primary.replica.waits_for() == [operating.name(3)]
     assert operating.change_under_way is not None
+    # Only the primary knows how far they are.
+    assert cluster.backups[0].replica.waits_for() == [operating.name(3)]
     cluster.heal()
     operating.until(lambda: operating.members == [1, 2, 3])
     assert cluster.primary.replica.waits_for() == []

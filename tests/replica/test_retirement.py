@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from coco_core.adapter import Committed, NotCommitted
 from coco_core.base import NodeID, limits
 from coco_core.errors import BusyError
-from coco_core.kv import maps
+from coco_core.kv import Store, maps
 from coco_core.ledger import read_public
 from coco_core.replica import RETIRED, NodeRecord, change_payload, read_nodes
-from coco_core.replica.effects import Retired, SendToPeer
+from coco_core.replica.effects import Effect, PeersChanged, Retired, SendToPeer
 from coco_core.replica.events import PeerSent
+from coco_core.replica.membership import node_writes
 from coco_core.replica.messages import MEMBERSHIP_QUESTION, RETIREMENT_NOTICE
-from coco_core.testing import Cluster, ClusterNode, add
+from coco_core.replica.neighbours import Neighbours
+from coco_core.testing import Cluster, ClusterNode, Consortium, add
 from coco_core.testing.operating import Operating
 
 
@@ -208,3 +211,24 @@ def test_forgotten_node_may_ask_to_join_anew(operating: Operating, monkeypatch: 
     operating.until(lambda: ended(operating, 2))
     assert operating.status(1) == ""
     assert isinstance(operating.ask(1), Committed)
+
+
+def test_node_that_sees_its_end_agreed_needs_no_notice() -> None:
+    consortium = Consortium.of(2)
+    effects: list[Effect] = []
+    (one, other) = consortium.nodes.values()
+    neighbours = Neighbours(one.node_id, effects.append)
+    empty = Store()
+    neighbours.follow(empty.head(), empty.view())
+    assert effects == []
+    store = Store()
+    store.append(1, node_writes([other, attrs.evolve(one, status=RETIRED)]))
+    neighbours.follow(store.head(), store.view())
+    assert effects == [PeersChanged({other.node_id: other})]
+    store.append(2, node_writes([attrs.evolve(one, status=RETIRED, retired_committed=True)]))
+    store.commit(1)
+    neighbours.follow(store.head(), store.view())
+    assert len(effects) == 1
+    store.commit(2)
+    neighbours.follow(store.head(), store.view())
+    assert effects[1:] == [Retired()]

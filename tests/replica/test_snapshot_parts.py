@@ -129,6 +129,26 @@ def test_last_part_has_it_judged(lagging: Lagging) -> None:
     lagging.catch_up()
 
 
+def test_judging_may_take_long(lagging: Lagging, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The node says from time to time that it is at work, so nobody gives up."""
+    monkeypatch.setattr(limits, "SNAPSHOT_IDLE_MAX_TICKS", 60)
+    cluster, node = lagging.cluster, lagging.node
+    lagging.until(lambda: lagging.received == lagging.size)
+    (held,) = node.work
+    node.work.clear()
+    lagging.seen.clear()
+    for _ in range(200):
+        for one in cluster.alive:
+            cluster.tick(one)
+        while cluster.pool:
+            lagging.step()
+    still = SnapshotRequest(lagging.seqno, lagging.size)
+    assert lagging.seen == [still] * 4
+    assert lagging.sending == 1
+    node.work.append(held)
+    assert lagging.catch_up() == []
+
+
 def test_snapshot_that_is_not_sound_is_fetched_anew(lagging: Lagging) -> None:
     cluster, node = lagging.cluster, lagging.node
     lagging.until(lambda: bool(node.work) or lagging.received == lagging.size)

@@ -18,7 +18,7 @@ def written(disk: SimulatedDisk, *effects: Persist) -> Entry | None:
 
 
 def test_one_write_at_a_time_and_all_that_waits_is_the_next() -> None:
-    disk = SimulatedDisk()
+    disk = SimulatedDisk([])
     disk.pending.append(Persist(None, entries(1, 2)))
     assert disk.begin()
     disk.pending.append(Persist(None, entries(3, 3)))
@@ -34,7 +34,7 @@ def test_one_write_at_a_time_and_all_that_waits_is_the_next() -> None:
 
 
 def test_a_crash_keeps_what_was_synced_and_nothing_that_waited() -> None:
-    disk = SimulatedDisk()
+    disk = SimulatedDisk([])
     written(disk, Persist(None, entries(1, 3)))
     disk.pending.append(Persist(None, entries(4, 5)))
     disk.crash(0.9)
@@ -43,7 +43,7 @@ def test_a_crash_keeps_what_was_synced_and_nothing_that_waited() -> None:
 
 
 def test_a_crash_tears_the_write_under_way() -> None:
-    disk = SimulatedDisk()
+    disk = SimulatedDisk([])
     written(disk, Persist(None, entries(1, 3)))
     disk.pending.append(Persist(2, entries(3, 5, term=3)))
     assert disk.begin()

@@ -16,6 +16,7 @@ from coco_core.consensus.raft import election, membership, quorum, raft, replica
 from coco_core.consensus.raft.core import Core
 from coco_core.consensus.raft.log import Log
 from coco_core.consensus.raft.messages import Acknowledge, VoteReply, VoteRequest
+from coco_core.replica.effects import Persist
 from coco_core.testing.simulation.disk import SimulatedDisk
 from coco_core.testing.simulation.mutant import Change, Mutant
 
@@ -93,7 +94,8 @@ def _take_any_entry_for_ours(log: Log, entry: Entry) -> bool:
 
 
 def _report_before_the_sync(disk: SimulatedDisk) -> Entry | None:
-    newest = next((effect.entries[-1] for effect in reversed(disk.writing) if effect.entries), None)
+    written = [work for work in disk.writing if isinstance(work, Persist)]
+    newest = next((effect.entries[-1] for effect in reversed(written) if effect.entries), None)
     disk.pending, disk.writing = [*disk.writing, *disk.pending], []
     return newest
 

@@ -9,30 +9,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from random import Random
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import attrs
 
 from coco_core.adapter import Committed, NotCommitted, Rejected
 from coco_core.testing.linearizability import Operation
+from coco_core.testing.simulation.asking import Fates
 from coco_core.testing.simulation.host import Host
 from coco_core.testing.simulation.model import Issued, Model
-from coco_core.testing.simulation.plan import Plan
+from coco_core.testing.simulation.plan import MILLISECOND_US, Plan
 from coco_core.testing.tally import add
 
-Fates = Sequence[Committed | Rejected | NotCommitted]
-
-
-class FrontEnds(Protocol):
-    """What a client can do to the world."""
-
-    def choose(self) -> Host | None:
-        """Return some node that answers the door."""
-        ...
-
-    def submit(self, client: Client, host: Host, names: Sequence[str], payloads: Sequence[bytes]) -> bool:
-        """Hand in a group; return whether it was taken."""
-        ...
+if TYPE_CHECKING:
+    from coco_core.testing.simulation.world import World
 
 
 @attrs.define(eq=False)
@@ -70,14 +60,21 @@ class Client:
         """Whether there is nothing this client is uncertain of."""
         return not self.pending
 
-    def act(self, world: FrontEnds, now_us: int, *, more: bool) -> None:
-        """Send what is to be sent; begin another group if there is nothing and ``more`` are wanted."""
+    def act(self, world: World) -> int:
+        """Send what is to be sent, a new group if there is nothing and the world is not calm."""
+        self._send(world, world.now_us, more=not world.calm)
+        delay_us = self.plan.patience_us
+        if self.sent_us is None:
+            delay_us = max(self.plan.think_us, 30 * MILLISECOND_US) if self.pending else self.plan.think_us
+        return int(delay_us * (0.5 + self.rng.random()))
+
+    def _send(self, world: World, now_us: int, *, more: bool) -> None:
         if not self.pending:
             if not more:
                 return
             self._begin(now_us)
         self.sent_us = None
-        if self._host is None or self._host.crashed or self.rng.random() < 0.3:
+        if self._host is None or self._host.ended or self.rng.random() < 0.3:
             self._host = world.choose()
         if self._host is None:
             return
@@ -89,22 +86,24 @@ class Client:
         if world.submit(self, self._host, names, payloads):
             self.sent_us = now_us
 
-    def answered(self, names: Sequence[str], fates: Fates, now_us: int) -> None:
+    def answered(self, world: World, host: Host, names: Sequence[str], fates: Fates) -> int:
         """Take note of the fates of a group this client sent, the newest or an earlier one."""
+        del host
         for name, fate in zip(names, fates, strict=True):
             one = self.pending.get(name)
             if one is None:
                 continue
             if isinstance(fate, Committed):
                 self.counts["transactions committed"] += 1
-                self._certain(one, now_us, int(fate.receipt), fate.txid.seqno)
+                self._certain(one, world.now_us, int(fate.receipt), fate.txid.seqno)
             elif isinstance(fate, Rejected) and fate.code == "duplicate":
                 self.counts["duplicates refused"] += 1
-                self._certain(one, now_us, None, int(fate.data))
+                self._certain(one, world.now_us, None, int(fate.data))
             else:
                 self.counts["not committed, sent again"] += isinstance(fate, NotCommitted)
                 self._host = None
         self.sent_us = None
+        return int(self.plan.think_us * (0.5 + self.rng.random()))
 
     def operations(self) -> dict[str, list[Operation]]:
         """Return everything this client did, by counter, unfinished operations included."""

@@ -1,6 +1,7 @@
 """What goes wrong in a simulated world, one fault after the other, each undone after a while.
 
-A crash and a full disk end a node for good, so they happen only while a majority stays.
+A crash ends a node for good, so it happens only while a majority of the members stays: of those now, and
+of those that a change makes.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class Nemesis:
                 self._one_way,
             ),
             *(self._slow_ways, self._slow_ways, self._break_connection),
-            *(self._crash, self._fill_disk, self._slow_disk, self._slow_disk),
+            *(self._crash, self._crash, self._fill_disk, self._slow_disk, self._slow_disk),
+            *(self._forsake, self._forsake),
             *(self._stall, self._stall, self._move_clock, self._move_clock, self._change_pace),
             *(self._hand_over, self._hand_over),
         )
@@ -67,13 +69,21 @@ class Nemesis:
         one = self._pick()
         self._partition([way for way in self._ways() if one.name in way], "partitions")
 
+    def _forsake(self) -> None:
+        """Cut a node off for so long that the others drop what it lacks."""
+        one = self._rng.choice(self._world.alive)
+        ways = [way for way in self._ways() if one.name in way]
+        self._world.counts["partitions"] += 1
+        self._world.network.cut(ways)
+        self._world.at(5 * self._duration_us(), self._world.network.heal, ways)
+
     def _depose(self) -> None:
         """Cut who leads off for about as long as the others need to elect another."""
         for leader in [host for host in self._world.alive if host.leads_since is not None]:
             self._partition([way for way in self._ways() if leader.name in way], "partitions")
 
     def _halve(self) -> None:
-        names = list(self._world.hosts)
+        names = [host.name for host in self._world.alive]
         self._rng.shuffle(names)
         side = set(names[: len(names) // 2])
         self._partition([way for way in self._ways() if (way[0] in side) != (way[1] in side)], "partitions")
@@ -87,7 +97,8 @@ class Nemesis:
         self._partition([way for way in self._ways() if way[0] == one.name], "one-way partitions")
 
     def _one_way(self) -> None:
-        self._partition([self._rng.choice(self._ways())], "one-way partitions")
+        if ways := self._ways():
+            self._partition([self._rng.choice(ways)], "one-way partitions")
 
     def _slow_ways(self) -> None:
         one = self._pick()
@@ -97,18 +108,22 @@ class Nemesis:
         self._world.at(self._duration_us(), self._world.network.slow, ways, 0)
 
     def _break_connection(self) -> None:
-        one, other = self._rng.sample(list(self._world.hosts.values()), 2)
-        self._world.break_connection(one, other)
+        alive = self._world.alive
+        if len(alive) > 1:
+            self._world.break_connection(*self._rng.sample(alive, 2))
 
     # ── hosts ────────────────────────────────────────────────────────────────────────────────────
 
     def _crash(self) -> None:
-        if self._spare():
-            self._world.crash(self._pick())
+        host = self._pick()
+        if self._spare(host):
+            self._world.counts["nodes crashed"] += 1
+            self._world.end(host)
 
     def _fill_disk(self) -> None:
-        if self._spare():
-            self._pick().disk.full = True
+        disk = self._pick().disk
+        disk.full = True
+        self._world.at(self._duration_us(), setattr, disk, "full", False)
 
     def _slow_disk(self) -> None:
         disk = self._pick().disk
@@ -144,15 +159,15 @@ class Nemesis:
         return self._rng.choice(leaders if leaders and self._rng.random() < 0.5 else alive)
 
     def _ways(self) -> list[Way]:
-        hosts = self._world.hosts
-        return [(one, other) for one in hosts for other in hosts if one != other]
+        alive = self._world.alive
+        return [(one.name, other.name) for one in alive for other in alive if one is not other]
 
-    def _spare(self) -> bool:
-        """Return whether a majority is left if one more node ends, and there is a service to keep."""
+    def _spare(self, host: Host) -> bool:
+        """Return whether there is a service to keep, and it does without ``host``."""
         if not self._world.judge.agreed:
             return False  # A service whose founder ends before anything is agreed never began.
-        doomed = sum(host.crashed or host.disk.full for host in self._world.hosts.values())
-        return 2 * (len(self._world.hosts) - doomed - 1) > len(self._world.hosts)
+        alive = {one.name for one in self._world.alive} - {host.name}
+        return all(2 * len(voters & alive) > len(voters) for voters in self._world.comings.needed())
 
     def _duration_us(self) -> int:
         return int(self._rng.choice((20, 100, 300)) * (0.5 + self._rng.random()) * MILLISECOND_US)

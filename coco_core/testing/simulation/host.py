@@ -2,39 +2,65 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import attrs
 
 from coco_core.base import NodeID
 from coco_core.consensus import Entry
 from coco_core.replica import Replica
-from coco_core.replica.effects import Execute
+from coco_core.replica.effects import Execute, LoadSnapshot, ProveSnapshot, TakeSnapshot
+from coco_core.testing.shelf import SnapshotShelf
 from coco_core.testing.simulation.clock import HostClock
 from coco_core.testing.simulation.disk import SimulatedDisk
+from coco_core.testing.simulation.members import Told
 from coco_core.testing.tally import Tally
+
+SnapshotWork = TakeSnapshot | ProveSnapshot | LoadSnapshot
 
 
 @attrs.define(kw_only=True, eq=False)
 class Host:
-    """A node and its machine. A crashed one stays down: who restarts joins as another (ADR 0005)."""
+    """A node and what its machine does for it. One that ended never comes back (ADR 0005)."""
 
     label: str
+    machine: int
     name: NodeID
-    replica: Replica
+    founds: bool
+    """Whether it is one of those the service was founded with."""
+    replica: Replica = attrs.field(init=False)
     adapter: Tally
     disk: SimulatedDisk
+    shelf: SnapshotShelf
     clock: HostClock
+    peers: frozenset[NodeID] = frozenset()
+    """To whom its channel is open."""
     running: Execute | None = None
+    work: deque[SnapshotWork] = attrs.field(factory=deque)
+    """What is to be done with snapshots, one after the other; the first is under way."""
     log: list[Entry] = attrs.field(factory=list)
-    """Every entry the replica asked to store, durable or not: the log as the replica sees it."""
+    """Every entry the replica asked to store, durable or not: the log as the replica sees it. What a
+    snapshot stands for is there as it was agreed."""
+    told: list[Told] = attrs.field(factory=list)
+    """What entries of the log tell of the members, in order."""
     committed: int = 0
     leads_since: int | None = None
     """The view this node leads, while it does."""
     leads_since_tick: int = 0
+    """The tick since when it leads, with the members its log tells of."""
     handing_over: bool = False
     ticks: int = 0
     heard: dict[NodeID, int] = attrs.field(factory=dict)
     """By peer, the tick in which its last message came."""
-    crashed: bool = False
+    ended: bool = False
+    """Whether its process is gone, by a crash or because it was removed."""
+    retired: bool = False
+    """Whether it was told that nobody needs it."""
     stalled_until_us: int = 0
     open_tickets: set[int] = attrs.field(factory=set)
     """Submissions this node took and has not answered."""
+
+    @property
+    def serves(self) -> bool:
+        """Whether there is a service behind this node's doors, as far as it knows."""
+        return self.founds or self.committed > 0

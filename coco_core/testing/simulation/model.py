@@ -74,6 +74,14 @@ class Model:
             merge(self.state, self._open)
             self._open = {}
 
+    def state_at(self, seqno: int) -> Writes:
+        """Return the state after the batch that ended at ``seqno``, put together anew."""
+        state: Writes = {}
+        for end, batch in self.batches.items():
+            if end <= seqno:
+                merge(state, batch.writes)
+        return state
+
     def _transaction(self, txid: TxID, writes: Writes) -> None:
         ((key, seqno),) = writes[SEEN].items()
         name = key.decode()

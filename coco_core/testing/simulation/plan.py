@@ -20,6 +20,7 @@ class Plan:
     seed: int
     steps: int
     nodes: int
+    """How many found the service."""
     clients: int
     counters: int
     """How many counters the clients share: the fewer, the more every order is observed."""
@@ -30,6 +31,7 @@ class Plan:
     fail_share: float
     """Share of submissions that make the adapter raise."""
     chunk_size_bytes: int
+    chunk_entries: int
     append_size_max_bytes: int
     """1 lets every entry travel alone, so that logs end inside batches."""
     log_cache_max_bytes: int
@@ -51,20 +53,40 @@ class Plan:
     """How long a client waits before it sends the same transactions to another node."""
     fault_interval_us: int
 
+    machines: int
+    """How many machines there are; one whose node ended may seat another."""
+    arrival_us: int
+    """Time between two nodes that ask to join, about; 0 in worlds that keep their members."""
+    operator_us: int
+    """Time between two looks of the operator at the members, about."""
+    caught_up_entries_max: int
+    """How far behind a learner may be to be a member."""
+    snapshot_lag_entries: int
+    """How far behind a learner must be to be sent a snapshot."""
+    part_max_bytes: int
+    """How much of a snapshot travels in one message."""
+    snapshots_kept: int
+    archives: bool
+    """Whether a node drops the entries before its newest proven snapshot."""
+    spoiled_share: float
+    """Share of received parts of snapshots in which a bit changes."""
+
     @classmethod
     def draw(cls, seed: int, steps: int, rng: Random) -> Plan:
         """Draw the plan of world ``seed`` with ``rng``."""
         least = rng.choice((4, 5, 8))
+        nodes = rng.choice((2, 3, 3, 3, 4, 5, 5))
         return cls(
             seed=seed,
             steps=steps,
-            nodes=rng.choice((3, 3, 4, 5, 5)),
+            nodes=nodes,
             clients=rng.choice((2, 4, 6)),
             counters=rng.choice((1, 2, 4)),
             group_max=rng.choice((1, 2, 5)),
             batch_max=rng.choice((1, 2, 100)),
             fail_share=rng.choice((0.0, 0.0, 0.02)),
             chunk_size_bytes=rng.choice((1, 5_000, 100_000)),
+            chunk_entries=rng.choice((4, 20, 1_000)),
             append_size_max_bytes=rng.choice((1, 1, 4096 * 1024)),
             log_cache_max_bytes=rng.choice((0, 64 * 1024 * 1024)),
             tick_us=10 * MILLISECOND_US,
@@ -81,4 +103,13 @@ class Plan:
             think_us=rng.choice((1_000, 5_000, 20_000)),
             patience_us=rng.choice((50, 150, 500)) * MILLISECOND_US,
             fault_interval_us=rng.choice((15, 40, 100)) * MILLISECOND_US,
+            machines=nodes + rng.choice((0, 1, 2)),
+            arrival_us=rng.choice((0, 40, 40, 120)) * MILLISECOND_US,
+            operator_us=rng.choice((15, 60)) * MILLISECOND_US,
+            caught_up_entries_max=rng.choice((2, 10, 2_000)),
+            snapshot_lag_entries=rng.choice((1, 10, 1_000)),
+            part_max_bytes=rng.choice((1_500, 6_000, 1024 * 1024)),
+            snapshots_kept=rng.choice((1, 2)),
+            archives=rng.random() < 0.6,
+            spoiled_share=rng.choice((0.0, 0.0, 0.02)),
         )

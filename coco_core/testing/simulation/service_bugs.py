@@ -12,20 +12,21 @@ from coco_core.base import TxID
 from coco_core.consensus import Entry
 from coco_core.kv import Store
 from coco_core.ledger import EntrySealer, MerkleTree
-from coco_core.replica import FIRST_VIEW, Chain, Replica, submission
-from coco_core.replica import replica as dispatch
-from coco_core.replica.chain import Changes, ViewHistory
+from coco_core.replica import FIRST_VIEW, Chain, Replica, agreement, submission
+from coco_core.replica.chain import CommittedLayer
 from coco_core.replica.effects import Answer, Persist
 from coco_core.replica.following import Follower
+from coco_core.replica.requests import Requests
 from coco_core.replica.sequencing import Sequencer
 from coco_core.replica.submission import Forwarded, Group, Queued, RequestQueue
+from coco_core.replica.views import ViewHistory
 from coco_core.testing import tally
 from coco_core.testing.simulation.mutant import Change, Mutant
 
 _seal = EntrySealer.seal
 _commit = Chain.commit
 _clear = RequestQueue.clear
-_answer = vars(Replica)["_answer"]
+_answer = vars(Requests)["_answer"]
 _on_tick = vars(Replica)["_on_tick"]
 _final = vars(submission)["_final"]
 _execute_one = vars(tally)["_execute_one"]
@@ -40,15 +41,15 @@ def _seal_in_the_first_view(sealer: EntrySealer, txid: TxID, writes: Any, **rest
     return _seal(sealer, TxID(FIRST_VIEW, txid.seqno), writes, **rest)
 
 
-def _tell_the_newest_batch_only(chain: Chain, seqno: int) -> list[tuple[TxID, Changes]]:
+def _tell_the_newest_batch_only(chain: Chain, seqno: int) -> list[CommittedLayer]:
     return _commit(chain, seqno)[-1:]
 
 
-def _answer_at_once(replica: Replica, group: Group) -> None:
+def _answer_at_once(requests: Requests, group: Group) -> None:
     if group.peer is not None:
-        _answer(replica, group)
+        _answer(requests, group)
     else:
-        vars(replica)["_effects"].append(Answer(group.ticket, group.all_fates()))
+        vars(requests)["_emit"](Answer(group.ticket, group.all_fates()))
 
 
 def _believe_the_place(fate: Any, *_: object) -> Any:
@@ -120,7 +121,7 @@ SERVICE_BUGS: Final = (
         "adapters see every batch",
         (Chain, "commit", _tell_the_newest_batch_only),
     ),
-    _mutant("answer before commit", "acknowledged is committed", (Replica, "_answer", _answer_at_once)),
+    _mutant("answer before commit", "acknowledged is committed", (Requests, "_answer", _answer_at_once)),
     _mutant(
         "ignore the view of a place", "a place is view and seqno", (submission, "_final", _believe_the_place)
     ),
@@ -137,13 +138,13 @@ SERVICE_BUGS: Final = (
     _mutant(
         "wait for ever for the primary",
         "every submission is answered",
-        (Replica, "_on_peer_lost", _nothing),
+        (Requests, "peer_lost", _nothing),
         (Forwarded, "tick", _none_overdue),
     ),
     _mutant("execute on a backup", "only the primary executes", (Replica, "is_primary", _leads)),
     _mutant("execute again on retry", "each transaction once", (tally, "_execute_one", _execute_again)),
     _mutant(
-        "store without cutting", "disk and log move as one", (dispatch, "Persist", _store_without_cutting)
+        "store without cutting", "disk and log move as one", (agreement, "Persist", _store_without_cutting)
     ),
     _mutant("follow the clock back", "time never runs backwards", (Replica, "_on_tick", _follow_the_clock)),
     _mutant(

@@ -1,0 +1,131 @@
+"""How nodes enter a simulated world: as founders, or welcomed, with an empty disk or an earlier node's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from coco_core.adapter import ScopedView
+from coco_core.base import NodeID
+from coco_core.replica import (
+    TRUSTED,
+    Agreed,
+    NodeRecord,
+    Parts,
+    Timing,
+    found_service,
+    join_service,
+    read_nodes,
+)
+from coco_core.replica.effects import Effect
+from coco_core.testing.shelf import SnapshotShelf
+from coco_core.testing.simulation.clock import EPOCH_MS, HostClock
+from coco_core.testing.simulation.disk import SimulatedDisk
+from coco_core.testing.simulation.host import Host
+from coco_core.testing.simulation.restoring import restore
+from coco_core.testing.tally import Tally
+
+if TYPE_CHECKING:
+    from coco_core.testing.simulation.world import World
+
+
+class Seats:
+    """Who sits where."""
+
+    def __init__(self, world: World) -> None:
+        """Seat nodes in ``world``."""
+        self._world = world
+
+    def found(self) -> list[tuple[Host, list[Effect]]]:
+        """Seat the founders; the first one founds the service."""
+        world = self._world
+        nodes = world.consortium.first(world.plan.nodes)
+        seated: list[tuple[Host, list[Effect]]] = []
+        for number in range(world.plan.nodes):
+            parts, host = self._make(number, number, nodes, founds=True)
+            if number:
+                host.replica, effects = join_service(parts)
+            else:
+                genesis = host.adapter.genesis({"counters": {}})
+                host.replica, effects = found_service(parts, genesis, [world.consortium.operator])
+                host.leads_since = host.replica.status().view
+            seated.append((host, effects))
+        return seated
+
+    def welcome(self, asked: Host, name: NodeID) -> tuple[Mapping[NodeID, NodeRecord], Agreed] | None:
+        """Return what ``asked`` answers a node whose request to join it has committed.
+
+        None when the node is known no more: an operator refused it, or another came in its place.
+        """
+        chain = asked.replica.chain
+        records = read_nodes(chain.store.view())
+        if name not in records:
+            return None
+        nodes = {one: node for one, node in records.items() if node.status == TRUSTED or one == name}
+        committed = chain.committed
+        view = asked.replica.status().view
+        return nodes, Agreed(committed=committed, views=chain.views.runs(committed.seqno), view=view)
+
+    def seat(
+        self,
+        number: int,
+        machine: int,
+        nodes: Mapping[NodeID, NodeRecord],
+        agreed: Agreed,
+        old: Host | None,
+    ) -> tuple[Host, list[Effect]]:
+        """Seat a node that was welcomed; ``old`` is the one that ran on the machine before, if any did."""
+        parts, host = self._make(number, machine, nodes, founds=False)
+        restored = restore(self._world, host, old, agreed) if old is not None else None
+        host.replica, effects = join_service(parts, restored)
+        if restored is not None and host.replica.chain.head:
+            self._world.judge.begin(host, host.replica.chain.committed.seqno)
+            self.tell_restored(host)
+        return host, effects
+
+    def tell_restored(self, host: Host) -> None:
+        """Tell a node's adapter that the state now begins where it is."""
+        owned = frozenset(host.adapter.manifest.maps)
+        host.adapter.restored(ScopedView(host.replica.chain.store.view(), owned))
+
+    def _make(
+        self, number: int, machine: int, nodes: Mapping[NodeID, NodeRecord], *, founds: bool
+    ) -> tuple[Parts, Host]:
+        world, plan = self._world, self._world.plan
+        consortium = world.consortium
+        adapter, disk = Tally(batch_max=plan.batch_max), SimulatedDisk(world.judge.agreed)
+        shelf = SnapshotShelf(consortium.secrets, consortium.service.certificate)
+        bounds: dict[str, Any] = {
+            "chunk_size_bytes": plan.chunk_size_bytes,
+            "chunk_entries": plan.chunk_entries,
+            "append_size_max_bytes": plan.append_size_max_bytes,
+            "log_cache_max_bytes": plan.log_cache_max_bytes,
+            "snapshot_lag_entries": plan.snapshot_lag_entries,
+        }
+        parts = consortium.parts(
+            number,
+            nodes,
+            manifests=[adapter.manifest],
+            draw=world.rng.randint,
+            reader=disk,
+            snapshots=shelf,
+            timing=Timing(
+                election_timeout_ticks_min=plan.election_timeout_ticks_min,
+                election_timeout_ticks_max=plan.election_timeout_ticks_max,
+                heartbeat_ticks=plan.heartbeat_ticks,
+            ),
+            time_ms=EPOCH_MS,
+            **bounds,
+        )
+        host = Host(
+            label=f"n{number}",
+            machine=machine,
+            name=parts.identity.node_id,
+            founds=founds,
+            adapter=adapter,
+            disk=disk,
+            shelf=shelf,
+            clock=HostClock(plan.tick_us),
+            told=world.members.up_to(0),
+        )
+        return parts, host

@@ -12,17 +12,18 @@ def entries(first: int, last: int, term: int = 2) -> tuple[Entry, ...]:
 
 
 def written(disk: SimulatedDisk, *effects: Persist) -> Entry | None:
-    disk.pending += effects
+    for effect in effects:
+        disk.put(effect)
     assert disk.begin()
     return disk.complete()
 
 
 def test_one_write_at_a_time_and_all_that_waits_is_the_next() -> None:
     disk = SimulatedDisk([])
-    disk.pending.append(Persist(None, entries(1, 2)))
+    disk.put(Persist(None, entries(1, 2)))
     assert disk.begin()
-    disk.pending.append(Persist(None, entries(3, 3)))
-    disk.pending.append(Persist(2, entries(3, 4, term=3)))
+    disk.put(Persist(None, entries(3, 3)))
+    disk.put(Persist(2, entries(3, 4, term=3)))
     assert not disk.begin()
     assert not disk.entries
     assert disk.complete() == entries(2, 2)[0]
@@ -36,7 +37,7 @@ def test_one_write_at_a_time_and_all_that_waits_is_the_next() -> None:
 def test_a_crash_keeps_what_was_synced_and_nothing_that_waited() -> None:
     disk = SimulatedDisk([])
     written(disk, Persist(None, entries(1, 3)))
-    disk.pending.append(Persist(None, entries(4, 5)))
+    disk.put(Persist(None, entries(4, 5)))
     disk.crash(0.9)
     assert disk.entries == list(entries(1, 3))
     assert not disk.torn
@@ -45,7 +46,7 @@ def test_a_crash_keeps_what_was_synced_and_nothing_that_waited() -> None:
 def test_a_crash_tears_the_write_under_way() -> None:
     disk = SimulatedDisk([])
     written(disk, Persist(None, entries(1, 3)))
-    disk.pending.append(Persist(2, entries(3, 5, term=3)))
+    disk.put(Persist(2, entries(3, 5, term=3)))
     assert disk.begin()
     disk.crash(0.5)
     assert disk.entries == [*entries(1, 2), *entries(3, 3, term=3)]

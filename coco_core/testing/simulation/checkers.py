@@ -98,7 +98,7 @@ class Judge:
                 return True
             peer = self._hosts.get(name)
             lately = host.heard.get(name, -self._quorum_ticks) >= host.ticks - self._quorum_ticks
-            return peer is not None and lately and len(peer.disk.entries) >= needed
+            return peer is not None and lately and peer.disk.durable_index >= needed
 
         return Proposer(host.label, host.name, host.committed, up_to_date)
 
@@ -220,8 +220,7 @@ class Judge:
             holders = 0
             for name in voters:
                 host = self._hosts.get(name)
-                held = host.disk.entries if host is not None else []
-                holders += len(held) >= index and held[index - 1].term == term
+                holders += host is not None and host.disk.holds(index, term)
             if 2 * holders <= len(voters):
                 raise ViolationError(
                     "durability", f"{term}.{index} is agreed, durable on {holders} of {len(voters)} members"

@@ -32,7 +32,26 @@ class SimulatedDisk(StageDisk):
         self.slow = False
         self.torn = b""
         """What a crash left of an entry after the last whole one."""
+        self.installed_index = 0
+        """Up to here a durable snapshot says what is agreed, even if the ledger does not begin there yet."""
         self._agreed = agreed
+
+    def put(self, work: DiskWork) -> None:
+        """Queue what is to be written next."""
+        if isinstance(work, InstallSnapshot):
+            self.installed_index = work.snapshot.place.txid.seqno
+        self.pending.append(work)
+
+    @property
+    def durable_index(self) -> int:
+        """Up to where this disk holds the ledger, or a snapshot in its place."""
+        return max(self.installed_index, len(self.entries))
+
+    def holds(self, index: int, term: int) -> bool:
+        """Return whether the agreed entry at ``index`` is durable here, or a snapshot in its place."""
+        if index <= self.installed_index:
+            return True
+        return len(self.entries) >= index and self.entries[index - 1].term == term
 
     def begin(self) -> bool:
         """Start the next write if none is under way; return whether one was started."""

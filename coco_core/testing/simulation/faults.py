@@ -166,8 +166,8 @@ class Nemesis:
         """Return whether there is a service to keep, and it does without ``host``."""
         if not self._world.judge.agreed:
             return False  # A service whose founder ends before anything is agreed never began.
-        alive = {one.name for one in self._world.alive} - {host.name}
-        return all(2 * len(voters & alive) > len(voters) for voters in self._world.comings.needed())
+        alive = self._world.comings.operator.in_touch() - {host.name}
+        return all(2 * len(voters & alive) > len(voters) for voters in self._world.comings.operator.needed())
 
     def _duration_us(self) -> int:
         return int(self._rng.choice((20, 100, 300)) * (0.5 + self._rng.random()) * MILLISECOND_US)

@@ -7,6 +7,7 @@ tables and logs; must not read a replica.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -58,8 +59,9 @@ class Told:
 class Members:
     """What is agreed of the members of one world."""
 
-    def __init__(self, founders: Sequence[NodeID]) -> None:
-        """Begin with ``founders``, before any entry."""
+    def __init__(self, founders: Sequence[NodeID], counts: Counter[str]) -> None:
+        """Begin with ``founders``, before any entry; what happens is counted in ``counts``."""
+        self._counts = counts
         self.agreed: list[Told] = [Told(0, 0, dict.fromkeys(founders, TRUSTED), frozenset(), (), ())]
         """What agreed entries tell, the founding first."""
 
@@ -93,7 +95,16 @@ class Members:
 
     def agree(self, told: Told) -> None:
         """Note that what an entry tells is agreed."""
+        before = self.agreed[-1]
         self.agreed.append(told)
+        added, removed = told.voters - before.voters, before.voters - told.voters
+        self._counts["changes made"] += told.voters != before.voters
+        self._counts["learners promoted"] += len(added)
+        self._counts["members removed"] += len(removed)
+        self._counts["several replaced at once"] += len(added) > 1 and len(removed) > 1
+        self._counts["changes cancelled"] += (
+            before.change and not told.change and told.voters == before.voters
+        )
 
     def up_to(self, index: int) -> list[Told]:
         """Return what agreed entries up to ``index`` tell."""

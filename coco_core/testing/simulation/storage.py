@@ -51,7 +51,7 @@ class Storage:
 
     def put(self, host: Host, work: Persist | InstallSnapshot) -> None:
         """Queue what is to be written next."""
-        host.disk.pending.append(work)
+        host.disk.put(work)
         self._begin_write(host)
 
     def _begin_write(self, host: Host) -> None:

@@ -28,12 +28,12 @@ from coco_core.testing.simulation.asking import Asker
 from coco_core.testing.simulation.carrying import Carrier
 from coco_core.testing.simulation.checkers import Judge
 from coco_core.testing.simulation.clients import Client
+from coco_core.testing.simulation.comings import Comings
 from coco_core.testing.simulation.consortia import simulated_consortium
 from coco_core.testing.simulation.host import Host
 from coco_core.testing.simulation.members import Members
 from coco_core.testing.simulation.model import Model
 from coco_core.testing.simulation.network import Network
-from coco_core.testing.simulation.operators import Comings
 from coco_core.testing.simulation.plan import MILLISECOND_US, Plan
 from coco_core.testing.simulation.seating import Seats
 from coco_core.testing.simulation.snapshot_checks import SnapshotJudge
@@ -78,7 +78,7 @@ class World:
         )
         self.model = Model(self.consortium.secrets)
         names = [identity.node_id for identity in self.consortium.identities[: plan.nodes]]
-        self.members = Members(names)
+        self.members = Members(names, self.counts)
         quorum_ticks = 2 * plan.election_timeout_ticks_min + 2
         self.judge = Judge(self.model, self.members, self.hosts, names[0], quorum_ticks)
         self.snapshots = SnapshotJudge(
@@ -112,8 +112,8 @@ class World:
         self.now_us, _, action, args = heapq.heappop(self._queue)
         self.steps += 1
         first = args[0] if args else None
+        self.recent.append((self.now_us, action.__name__, getattr(first, "label", "")))
         if isinstance(first, Host):
-            self.recent.append((self.now_us, action.__name__, first.label))
             if first.ended:
                 if action == self.arrive:
                     self._carrier.lose(args[1], first, args[2])
@@ -122,8 +122,6 @@ class World:
                 self.steps -= 1
                 self.at(first.stalled_until_us - self.now_us, action, *args)
                 return
-        else:
-            self.recent.append((self.now_us, action.__name__, getattr(first, "label", "")))
         action(*args)
 
     @property

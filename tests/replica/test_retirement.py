@@ -219,16 +219,16 @@ def test_node_that_sees_its_end_agreed_needs_no_notice() -> None:
     (one, other) = consortium.nodes.values()
     neighbours = Neighbours(one.node_id, effects.append)
     empty = Store()
-    neighbours.follow(empty.head(), empty.view())
+    neighbours.follow(empty.head(), empty.view(), frozenset())
     assert effects == []
     store = Store()
     store.append(1, node_writes([other, attrs.evolve(one, status=RETIRED)]))
-    neighbours.follow(store.head(), store.view())
+    neighbours.follow(store.head(), store.view(), frozenset())
     assert effects == [PeersChanged({other.node_id: other})]
     store.append(2, node_writes([attrs.evolve(one, status=RETIRED, retired_committed=True)]))
     store.commit(1)
-    neighbours.follow(store.head(), store.view())
+    neighbours.follow(store.head(), store.view(), frozenset())
     assert len(effects) == 1
     store.commit(2)
-    neighbours.follow(store.head(), store.view())
+    neighbours.follow(store.head(), store.view(), frozenset())
     assert effects[1:] == [Retired()]

@@ -1,0 +1,88 @@
+"""To whom a node's channel is open: who takes part, as its own ledger tells, or as its welcome did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from coco_core.replica import cancel_payload, change_payload
+from coco_core.replica.messages import Forward, decode
+from coco_core.testing import add
+from coco_core.testing.lagging import compact, fill
+from coco_core.testing.operating import Operating
+from coco_core.testing.tally import COUNTERS
+
+
+@pytest.mark.parametrize("begins", ["with the first entry", "at a snapshot"])
+def test_joiner_of_a_service_whose_founders_are_gone(begins: str, operate: Callable[..., Operating]) -> None:
+    """The first it reads of the ledger names nobody that it could talk to now."""
+    operating = operate(3, append_size_max_bytes=1000, log_cache_max_bytes=1, chunk_entries=8)
+    cluster = operating.cluster
+    fill(cluster, 6)
+    operating.replace([3, 4], [0, 1, 2])
+    operating.until(lambda: operating.record(2).retired_committed)  # type: ignore[union-attr] # known
+    for gone in (0, 1, 2):
+        cluster.crash(operating.node(gone))
+    if begins == "at a snapshot":
+        fill(cluster, 6, "u")
+        compact(cluster)
+    operating.welcome(5)
+    operating.until(lambda: operating.members == [3, 4, 5])
+    joiner = operating.node(5)
+    assert bool(joiner.replica.chain.begins_after) == (begins == "at a snapshot")
+    cluster.run(3)
+    cluster.check_equal()
+    assert joiner.peers == {*map(operating.name, range(6))} - {joiner.name}
+
+
+def test_what_it_was_told_is_forgotten_once_its_ledger_tells(operating: Operating) -> None:
+    cluster = operating.cluster
+    operating.welcome(3, remove=[1])
+    joiner = operating.node(3)
+    assert joiner.peers == {operating.name(number) for number in (0, 1, 2)}
+    operating.until(lambda: operating.members == [0, 2, 3])
+    cluster.run(3)
+    assert joiner.peers == {operating.name(number) for number in (0, 1, 2)}
+    assert operating.name(1) in joiner.replica._neighbours
+    assert joiner.replica._neighbours._welcoming == {}
+
+
+def test_learner_named_by_nothing_but_entries_in_between(operating: Operating) -> None:
+    """The change, and that it is taken back, stand in the ledger and are not agreed yet."""
+    cluster = operating.cluster
+    operating.ask(3)
+    primary = cluster.primary
+    cluster.administer(primary, change_payload([operating.name(3)], []))
+    assert operating.name(3) in primary.peers
+    cluster.administer(primary, cancel_payload())
+    assert operating.name(3) in primary.peers
+    cluster.submit(primary, add("a", "x", 1))
+    cluster.execute(primary)
+    cluster.run(3)
+    assert operating.name(3) not in primary.peers
+    assert operating.change_under_way is None
+
+
+def test_request_of_a_learner_whose_change_is_taken_back_meanwhile(operating: Operating) -> None:
+    """Nobody is there to hear the answer when it comes."""
+    cluster, primary = operating.cluster, operating.cluster.primary
+    operating.ask(3)
+    operating.ask(4)
+    operating.change([3, 4])
+    learner = cluster.seat(3)
+    operating.until(lambda: learner.replica.leader == primary.name)
+    cluster.submit(primary, add("hold", "x", 1))
+    cluster.administer(primary, cancel_payload())
+    ticket = cluster.submit(learner, add("a", "x", 1))
+    while any(isinstance(decode(letter.message), Forward) for letter in cluster.pool):
+        cluster.deliver()
+    cluster.execute(primary)
+    running, primary.running = primary.running, None
+    assert running is not None
+    cluster.settle()
+    assert learner.name not in primary.peers
+    primary.running = running
+    cluster.run(3)
+    assert primary.state()[COUNTERS] == {b"x": b"2"}
+    assert ticket not in learner.answers

@@ -18,7 +18,7 @@ from coco_core.adapter.http import HTTPHandler
 from coco_core.base import TxID
 from coco_core.kv import Writes
 
-API: Final = 1
+API: Final = 2
 """The version of this contract; an adapter made for another one is refused at registration."""
 
 NO_CLAIMS: Final = bytes(32)
@@ -233,5 +233,13 @@ class LedgerAdapter(Protocol):
         Must be fast, for the node does nothing else meanwhile. Must not raise: the batch is committed
         whatever happens here, and an exception only marks the ledger as failed on this node. Must not
         submit: start a task for what should follow.
+        """
+        ...
+
+    def restored(self, view: ReadView) -> None:
+        """Take note that this node's state begins at ``view``: a snapshot, or its own old ledger.
+
+        What was committed before is not told batch by batch; whatever an adapter keeps beside its maps
+        (indexes, subscriptions) it rebuilds from ``view``. The rules of ``committed`` hold.
         """
         ...

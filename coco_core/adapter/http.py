@@ -21,6 +21,8 @@ class HTTPRequest:
     target: str
     headers: Mapping[str, str]
     body: bytes = attrs.field(repr=lambda data: f"<{len(data)} bytes>")
+    peer_certificate: bytes | None = attrs.field(default=None, repr=False)
+    """The certificate (DER) that the client presented and the listener's TLS believed; None without one."""
 
 
 @attrs.frozen(kw_only=True)

@@ -54,6 +54,15 @@ PEER_UNREACHABLE_MS = 5_000
 # The tail of the log kept in memory for followers; older entries are read back from disk.
 LOG_CACHE_MAX_BYTES = 64 * MIB
 
+# A ledger chunk ends after so many entries at the latest: the state there may become a snapshot.
+CHUNK_ENTRIES_TARGET = 50_000
+
+# A snapshot on its way to a peer: one part of it, how long the receiver waits for a part until it asks
+# again, and the sender for being asked until it gives up.
+SNAPSHOT_PART_MAX_BYTES = 1 * MIB
+SNAPSHOT_ASK_AGAIN_TICKS = 50
+SNAPSHOT_IDLE_MAX_TICKS = 500
+
 # A snapshot: everything in it is sealed under one nonce; it states the first seqno of every view.
 SNAPSHOT_SIZE_MAX_BYTES = 32 * 1024 * MIB
 SNAPSHOT_VIEWS_MAX = 1_000_000
@@ -109,6 +118,17 @@ COMMIT_POLL_MAX_MS = 10_000
 JOIN_TIMEOUT_MS = 60_000
 JOIN_RETRY_MS = 200
 FOUNDING_NODES_MAX = 64
+
+# Members of a running service: nodes that take part, wait for their admission, or are remembered as
+# retired. A learner this close to the end of the ledger has caught up.
+NODES_MAX = 64
+PENDING_NODES_MAX = 32
+RETIRED_NODES_KEPT_MAX = 64
+CAUGHT_UP_ENTRIES_MAX = 2_000
+OPERATORS_MAX = 64
+
+# A node that hears of no primary asks the others whether it still belongs to the service, so often.
+MEMBERSHIP_ASKED_TICKS = 100
 
 # What a node presents of its platform, and what the founder answers: all nodes' records.
 QUOTE_SIZE_MAX_BYTES = 16 * KIB

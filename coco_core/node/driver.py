@@ -8,8 +8,7 @@ threads and adapters, and come back as events.
 from __future__ import annotations
 
 import contextlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import structlog
 import trio
@@ -21,18 +20,36 @@ from coco_core.errors import AdapterError
 from coco_core.node.clock import unix_ms
 from coco_core.node.disk import LedgerFiles
 from coco_core.node.entropy import random_bytes
-from coco_core.replica import Replica
+from coco_core.node.log_writer import LogWriter
+from coco_core.node.snapshotting import SnapshotKeeper
+from coco_core.replica import NodeRecord, Replica
 from coco_core.replica.effects import (
     AdapterFailed,
     Answer,
     BatchCommitted,
     Effect,
     Execute,
+    InstallSnapshot,
+    LoadSnapshot,
+    PeersChanged,
     Persist,
+    ProveSnapshot,
+    Retired,
     RoleChanged,
     SendToPeer,
+    StoreSnapshotPart,
+    TakeSnapshot,
 )
-from coco_core.replica.events import BatchExecuted, Event, LogPersisted, PeerLost, PeerSent, Submitted, Ticked
+from coco_core.replica.events import (
+    BatchExecuted,
+    DiskFull,
+    Event,
+    LogPersisted,
+    PeerLost,
+    PeerSent,
+    Submitted,
+    Ticked,
+)
 
 _log = structlog.get_logger("coco.driver")
 
@@ -53,6 +70,8 @@ class Driver:
         send: Callable[[NodeID, bytes], None],
         on_answer: Callable[[int, Fates], None],
         on_role: Callable[[Leadership], None],
+        on_peers: Callable[[Mapping[NodeID, NodeRecord]], None],
+        snapshots: SnapshotKeeper,
         tick_ms: int,
     ) -> None:
         """Connect ``replica`` to this node's disk, adapters, peers (``send``) and front ends."""
@@ -63,15 +82,15 @@ class Driver:
         self._send = send
         self._on_answer = on_answer
         self._on_role = on_role
+        self._on_peers = on_peers
+        self.retired = trio.Event()
+        """Set once this node was removed and nobody needs it any more."""
         self._tick_s = tick_ms / 1000
         self._feeding = False
         self._failed: dict[str, str] = {}
-        self._to_disk: deque[Persist | TxID] = deque()
-        self._disk_wake = trio.Event()
-        # Its own, so that no commit waits in line behind what adapters do in threads.
-        self._disk_thread = trio.CapacityLimiter(1)
-        self._persisted = 0
-        self._persist_wake = trio.Event()
+        self._writer = LogWriter(disk, on_persisted=self._on_persisted, on_full=self._on_disk_full)
+        self._snapshots = snapshots
+        snapshots.connect(self.feed, self._writer.wait_persisted)
         self._execute_wake = trio.Event()
         self._to_execute: Execute | None = None
         self._commit_wake = trio.Event()
@@ -116,8 +135,7 @@ class Driver:
                 case SendToPeer():
                     self._send(effect.to, effect.message)
                 case Persist():
-                    self._to_disk.append(effect)
-                    self._disk_wake.set()
+                    self._writer.put(effect)
                 case Answer():
                     self._on_answer(effect.ticket, effect.outcomes)
                 case BatchCommitted():
@@ -134,6 +152,28 @@ class Driver:
                     )
                 case RoleChanged():
                     self._on_role(effect.leadership)
+                case _:
+                    self._carry_out_rare(effect)
+
+    def _carry_out_rare(self, effect: Effect) -> None:
+        match effect:
+            case PeersChanged():
+                self._on_peers(effect.peers)
+            case InstallSnapshot():
+                self._writer.put(effect)
+                self.restored()
+            case Retired():
+                self.retired.set()
+            case TakeSnapshot() | ProveSnapshot() | StoreSnapshotPart() | LoadSnapshot():
+                self._snapshots.put(effect)
+
+    def restored(self) -> None:
+        """Tell every adapter that the state now begins where it is."""
+        view = self._replica.chain.store.view()
+        for name, adapter in self._adapters.items():
+            with self._adapter_fault(name, "restored"):
+                adapter.restored(ScopedView(view, self._owned[name]))
+        self._wake_commits()
 
     def receive(self, sender: NodeID, message: bytes) -> None:
         """Take a message from the node channel; a malformed one is raised as PeerError to the channel."""
@@ -153,26 +193,44 @@ class Driver:
 
     async def wait_persisted(self, seqno: int) -> None:
         """Return once this node's own disk holds everything up to ``seqno``."""
-        while self._persisted < seqno:
-            await self._persist_wake.wait()
+        await self._writer.wait_persisted(seqno)
 
     def _on_committed(self, effect: BatchCommitted) -> None:
-        self._to_disk.append(effect.txid)  # Renames finished chunks; it can wait for the next write.
+        self._writer.put(effect.txid)
         for name, adapter in self._adapters.items():
             owned = self._owned[name]
             writes = {map_name: changes for map_name, changes in effect.writes.items() if map_name in owned}
             if writes:
                 self._tell_committed(name, adapter, CommittedBatch(effect.txid, writes))
+        self._wake_commits()
+
+    def _wake_commits(self) -> None:
         self._commit_wake.set()
         self._commit_wake = trio.Event()
 
     def _tell_committed(self, name: str, adapter: LedgerAdapter, batch: CommittedBatch) -> None:
-        try:
+        with self._adapter_fault(name, f"committed {batch.txid}"):
             adapter.committed(batch)
-        except Exception as error:  # noqa: BLE001 - whatever an adapter raises is its own fault
-            # Every node commits this batch: a fault here must not take the whole network with it.
-            _log.exception("adapter failed on what was committed", adapter=name, transaction=str(batch.txid))
-            self._failed[name] = f"committed {batch.txid}: {error!r}"[:200]
+
+    @contextlib.contextmanager
+    def _adapter_fault(self, name: str, what: str) -> Iterator[None]:
+        """Note whatever an adapter raises: its own fault, which every node would meet at the same place."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - a fault here must not take the whole network with it
+            _log.exception("adapter failed on what was committed", adapter=name, told=what)
+            self._failed[name] = f"{what}: {error!r}"[:200]
+
+    def _on_persisted(self, newest: Entry) -> None:
+        self.feed(LogPersisted(newest.index, newest.term))
+
+    def _on_disk_full(self, full: bool) -> None:
+        self.feed(DiskFull(full))
+
+    @property
+    def disk_fault(self) -> str:
+        """Why this node stores nothing at the moment; empty when it does."""
+        return self._writer.full
 
     # ── what goes on beside the loop ─────────────────────────────────────────────────────────────
 
@@ -180,7 +238,8 @@ class Driver:
         """Tick, persist and execute until cancelled."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._tick)
-            nursery.start_soon(self._persist)
+            nursery.start_soon(self._writer.run)
+            nursery.start_soon(self._snapshots.run)
             nursery.start_soon(self._execute)
 
     async def _tick(self) -> None:
@@ -195,21 +254,6 @@ class Driver:
             if stalled_s > STALL_REPORTED_S:
                 _log.warning("the event loop stood still", stalled_ms=round(stalled_s * 1000))
             self.feed(Ticked(unix_ms()))
-
-    async def _persist(self) -> None:
-        """Write what queued up since the last write in one go: one fsync however many batches."""
-        while True:
-            await self._disk_wake.wait()
-            self._disk_wake = trio.Event()
-            work = list(self._to_disk)
-            self._to_disk.clear()
-            await trio.to_thread.run_sync(_write, self._disk, work, limiter=self._disk_thread)
-            newest = _newest_kept(work, self._to_disk)
-            if newest is not None:
-                self._persisted = newest.index
-                self._persist_wake.set()
-                self._persist_wake = trio.Event()
-                self.feed(LogPersisted(newest.index, newest.term))
 
     async def _execute(self) -> None:
         while True:
@@ -226,37 +270,3 @@ class Driver:
                 self.feed(BatchExecuted(effect.number, error, unix_ms(), random_bytes()))
             else:
                 self.feed(BatchExecuted(effect.number, result, unix_ms(), random_bytes()))
-
-
-def _newest_kept(written: Sequence[Persist | TxID], queued: Iterable[Persist | TxID]) -> Entry | None:
-    """Return the newest entry just written that no truncation waiting for the disk will drop again.
-
-    Reporting one that will be dropped would count a copy that a crash in between loses.
-    """
-    cuts = [item.truncate_after for item in queued if isinstance(item, Persist)]
-    keep = min((cut for cut in cuts if cut is not None), default=None)
-    for item in reversed(written):
-        if isinstance(item, Persist):
-            for entry in reversed(item.entries):
-                if keep is None or entry.index <= keep:
-                    return entry
-            if item.truncate_after is not None:
-                return None  # What was written before this cut may have been dropped by it.
-    return None
-
-
-def _write(disk: LedgerFiles, work: Sequence[Persist | TxID]) -> None:
-    """Carry out disk work in order, joining appends that follow each other."""
-    entries: list[Entry] = []
-    for item in work:
-        if isinstance(item, TxID):
-            continue
-        if item.truncate_after is not None:
-            disk.append(entries)
-            entries = []
-            disk.truncate(item.truncate_after)
-        entries += item.entries
-    disk.append(entries)
-    committed = [item.seqno for item in work if isinstance(item, TxID)]
-    if committed:
-        disk.mark_committed(committed[-1])

@@ -1,34 +1,40 @@
-"""Forming a service's founding set: from a bare node to everything it needs to take part.
+"""From a bare node to everything it needs to take part: founding a service, or joining one.
 
 The founder makes the service identity and the first ledger secret, admits its joiners and hands
-both to them; a joiner attests, asks, and checks that it runs what the network runs.
+both to them; a joiner attests, asks, checks that it runs what the network runs, and reads back what an
+earlier node left in its folder.
 """
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
+import trio
 
 from coco_core.adapter import LedgerAdapter, Manifest, Writes
-from coco_core.attestation import Evidence, Policy, Verifier, VirtualVerifier
+from coco_core.attestation import Evidence, Policy, VirtualVerifier
 from coco_core.base import NodeID, limits
 from coco_core.crypto import Curve, PrivateKey, PublicKey, endorse, self_signed
 from coco_core.errors import AdapterError, OperatorError
 from coco_core.ledger import LedgerSecrets
 from coco_core.node import plugins
-from coco_core.node.admission import Admissions, ask_to_join
+from coco_core.node.admission import FoundingAdmissions, ask_to_join
 from coco_core.node.clock import unix_ms, utc_now
 from coco_core.node.disk import LedgerFiles
 from coco_core.node.entropy import draw, random_bytes
+from coco_core.node.restoring import OldLedger
 from coco_core.node.settings import Founding, Joining, NodeSettings
+from coco_core.node.snapshot_files import SnapshotFiles
 from coco_core.replica import (
+    Admission,
     Identity,
     JoinRequest,
     NodeRecord,
     Parts,
     Replica,
+    Restoration,
     ServiceIdentity,
     Timing,
     Welcome,
@@ -55,6 +61,7 @@ class BareNode:
     measurement: str
     peer_address: str
     disk: LedgerFiles
+    snapshots: SnapshotFiles
 
     @property
     def node_id(self) -> NodeID:
@@ -76,7 +83,11 @@ class Founder:
     """Founds a service; ``certificate`` and ``service`` exist before any joiner comes."""
 
     def __init__(self, node: BareNode, founding: Founding) -> None:
-        """Make the service identity. Raises OperatorError for an unusable ledger or genesis."""
+        """Make the service identity. Raises OperatorError for an unusable folder, ledger or genesis."""
+        if node.disk.has_ledger or node.snapshots.newest() is not None:
+            raise OperatorError(
+                f"{node.settings.folder} holds a ledger already: who founds a service needs an empty folder"
+            )
         self._node = node
         self._adapters, self._genesis = _founding_adapters(founding)
         service_key = PrivateKey.generate(Curve.P384)
@@ -85,9 +96,9 @@ class Founder:
             service_key, "Coco Service", not_before=not_before, not_after=not_after, ca=True
         )
         self.service = ServiceIdentity(key=service_key, certificate=certificate)
-        self.certificate = _endorsed(node.key.public, node.settings.hosts, self.service)
-        verifiers, policy = _admission_rules(node)
-        self.admissions = Admissions(founding.nodes - 1, verifiers, policy)
+        self.certificate = endorse_node(node.key.public, node.settings.hosts, self.service)
+        self._operators = founding.operators
+        self.admissions = FoundingAdmissions(founding.nodes - 1, admission_rules(node))
 
     async def found(self) -> Membership:
         """Wait for the joiners, place the first entries, and welcome everybody."""
@@ -95,7 +106,7 @@ class Founder:
         joiners = await self.admissions.complete()
         records = [_record(_request(node), node.measurement, self.certificate)]
         for request, verdict in joiners:
-            certificate = _endorsed(request.public_key, request.hosts, self.service)
+            certificate = endorse_node(request.public_key, request.hosts, self.service)
             records.append(_record(request, verdict.measurement, certificate))
         welcome = Welcome(
             certificate=records[0].certificate,
@@ -103,8 +114,9 @@ class Founder:
             secrets=LedgerSecrets([(1, random_bytes(32))]),
             nodes=records,
             manifests=[adapter.manifest for adapter in self._adapters.values()],
+            operators=self._operators,
         )
-        replica, effects = found_service(_parts(node, welcome), self._genesis)
+        replica, effects = found_service(_parts(node, welcome), self._genesis, self._operators)
         certificates = {record.node_id: record.certificate for record in records}
         self.admissions.welcome(
             {
@@ -117,15 +129,31 @@ class Founder:
         return Membership(replica=replica, first_effects=effects, adapters=self._adapters, welcome=welcome)
 
 
-async def join(node: BareNode, joining: Joining) -> Membership:
-    """Ask the founder in; raises AttestationError when refused or led elsewhere, OperatorError otherwise."""
+async def join(node: BareNode, joining: Joining, waiting: Callable[[], None]) -> Membership:
+    """Ask in; ``waiting`` is called once when the node must wait for an operator's word.
+
+    Raises AttestationError when refused or led elsewhere, OperatorError otherwise, and IntegrityError when
+    what an earlier node left in the folder is not what it should be.
+    """
     request = _request(node)
-    welcome = read_welcome(await ask_to_join(joining, request, node.key), node.key)
-    verifiers, policy = _admission_rules(node)
-    check_welcome(welcome, node.key.public, joining.service_certificate, verifiers, policy, utc_now())
+    welcome = read_welcome(await ask_to_join(joining, request, node.key, waiting), node.key)
+    rules = admission_rules(node)
+    check_welcome(
+        welcome, node.key.public, joining.service_certificate, rules.verifiers, rules.policy, utc_now()
+    )
     adapters = _joined_adapters(welcome.manifests)
-    replica = join_service(_parts(node, welcome))
-    return Membership(replica=replica, first_effects=(), adapters=adapters, welcome=welcome)
+    restored = await _restored(node, welcome)
+    replica, effects = join_service(_parts(node, welcome), restored)
+    return Membership(replica=replica, first_effects=effects, adapters=adapters, welcome=welcome)
+
+
+async def _restored(node: BareNode, welcome: Welcome) -> Restoration | None:
+    old = OldLedger(node.disk, node.snapshots, welcome.secrets, welcome.service.certificate)
+    if not old.exists:
+        return None
+    if welcome.agreed is None:
+        raise OperatorError(f"{node.settings.folder} holds a ledger: a founding node needs an empty folder")
+    return await trio.to_thread.run_sync(old.restore, welcome.agreed)
 
 
 def _request(node: BareNode) -> JoinRequest:
@@ -147,11 +175,11 @@ def _record(request: JoinRequest, measurement: str, certificate: str) -> NodeRec
     )
 
 
-def _admission_rules(node: BareNode) -> tuple[Mapping[str, Verifier], Policy]:
-    """Return how founding nodes judge each other: same platform, same code, in both directions."""
+def admission_rules(node: BareNode) -> Admission:
+    """Return how nodes judge each other: same platform, same code, in both directions."""
     verifier = VirtualVerifier()
     policy = Policy(formats=frozenset({node.evidence.format}), measurements=frozenset({node.measurement}))
-    return {verifier.format: verifier}, policy
+    return Admission(verifiers={verifier.format: verifier}, policy=policy)
 
 
 def _founding_adapters(founding: Founding) -> tuple[dict[str, LedgerAdapter], list[Writes]]:
@@ -200,7 +228,8 @@ def _validity() -> tuple[datetime.datetime, datetime.datetime]:
     return now - datetime.timedelta(hours=1), now + datetime.timedelta(days=CERTIFICATE_VALIDITY_DAYS)
 
 
-def _endorsed(public_key: PublicKey, hosts: Sequence[str], service: ServiceIdentity) -> str:
+def endorse_node(public_key: PublicKey, hosts: Sequence[str], service: ServiceIdentity) -> str:
+    """Return a certificate of the service for a node known by ``hosts``."""
     not_before, not_after = _validity()
     return endorse(
         public_key,
@@ -222,6 +251,7 @@ def _parts(node: BareNode, welcome: Welcome) -> Parts:
         secrets=welcome.secrets,
         nodes={record.node_id: record for record in welcome.nodes},
         manifests=welcome.manifests,
+        admission=admission_rules(node),
         timing=Timing(
             election_timeout_ticks_min=max(2, least // settings.tick_ms),
             election_timeout_ticks_max=max(2, most // settings.tick_ms),
@@ -229,6 +259,8 @@ def _parts(node: BareNode, welcome: Welcome) -> Parts:
         ),
         draw=draw,
         reader=node.disk,
+        snapshots=node.snapshots,
         time_ms=unix_ms(),
         randomness=random_bytes(),
+        chunk_entries=settings.snapshot_interval,
     )

@@ -113,6 +113,9 @@ class _Connection:
         unfinished: UnfinishedBytes,
     ) -> None:
         self._stream = stream
+        self._peer_certificate: bytes | None = None
+        if isinstance(stream, trio.SSLStream):
+            self._peer_certificate = stream.getpeercert(binary_form=True)
         self._handler = handler
         self._reader = MessageReader(requests=True, body_max_bytes=body_max_bytes)
         self._unfinished = unfinished
@@ -194,7 +197,11 @@ class _Connection:
 
     def _accept(self, message: Message) -> HTTPResponse | PendingResponse:
         request = HTTPRequest(
-            method=message.method, target=message.target, headers=message.headers, body=message.body
+            method=message.method,
+            target=message.target,
+            headers=message.headers,
+            body=message.body,
+            peer_certificate=self._peer_certificate,
         )
         try:
             return self._handler.accept(request)

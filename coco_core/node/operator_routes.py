@@ -6,46 +6,67 @@ GET  /node/commit           ``?after=SEQNO``: committed position, as soon as it 
 GET  /node/tx               ``?transaction_id=V.S``: Unknown, Pending, Committed or Invalid
 GET  /node/receipt          ``?transaction_id=V.S[&format=json|cose]``
 GET  /node/resources        memory per map and per entry, processor time used
-GET  /node/network          nodes, service certificate, ledgers
-POST /node/join             a joiner asks the founder (see ``admission``)
+GET  /node/network          nodes, change of members under way, service certificate, ledgers
+POST /node/join             a node asks to join (see ``admission``)
+POST /node/members          operators: ``{"add": [node ID], "remove": [node ID]}``, all in one change
+POST /node/members/cancel   operators: take the change under way back
 ==========================  =================================================================
+
+Operators are those whose certificates the service was founded with; TLS asks for one, and a transaction
+of theirs says who asked.
 
 It is apart from the ledgers' own interfaces: another port, another policy.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
+import attrs
+import orjson
 import psutil
 import trio
 
-from coco_core.adapter import HTTPRequest, HTTPResponse, PendingResponse
+from coco_core.adapter import Caller, Committed, HTTPRequest, HTTPResponse, PendingResponse, Rejected
 from coco_core.base import TxID, limits
 from coco_core.errors import BusyError, CallerError, CocoError, MalformedError
 from coco_core.kv import maps
 from coco_core.ledger import LedgerSecrets
-from coco_core.node.admission import JOIN_TARGET, Admissions
+from coco_core.node.admission import JOIN_TARGET, FoundingAdmissions, RunningAdmissions
 from coco_core.node.disk import LedgerFiles
 from coco_core.node.driver import Driver
-from coco_core.replica import make_receipt, plan_receipt, read_nodes, status_of
+from coco_core.node.service import Tickets
+from coco_core.replica import (
+    ADMINISTRATION,
+    cancel_payload,
+    change_payload,
+    make_receipt,
+    plan_receipt,
+    read_change,
+    read_nodes,
+    status_of,
+)
 
 Query = Mapping[str, str]
 
+_CHANGES: Final = frozenset({"/node/members", "/node/members/cancel"})
+_STATUSES: Final = {"malformed": 400, "not-operator": 403}
+"""HTTP status by what the service's rules say; anything else contradicts its present state."""
 _SEQNO: Final = re.compile(r"-?[0-9]{1,20}")
 
 
 class OperatorRoutes:
     """Answers operators; before the service opens, only ``/node/health`` and ``/node/join``."""
 
-    def __init__(self, node_id: str, admissions: Admissions | None) -> None:
-        """Speak for ``node_id``; ``admissions`` is the founder's, None on other nodes."""
+    def __init__(self, node_id: str, admissions: FoundingAdmissions | None) -> None:
+        """Speak for ``node_id``; ``admissions`` is the founder's, None on other nodes until they are open."""
         self._node_id = node_id
-        self._admissions = admissions
+        self._admissions: FoundingAdmissions | RunningAdmissions | None = admissions
         self._open: _Open | None = None
 
     def open(
@@ -55,9 +76,12 @@ class OperatorRoutes:
         secrets: LedgerSecrets,
         peers: Callable[[], Mapping[str, Any]],
         service_certificate: str,
+        admissions: RunningAdmissions,
+        tickets: Tickets,
     ) -> None:
         """Begin to answer everything."""
-        self._open = _Open(driver, disk, secrets, peers, service_certificate)
+        self._open = _Open(driver, disk, secrets, peers, service_certificate, tickets)
+        self._admissions = admissions
 
     def accept(self, request: HTTPRequest) -> HTTPResponse | PendingResponse:
         """Answer one request (see adapter.HTTPHandler)."""
@@ -69,6 +93,8 @@ class OperatorRoutes:
             if self._admissions is None:
                 return _json({"error": "this node does not admit nodes"}, 404)
             return self._admissions.accept(request.body)
+        if request.method == "POST" and self._open is not None and url.path in _CHANGES:
+            return self._open.change_members(url.path, request)
         if request.method != "GET":
             return _json({"error": f"{request.method} is not offered here"}, 405)
         if self._open is None:
@@ -119,7 +145,9 @@ class _Open:
         secrets: LedgerSecrets,
         peers: Callable[[], Mapping[str, Any]],
         service_certificate: str,
+        tickets: Tickets,
     ) -> None:
+        self._tickets = tickets
         self._driver = driver
         self._disk = disk
         self._secrets = secrets
@@ -141,7 +169,7 @@ class _Open:
         return _json(
             {
                 "node_id": status.node_id,
-                "state": "open",
+                "state": "open" if not replica.disk_full else "disk full",
                 "role": status.role,
                 "view": status.view,
                 "primary": replica.leader,
@@ -149,6 +177,7 @@ class _Open:
                 "statistics": replica.statistics(),
                 "peers": self._peers(),
                 "failed_ledgers": dict(self._driver.failed_adapters),
+                "disk_fault": self._driver.disk_fault,
             }
         )
 
@@ -212,6 +241,9 @@ class _Open:
         del query
         view = self._driver.replica.chain.store.view()
         nodes = read_nodes(view)
+        change = read_change(view)
+        replica = self._driver.replica
+        waits_for = replica.waits_for() if change is not None and replica.is_primary else None
         ledgers = {key.decode(): json.loads(value) for key, value in view.items(maps.ADAPTERS)}
         return _json(
             {
@@ -220,15 +252,50 @@ class _Open:
                 "nodes": {
                     node.node_id: {
                         "status": node.status,
+                        "retired_committed": node.retired_committed,
                         "peer_address": node.peer_address,
                         "platform": node.evidence.format,
                         "measurement": node.measurement,
                     }
                     for node in nodes.values()
                 },
+                "change": None if change is None else {**attrs.asdict(change), "waits_for": waits_for},
                 "ledgers": ledgers,
             }
         )
+
+    def change_members(self, path: str, request: HTTPRequest) -> HTTPResponse | PendingResponse:
+        """Hand an operator's request on to the service; answer once it is decided."""
+        if request.peer_certificate is None:
+            return _json({"error": "present an operator's certificate (TLS)"}, 401)
+        fingerprint = hashlib.sha256(request.peer_certificate).hexdigest()
+        try:
+            payload = cancel_payload() if path.endswith("/cancel") else _change(request.body)
+            caller = Caller(kind="operator", identity=fingerprint)
+            submission = self._tickets.submit(self._driver, ADMINISTRATION, [payload], caller)
+        except CallerError as error:
+            return _refusal(error)
+
+        async def answer() -> HTTPResponse:
+            (fate,) = await submission.wait()
+            match fate:
+                case Committed():
+                    return _json({"transaction_id": str(fate.txid)})
+                case Rejected():
+                    return _json({"error": fate.message, "code": fate.code}, _STATUSES.get(fate.code, 409))
+            return _json({"error": f"not committed, ask again: {fate.reason}"}, 503)
+
+        return answer
+
+
+def _change(body: bytes) -> bytes:
+    try:
+        match orjson.loads(body):
+            case {"add": list(add), "remove": list(remove), **rest} if not rest:
+                return change_payload(add, remove)
+    except orjson.JSONDecodeError as error:
+        raise MalformedError(f"not JSON: {error}") from error
+    raise MalformedError('expected {"add": [node ID, …], "remove": [node ID, …]}')
 
 
 def _txid(query: Query) -> TxID:

@@ -46,6 +46,10 @@ class _Link:
     wake: trio.Event = attrs.field(factory=trio.Event)
     sending: trio.CancelScope | None = None
     """Around what sends on the established connection; None while there is none."""
+    dialling: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    """Around all that concerns the link."""
+    leaving: bool = False
+    """Whether the peer was removed: it is told so while it can be reached, and not looked for for ever."""
 
     def push(self, message: bytes) -> None:
         """Queue a message; beyond the bound the connection is given up, with all that waits on it.
@@ -81,23 +85,36 @@ class _Link:
 class PeerNetwork:
     """This node's connections to all others."""
 
-    def __init__(
-        self,
-        *,
-        server: ssl.SSLContext,
-        client: ssl.SSLContext,
-        addresses: Mapping[NodeID, str],
-    ) -> None:
-        """Talk to ``addresses`` (``host:port`` of every other node)."""
+    def __init__(self, *, server: ssl.SSLContext, client: ssl.SSLContext) -> None:
+        """Know of nobody yet."""
         self._server = server
         self._client = client
-        self._links = {peer: _Link(peer, address) for peer, address in addresses.items()}
+        self._links: dict[NodeID, _Link] = {}
+        self._nursery: trio.Nursery | None = None
         self._handshakes: dict[trio.SocketStream, trio.CancelScope] = {}
         self._receiving: dict[NodeID, trio.CancelScope] = {}
 
+    def talk_to(self, peers: Mapping[NodeID, tuple[str, bool]]) -> None:
+        """Open the channel to ``peers``, close it to all others.
+
+        By node: ``host:port``, and whether it is leaving the service.
+        """
+        for peer in self._links.keys() - peers.keys():
+            self._links.pop(peer).dialling.cancel()
+            if receiving := self._receiving.get(peer):
+                receiving.cancel()
+        for peer, (address, leaving) in peers.items():
+            link = self._links.get(peer)
+            if link is None:
+                link = self._links[peer] = _Link(peer, address)
+                if self._nursery is not None:
+                    self._nursery.start_soon(self._dial, link)
+            link.leaving = leaving
+
     def send(self, to: NodeID, message: bytes) -> None:
         """Queue ``message`` for ``to``; it may be lost."""
-        self._links[to].push(message)
+        if link := self._links.get(to):
+            link.push(message)
 
     @property
     def connected(self) -> bool:
@@ -124,6 +141,7 @@ class PeerNetwork:
         self._on_message = on_message
         self._on_lost = on_lost
         async with trio.open_nursery() as nursery:
+            self._nursery = nursery
             for link in self._links.values():
                 nursery.start_soon(self._dial, link)
             await trio.serve_listeners(self._accept, list(listeners))
@@ -181,9 +199,18 @@ class PeerNetwork:
     # ── sending ──────────────────────────────────────────────────────────────────────────────────
 
     async def _dial(self, link: _Link) -> None:
-        """Keep a connection to one peer, redialling with growing pauses."""
+        """Keep a connection to one peer until it is none any more, redialling with growing pauses.
+
+        A peer that is leaving is dialled only when there is something to say to it.
+        """
+        with link.dialling:
+            await self._keep_dialling(link)
+
+    async def _keep_dialling(self, link: _Link) -> None:
         pause, reached = _REDIAL_FIRST_S, trio.current_time()
         while True:
+            if link.leaving:
+                await link.wake.wait()
             connected = False
             try:
                 stream = await self._connect(link)

@@ -12,24 +12,45 @@ import trio
 
 from coco_core.adapter import HTTPHandler
 from coco_core.attestation import VirtualPlatform
+from coco_core.base import NodeID
 from coco_core.consensus import Leadership
 from coco_core.crypto import Curve, PrivateKey
 from coco_core.errors import OperatorError
+from coco_core.node.admission import RunningAdmissions
 from coco_core.node.capacity import UnfinishedBytes, connections_each
 from coco_core.node.disk import LedgerFiles
 from coco_core.node.driver import Driver
-from coco_core.node.forming import BareNode, Founder, Membership, join
+from coco_core.node.forming import BareNode, Founder, Membership, admission_rules, endorse_node, join
 from coco_core.node.http import HTTPServer
 from coco_core.node.measure import code_measurement
 from coco_core.node.operator_routes import OperatorRoutes
 from coco_core.node.peers import PeerNetwork
 from coco_core.node.service import NodeLedgerService, Tickets
 from coco_core.node.settings import Address, Founding, NodeSettings
+from coco_core.node.snapshot_files import SnapshotFiles
+from coco_core.node.snapshotting import SnapshotKeeper
 from coco_core.node.stopping import hand_over, outliving
-from coco_core.node.tls import frontend_context, peer_client_context, peer_server_context
-from coco_core.replica import report_data
+from coco_core.node.tls import (
+    frontend_context,
+    operators_context,
+    peer_client_context,
+    peer_server_context,
+)
+from coco_core.replica import (
+    PENDING,
+    TRUSTED,
+    Agreed,
+    JoinRequest,
+    NodeRecord,
+    Welcome,
+    read_change,
+    read_nodes,
+    read_operators,
+    report_data,
+)
 
 LEDGER_FOLDER = "ledger"
+SNAPSHOTS_FOLDER = "snapshots"
 
 Announce = Callable[[Mapping[str, Any]], None]
 
@@ -64,9 +85,10 @@ class _FrontEnds:
 async def run_node(settings: NodeSettings, announce: Announce) -> None:
     """Run a node until cancelled; cancelled as the primary, it hands over first, for a bounded time.
 
-    ``announce`` gets one mapping per event of interest to whoever started it: ``listening``,
-    ``role``, ``open``. Raises OperatorError for a port in use, an unusable engine or genesis, and
-    AttestationError when the node is not admitted; IntegrityError stops a running node.
+    Returns when it was removed from its service and nobody needs it any more. ``announce`` gets one mapping
+    per event of interest to whoever started it: ``waiting`` (for an operator to let it in), ``listening``,
+    ``role``, ``open``, ``retired``. Raises OperatorError for a port in use, an unusable engine or genesis,
+    and AttestationError when the node is not admitted; IntegrityError stops a running node.
     """
     connections = connections_each(1 + len(settings.rpc))
     listeners = await _bind(settings)
@@ -79,11 +101,13 @@ async def run_node(settings: NodeSettings, announce: Announce) -> None:
         measurement=measurement,
         peer_address=str(Address(settings.published_host, _bound(settings.peer, listeners.peer).port)),
         disk=LedgerFiles(settings.folder / LEDGER_FOLDER),
+        snapshots=SnapshotFiles(settings.folder / SNAPSHOTS_FOLDER),
     )
     try:
         await _live(node, listeners, _FrontEnds(connections), announce)
     finally:
         node.disk.close()
+        node.snapshots.close()
 
 
 async def _live(node: BareNode, listeners: _Listeners, fronts: _FrontEnds, announce: Announce) -> None:
@@ -93,17 +117,20 @@ async def _live(node: BareNode, listeners: _Listeners, fronts: _FrontEnds, annou
         if isinstance(role, Founding):
             founder = Founder(node, role)
             routes = OperatorRoutes(node.node_id, founder.admissions)
-            tls = frontend_context(founder.certificate, key)
+            tls = operators_context(founder.certificate, key, role.operators)
             nursery.start_soon(fronts.server(routes, tls).serve, listeners.admin)
             announce(_listening(node, listeners, founder.service.certificate))
             membership = await founder.found()
         else:
-            membership = await join(node, role)
+            waiting = {"event": "waiting", "node_id": node.node_id, "peer": node.peer_address}
+            membership = await join(node, role, lambda: announce(waiting))
+            welcome = membership.welcome
             routes = OperatorRoutes(node.node_id, None)
-            tls = frontend_context(membership.welcome.certificate, key)
+            tls = operators_context(welcome.certificate, key, welcome.operators)
             nursery.start_soon(fronts.server(routes, tls).serve, listeners.admin)
             announce(_listening(node, listeners, membership.welcome.service.certificate))
-        await _take_part(node, listeners, membership, routes, fronts, tls, announce)
+        await _take_part(node, listeners, membership, routes, fronts, announce)
+        nursery.cancel_scope.cancel()
 
 
 async def _bind(settings: NodeSettings) -> _Listeners:
@@ -144,10 +171,9 @@ async def _take_part(
     membership: Membership,
     routes: OperatorRoutes,
     fronts: _FrontEnds,
-    tls: ssl.SSLContext,
     announce: Announce,
 ) -> None:
-    """Serve the network, the ledgers and the operators until cancelled; a primary hands over first."""
+    """Serve the network and the ledgers until cancelled, or removed; a primary hands over first."""
     for name in listeners.rpc.keys() - membership.adapters.keys():
         raise OperatorError(f"rpc.{name}: this network runs no ledger {name!r}")
     welcome = membership.welcome
@@ -155,15 +181,23 @@ async def _take_part(
     network = PeerNetwork(
         server=peer_server_context(certificate, node.key, service_certificate),
         client=peer_client_context(certificate, node.key, service_certificate),
-        addresses={
-            record.node_id: record.peer_address for record in welcome.nodes if record.node_id != node.node_id
-        },
     )
+
+    def on_peers(nodes: Mapping[NodeID, NodeRecord]) -> None:
+        network.talk_to({name: (one.peer_address, one.retired_committed) for name, one in nodes.items()})
 
     def on_role(leadership: Leadership) -> None:
         announce({"event": "role", "role": leadership.role.value, "view": leadership.term})
 
     tickets = Tickets()
+    snapshots = SnapshotKeeper(
+        node.snapshots,
+        node.disk,
+        welcome.secrets,
+        service_certificate,
+        kept=node.settings.snapshots_kept,
+        archive=node.settings.archive,
+    )
     driver = Driver(
         membership.replica,
         node.disk,
@@ -171,13 +205,21 @@ async def _take_part(
         send=network.send,
         on_answer=tickets.settle,
         on_role=on_role,
+        on_peers=on_peers,
+        snapshots=snapshots,
         tick_ms=node.settings.tick_ms,
     )
-    routes.open(driver, node.disk, welcome.secrets, network.statistics, service_certificate)
+    admissions = _running_admissions(node, membership, driver, tickets)
+    routes.open(
+        driver, node.disk, welcome.secrets, network.statistics, service_certificate, admissions, tickets
+    )
+    tls = frontend_context(certificate, node.key)
     async with outliving(lambda: hand_over(driver, network)) as nursery:
         nursery.start_soon(network.run, listeners.peer, driver.receive, driver.peer_lost)
         nursery.start_soon(driver.run)
         driver.carry_out(membership.first_effects)
+        if driver.replica.chain.committed.seqno:
+            driver.restored()
         await driver.wait_committed_after(0)
         for name, adapter in membership.adapters.items():
             address = node.settings.rpc.get(name)
@@ -193,3 +235,39 @@ async def _take_part(
             )
             nursery.start_soon(adapter.serve, service)
         announce({"event": "open", "node_id": node.node_id})
+        await driver.retired.wait()
+        announce({"event": "retired", "node_id": node.node_id})
+        nursery.cancel_scope.cancel()
+
+
+def _running_admissions(
+    node: BareNode, membership: Membership, driver: Driver, tickets: Tickets
+) -> RunningAdmissions:
+    """Return how this node answers those who ask to join the running service."""
+    own = membership.welcome
+
+    def welcome(certificate: str) -> Welcome:
+        chain = driver.replica.chain
+        view = chain.store.view()
+        change = read_change(view)
+        learners = change.add if change is not None else ()
+        return attrs.evolve(
+            own,
+            certificate=certificate,
+            nodes=[
+                one
+                for one in read_nodes(view).values()
+                if one.status == TRUSTED or (one.status == PENDING and one.node_id in learners)
+            ],
+            operators=list(read_operators(view).values()),
+            agreed=Agreed(
+                committed=chain.committed,
+                views=chain.views.runs(chain.committed.seqno),
+                view=driver.replica.status().view,
+            ),
+        )
+
+    def endorse(request: JoinRequest) -> str:
+        return endorse_node(request.public_key, request.hosts, own.service)
+
+    return RunningAdmissions(driver, tickets, admission_rules(node), endorse, welcome)

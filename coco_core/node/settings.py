@@ -3,13 +3,18 @@
 ::
 
     {
-      "folder": "node-0",                      where the ledger goes; must not hold one already
+      "folder": "node-0",                      where the ledger goes; one that an earlier node left is reused
       "admin": "127.0.0.1:9545",               operators' interface (HTTPS); port 0 = any free one
       "peer": "127.0.0.1:9645",                node-to-node interface
       "published": "node-0.example.org",       the host others reach this node by; that of "peer" unless given
       "rpc": {"ethereum": "127.0.0.1:8545"},   one front end per ledger
-      "found": {"nodes": 3, "ledgers": {"ethereum": {"engine": "revm", "genesis": "genesis.json"}}},
-      "join": {"target": "127.0.0.1:9545", "service_certificate": "service.pem"},
+      "found": {"nodes": 3, "ledgers": {"ethereum": {"engine": "revm", "genesis": "genesis.json"}},
+                "operators": ["operator.pem"]},  certificates of those who may change the nodes later
+      "join": {"target": ["127.0.0.1:9545"],     operators' interfaces of one or more nodes, asked in turn
+               "service_certificate": "service.pem"},
+      "snapshot_interval": 50000,                entries after which the primary ends a chunk
+      "snapshots_kept": 2,
+      "archive": "archive",                      chunks older than the newest snapshot are moved here
       "tick_ms": 20, "election_timeout_ms": [700, 1200], "heartbeat_ms": 100
     }
 
@@ -28,7 +33,8 @@ from typing import Any
 import attrs
 
 from coco_core.base import check_host, limits
-from coco_core.errors import OperatorError
+from coco_core.crypto import read_certificate
+from coco_core.errors import AttestationError, OperatorError
 
 
 @attrs.frozen
@@ -81,13 +87,15 @@ class Founding:
 
     nodes: int
     ledgers: Mapping[str, LedgerSettings]
+    operators: tuple[str, ...] = ()
+    """Certificates (PEM) of those who may change the nodes later."""
 
 
 @attrs.frozen(kw_only=True)
 class Joining:
-    """This node joins the service whose founder listens at ``target``."""
+    """This node joins a service by one of its nodes, whose operators' interfaces are ``targets``."""
 
-    target: Address
+    targets: tuple[Address, ...]
     service_certificate: str
 
 
@@ -105,6 +113,11 @@ class NodeSettings:
     tick_ms: int = 20
     election_timeout_ms: tuple[int, int] = (700, 1200)
     heartbeat_ms: int = 100
+    snapshot_interval: int = limits.CHUNK_ENTRIES_TARGET
+    """Entries after which this node, when it is the primary, ends a chunk: there a snapshot may be made."""
+    snapshots_kept: int = 2
+    archive: Path | None = None
+    """Where chunks go that the newest snapshot makes superfluous; None leaves them."""
 
     @property
     def published_host(self) -> str:
@@ -157,6 +170,9 @@ class _Reader:
             "tick_ms",
             "election_timeout_ms",
             "heartbeat_ms",
+            "snapshot_interval",
+            "snapshots_kept",
+            "archive",
         }
     )
 
@@ -180,6 +196,9 @@ class _Reader:
                 for name in rpc.keys() - role.ledgers.keys()
             ]
         tick, heartbeat, election = self._timing()
+        interval = self._count("snapshot_interval", limits.CHUNK_ENTRIES_TARGET, 1_000_000_000)
+        kept = self._count("snapshots_kept", 2, 1_000)
+        archive = self._archive()
         if self.faults or role is None or admin is None or peer is None:
             return None
         return NodeSettings(
@@ -192,6 +211,9 @@ class _Reader:
             tick_ms=tick,
             election_timeout_ms=election,
             heartbeat_ms=heartbeat,
+            snapshot_interval=interval,
+            snapshots_kept=kept,
+            archive=archive,
         )
 
     def _address(self, field: str, raw: Mapping[str, Any] | None = None) -> Address | None:
@@ -246,7 +268,24 @@ class _Reader:
             self.faults.append("'found.ledgers' must name at least one ledger")
             return None
         read = {name: self._ledger(name, ledger) for name, ledger in ledgers.items()}
-        return Founding(nodes=nodes, ledgers=read)
+        return Founding(nodes=nodes, ledgers=read, operators=self._operators(value.get("operators", [])))
+
+    def _operators(self, value: Any) -> tuple[str, ...]:
+        if not isinstance(value, list) or len(value) > limits.OPERATORS_MAX:
+            self.faults.append(f"'found.operators' must be at most {limits.OPERATORS_MAX} PEM files")
+            return ()
+        found = [self._pem("found.operators", name) for name in value]
+        return tuple(pem for pem in found if pem)
+
+    def _pem(self, field: str, name: Any) -> str:
+        """Return the one certificate in a file, empty when there is none."""
+        try:
+            pem = (self._base / str(name)).read_text()
+            read_certificate(pem)
+        except (OSError, UnicodeDecodeError, AttestationError) as error:
+            self.faults.append(f"{field!r} {name}: {error}")
+            return ""
+        return pem
 
     def _ledger(self, name: str, value: Any) -> LedgerSettings:
         engine = value.get("engine", "") if isinstance(value, dict) else None
@@ -264,17 +303,32 @@ class _Reader:
         if not isinstance(value, dict):
             self.faults.append("'join' must be an object")
             return None
-        target = self._address("target", value)
-        certificate = value.get("service_certificate")
-        if not isinstance(certificate, str):
+        named = value.get("target")
+        names = named if isinstance(named, list) and named else [named]
+        targets = [self._address("target", {"target": name}) for name in names]
+        if not isinstance(value.get("service_certificate"), str):
             self.faults.append("'join.service_certificate' must be a PEM file")
             return None
-        try:
-            pem = (self._base / certificate).read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            self.faults.append(f"'join.service_certificate' {certificate}: {error}")
+        pem = self._pem("join.service_certificate", value["service_certificate"])
+        return Joining(
+            targets=tuple(target for target in targets if target is not None), service_certificate=pem
+        )
+
+    def _archive(self) -> Path | None:
+        value = self._raw.get("archive")
+        if value is None:
             return None
-        return None if target is None else Joining(target=target, service_certificate=pem)
+        if not isinstance(value, str) or not value:
+            self.faults.append("'archive' must be a path")
+            return None
+        return self._base / value
+
+    def _count(self, field: str, default: int, most: int) -> int:
+        value = self._raw.get(field, default)
+        if type(value) is int and 1 <= value <= most:
+            return value
+        self.faults.append(f"{field!r} must be 1 to {most}")
+        return default
 
     def _timing(self) -> tuple[int, int, tuple[int, int]]:
         tick = self._milliseconds("tick_ms", 20)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
@@ -24,6 +25,20 @@ def frontend_context(certificate: str, key: PrivateKey) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     _load(context, certificate, key)
+    return context
+
+
+def operators_context(certificate: str, key: PrivateKey, operators: Sequence[str]) -> ssl.SSLContext:
+    """Return the context for the operators' interface: who presents a certificate must be an operator.
+
+    Nobody has to: what anyone may ask for is the routes' business. ``operators`` are PEM certificates,
+    each believed as it is, whoever issued it.
+    """
+    context = frontend_context(certificate, key)
+    if operators:
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.load_verify_locations(cadata="".join(operators))
     return context
 
 

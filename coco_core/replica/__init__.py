@@ -1,11 +1,16 @@
 """The whole node as one pure state machine; must not know sockets, files, clocks or threads."""
 
 from coco_core.replica import effects, events
+from coco_core.replica.administration import (
+    ADMINISTRATION,
+    Admission,
+    cancel_payload,
+    change_payload,
+    join_payload,
+)
 from coco_core.replica.assembly import (
     FIRST_VIEW,
-    Identity,
     Parts,
-    ServiceIdentity,
     Timing,
     found_service,
     join_service,
@@ -13,6 +18,7 @@ from coco_core.replica.assembly import (
 from coco_core.replica.chain import Chain
 from coco_core.replica.checking import check_genesis, check_manifest
 from coco_core.replica.history import ReceiptPlan, TransactionStatus, make_receipt, plan_receipt, status_of
+from coco_core.replica.identities import Identity, ServiceIdentity
 from coco_core.replica.joining import (
     JoinRequest,
     Welcome,
@@ -24,23 +30,46 @@ from coco_core.replica.joining import (
     read_welcome,
     report_data,
 )
-from coco_core.replica.membership import NodeRecord, read_nodes, signing_keys
+from coco_core.replica.membership import (
+    PENDING,
+    RETIRED,
+    TRUSTED,
+    MembershipChange,
+    NodeRecord,
+    read_change,
+    read_nodes,
+    read_operators,
+    signing_keys,
+)
 from coco_core.replica.replica import Replica
+from coco_core.replica.restoring import Agreed, Restoration
+from coco_core.replica.snapshots import SnapshotReader
 
 __all__ = [
+    "ADMINISTRATION",
+    "Admission",
+    "Agreed",
     "Chain",
     "FIRST_VIEW",
     "Identity",
     "JoinRequest",
+    "MembershipChange",
     "NodeRecord",
+    "PENDING",
     "Parts",
+    "RETIRED",
     "ReceiptPlan",
     "Replica",
+    "Restoration",
     "ServiceIdentity",
+    "SnapshotReader",
+    "TRUSTED",
     "Timing",
     "TransactionStatus",
     "Welcome",
     "admit",
+    "cancel_payload",
+    "change_payload",
     "check_genesis",
     "check_manifest",
     "check_welcome",
@@ -49,11 +78,14 @@ __all__ = [
     "encode_welcome",
     "events",
     "found_service",
+    "join_payload",
     "join_service",
     "make_receipt",
     "plan_receipt",
+    "read_change",
     "read_join_request",
     "read_nodes",
+    "read_operators",
     "read_welcome",
     "report_data",
     "signing_keys",

@@ -8,38 +8,30 @@ import attrs
 
 from coco_core.adapter import Manifest, Writes
 from coco_core.base import NodeID, limits
-from coco_core.consensus import LogReader
-from coco_core.consensus.raft import Raft, RaftSettings
-from coco_core.crypto import PrivateKey
-from coco_core.kv import Store
-from coco_core.ledger import EntryOpener, EntrySealer, LedgerSecrets, LedgerSigner, MerkleTree
+from coco_core.consensus import LogReader, SnapshotAvailable
+from coco_core.consensus.raft import LogStart, Raft, RaftSettings
+from coco_core.ledger import EntryOpener, EntrySealer, LedgerSecrets, LedgerSigner
+from coco_core.replica.administration import Administration, Admission
 from coco_core.replica.chain import Chain
 from coco_core.replica.checking import check_manifest
 from coco_core.replica.effects import Effect
 from coco_core.replica.following import Follower
-from coco_core.replica.membership import NodeRecord, founding_writes, opening_writes, signing_keys
+from coco_core.replica.identities import Identity, ServiceIdentity
+from coco_core.replica.membership import (
+    PENDING,
+    TRUSTED,
+    Members,
+    NodeRecord,
+    founding_writes,
+    opening_writes,
+)
 from coco_core.replica.replica import Replica
+from coco_core.replica.restoring import Restoration
 from coco_core.replica.sequencing import Sequencer
+from coco_core.replica.snapshots import SnapshotReader, Snapshots
 
 FIRST_VIEW = 2
 """The view a new service begins in (CCF's convention)."""
-
-
-@attrs.frozen(kw_only=True)
-class Identity:
-    """A node's own key and what the service says of it."""
-
-    node_id: NodeID
-    key: PrivateKey = attrs.field(repr=False)
-    certificate: str
-
-
-@attrs.frozen(kw_only=True)
-class ServiceIdentity:
-    """The service's key, shared by all its nodes, and its certificate."""
-
-    key: PrivateKey = attrs.field(repr=False)
-    certificate: str
 
 
 @attrs.frozen(kw_only=True)
@@ -59,57 +51,98 @@ class Parts:
     service: ServiceIdentity
     secrets: LedgerSecrets
     nodes: Mapping[NodeID, NodeRecord]
+    """The nodes of the service as this one was told of them."""
     manifests: Sequence[Manifest]
+    admission: Admission
     timing: Timing
     draw: Callable[[int, int], int]
     reader: LogReader
+    snapshots: SnapshotReader
     time_ms: int
     randomness: bytes
     chunk_size_bytes: int = limits.CHUNK_SIZE_TARGET_BYTES
+    chunk_entries: int = limits.CHUNK_ENTRIES_TARGET
     append_size_max_bytes: int = limits.APPEND_SIZE_MAX_BYTES
     log_cache_max_bytes: int = limits.LOG_CACHE_MAX_BYTES
+    snapshot_lag_entries: int = limits.SNAPSHOT_LAG_ENTRIES
 
 
-def found_service(parts: Parts, genesis: Iterable[Writes]) -> tuple[Replica, list[Effect]]:
-    """Return the first primary of a new service and the effects that place its first entries."""
-    raft = Raft.founder(_settings(parts), draw=parts.draw, reader=parts.reader)
-    replica = _assemble(parts, raft)
-    first = founding_writes(parts.nodes.values(), parts.service.certificate)
+def found_service(
+    parts: Parts, genesis: Iterable[Writes], operators: Sequence[str] = ()
+) -> tuple[Replica, list[Effect]]:
+    """Return the first primary of a new service and the effects that place its first entries.
+
+    ``operators`` are the certificates (PEM) of those who may change the members.
+    """
+    members = _told(parts)
+    raft = Raft.founder(_settings(parts, members), draw=parts.draw, reader=parts.reader)
+    chain = Chain(members)
+    replica = _assemble(parts, raft, chain, _follower(parts, chain))
+    first = founding_writes(parts.nodes.values(), parts.service.certificate, operators)
     last = opening_writes(parts.service.certificate, parts.manifests)
     return replica, replica.found([first, *genesis, last])
 
 
-def join_service(parts: Parts) -> Replica:
-    """Return a backup with an empty ledger that waits for the primary."""
-    return _assemble(parts, Raft(_settings(parts), draw=parts.draw, reader=parts.reader))
+def join_service(parts: Parts, restored: Restoration | None = None) -> tuple[Replica, list[Effect]]:
+    """Return a backup that waits for the primary, with an empty ledger or its own old one."""
+    start = LogStart() if restored is None else restored.finish()
+    if restored is None or not start.last_index:
+        members = _told(parts)
+        chain = Chain(members)
+        follower = _follower(parts, chain)
+    else:
+        chain, follower = restored.chain, restored.follower
+        members = Members(chain.membership.voters, chain.membership.learners)
+    raft = Raft(_settings(parts, members), draw=parts.draw, reader=parts.reader, start=start)
+    if restored is not None and restored.snapshot_seqno:
+        seqno = restored.snapshot_seqno
+        raft.handle(SnapshotAvailable(seqno, chain.views.at(seqno)))
+    replica = _assemble(parts, raft, chain, follower)
+    return replica, replica.join(parts.nodes)
 
 
-def _settings(parts: Parts) -> RaftSettings:
+def _told(parts: Parts) -> Members:
+    """Return the members this node was told of; itself as a learner if it is not one of them."""
+    voters = frozenset(name for name, node in parts.nodes.items() if node.status == TRUSTED)
+    learners = frozenset(name for name, node in parts.nodes.items() if node.status == PENDING)
+    return Members(voters, learners)
+
+
+def _settings(parts: Parts, members: Members) -> RaftSettings:
+    this = parts.identity.node_id
     return RaftSettings(
-        node_id=parts.identity.node_id,
-        members=frozenset(parts.nodes),
+        node_id=this,
+        members=members.voters,
+        learners=members.learners | (frozenset({this}) - members.voters),
         first_term=FIRST_VIEW,
         election_timeout_ticks_min=parts.timing.election_timeout_ticks_min,
         election_timeout_ticks_max=parts.timing.election_timeout_ticks_max,
         heartbeat_ticks=parts.timing.heartbeat_ticks,
         append_size_max_bytes=parts.append_size_max_bytes,
         log_cache_max_bytes=parts.log_cache_max_bytes,
+        snapshot_lag_entries=parts.snapshot_lag_entries,
     )
 
 
-def _assemble(parts: Parts, raft: Raft) -> Replica:
+def _follower(parts: Parts, chain: Chain) -> Follower:
+    return Follower(chain, EntryOpener(parts.secrets), parts.service.certificate)
+
+
+def _assemble(parts: Parts, raft: Raft, chain: Chain, follower: Follower) -> Replica:
     for manifest in parts.manifests:
         check_manifest(manifest.name, manifest)
-    chain = Chain(Store(), MerkleTree())
     signer = LedgerSigner(
         parts.identity.key, parts.identity.node_id, parts.identity.certificate, parts.service.key
     )
+    sealer = EntrySealer(parts.secrets)
     return Replica(
         node_id=parts.identity.node_id,
         consensus=raft,
         chain=chain,
-        sequencer=Sequencer(chain, EntrySealer(parts.secrets), signer, parts.chunk_size_bytes),
-        follower=Follower(chain, EntryOpener(parts.secrets), signing_keys(parts.nodes)),
+        sequencer=Sequencer(chain, sealer, signer, parts.chunk_size_bytes, parts.chunk_entries),
+        follower=follower,
+        snapshots=Snapshots(parts.snapshots),
+        administration=Administration(parts.admission, parts.service.certificate),
         adapters={manifest.name: frozenset(manifest.maps) for manifest in parts.manifests},
         time_ms=parts.time_ms,
         randomness=parts.randomness,

@@ -1,22 +1,30 @@
-"""The sequence this node holds: Merkle tree, state layers and view history, moving as one.
+"""The sequence this node holds: Merkle tree, state layers, view history and members, moving as one.
 
 Primary and backup feed it the same way, entry by entry; the primary with entries it sealed, a
 backup with entries it opened. A signature entry closes the layer of everything since the one
-before. Truncation and commit are the only other moves, so tree, state and history cannot disagree.
+before. Truncation, commit and beginning anew at a snapshot are the only other moves, so nothing of it can
+disagree with the rest.
+
+It also knows *snapshot points*: signature entries that end a ledger chunk, when since the last point the
+ledger grew by half of what the state holds, so that writing snapshots costs at most a few times
+what writing the ledger does. Every node finds the same ones.
 """
 
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Mapping
 
 import attrs
 
-from coco_core.base import TxID, invariant
-from coco_core.kv import Store, Writes, merge
-from coco_core.ledger import MerkleTree
+from coco_core.base import NodeID, TxID, invariant
+from coco_core.consensus import Membership
+from coco_core.kv import Pinned, Store, View, Writes, maps, merged
+from coco_core.ledger import MerkleTree, Snapshot, SnapshotPlace
+from coco_core.replica.membership import Members, read_members, tells_members
+from coco_core.replica.views import ViewHistory
 
 Changes = Mapping[str, Mapping[bytes, bytes | None]]
 
@@ -30,60 +38,71 @@ class _Item:
 
 
 @attrs.frozen(slots=True)
+class ChunkFill:
+    """How full the newest ledger chunk is."""
+
+    size_bytes: int = 0
+    entries: int = 0
+
+    def after(self, item: _Item) -> ChunkFill:
+        """Return how full it is with one more entry: not at all behind one that ends a chunk."""
+        if item.ends_chunk:
+            return ChunkFill()
+        return ChunkFill(self.size_bytes + item.size_bytes, self.entries + 1)
+
+
+@attrs.frozen(slots=True)
 class _Layer:
     """One signed batch that is not committed yet."""
 
     items: tuple[_Item, ...]
-    writes: Changes
-    chunk_fill_bytes: int
+    writes: Writes
+    fill: ChunkFill
     """How full the newest ledger chunk is after the layer's last entry."""
 
     @property
     def txid(self) -> TxID:
         return self.items[-1].txid
 
+    def writer_of(self, name: str) -> TxID | None:
+        """Return the last entry that writes map ``name``."""
+        return next((item.txid for item in reversed(self.items) if name in item.writes), None)
 
-class ViewHistory:
-    """Which view each seqno was ordered in, as runs."""
 
-    def __init__(self) -> None:
-        """Start without any entry."""
-        self._starts: list[int] = []
-        self._views: list[int] = []
+@attrs.frozen(slots=True)
+class CommittedLayer:
+    """One batch that is committed now."""
 
-    def extend(self, txid: TxID) -> None:
-        """Note that ``txid`` is the newest entry."""
-        if not self._views or self._views[-1] != txid.view:
-            invariant(not self._views or txid.view > self._views[-1], "views only grow along the ledger")
-            self._starts.append(txid.seqno)
-            self._views.append(txid.view)
-
-    def truncate(self, seqno: int) -> None:
-        """Forget every entry after ``seqno``."""
-        while self._starts and self._starts[-1] > seqno:
-            self._starts.pop()
-            self._views.pop()
-
-    def at(self, seqno: int) -> int:
-        """Return the view of ``seqno``, 0 when there is no such entry."""
-        run = bisect_right(self._starts, seqno)
-        return self._views[run - 1] if run else 0
+    txid: TxID
+    writes: Writes
+    evidence: TxID | None
+    """The entry that records a snapshot's digest, if one does."""
+    pinned: Pinned | None
+    """The state after it, when this is a snapshot point; to be released."""
 
 
 class Chain:
     """Everything this node holds of the ledger, in memory."""
 
-    def __init__(self, store: Store, tree: MerkleTree) -> None:
-        """Start at the position ``store`` and ``tree`` are in (empty for a new node)."""
-        self.store = store
-        self.tree = tree
+    def __init__(self, members: Members | None = None) -> None:
+        """Start with an empty ledger; ``members`` take part until its entries say who does."""
+        self.store = Store()
+        self.tree = MerkleTree()
         self.views = ViewHistory()
+        self.begins_after = 0
+        """Seqno of the snapshot this ledger begins behind: entries up to there are not at hand."""
         self._open: list[_Item] = []
         self._layers: deque[_Layer] = deque()
         self._signatures = array("Q")
         self._committed = TxID(0, 0)
-        self._chunk_fill = 0
-        self._committed_chunk_fill = 0
+        self._fill = ChunkFill()
+        self._committed_fill = ChunkFill()
+        self._since_point = 0
+        """Bytes of committed entries since the last snapshot point."""
+        self._first_members = members
+        self._members: list[tuple[int, Members]] = []
+        """Sets of members by the entries that tell of them; the last agreed one and all later ones."""
+        self._untold = 0
 
     @property
     def head(self) -> int:
@@ -101,9 +120,11 @@ class Chain:
         return len(self._layers)
 
     @property
-    def chunk_fill_bytes(self) -> int:
-        """Bytes of entries since the last one that ended a ledger chunk, whoever sequenced them."""
-        return self._chunk_fill
+    def fill(self) -> ChunkFill:
+        """How full the newest ledger chunk is, whoever sequenced what is in it."""
+        return self._fill
+
+    # ── growing ──────────────────────────────────────────────────────────────────────────────────
 
     def add(
         self,
@@ -121,15 +142,45 @@ class Chain:
         self.views.extend(txid)
         item = _Item(txid, writes, size_bytes, ends_chunk)
         self._open.append(item)
-        self._chunk_fill = _fill_after(self._chunk_fill, item)
+        self._fill = self._fill.after(item)
+        if tells_members(writes):
+            self._note_members(txid.seqno)
         if signature:
-            merged: Writes = {}
-            for item in self._open:
-                merge(merged, item.writes)
-            self._layers.append(_Layer(tuple(self._open), merged, self._chunk_fill))
+            layer_writes = self._open_writes()
+            self._layers.append(_Layer(tuple(self._open), layer_writes, self._fill))
             self._open.clear()
             self._signatures.append(txid.seqno)
-            self.store.append(txid.seqno, merged)
+            self.store.append(txid.seqno, layer_writes)
+
+    def newest_view(self) -> View:
+        """Return the state after the newest entry, signed or not."""
+        head = self.store.head()
+        return head.over(self._open_writes()) if self._open else head
+
+    def _open_writes(self) -> Writes:
+        return merged(item.writes for item in self._open)
+
+    @property
+    def taking_part(self) -> frozenset[NodeID]:
+        """Every node of the last agreed set of members and of those after it."""
+        sets = [members.voters | members.learners for _, members in self._members]
+        return frozenset[NodeID]().union(*sets)
+
+    # ── members ──────────────────────────────────────────────────────────────────────────────────
+
+    def take_memberships(self) -> list[Membership]:
+        """Return the sets of members that entries added since the last call tell of."""
+        news = self._members[len(self._members) - self._untold :] if self._untold else []
+        self._untold = 0
+        return [Membership(seqno, members.voters, members.learners) for seqno, members in news]
+
+    def _note_members(self, seqno: int) -> None:
+        members = read_members(self.newest_view())
+        if members != (self._members[-1][1] if self._members else self._first_members):
+            self._members.append((seqno, members))
+            self._untold += 1
+
+    # ── shrinking ────────────────────────────────────────────────────────────────────────────────
 
     def truncate(self, seqno: int) -> None:
         """Forget every entry after ``seqno``; committed entries cannot be forgotten."""
@@ -139,26 +190,74 @@ class Chain:
             items = [*self._layers.pop().items, *items]
         # A cut inside a batch leaves its first entries open again.
         self._open = [item for item in items if item.txid.seqno <= seqno]
-        self._chunk_fill = self._layers[-1].chunk_fill_bytes if self._layers else self._committed_chunk_fill
+        self._fill = self._layers[-1].fill if self._layers else self._committed_fill
         for item in self._open:
-            self._chunk_fill = _fill_after(self._chunk_fill, item)
+            self._fill = self._fill.after(item)
         while self._signatures and self._signatures[-1] > seqno:
             self._signatures.pop()
+        while self._members and self._members[-1][0] > seqno:
+            self._members.pop()
         self.store.rollback(seqno)
         self.views.truncate(seqno)
         self.tree.truncate(seqno + 1)
 
-    def commit(self, seqno: int) -> list[tuple[TxID, Changes]]:
-        """Commit every batch up to ``seqno``; return place and writes of each, oldest first."""
-        batches: list[tuple[TxID, Changes]] = []
+    # ── what is agreed ───────────────────────────────────────────────────────────────────────────
+
+    def commit(self, seqno: int) -> list[CommittedLayer]:
+        """Commit every batch up to ``seqno``; return each, oldest first."""
+        batches: list[CommittedLayer] = []
         while self._layers and self._layers[0].txid.seqno <= seqno:
             layer = self._layers.popleft()
             self.store.commit(layer.txid.seqno)
             self._committed = layer.txid
-            self._committed_chunk_fill = layer.chunk_fill_bytes
-            batches.append((layer.txid, layer.writes))
+            self._committed_fill = layer.fill
+            pinned = self.store.pin(layer.txid.seqno) if self._is_point(layer) else None
+            evidence = layer.writer_of(maps.SNAPSHOT_EVIDENCE)
+            batches.append(CommittedLayer(layer.txid, layer.writes, evidence, pinned))
         invariant(self._committed.seqno == seqno, f"commit of {seqno}, which is no signature entry")
+        while len(self._members) > 1 and self._members[1][0] <= seqno:
+            del self._members[0]
         return batches
+
+    def _is_point(self, layer: _Layer) -> bool:
+        self._since_point += sum(item.size_bytes for item in layer.items)
+        if not layer.items[-1].ends_chunk or 2 * self._since_point < self.store.state_size_bytes:
+            return False
+        self._since_point = 0
+        return True
+
+    def snapshot_place(self, seqno: int) -> SnapshotPlace:
+        """Return where the snapshot at the committed signature entry ``seqno`` stands."""
+        return SnapshotPlace(
+            txid=TxID(self.views.at(seqno), seqno),
+            leaf=self.tree.leaf(seqno),
+            views=self.views.runs(seqno),
+        )
+
+    def restart(self, snapshot: Snapshot) -> None:
+        """Begin anew behind ``snapshot``, which is ahead of what is committed."""
+        place = snapshot.place
+        self.store.restore(place.txid.seqno, snapshot.maps)
+        self.tree = snapshot.tree()
+        self.views = ViewHistory(place.views)
+        self.begins_after = place.txid.seqno
+        self._open.clear()
+        self._layers.clear()
+        self._signatures = array("Q", [place.txid.seqno])
+        self._committed = place.txid
+        self._fill = self._committed_fill = ChunkFill()
+        self._since_point = 0
+        self._members = [(place.txid.seqno, read_members(self.store.head()))]
+        self._untold = 0
+
+    @property
+    def membership(self) -> Membership:
+        """The set of members that the newest entry leaves in force."""
+        invariant(self._members, "an empty ledger tells of nobody")
+        seqno, members = self._members[-1]
+        return Membership(seqno, members.voters, members.learners)
+
+    # ── signatures ───────────────────────────────────────────────────────────────────────────────
 
     def signature_covering(self, seqno: int) -> int | None:
         """Return the seqno of the first committed signature entry after ``seqno``, or None.
@@ -172,9 +271,5 @@ class Chain:
 
     @property
     def signature_count(self) -> int:
-        """How many signature entries the ledger holds so far."""
+        """How many signature entries this node knows of so far."""
         return len(self._signatures)
-
-
-def _fill_after(fill_bytes: int, item: _Item) -> int:
-    return 0 if item.ends_chunk else fill_bytes + item.size_bytes

@@ -8,6 +8,7 @@ import attrs
 
 from coco_core.adapter import BatchResult, Caller
 from coco_core.base import NodeID
+from coco_core.ledger import Snapshot
 
 
 @attrs.frozen(slots=True)
@@ -65,4 +66,46 @@ class HandOver:
     """The operator asks this node to give leadership away before it stops."""
 
 
-Event = Ticked | PeerSent | PeerLost | Submitted | BatchExecuted | LogPersisted | HandOver
+@attrs.frozen(slots=True)
+class DiskFull:
+    """Whether this node's disk takes no more: while it does not, the node takes no requests either."""
+
+    full: bool
+
+
+@attrs.frozen(slots=True)
+class SnapshotTaken:
+    """The snapshot at ``seqno`` stands on the disk; ``digest`` is None when that did not work out."""
+
+    seqno: int
+    digest: bytes | None
+
+
+@attrs.frozen(slots=True)
+class SnapshotProven:
+    """The snapshot at ``seqno`` stands on the disk with its proof, to be offered to others."""
+
+    seqno: int
+
+
+@attrs.frozen(slots=True)
+class SnapshotLoaded:
+    """The snapshot a peer sent is judged; ``snapshot`` is None when it is not to be used."""
+
+    seqno: int
+    snapshot: Snapshot | None = attrs.field(repr=False)
+
+
+Event = (
+    Ticked
+    | PeerSent
+    | PeerLost
+    | Submitted
+    | BatchExecuted
+    | LogPersisted
+    | HandOver
+    | DiskFull
+    | SnapshotTaken
+    | SnapshotProven
+    | SnapshotLoaded
+)

@@ -60,6 +60,10 @@ def plan_receipt(chain: Chain, txid: TxID) -> ReceiptPlan:
     status = status_of(chain, txid)
     if status is not TransactionStatus.COMMITTED:
         raise CallerError(f"transaction {txid} is {status.value.lower()}: there is no receipt")
+    if txid.seqno <= chain.begins_after:
+        raise CallerError(
+            f"this node began from a snapshot behind transaction {txid}: ask another node for the receipt"
+        )
     signature_seqno = chain.signature_covering(txid.seqno)
     if signature_seqno is None:
         raise CallerError(f"transaction {txid} is the newest signature itself: no later signature covers it")

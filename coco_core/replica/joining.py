@@ -18,6 +18,7 @@ import datetime
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import attrs
@@ -25,7 +26,7 @@ import orjson
 
 from coco_core.adapter import Manifest
 from coco_core.attestation import Evidence, Policy, Verdict, Verifier
-from coco_core.base import NodeID, check_host, limits, split_address
+from coco_core.base import NodeID, TxID, check_host, limits, split_address
 from coco_core.crypto import (
     PrivateKey,
     PublicKey,
@@ -36,16 +37,17 @@ from coco_core.crypto import (
     hpke_seal,
     read_certificate,
 )
-from coco_core.errors import AttestationError
+from coco_core.errors import AttestationError, MalformedError
 from coco_core.ledger import LedgerSecrets
-from coco_core.replica.assembly import ServiceIdentity
+from coco_core.replica.identities import ServiceIdentity
 from coco_core.replica.membership import NodeRecord
+from coco_core.replica.restoring import Agreed
 
 _SEAL_INFO: Final = b"coco welcome v1"
 _REPORT_DOMAIN: Final = b"coco node key v1"
 _SIGNATURE_DOMAIN: Final = b"coco join v1"
 
-_MALFORMED: Final = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
+_MALFORMED: Final = (ValueError, KeyError, TypeError, OverflowError, RecursionError, MalformedError)
 """What reading JSON from a stranger as something it is not may raise."""
 
 
@@ -128,7 +130,12 @@ class Welcome:
     service: ServiceIdentity
     secrets: LedgerSecrets = attrs.field(repr=False)
     nodes: Sequence[NodeRecord]
+    """Everybody who takes part, the joiner included."""
     manifests: Sequence[Manifest]
+    operators: Sequence[str] = ()
+    """Certificates (PEM) of those who may change the members."""
+    agreed: Agreed | None = None
+    """What is agreed already, for a node that may have an old ledger; None while the service forms."""
 
 
 def encode_welcome(welcome: Welcome, receiver: PublicKey) -> bytes:
@@ -141,8 +148,10 @@ def encode_welcome(welcome: Welcome, receiver: PublicKey) -> bytes:
         {
             "certificate": welcome.certificate,
             "service_certificate": welcome.service.certificate,
-            "nodes": [_node_to_json(node) for node in welcome.nodes],
+            "nodes": [node_to_json(node) for node in welcome.nodes],
             "manifests": [attrs.asdict(manifest) for manifest in welcome.manifests],
+            "operators": list(welcome.operators),
+            "agreed": None if welcome.agreed is None else _agreed_to_json(welcome.agreed),
             "sealed": _to_base64(hpke_seal(receiver, _SEAL_INFO, json.dumps(secrets).encode())),
         }
     ).encode()
@@ -163,8 +172,10 @@ def read_welcome(data: bytes, key: PrivateKey) -> Welcome:
             certificate=_text(outer["certificate"]),
             service=service,
             secrets=LedgerSecrets.from_bytes(_from_base64(secrets["ledger_secrets"])),
-            nodes=[_node_from_json(node) for node in outer["nodes"]],
+            nodes=[node_from_json(node) for node in outer["nodes"]],
             manifests=[_manifest_from_json(manifest) for manifest in outer["manifests"]],
+            operators=[_text(pem) for pem in outer["operators"]],
+            agreed=None if outer["agreed"] is None else _agreed_from_json(outer["agreed"]),
         )
     except _MALFORMED as error:
         raise AttestationError(f"malformed welcome: {error!r}") from error
@@ -262,7 +273,8 @@ def _evidence_from_json(value: Mapping[str, Any]) -> Evidence:
     )
 
 
-def _node_to_json(node: NodeRecord) -> dict[str, Any]:
+def node_to_json(node: NodeRecord) -> dict[str, Any]:
+    """Return a record as JSON values."""
     return {
         "node_id": node.node_id,
         "certificate": node.certificate,
@@ -270,10 +282,12 @@ def _node_to_json(node: NodeRecord) -> dict[str, Any]:
         "measurement": node.measurement,
         "evidence": _evidence_to_json(node.evidence),
         "status": node.status,
+        "retired_committed": node.retired_committed,
     }
 
 
-def _node_from_json(value: Mapping[str, Any]) -> NodeRecord:
+def node_from_json(value: Mapping[str, Any]) -> NodeRecord:
+    """Read what node_to_json returned; raises ValueError, KeyError or TypeError for anything else."""
     return NodeRecord(
         node_id=NodeID(_text(value["node_id"])),
         certificate=_text(value["certificate"]),
@@ -281,7 +295,26 @@ def _node_from_json(value: Mapping[str, Any]) -> NodeRecord:
         measurement=_text(value["measurement"]),
         evidence=_evidence_from_json(value["evidence"]),
         status=_text(value["status"]),
+        retired_committed=bool(value["retired_committed"]),
     )
+
+
+def _agreed_to_json(agreed: Agreed) -> dict[str, Any]:
+    return {"committed": str(agreed.committed), "views": agreed.views, "view": agreed.view}
+
+
+def _agreed_from_json(value: Mapping[str, Any]) -> Agreed:
+    runs = tuple((_natural(view), _natural(first)) for view, first in value["views"])
+    committed = TxID.parse(_text(value["committed"]))
+    if any(later[0] <= run[0] or later[1] <= run[1] for run, later in pairwise(runs)):
+        raise ValueError("views do not ascend")
+    return Agreed(committed=committed, views=runs, view=_natural(value["view"]))
+
+
+def _natural(value: Any) -> int:
+    if type(value) is not int or value < 1:
+        raise ValueError(f"{value!r} is no positive number")
+    return value
 
 
 def _manifest_from_json(value: Mapping[str, Any]) -> Manifest:

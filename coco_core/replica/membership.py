@@ -1,14 +1,17 @@
-"""The network's nodes as its tables tell, and the entries a new service begins with.
+"""The network's nodes as its tables tell, and the writes that change them.
 
-Membership is read from the same tables governance changes, so that whoever may sign the ledger is
-always decided by the ledger.
+Membership is read from the same tables governance changes, so that whoever may sign the ledger, elect
+and agree is always decided by the ledger. A node is **Pending** once it asked to join, a *learner* while
+the change under way adds it, **Trusted** when that change is made, and **Retired** when a change removed
+it. ``retired_committed`` follows in an entry of its own, once the removal is agreed: when that entry is
+agreed too, nobody needs the node any more (see ``coco_core.consensus``).
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 import orjson
@@ -19,6 +22,9 @@ from coco_core.base import NodeID
 from coco_core.crypto import PublicKey, read_certificate
 from coco_core.errors import AttestationError, IntegrityError
 from coco_core.kv import View, Writes, maps
+
+PENDING, TRUSTED, RETIRED = "Pending", "Trusted", "Retired"
+_STATUSES = frozenset({PENDING, TRUSTED, RETIRED})
 
 
 @attrs.frozen(kw_only=True)
@@ -32,19 +38,44 @@ class NodeRecord:
     """``host:port`` of its node-to-node interface."""
     measurement: str
     evidence: Evidence
-    status: str = "Trusted"
+    status: str = TRUSTED
+    retired_committed: bool = False
 
 
-def founding_writes(nodes: Iterable[NodeRecord], service_certificate: str) -> Writes:
-    """Return the first entry of a service: its identity, still opening, and its nodes."""
-    nodes = list(nodes)
-    return {
+@attrs.frozen
+class MembershipChange:
+    """A change of members under way: ``add`` learn, and take part once all of them have caught up."""
+
+    add: tuple[NodeID, ...]
+    remove: tuple[NodeID, ...]
+    requested_by: str
+    """The operator's fingerprint."""
+
+
+@attrs.frozen
+class Members:
+    """Who takes part in consensus."""
+
+    voters: frozenset[NodeID]
+    learners: frozenset[NodeID]
+
+
+# ── writes ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def founding_writes(
+    nodes: Iterable[NodeRecord], service_certificate: str, operators: Sequence[str] = ()
+) -> Writes:
+    """Return the first entry of a service: its identity, still opening, its nodes and operators."""
+    writes: Writes = {
         maps.SERVICE_INFO: {maps.SINGLETON_KEY: _service_info(service_certificate, "Opening")},
-        maps.NODES_INFO: {node.node_id.encode(): _node_info(node) for node in nodes},
-        maps.NODES_ENDORSED_CERTIFICATES: {
-            node.node_id.encode(): node.certificate.encode() for node in nodes
-        },
+        **node_writes(nodes),
     }
+    if operators:
+        writes[maps.OPERATORS] = {
+            read_certificate(pem).fingerprint.encode(): pem.encode() for pem in operators
+        }
+    return writes
 
 
 def opening_writes(service_certificate: str, adapters: Iterable[Manifest]) -> Writes:
@@ -53,6 +84,66 @@ def opening_writes(service_certificate: str, adapters: Iterable[Manifest]) -> Wr
         maps.SERVICE_INFO: {maps.SINGLETON_KEY: _service_info(service_certificate, "Open")},
         maps.ADAPTERS: {manifest.name.encode(): _adapter_info(manifest) for manifest in adapters},
     }
+
+
+def node_writes(nodes: Iterable[NodeRecord]) -> Writes:
+    """Return the writes that put ``nodes`` into the tables as they are."""
+    nodes = list(nodes)
+    return {
+        maps.NODES_INFO: {node.node_id.encode(): _node_info(node) for node in nodes},
+        maps.NODES_ENDORSED_CERTIFICATES: {
+            node.node_id.encode(): node.certificate.encode() for node in nodes
+        },
+    }
+
+
+def forgetting_writes(nodes: Iterable[NodeID]) -> Writes:
+    """Return the writes that take ``nodes`` out of the tables."""
+    gone: dict[bytes, bytes | None] = {node.encode(): None for node in nodes}
+    return {maps.NODES_INFO: dict(gone), maps.NODES_ENDORSED_CERTIFICATES: gone}
+
+
+def change_writes(change: MembershipChange | None) -> Writes:
+    """Return the write that begins a change, or ends the one under way."""
+    value = None if change is None else orjson.dumps(attrs.asdict(change))
+    return {maps.MEMBERSHIP_CHANGE: {maps.SINGLETON_KEY: value}}
+
+
+# ── readings ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def tells_members(writes: Mapping[str, object]) -> bool:
+    """Tell whether an entry may change who takes part."""
+    return maps.NODES_INFO in writes or maps.MEMBERSHIP_CHANGE in writes
+
+
+def read_members(view: View) -> Members:
+    """Return who takes part according to ``view``; raises IntegrityError for malformed tables."""
+    nodes = read_nodes(view)
+    change = read_change(view)
+    return Members(
+        voters=frozenset(node.node_id for node in nodes.values() if node.status == TRUSTED),
+        learners=frozenset(change.add if change is not None else ()),
+    )
+
+
+def read_change(view: View) -> MembershipChange | None:
+    """Return the change under way; raises IntegrityError for a malformed table."""
+    value = view.get(maps.MEMBERSHIP_CHANGE, maps.SINGLETON_KEY)
+    if value is None:
+        return None
+    try:
+        match orjson.loads(value):
+            case {"add": list(add), "remove": list(remove), "requested_by": str(requested_by)}:
+                return MembershipChange(_ids(add), _ids(remove), requested_by)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise IntegrityError(f"{maps.MEMBERSHIP_CHANGE}: {error}") from error
+    raise IntegrityError(f"{maps.MEMBERSHIP_CHANGE}: malformed change")
+
+
+def read_operators(view: View) -> dict[str, str]:
+    """Return the certificate of every operator by its fingerprint."""
+    return {key.decode(): pem.decode() for key, pem in view.items(maps.OPERATORS)}
 
 
 def read_nodes(view: View) -> dict[NodeID, NodeRecord]:
@@ -71,10 +162,13 @@ def read_nodes(view: View) -> dict[NodeID, NodeRecord]:
 
 
 def signing_keys(nodes: Mapping[NodeID, NodeRecord]) -> dict[NodeID, PublicKey]:
-    """Return the public keys of the nodes that may sign the ledger."""
+    """Return the public keys of the nodes that may sign the ledger.
+
+    A primary that is removed goes on until its removal is agreed, so until then its word counts.
+    """
     keys: dict[NodeID, PublicKey] = {}
     for node in nodes.values():
-        if node.status != "Trusted":
+        if node.status == PENDING or node.retired_committed:
             continue
         try:
             key = read_certificate(node.certificate).public_key
@@ -84,6 +178,9 @@ def signing_keys(nodes: Mapping[NodeID, NodeRecord]) -> dict[NodeID, PublicKey]:
             raise IntegrityError(f"certificate of node {node.node_id} is for node {key.node_id()}")
         keys[node.node_id] = key
     return keys
+
+
+# ── encodings ────────────────────────────────────────────────────────────────────────────────────
 
 
 def _service_info(certificate: str, status: str) -> bytes:
@@ -109,7 +206,7 @@ def _node_info(node: NodeRecord) -> bytes:
         "encryption_pub_key": "",
         "rpc_interfaces": {},
         "node_to_node_interface": {"published_address": node.peer_address},
-        "retired_committed": False,
+        "retired_committed": node.retired_committed,
     }
     return json.dumps(info).encode()
 
@@ -125,11 +222,19 @@ def _adapter_info(manifest: Manifest) -> bytes:
     return json.dumps(info).encode()
 
 
+def _ids(values: Sequence[object]) -> tuple[NodeID, ...]:
+    if not all(isinstance(value, str) for value in values):
+        raise TypeError("node IDs are text")
+    return tuple(NodeID(str(value)) for value in values)
+
+
 def _record(node_id: NodeID, info: dict[str, object], certificate: str) -> NodeRecord:
     quote = info["quote_info"]
     interface = info["node_to_node_interface"]
     if not isinstance(quote, dict) or not isinstance(interface, dict):
         raise TypeError("quote_info and node_to_node_interface are objects")
+    if info["status"] not in _STATUSES:
+        raise ValueError(f"unknown status {str(info['status'])[:40]!r}")
     evidence = Evidence(
         format=str(quote["format"]),
         quote=base64.b64decode(quote["quote"], validate=True),
@@ -142,4 +247,5 @@ def _record(node_id: NodeID, info: dict[str, object], certificate: str) -> NodeR
         measurement=str(info["code_digest"]),
         evidence=evidence,
         status=str(info["status"]),
+        retired_committed=info.get("retired_committed") is True,
     )

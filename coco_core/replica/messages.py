@@ -8,6 +8,11 @@ kind      direction body
 ``A``     to backup  CBOR ``[ticket, [outcome…], view, seqno]``, the place being that of the state
                     they were decided over; outcome = ``[0, view, seqno, receipt]``,
                     ``[1, code, message, data]`` (rejected) or ``[2, reason]`` (not committed)
+``S``     to backup  CBOR ``[view, seqno, evidence, leader view, size]``: a snapshot is offered
+``G``     to primary CBOR ``[seqno, offset]``: the part of it that is wanted next
+``D``     to backup  CBOR ``[seqno, offset, bytes]``: that part
+``Q``     any       empty: whoever heard of no primary for long asks whether it is still a member
+``R``     any       empty: the answer that it is not, and may end
 ========= ========= ==========================================================================
 
 The channel authenticates the sender; this file checks form and bounds and raises PeerError.
@@ -15,7 +20,8 @@ The channel authenticates the sender; this file checks form and bounds and raise
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import enum
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -28,6 +34,14 @@ from coco_core.wire import cbor
 CONSENSUS: Final = ord("C")
 FORWARD: Final = ord("F")
 ANSWER: Final = ord("A")
+SNAPSHOT_OFFER: Final = ord("S")
+SNAPSHOT_REQUEST: Final = ord("G")
+SNAPSHOT_PART: Final = ord("D")
+MEMBERSHIP_QUESTION: Final = b"Q"
+RETIREMENT_NOTICE: Final = b"R"
+
+_INTEGER_LIMIT: Final = 2**63
+_SNAPSHOT_FILE_MAX_BYTES: Final = limits.SNAPSHOT_SIZE_MAX_BYTES + limits.RECEIPT_SIZE_MAX_BYTES
 
 NOWHERE: Final = TxID(0, 0)
 """The place before the first entry, which is always committed."""
@@ -55,6 +69,65 @@ class ForwardAnswer:
     """The newest entry of the state they were decided over; a refusal stands if that is committed."""
 
 
+@attrs.frozen(slots=True)
+class SnapshotOffer:
+    """The primary can serve a backup from a snapshot only."""
+
+    place: TxID
+    """Of the signature entry whose state it holds."""
+    evidence: int
+    """Seqno of the entry that proves it."""
+    leader_term: int
+    size: int
+    """Bytes, the proof included."""
+
+
+@attrs.frozen(slots=True)
+class SnapshotRequest:
+    """A backup wants the part from ``offset`` on; at the end it only says that it is still at work."""
+
+    seqno: int
+    offset: int
+
+
+@attrs.frozen(slots=True)
+class SnapshotPart:
+    """A part of a snapshot."""
+
+    seqno: int
+    offset: int
+    data: bytes = attrs.field(repr=lambda data: f"<{len(data)} bytes>")
+
+
+class MembershipQuestion(enum.Enum):
+    """The two messages without a body."""
+
+    ASKED = "Q"
+    RETIRED = "R"
+
+
+Message = (
+    bytes | Forward | ForwardAnswer | SnapshotOffer | SnapshotRequest | SnapshotPart | MembershipQuestion
+)
+"""What a channel message holds; ``bytes`` is a message of the consensus engine."""
+
+
+def encode_snapshot_offer(offer: SnapshotOffer) -> bytes:
+    """Return the channel message for an offer."""
+    place = offer.place
+    return b"S" + cbor.encode([place.view, place.seqno, offer.evidence, offer.leader_term, offer.size])
+
+
+def encode_snapshot_request(request: SnapshotRequest) -> bytes:
+    """Return the channel message for a request."""
+    return b"G" + cbor.encode([request.seqno, request.offset])
+
+
+def encode_snapshot_part(part: SnapshotPart) -> bytes:
+    """Return the channel message for a part."""
+    return b"D" + cbor.encode([part.seqno, part.offset, part.data])
+
+
 def encode_consensus(message: bytes) -> bytes:
     """Return the channel message that carries a consensus message."""
     return b"C" + message
@@ -80,18 +153,21 @@ def encode_answer(answer: ForwardAnswer) -> bytes:
     return encode_answer(attrs.evolve(answer, fates=[unknown] * len(answer.fates)))
 
 
-def decode(message: bytes) -> bytes | Forward | ForwardAnswer:
-    """Return the consensus message, forward or answer inside; raises PeerError for anything else."""
+def decode(message: bytes) -> Message:
+    """Return what is inside; raises PeerError for anything else."""
     if not message:
         raise PeerError("empty message on the node channel")
     kind, body = message[0], message[1:]
     if kind == CONSENSUS:
         return body
-    if kind not in (FORWARD, ANSWER):
+    if message in _BARE:
+        return _BARE[message]
+    reader = _READERS.get(kind)
+    if reader is None:
         raise PeerError(f"unknown message kind {kind:#04x} on the node channel")
     value = cbor.decode(body, error=PeerError)
-    reader: Callable[[Any], Forward | ForwardAnswer] = _forward if kind == FORWARD else _answer
     try:
+        _types((value, list))
         return reader(value)
     except (TypeError, ValueError) as error:
         raise PeerError(f"node channel: malformed {chr(kind)} message: {error}") from error
@@ -123,7 +199,36 @@ def _answer(value: Any) -> ForwardAnswer:
     return ForwardAnswer(ticket, [_fate(fate) for fate in fates], _place(view, seqno))
 
 
+def _snapshot_offer(value: Any) -> SnapshotOffer:
+    view, seqno, evidence, leader_term, size = value
+    _naturals(evidence, leader_term, size)
+    place = _place(view, seqno)
+    if (
+        not 0 < place.view <= leader_term
+        or not 0 < place.seqno < evidence
+        or not 0 < size <= _SNAPSHOT_FILE_MAX_BYTES
+    ):
+        raise ValueError(f"a snapshot of {size} bytes at {place}, proved at {evidence}, by {leader_term}")
+    return SnapshotOffer(place, evidence, leader_term, size)
+
+
+def _snapshot_request(value: Any) -> SnapshotRequest:
+    seqno, offset = value
+    _naturals(seqno, offset)
+    return SnapshotRequest(seqno, offset)
+
+
+def _snapshot_part(value: Any) -> SnapshotPart:
+    seqno, offset, data = value
+    _naturals(seqno, offset)
+    _types((data, bytes))
+    if not 0 < len(data) <= limits.SNAPSHOT_PART_MAX_BYTES:
+        raise ValueError(f"a part of {len(data)} bytes")
+    return SnapshotPart(seqno, offset, data)
+
+
 def _fate(value: Any) -> Fate:
+    _types((value, list))
     kind, *rest = value
     _types((kind, int))
     if kind == 0:
@@ -142,13 +247,30 @@ def _fate(value: Any) -> Fate:
 
 
 def _place(view: Any, seqno: Any) -> TxID:
-    _types((view, int), (seqno, int))
-    if view < 0 or seqno < 0:
-        raise ValueError(f"place {view}.{seqno}")
+    _naturals(view, seqno)
     return TxID(view, seqno)
+
+
+def _naturals(*values: Any) -> None:
+    _types(*((value, int) for value in values))
+    if not 0 <= min(values) <= max(values) < _INTEGER_LIMIT:
+        raise ValueError(f"{min(values)} to {max(values)} are not all places or sizes")
 
 
 def _types(*pairs: tuple[object, type]) -> None:
     for value, expected in pairs:
         if type(value) is not expected:
             raise TypeError(f"{type(value).__name__} where {expected.__name__} belongs")
+
+
+_READERS: Final[Mapping[int, Callable[[Any], Message]]] = {
+    FORWARD: _forward,
+    ANSWER: _answer,
+    SNAPSHOT_OFFER: _snapshot_offer,
+    SNAPSHOT_REQUEST: _snapshot_request,
+    SNAPSHOT_PART: _snapshot_part,
+}
+_BARE: Final = {
+    MEMBERSHIP_QUESTION: MembershipQuestion.ASKED,
+    RETIREMENT_NOTICE: MembershipQuestion.RETIRED,
+}

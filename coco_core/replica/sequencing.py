@@ -16,6 +16,7 @@ from coco_core.base import TxID, limits
 from coco_core.kv import maps
 from coco_core.ledger import CHUNK_AFTER, SIGNATURE_MAPS, EntrySealer, LedgerSigner, signed_at_s
 from coco_core.replica.chain import Chain
+from coco_core.replica.membership import tells_members
 
 
 @attrs.frozen(slots=True)
@@ -25,6 +26,8 @@ class Placed:
     first_seqno: int
     entries: list[tuple[bytes, bool]]
     fates: list[Committed | Rejected | None]
+    tells_members: bool = False
+    """Whether an entry may change who takes part, or who may sign."""
 
 
 class Sequencer:
@@ -36,12 +39,14 @@ class Sequencer:
         sealer: EntrySealer,
         signer: LedgerSigner,
         chunk_size_bytes: int = limits.CHUNK_SIZE_TARGET_BYTES,
+        chunk_entries: int = limits.CHUNK_ENTRIES_TARGET,
     ) -> None:
-        """Sign with ``signer``; end a ledger chunk once ``chunk_size_bytes`` are in it."""
+        """Sign with ``signer``; end a ledger chunk once so many bytes or entries are in it."""
         self._chain = chain
         self._sealer = sealer
         self._signer = signer
         self._chunk_size = chunk_size_bytes
+        self._chunk_entries = chunk_entries
 
     def place(self, result: BatchResult, term: int, time_ms: int) -> Placed:
         """Turn a checked result into entries; empty when nothing was applied."""
@@ -58,16 +63,22 @@ class Sequencer:
             self._append(entries, term, result.closing, NO_CLAIMS)
         if entries:
             self._sign(entries, term, time_ms)
-        return Placed(first, entries, fates)
+        told = any(isinstance(one, Applied) and tells_members(one.writes) for one in result.outcomes)
+        return Placed(first, entries, fates, told)
 
-    def place_writes(self, writes: Sequence[Writes], term: int, time_ms: int) -> Placed:
-        """Turn the core's own writes into entries and a signature; only a signature when empty."""
+    def place_writes(
+        self, writes: Sequence[Writes], term: int, time_ms: int, *, claims: bytes = NO_CLAIMS
+    ) -> Placed:
+        """Turn the core's own writes, which make ``claims``, into entries and a signature.
+
+        Only a signature when there are none.
+        """
         entries: list[tuple[bytes, bool]] = []
         first = self._chain.head + 1
         for one in writes:
-            self._append(entries, term, one, NO_CLAIMS)
+            self._append(entries, term, one, claims)
         self._sign(entries, term, time_ms)
-        return Placed(first, entries, [])
+        return Placed(first, entries, [], any(map(tells_members, writes)))
 
     def newest_time_ms(self) -> int:
         """Return a time that no batch in the ledger is later than; 0 for an empty ledger.
@@ -92,7 +103,8 @@ class Sequencer:
         txid = TxID(term, self._chain.head + 1)
         tree = self._chain.tree
         writes = self._signer.writes(tree.root(), txid, tree.serialise(), time_ms // 1000)
-        ends_chunk = self._chain.chunk_fill_bytes >= self._chunk_size
+        fill = self._chain.fill
+        ends_chunk = fill.size_bytes >= self._chunk_size or fill.entries >= self._chunk_entries
         sealed = self._sealer.seal(txid, writes, flags=CHUNK_AFTER if ends_chunk else 0)
         self._chain.add(
             txid,

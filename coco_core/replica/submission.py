@@ -18,8 +18,8 @@ import attrs
 from coco_core.adapter import Committed, NotCommitted, Request
 from coco_core.base import NodeID, TxID, invariant, limits
 from coco_core.errors import BusyError, MalformedError
-from coco_core.replica.chain import ViewHistory
 from coco_core.replica.messages import NOWHERE, Fate
+from coco_core.replica.views import ViewHistory
 
 
 @attrs.define(slots=True, eq=False)

@@ -3,7 +3,8 @@
 It may use every room below; nothing that ships may depend on it.
 """
 
-from coco_core.testing.cluster import Cluster, ClusterDisk, ClusterNode
+from coco_core.testing.cluster import Cluster
+from coco_core.testing.cluster_node import ClusterDisk, ClusterNode
 from coco_core.testing.consortium import MEASUREMENT, Consortium, derived_key
 from coco_core.testing.scenarios import Scenario, run_transcript
 from coco_core.testing.stage import (

@@ -18,31 +18,35 @@ import attrs
 from coco_core.adapter import (
     ANONYMOUS,
     BatchResult,
-    Committed,
+    Caller,
     CommittedBatch,
     LedgerAdapter,
-    NotCommitted,
-    Rejected,
     ScopedView,
 )
 from coco_core.base import NodeID, TxID
-from coco_core.consensus import Entry, Role
+from coco_core.consensus import Role
+from coco_core.crypto import read_certificate
+from coco_core.errors import CallerError
 from coco_core.kv.write_set import encode_domain
-from coco_core.ledger import IN_PROGRESS_HEADER
+from coco_core.ledger import Snapshot
 from coco_core.replica import (
+    ADMINISTRATION,
+    TRUSTED,
+    Agreed,
+    NodeRecord,
     Parts,
-    Replica,
+    Restoration,
     Timing,
     found_service,
     join_service,
+    read_nodes,
 )
 from coco_core.replica.effects import (
-    AdapterFailed,
     Answer,
     BatchCommitted,
     Effect,
     Execute,
-    Persist,
+    InstallSnapshot,
     RoleChanged,
     SendToPeer,
 )
@@ -55,68 +59,15 @@ from coco_core.replica.events import (
     Submitted,
     Ticked,
 )
+from coco_core.testing.cluster_node import ClusterDisk, ClusterNode
 from coco_core.testing.consortium import Consortium
-from coco_core.testing.stage import Letter, SafetyError, StageDisk
+from coco_core.testing.shelf import SnapshotShelf
+from coco_core.testing.stage import Letter, SafetyError
 from coco_core.testing.tally import Tally
-
-Fates = Sequence[Committed | Rejected | NotCommitted]
 
 TICK_MS: Final = 10
 TIMING: Final = Timing(election_timeout_ticks_min=5, election_timeout_ticks_max=9, heartbeat_ticks=1)
 _EPOCH_MS = 1_700_000_000_000
-
-
-class ClusterDisk(StageDisk):
-    """What one node has written; what it was told to write waits in ``pending``."""
-
-    def __init__(self) -> None:
-        """Begin empty."""
-        super().__init__()
-        self.pending: list[Persist] = []
-
-    def write(self) -> Entry | None:
-        """Carry out everything pending; return the newest entry it stored that is still there."""
-        newest: Entry | None = None
-        for persist in self.pending:
-            if persist.truncate_after is not None:
-                del self.entries[persist.truncate_after :]
-                if newest is not None and newest.index > persist.truncate_after:
-                    newest = None
-            if persist.entries:
-                if persist.entries[0].index != len(self.entries) + 1:
-                    raise SafetyError(f"entry {persist.entries[0].index} leaves a gap on the disk")
-                self.entries += persist.entries
-                newest = persist.entries[-1]
-        self.pending.clear()
-        return newest
-
-    def file(self) -> tuple[str, bytes]:
-        """Return the ledger as one chunk in progress, for the auditor."""
-        return "ledger_1", IN_PROGRESS_HEADER + b"".join(entry.data for entry in self.entries)
-
-
-@attrs.define(kw_only=True)
-class ClusterNode:
-    """One replica and its host's state."""
-
-    name: NodeID
-    replica: Replica
-    adapter: LedgerAdapter
-    disk: ClusterDisk
-    running: Execute | None = None
-    answers: dict[int, Fates] = attrs.field(factory=dict)
-    """What this node's front ends were told, by ticket."""
-    batches: list[BatchCommitted] = attrs.field(factory=list)
-    roles: list[RoleChanged] = attrs.field(factory=list)
-    faults: list[AdapterFailed] = attrs.field(factory=list)
-    """What its log would tell of its adapter."""
-    crashed: bool = False
-
-    def state(self) -> dict[str, dict[bytes, bytes]]:
-        """Return the committed state, every map that holds anything."""
-        store = self.replica.chain.store
-        view = store.view()
-        return {name: dict(view.items(name)) for name, (keys, _) in store.sizes().items() if keys}
 
 
 @attrs.define(kw_only=True)
@@ -126,6 +77,9 @@ class Cluster:
     nodes: dict[NodeID, ClusterNode] = attrs.field(factory=dict)
     pool: list[Letter] = attrs.field(factory=list)
     consortium: Consortium
+    draw: Callable[[int, int], int]
+    make: Callable[[], LedgerAdapter]
+    bounds: Mapping[str, Any]
     now_ms: int = _EPOCH_MS
     committed: dict[int, tuple[TxID, bytes, bytes]] = attrs.field(factory=dict)
     """Signature seqno to place, root and writes, as the first node to commit it saw them."""
@@ -141,37 +95,89 @@ class Cluster:
         make: Callable[[], LedgerAdapter] = Tally,
         config: Mapping[str, Any] | None = None,
         consortium: Consortium | None = None,
-        chunk_size_bytes: int = 64 * 1024,
+        **bounds: Any,
     ) -> Cluster:
-        """Put ``count`` nodes on the table, the first of which founds a service running ``make()``."""
+        """Put the first ``count`` nodes of a consortium on the table; the first founds a service.
+
+        They run ``make()``; ``bounds`` are fields of ``replica.Parts``.
+        """
         consortium = consortium if consortium is not None else Consortium.of(count)
-        cluster = cls(consortium=consortium)
-        adapters = [make() for _ in consortium.identities]
-        for identity, adapter in zip(consortium.identities, adapters, strict=True):
-            disk = ClusterDisk()
-            parts = Parts(
-                identity=identity,
-                service=consortium.service,
-                secrets=consortium.secrets,
-                nodes=consortium.nodes,
-                manifests=[adapter.manifest],
-                timing=TIMING,
-                draw=draw,
-                reader=disk,
-                time_ms=_EPOCH_MS,
-                randomness=bytes(32),
-                chunk_size_bytes=chunk_size_bytes,
-            )
-            effects: Sequence[Effect] = ()
-            if cluster.nodes:
-                replica = join_service(parts)
+        bounds = {"chunk_size_bytes": 64 * 1024, **bounds}
+        cluster = cls(consortium=consortium, draw=draw, make=make, bounds=bounds)
+        nodes = consortium.first(count)
+        for number in range(count):
+            parts, node = cluster._parts(number, nodes)
+            if number:
+                node.replica, effects = join_service(parts)
             else:
-                genesis = adapter.genesis(config if config is not None else {"counters": {}})
-                replica, effects = found_service(parts, genesis)
-            node = ClusterNode(name=identity.node_id, replica=replica, adapter=adapter, disk=disk)
-            cluster.nodes[node.name] = node
-            cluster._carry_out(node, effects)
+                genesis = node.adapter.genesis(config if config is not None else {"counters": {}})
+                node.replica, effects = found_service(parts, genesis, [consortium.operator])
+            cluster._seat(node, effects)
         return cluster
+
+    def _parts(self, number: int, nodes: Mapping[NodeID, NodeRecord]) -> tuple[Parts, ClusterNode]:
+        """Return what node ``number`` is made of, and its place on the table without a replica yet."""
+        consortium = self.consortium
+        adapter, disk = self.make(), ClusterDisk()
+        shelf = SnapshotShelf(consortium.secrets, consortium.service.certificate)
+        parts = consortium.parts(
+            number,
+            nodes,
+            manifests=[adapter.manifest],
+            draw=self.draw,
+            reader=disk,
+            snapshots=shelf,
+            timing=TIMING,
+            time_ms=self.now_ms,
+            **self.bounds,
+        )
+        return parts, ClusterNode(name=parts.identity.node_id, adapter=adapter, disk=disk, shelf=shelf)
+
+    def _seat(self, node: ClusterNode, effects: Sequence[Effect]) -> None:
+        self.nodes[node.name] = node
+        self._carry_out(node, effects)
+
+    # ── members ──────────────────────────────────────────────────────────────────────────────────
+
+    def administer(self, node: ClusterNode, payload: bytes, *, operator: bool = True) -> int:
+        """Let an operator, or nobody in particular, submit an administrative transaction at ``node``."""
+        identity = read_certificate(self.consortium.operator).fingerprint
+        caller = Caller(kind="operator", identity=identity) if operator else ANONYMOUS
+        self._tickets += 1
+        self.handle(node, Submitted(self._tickets, ADMINISTRATION, [payload], caller))
+        return self._tickets
+
+    def seat(self, number: int, *, old: ClusterNode | None = None) -> ClusterNode:
+        """Put node ``number``, which the service has welcomed, on the table; ``old`` had its disk before."""
+        asked = self.primary
+        records = read_nodes(asked.replica.chain.store.view())
+        name = self.consortium.identities[number].node_id
+        nodes = {one: node for one, node in records.items() if node.status == TRUSTED or one == name}
+        parts, node = self._parts(number, nodes)
+        restored: Restoration | None = None
+        if old is not None:
+            restored = self._restore(node, old, asked)
+        node.replica, effects = join_service(parts, restored)
+        self._seat(node, effects)
+        return node
+
+    def _restore(self, node: ClusterNode, old: ClusterNode, asked: ClusterNode) -> Restoration:
+        chain = asked.replica.chain
+        agreed = Agreed(
+            committed=chain.committed,
+            views=chain.views.runs(chain.committed.seqno),
+            view=asked.replica.status().view,
+        )
+        restored = Restoration(self.consortium.secrets, self.consortium.service.certificate, agreed)
+        snapshot = old.shelf.newest()
+        if snapshot is not None and restored.begin_at(snapshot):
+            node.shelf.proven = dict(old.shelf.proven)
+        node.disk.compacted_index = old.disk.compacted_index
+        for entry in old.disk.entries[restored.chain.head :]:
+            if restored.read_back(entry.data) is None:
+                break
+        node.disk.entries = old.disk.entries[: restored.chain.committed.seqno]
+        return restored
 
     # ── readings ─────────────────────────────────────────────────────────────────────────────────
 
@@ -233,10 +239,20 @@ class Cluster:
         result: BatchResult | Exception
         try:
             result = run_at_once(node.adapter.execute(running.batch, view))
-        except ValueError as error:
-            result = error
+        except (ValueError, CallerError) as error:
+            result = error  # Its own, or the view is gone: a snapshot took the state's place.
         randomness = running.number.to_bytes(32)
         self.handle(node, BatchExecuted(running.number, result, self.now_ms, randomness))
+        return True
+
+    def work(self, node: ClusterNode) -> bool:
+        """Let ``node`` do the oldest of what it does in the background; return whether there was any."""
+        if node.crashed or not node.work:
+            return False
+        event = node.do_work(self.consortium.secrets)
+        if event is None:
+            return bool(node.disk.pending)
+        self.handle(node, event)
         return True
 
     def deliver(self, position: int = 0) -> None:
@@ -246,18 +262,22 @@ class Cluster:
             self.lose(position)
             return
         self.pool.pop(position)
+        if letter.to not in self.nodes or letter.sender not in self.nodes[letter.to].peers:
+            return  # Not one of the service, as far as the receiver knows: it does not open the door.
         self.handle(self.nodes[letter.to], PeerSent(letter.sender, letter.message))
 
     def lose(self, position: int = 0) -> None:
         """Lose one letter of the pool, as a connection that breaks does: both ends are told."""
         letter = self.pool.pop(position)
+        if letter.to not in self.nodes:
+            return
         self.handle(self.nodes[letter.sender], PeerLost(letter.to))
         self.handle(self.nodes[letter.to], PeerLost(letter.sender))
 
     def settle(self, steps_max: int = 10_000) -> None:
         """Persist, execute and deliver until nothing is left to do."""
         for _ in range(steps_max):
-            busy = [self.persist(node) or self.execute(node) for node in self.alive]
+            busy = [self.persist(node) or self.execute(node) or self.work(node) for node in self.alive]
             if self.pool:
                 self.deliver()
             elif not any(busy):
@@ -317,9 +337,9 @@ class Cluster:
         for effect in effects:
             match effect:
                 case SendToPeer():
+                    if effect.to not in node.peers:
+                        raise SafetyError(f"{node.name} writes to a node that is no peer")
                     self.pool.append(Letter(node.name, effect.to, effect.message))
-                case Persist():
-                    node.disk.pending.append(effect)
                 case Execute():
                     if node.running is not None:
                         raise SafetyError(f"{node.name} executes two batches at once")
@@ -330,10 +350,20 @@ class Cluster:
                     node.answers[effect.ticket] = effect.outcomes
                 case BatchCommitted():
                     self._on_committed(node, effect)
-                case AdapterFailed():
-                    node.faults.append(effect)
                 case RoleChanged():
                     self._on_role(node, effect)
+                case InstallSnapshot():
+                    self._on_install(node, effect.snapshot)
+                case _:
+                    node.note(effect)
+
+    def _on_install(self, node: ClusterNode, snapshot: Snapshot) -> None:
+        seqno = snapshot.place.txid.seqno
+        holders = [one for one in self.nodes.values() if one is not node and len(one.disk.entries) >= seqno]
+        agreed = [one for one in holders if one.replica.chain.committed.seqno >= seqno]
+        node.disk.begin_after(snapshot, agreed[0].disk.entries)
+        owned = frozenset(node.adapter.manifest.maps)
+        node.adapter.restored(ScopedView(node.replica.chain.store.view(), owned))
 
     def _on_committed(self, node: ClusterNode, effect: BatchCommitted) -> None:
         node.batches.append(effect)

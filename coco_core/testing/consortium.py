@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 import attrs
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from coco_core.attestation import VirtualPlatform
+from coco_core.adapter import Manifest
+from coco_core.attestation import Policy, VirtualPlatform, VirtualVerifier
 from coco_core.base import NodeID
+from coco_core.consensus import LogReader
 from coco_core.crypto import PrivateKey, endorse, self_signed
 from coco_core.ledger import LedgerSecrets
-from coco_core.replica import Identity, NodeRecord, ServiceIdentity, report_data
+from coco_core.replica import (
+    PENDING,
+    Admission,
+    Identity,
+    NodeRecord,
+    Parts,
+    ServiceIdentity,
+    SnapshotReader,
+    Timing,
+    report_data,
+)
 
 MEASUREMENT: Final = "c0" * 32
+ADMISSION: Final = Admission(
+    verifiers={VirtualVerifier.format: VirtualVerifier()},
+    policy=Policy(formats=frozenset({VirtualVerifier.format}), measurements=frozenset({MEASUREMENT})),
+)
+"""How nodes are judged: those of a consortium on paper are what they should be."""
 _START = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 _END = datetime.datetime(2090, 1, 1, tzinfo=datetime.UTC)
 
@@ -37,6 +54,8 @@ class Consortium:
     identities: tuple[Identity, ...]
     nodes: Mapping[NodeID, NodeRecord]
     secrets: LedgerSecrets
+    operator: str
+    """The certificate (PEM) of who may change the members."""
 
     @classmethod
     def of(cls, count: int, first_key: int = 1000) -> Consortium:
@@ -68,4 +87,47 @@ class Consortium:
                 evidence=platform.attest(report_data(key.public)),
             )
         secrets = LedgerSecrets([(1, bytes(range(32)))])
-        return cls(service=service, identities=tuple(identities), nodes=nodes, secrets=secrets)
+        operator = self_signed(
+            derived_key(first_key + 1 + count), "Operator", not_before=_START, not_after=_END
+        )
+        return cls(
+            service=service, identities=tuple(identities), nodes=nodes, secrets=secrets, operator=operator
+        )
+
+    def parts(
+        self,
+        number: int,
+        nodes: Mapping[NodeID, NodeRecord],
+        *,
+        manifests: Sequence[Manifest],
+        draw: Callable[[int, int], int],
+        reader: LogReader,
+        snapshots: SnapshotReader,
+        timing: Timing,
+        time_ms: int,
+        **bounds: Any,
+    ) -> Parts:
+        """Return what node ``number`` is made of, among ``nodes``; ``bounds`` are further fields of Parts."""
+        return Parts(
+            identity=self.identities[number],
+            service=self.service,
+            secrets=self.secrets,
+            nodes=nodes,
+            manifests=manifests,
+            admission=ADMISSION,
+            timing=timing,
+            draw=draw,
+            reader=reader,
+            snapshots=snapshots,
+            time_ms=time_ms,
+            randomness=bytes(32),
+            **bounds,
+        )
+
+    def first(self, count: int) -> Mapping[NodeID, NodeRecord]:
+        """Return the records of the first ``count`` nodes."""
+        return dict(list(self.nodes.items())[:count])
+
+    def joiner(self, number: int) -> NodeRecord:
+        """Return the record of node ``number`` as it asks to join."""
+        return attrs.evolve(self.nodes[self.identities[number].node_id], status=PENDING)

@@ -107,6 +107,11 @@ class Tally:
         """Remember the batch."""
         self.batches.append(batch)
 
+    def restored(self, view: ReadView) -> None:
+        """Remember no batch from before ``view``; there is nothing else to rebuild."""
+        del view
+        self.batches.clear()
+
 
 @attrs.frozen
 class TallyFrontEnd:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -14,7 +15,9 @@ from coco_core.adapter import CommittedBatch
 from coco_core.node.disk import LedgerFiles
 from coco_core.node.driver import Driver
 from coco_core.node.service import Tickets
-from coco_core.replica import Parts, Timing, found_service
+from coco_core.node.snapshot_files import SnapshotFiles
+from coco_core.node.snapshotting import SnapshotKeeper
+from coco_core.replica import Timing, found_service
 from coco_core.testing import Consortium, Tally
 
 
@@ -43,24 +46,25 @@ class Running:
     adapter: Whim
     tickets: Tickets
     files: LedgerFiles
+    snapshots: SnapshotFiles
 
 
 @asynccontextmanager
-async def _running(folder: Path) -> AsyncIterator[Running]:
+async def _running(folder: Path, **bounds: Any) -> AsyncIterator[Running]:
     consortium = Consortium.of(1)
     adapter, tickets = Whim(), Tickets()
     files = LedgerFiles(folder / "ledger")
-    parts = Parts(
-        identity=consortium.identities[0],
-        service=consortium.service,
-        secrets=consortium.secrets,
-        nodes=consortium.nodes,
+    snapshots = SnapshotFiles(folder / "snapshots")
+    parts = consortium.parts(
+        0,
+        consortium.nodes,
         manifests=[adapter.manifest],
-        timing=Timing(election_timeout_ticks_min=10, election_timeout_ticks_max=20, heartbeat_ticks=3),
         draw=lambda low, _: low,
         reader=files,
+        snapshots=snapshots,
+        timing=Timing(election_timeout_ticks_min=10, election_timeout_ticks_max=20, heartbeat_ticks=3),
         time_ms=0,
-        randomness=bytes(32),
+        **bounds,
     )
     replica, effects = found_service(parts, adapter.genesis({"counters": {}}))
     driver = Driver(
@@ -70,6 +74,15 @@ async def _running(folder: Path) -> AsyncIterator[Running]:
         send=lambda _peer, _message: None,
         on_answer=tickets.settle,
         on_role=lambda _leadership: None,
+        on_peers=lambda _peers: None,
+        snapshots=SnapshotKeeper(
+            snapshots,
+            files,
+            consortium.secrets,
+            consortium.service.certificate,
+            kept=1,
+            archive=folder / "archive",
+        ),
         tick_ms=20,
     )
     with trio.fail_after(10):
@@ -77,12 +90,13 @@ async def _running(folder: Path) -> AsyncIterator[Running]:
             nursery.start_soon(driver.run)
             driver.carry_out(effects)
             await driver.wait_committed_after(0)
-            yield Running(driver, adapter, tickets, files)
+            yield Running(driver, adapter, tickets, files, snapshots)
             nursery.cancel_scope.cancel()
     files.close()
+    snapshots.close()
 
 
 @pytest.fixture
-def running() -> Callable[[Path], AbstractAsyncContextManager[Running]]:
-    """Run a service of one node in a folder."""
+def running() -> Callable[..., AbstractAsyncContextManager[Running]]:
+    """Run a service of one node in a folder, within bounds (fields of ``replica.Parts``)."""
     return _running

@@ -6,16 +6,15 @@ import pytest
 import trio
 
 from coco_core.adapter import HTTPResponse
-from coco_core.attestation import Policy, VirtualPlatform, VirtualVerifier
-from coco_core.node.admission import Admissions
+from coco_core.attestation import VirtualPlatform
+from coco_core.node.admission import FoundingAdmissions
 from coco_core.replica import JoinRequest, encode_join_request, report_data
 from coco_core.testing import MEASUREMENT, derived_key
+from coco_core.testing.consortium import ADMISSION
 
-POLICY = Policy(formats=frozenset({"Insecure_Virtual"}), measurements=frozenset({MEASUREMENT}))
 
-
-def admissions(wanted: int) -> Admissions:
-    return Admissions(wanted, {"Insecure_Virtual": VirtualVerifier()}, POLICY)
+def admissions(wanted: int) -> FoundingAdmissions:
+    return FoundingAdmissions(wanted, ADMISSION)
 
 
 def request(number: int, port: int) -> bytes:
@@ -49,7 +48,7 @@ async def test_a_complete_set_changes_no_more(port: int) -> None:
     assert callable(door.accept(request(11, 7001)))
     refused = door.accept(request(12, port))
     assert isinstance(refused, HTTPResponse)
-    assert refused.status == 409
+    assert refused.status == 503
     assert [one.node_id for one, _ in await door.complete()] == [derived_key(11).public.node_id()]
 
 

@@ -44,8 +44,8 @@ async def ask(consortium: Consortium, founder: Founder, certificate: str, host: 
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(server.serve, listeners)
                 try:
-                    joining = Joining(target=target, service_certificate=certificate)
-                    return await ask_to_join(joining, request, key)
+                    joining = Joining(targets=(target,), service_certificate=certificate)
+                    return await ask_to_join(joining, request, key, lambda: None)
                 finally:
                     nursery.cancel_scope.cancel()
     except* (AttestationError, OperatorError) as group:

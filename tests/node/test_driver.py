@@ -4,7 +4,7 @@ import pytest
 
 from coco_core.base import TxID
 from coco_core.consensus import Entry
-from coco_core.node.driver import _newest_kept
+from coco_core.node.log_writer import _newest_kept
 from coco_core.replica.effects import Persist
 
 

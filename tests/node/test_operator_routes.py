@@ -14,8 +14,11 @@ from coco_core.adapter import ANONYMOUS, HTTPRequest, HTTPResponse
 from coco_core.base import limits
 from coco_core.errors import OperatorError
 from coco_core.ledger import LedgerSecrets
+from coco_core.node.admission import RunningAdmissions
 from coco_core.node.operator_routes import OperatorRoutes
+from coco_core.replica import JoinRequest, Welcome
 from coco_core.testing import add
+from coco_core.testing.consortium import ADMISSION
 
 
 async def get(routes: OperatorRoutes, target: str) -> tuple[int, Any]:
@@ -24,9 +27,19 @@ async def get(routes: OperatorRoutes, target: str) -> tuple[int, Any]:
     return response.status, json.loads(response.body)
 
 
+def no_certificate(request: JoinRequest) -> str:
+    raise AssertionError(f"nobody asks, but {request.node_id} does")
+
+
+def no_welcome(certificate: str) -> Welcome:
+    raise AssertionError(f"nobody is welcomed, but who holds {certificate}")
+
+
 def opened(node) -> OperatorRoutes:
     routes = OperatorRoutes("node", None)
-    routes.open(node.driver, node.files, LedgerSecrets([(1, bytes(range(32)))]), dict, "certificate")
+    secrets = LedgerSecrets([(1, bytes(range(32)))])
+    admissions = RunningAdmissions(node.driver, node.tickets, ADMISSION, no_certificate, no_welcome)
+    routes.open(node.driver, node.files, secrets, dict, "certificate", admissions, node.tickets)
     return routes
 
 

@@ -46,8 +46,8 @@ async def peer(consortium: Consortium, number: int, ports: list[list[trio.Socket
     network = PeerNetwork(
         server=peer_server_context(identity.certificate, identity.key, certificate),
         client=peer_client_context(identity.certificate, identity.key, certificate),
-        addresses=addresses,
     )
+    network.talk_to({name: (address, False) for name, address in addresses.items()})
     send, received = trio.open_memory_channel[tuple[NodeID, bytes]](1000)
     return Peer(network, ports[number], send, received)
 

@@ -10,7 +10,9 @@ import pytest
 
 from coco_core.errors import OperatorError
 from coco_core.node import Address, Founding, Joining, load_settings
+from coco_core.testing import Consortium
 
+PEM = Consortium.of(1).service.certificate
 GOOD: dict[str, Any] = {
     "folder": "node-0",
     "admin": "127.0.0.1:9545",
@@ -22,7 +24,7 @@ GOOD: dict[str, Any] = {
 
 def written(base: Path, **fields: Any) -> Path:
     (base / "genesis.json").write_text('{"counters": {}}')
-    (base / "service.pem").write_text("certificate")
+    (base / "service.pem").write_text(PEM)
     (base / "bad.json").write_text("{")
     (base / "list.json").write_text("[]")
     path = base / "settings.json"
@@ -46,7 +48,23 @@ def test_founder(tmp_path: Path) -> None:
 def test_joiner(tmp_path: Path) -> None:
     join = {"target": "127.0.0.1:9545", "service_certificate": "service.pem"}
     settings = load_settings(written(tmp_path, found=None, join=join))
-    assert settings.role == Joining(target=Address("127.0.0.1", 9545), service_certificate="certificate")
+    assert settings.role == Joining(targets=(Address("127.0.0.1", 9545),), service_certificate=PEM)
+    several = {**join, "target": ["127.0.0.1:1", "[::1]:2"]}
+    settings = load_settings(written(tmp_path, found=None, join=several))
+    assert isinstance(settings.role, Joining)
+    assert settings.role.targets == (Address("127.0.0.1", 1), Address("::1", 2))
+
+
+def test_operators_snapshots_and_archive(tmp_path: Path) -> None:
+    settings = load_settings(written(tmp_path))
+    assert (settings.snapshot_interval, settings.snapshots_kept, settings.archive) == (50_000, 2, None)
+    given = {"snapshot_interval": 7, "snapshots_kept": 1, "archive": "old"}
+    found = {"ledgers": {"tally": {"genesis": "genesis.json"}}, "operators": ["service.pem"]}
+    settings = load_settings(written(tmp_path, found=found, **given))
+    assert (settings.snapshot_interval, settings.snapshots_kept) == (7, 1)
+    assert settings.archive == tmp_path / "old"
+    assert isinstance(settings.role, Founding)
+    assert settings.role.operators == (PEM,)
 
 
 def test_hosts_others_know_a_node_by(tmp_path: Path) -> None:

@@ -115,6 +115,11 @@ class EthereumAdapter:
         """Let transactions that wait for a predecessor look again; queries read blocks from state."""
         self._commits.beat(batch.writes.get(ACCOUNTS, {}))
 
+    def restored(self, view: ReadView) -> None:
+        """Let every transaction that waits look again; blocks and receipts are in state."""
+        del view
+        self._commits.beat_all()
+
 
 def _execute(engine: EvmEngine, context: BlockContext, payloads: list[bytes], state: State) -> BlockResult:
     """Execute transactions; one whose writes no ledger entry holds is refused alone.

@@ -20,6 +20,12 @@ class Pulse:
             for event in self._waiting[key]:
                 event.set()
 
+    def beat_all(self) -> None:
+        """Wake everybody: anything may have changed."""
+        for events in self._waiting.values():
+            for event in events:
+                event.set()
+
     async def wait(self, keys: Collection[bytes], until: float) -> bool:
         """Wait until one of ``keys`` changes; return False when ``until``, a time of ``now``, came first."""
         event = trio.Event()

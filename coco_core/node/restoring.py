@@ -1,0 +1,110 @@
+"""Reading back what an earlier node left in this folder: all of it is verified before any of it is used.
+
+A file that contradicts itself or its proof is told with name and offset, and the node does not start:
+whether to look for what happened to the disk, or to move the folder away and fetch everything anew,
+is the operator's decision. Only the rules of ``replica.Restoration`` decide what is kept.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from coco_core.errors import IntegrityError, OperatorError
+from coco_core.ledger import LedgerSecrets, Snapshot, SnapshotName, read_snapshot
+from coco_core.node.disk import LedgerFiles
+from coco_core.node.snapshot_files import SnapshotFiles
+from coco_core.replica import Agreed, Restoration
+
+_log = structlog.get_logger("coco.restoring")
+
+
+class OldLedger:
+    """The folders of a node that was here before."""
+
+    def __init__(
+        self, disk: LedgerFiles, snapshots: SnapshotFiles, secrets: LedgerSecrets, service_certificate: str
+    ) -> None:
+        """Read ``disk`` and ``snapshots`` with the secrets of the service."""
+        self._disk = disk
+        self._snapshots = snapshots
+        self._secrets = secrets
+        self._service_certificate = service_certificate
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is anything to read back."""
+        return self._disk.has_ledger or self._snapshots.newest() is not None
+
+    def restore(self, agreed: Agreed) -> Restoration:
+        """Return what is kept of it, adopted by the disk. Blocks: for a thread.
+
+        Raises IntegrityError, naming file and offset, for anything that is not what it should be, and
+        OperatorError when its parts do not belong together.
+        """
+        restored = Restoration(self._secrets, self._service_certificate, agreed)
+        newest = self._snapshots.newest()
+        snapshot = None if newest is None else self._read_snapshot(*newest)
+        first = self._disk.first_index
+        if not self._disk.has_ledger or first > 1:
+            self._begin(restored, snapshot, first - 1)
+        committable = self._read_back(restored)
+        log_start = restored.finish()
+        if self._disk.has_ledger:
+            self._disk.adopt(max(log_start.last_index, self._disk.first_index - 1), committable)
+        if snapshot is not None and snapshot.place.txid.seqno <= log_start.last_index:
+            restored.snapshot_seqno = snapshot.place.txid.seqno
+        _log.info(
+            "took over the ledger in this folder",
+            entries=log_start.last_index - self._disk.first_index + 1,
+            last=f"{log_start.last_term}.{log_start.last_index}",
+            torn_tail_bytes=self._disk.torn_tail_bytes,
+        )
+        return restored
+
+    def _begin(self, restored: Restoration, newest: Snapshot | None, before: int) -> None:
+        """Begin at the snapshot behind which the ledger goes on, or at the newest without the ledger."""
+        if newest is None:
+            raise OperatorError(
+                f"the ledger in this folder begins at {before + 1}, and there is no snapshot at {before}: "
+                "move the folder away to fetch everything anew"
+            )
+        start = newest
+        if self._disk.has_ledger and newest.place.txid.seqno != before:
+            try:
+                evidence, _ = self._snapshots.look(before)
+            except OperatorError:
+                _log.warning(
+                    "the old ledger has a gap before its snapshot: it is put aside", begins=before + 1
+                )
+            else:
+                start = self._read_snapshot(before, evidence)
+        if not restored.begin_at(start):
+            raise OperatorError(
+                f"snapshot {start.place.txid} is not of what this service agreed on: move the folder away"
+            )
+        if start.place.txid.seqno != before:
+            self._disk.begin_after(start.place.txid.seqno)
+
+    def _read_back(self, restored: Restoration) -> list[int]:
+        """Feed every entry that may be kept; return the seqnos of signatures among them."""
+        committable: list[int] = []
+        for file, offset, raw in self._disk.replay():
+            try:
+                place = restored.read_back(raw)
+            except IntegrityError as error:
+                raise IntegrityError(f"{file} offset {offset}: {error}") from error
+            if place is None:
+                break
+            if restored.chain.committed == place:
+                committable.append(place.seqno)
+        return committable
+
+    def _read_snapshot(self, seqno: int, evidence: int) -> Snapshot:
+        _, size = self._snapshots.look(seqno)
+        parts: list[bytes] = []
+        offset = 0
+        while offset < size:
+            parts.append(self._snapshots.read(seqno, offset, size - offset))
+            offset += len(parts[-1])
+        name = str(SnapshotName(seqno, evidence))
+        return read_snapshot(name, b"".join(parts), self._secrets, self._service_certificate)

@@ -1,0 +1,132 @@
+"""Snapshots beside the event loop: writing, proving, receiving and judging them, and archiving chunks.
+
+One piece of work at a time, in threads; what came of it goes back as an event. A snapshot that cannot be
+written (no room, state beyond the bounds) costs that snapshot and nothing else. Must not know consensus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import structlog
+import trio
+
+from coco_core.errors import IntegrityError, OperatorError, PeerError
+from coco_core.ledger import LedgerSecrets, Snapshot, SnapshotName, read_snapshot, write_snapshot
+from coco_core.node.disk import LedgerFiles
+from coco_core.node.snapshot_files import SnapshotFiles
+from coco_core.replica import make_receipt
+from coco_core.replica.effects import LoadSnapshot, ProveSnapshot, StoreSnapshotPart, TakeSnapshot
+from coco_core.replica.events import Event, SnapshotLoaded, SnapshotProven, SnapshotTaken
+
+SnapshotWork = TakeSnapshot | ProveSnapshot | LoadSnapshot
+
+_WORK_MAX = 64
+
+_log = structlog.get_logger("coco.snapshots")
+
+
+class SnapshotKeeper:
+    """Does what the replica asks for with snapshots."""
+
+    def __init__(
+        self,
+        files: SnapshotFiles,
+        disk: LedgerFiles,
+        secrets: LedgerSecrets,
+        service_certificate: str,
+        *,
+        kept: int,
+        archive: Path | None,
+    ) -> None:
+        """Keep the newest ``kept`` in ``files``; move chunks they make superfluous to ``archive``."""
+        self._files = files
+        self._disk = disk
+        self._secrets = secrets
+        self._service_certificate = service_certificate
+        self._kept = kept
+        self._archive = archive
+        self._thread = trio.CapacityLimiter(1)
+        self._send, self._work = trio.open_memory_channel[SnapshotWork](_WORK_MAX)
+        self._feed: Callable[[Event], None]
+        self._wait_persisted: Callable[[int], Awaitable[None]]
+
+    def connect(
+        self, feed: Callable[[Event], None], wait_persisted: Callable[[int], Awaitable[None]]
+    ) -> None:
+        """Feed events to ``feed``; ``wait_persisted`` returns once the ledger on disk reaches so far."""
+        self._feed = feed
+        self._wait_persisted = wait_persisted
+
+    def put(self, effect: SnapshotWork | StoreSnapshotPart) -> None:
+        """Take an effect of the replica."""
+        if isinstance(effect, StoreSnapshotPart):
+            try:
+                self._files.receive(effect.seqno, effect.offset, effect.data)
+            except (OperatorError, PeerError) as error:
+                # Judged as a whole when it is complete: then something is missing.
+                _log.warning("cannot keep a part of a snapshot", seqno=effect.seqno, reason=str(error))
+            return
+        self._send.send_nowait(effect)
+
+    async def run(self) -> None:
+        """Work until cancelled; raises IntegrityError when this node's own state is not what it should be."""
+        async for work in self._work:
+            match work:
+                case TakeSnapshot():
+                    await self._take(work)
+                case ProveSnapshot():
+                    await self._prove(work)
+                case LoadSnapshot():
+                    await self._load(work)
+
+    async def _take(self, work: TakeSnapshot) -> None:
+        seqno = work.place.txid.seqno
+        digest: bytes | None = None
+        try:
+            digest = await trio.to_thread.run_sync(self._write, work, limiter=self._thread)
+        except OperatorError as error:
+            _log.error("no snapshot was made", seqno=seqno, reason=str(error))
+        finally:
+            work.pinned.release()
+        self._feed(SnapshotTaken(seqno, digest))
+
+    def _write(self, work: TakeSnapshot) -> bytes:
+        seqno = work.place.txid.seqno
+        with self._files.create(seqno) as file:
+            return write_snapshot(file, work.place, work.pinned, self._secrets)
+
+    async def _prove(self, work: ProveSnapshot) -> None:
+        await self._wait_persisted(work.evidence.signature_seqno)
+        try:
+            await trio.to_thread.run_sync(self._attach, work, limiter=self._thread)
+        except OperatorError as error:
+            _log.error("a snapshot was not proven", seqno=work.seqno, reason=str(error))
+            return
+        _log.info("snapshot", seqno=work.seqno)
+        self._feed(SnapshotProven(work.seqno))
+
+    def _attach(self, work: ProveSnapshot) -> None:
+        plan = work.evidence
+        entry, signature = self._disk.read_raw(plan.seqno), self._disk.read_raw(plan.signature_seqno)
+        receipt = make_receipt(plan, entry, signature, self._secrets, cose=False)
+        self._files.prove(work.seqno, plan.seqno, receipt)
+        self._files.prune(self._kept)
+        while self._archive is not None and self._disk.archive(work.seqno, self._archive):
+            pass
+
+    async def _load(self, work: LoadSnapshot) -> None:
+        snapshot: Snapshot | None = None
+        try:
+            snapshot = await trio.to_thread.run_sync(self._judge, work, limiter=self._thread)
+        except (IntegrityError, OperatorError) as error:
+            _log.error("a snapshot from a peer is not used", seqno=work.seqno, reason=str(error))
+        self._feed(SnapshotLoaded(work.seqno, snapshot))
+
+    def _judge(self, work: LoadSnapshot) -> Snapshot:
+        name = str(SnapshotName(work.seqno, work.evidence))
+        data = self._files.received(work.seqno)
+        snapshot = read_snapshot(name, data, self._secrets, self._service_certificate)
+        self._files.accept(work.seqno, work.evidence)
+        return snapshot

@@ -1,0 +1,229 @@
+"""Administrative transactions: requests about the service itself, in the same order as every other.
+
+They are submitted like a ledger's, to the reserved name ``coco``, travel to the primary, and are executed
+by the replica itself, on the core's own maps. A payload is JSON with one member::
+
+    {"join": {…}}                            a node asks to join; its record as in ``joining``
+    {"change": {"add": [...], "remove": [...]}}    an operator changes the members, all at once
+    {"cancel": true}                         an operator takes the change under way back
+
+Who may ask for what is decided here, from the tables and from who the shell says is asking. What
+a change waits for, and when it is made, is ``upkeep``'s.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+import attrs
+import orjson
+
+from coco_core.adapter import Applied, Batch, BatchResult, Outcome, Rejected, Request
+from coco_core.attestation import Policy, Verifier
+from coco_core.base import NodeID, limits
+from coco_core.crypto import check_endorsed, read_certificate
+from coco_core.errors import AttestationError
+from coco_core.kv import View, Writes, maps, merge
+from coco_core.replica.joining import JoinRequest, admit, node_from_json, node_to_json
+from coco_core.replica.membership import (
+    PENDING,
+    TRUSTED,
+    MembershipChange,
+    NodeRecord,
+    change_writes,
+    forgetting_writes,
+    node_writes,
+    read_change,
+    read_nodes,
+    read_operators,
+)
+
+ADMINISTRATION: Final = "coco"
+"""The name administrative transactions are submitted to; no ledger may have it."""
+ADMINISTRATION_MAPS: Final = frozenset(
+    {maps.NODES_INFO, maps.NODES_ENDORSED_CERTIFICATES, maps.MEMBERSHIP_CHANGE}
+)
+"""What administrative transactions may write."""
+
+
+@attrs.frozen(kw_only=True)
+class Admission:
+    """How nodes that ask to join are judged."""
+
+    verifiers: Mapping[str, Verifier]
+    policy: Policy
+
+
+# ── what is submitted ────────────────────────────────────────────────────────────────────────────
+
+
+def join_payload(node: NodeRecord) -> bytes:
+    """Return the transaction by which ``node`` asks to join; its certificate is endorsed already."""
+    return json.dumps({"join": node_to_json(node)}).encode()
+
+
+def change_payload(add: Iterable[NodeID], remove: Iterable[NodeID]) -> bytes:
+    """Return the transaction that changes the members."""
+    return json.dumps({"change": {"add": list(add), "remove": list(remove)}}).encode()
+
+
+def cancel_payload() -> bytes:
+    """Return the transaction that takes the change under way back."""
+    return b'{"cancel": true}'
+
+
+# ── what it does ─────────────────────────────────────────────────────────────────────────────────
+
+
+class _RefusedError(Exception):
+    """The rules refuse; becomes a Rejected outcome."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Administration:
+    """Executes administrative transactions over a view of the tables."""
+
+    def __init__(self, admission: Admission, service_certificate: str) -> None:
+        """Judge joiners by ``admission``; their certificates must be the service's."""
+        self._admission = admission
+        self._service_certificate = service_certificate
+        self._kinds: Mapping[str, Callable[[Any, _Asked], Writes]] = {
+            "join": self._join,
+            "change": _change,
+            "cancel": _cancel,
+        }
+
+    def execute(self, batch: Batch, view: View) -> BatchResult:
+        """Execute ``batch`` in order, each request over what those before it wrote."""
+        pending: Writes = {}
+        outcomes: list[Outcome] = []
+        for request in batch.requests:
+            outcome = self._execute_one(request, view.over(pending), batch.time_ms)
+            if isinstance(outcome, Applied):
+                merge(pending, outcome.writes)
+            outcomes.append(outcome)
+        return BatchResult(outcomes)
+
+    def _execute_one(self, request: Request, view: View, time_ms: int) -> Outcome:
+        try:
+            value = orjson.loads(request.payload)
+            ((kind, body),) = value.items()
+            run = self._kinds[kind]
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return Rejected("malformed", f"expected an object with one of {', '.join(sorted(self._kinds))}")
+        try:
+            return Applied(run(body, _Asked(request, view, time_ms)))
+        except _RefusedError as error:
+            return Rejected(error.code, str(error))
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            return Rejected("malformed", f"{kind}: {error!r}")
+
+    def _join(self, body: Any, asked: _Asked) -> Writes:
+        node = node_from_json(body)
+        nodes = read_nodes(asked.view)
+        if node.node_id in nodes:
+            raise _RefusedError("known-node", f"node {node.node_id} asked before")
+        if node.status != PENDING or node.retired_committed:
+            raise _RefusedError("malformed", "a node that asks to join is pending")
+        self._judge(node, asked.time_ms)
+        change = read_change(asked.view)
+        learning = set(change.add) if change is not None else set()
+        # A joiner that restarts has a new key; its place must not stay with the one that is gone.
+        waiting = [one for one in nodes.values() if one.status == PENDING and one.node_id not in learning]
+        gone = [one.node_id for one in waiting if one.peer_address == node.peer_address]
+        if len(waiting) - len(gone) >= limits.PENDING_NODES_MAX:
+            raise _RefusedError("too-many-pending", f"{len(waiting)} nodes wait for an operator already")
+        writes = node_writes([node])
+        if gone:
+            merge(writes, forgetting_writes(gone))
+        return writes
+
+    def _judge(self, node: NodeRecord, time_ms: int) -> None:
+        """Judge anew what the node that was asked judged, by the ledger's own time."""
+        at = datetime.datetime.fromtimestamp(time_ms / 1000, datetime.UTC)
+        try:
+            check_endorsed(node.certificate, self._service_certificate, at)
+            key = read_certificate(node.certificate).public_key
+            if key.node_id() != node.node_id:
+                raise AttestationError(
+                    f"the certificate of node {node.node_id[:64]} is for another node's key"
+                )
+            request = JoinRequest(public_key=key, evidence=node.evidence, peer_address=node.peer_address)
+            verdict = admit(request, self._admission.verifiers, self._admission.policy, time_ms // 1000)
+        except AttestationError as error:
+            raise _RefusedError("not-admitted", str(error)) from error
+        if verdict.measurement != node.measurement:
+            raise _RefusedError("not-admitted", "the node was measured as something else than it says")
+
+
+@attrs.frozen
+class _Asked:
+    """One request and the state it is asked over."""
+
+    request: Request
+    view: View
+    time_ms: int
+
+    def operator(self) -> str:
+        """Return the fingerprint of the operator who asks; raises _RefusedError for anybody else."""
+        caller = self.request.caller
+        if caller.kind != "operator" or caller.identity not in read_operators(self.view):
+            raise _RefusedError("not-operator", "only an operator of this service may ask for this")
+        return caller.identity
+
+
+def _change(body: Any, asked: _Asked) -> Writes:
+    operator = asked.operator()
+    add, remove = _names(body["add"]), _names(body["remove"])
+    if not add and not remove:
+        raise _RefusedError("nothing-to-change", "name nodes to add or to remove")
+    if read_change(asked.view) is not None:
+        raise _RefusedError("change-under-way", "another change of members is under way; cancel it or wait")
+    nodes = read_nodes(asked.view)
+    status = {name: nodes[name].status if name in nodes else "unknown" for name in (*add, *remove)}
+    for name in add:
+        if status[name] != PENDING or name in remove:
+            raise _RefusedError(
+                "not-pending", f"node {name[:64]} is {status[name]}: only who asked to join is added"
+            )
+    for name in remove:
+        if status[name] not in (PENDING, TRUSTED):
+            raise _RefusedError(
+                "not-a-member", f"node {name[:64]} is {status[name]}: there is nothing to remove"
+            )
+    retiring = tuple(name for name in remove if status[name] == TRUSTED)
+    voters = sum(node.status == TRUSTED for node in nodes.values()) + len(add) - len(retiring)
+    if not 1 <= voters <= limits.NODES_MAX:
+        raise _RefusedError(
+            "too-few-or-many", f"{voters} members would be left; 1 to {limits.NODES_MAX} may be"
+        )
+    writes: Writes = {}
+    if add or retiring:
+        writes = change_writes(MembershipChange(tuple(add), retiring, operator))
+    refused = [name for name in remove if status[name] == PENDING]
+    if refused:
+        merge(writes, forgetting_writes(refused))
+    return writes
+
+
+def _cancel(body: Any, asked: _Asked) -> Writes:
+    asked.operator()
+    if body is not True:
+        raise ValueError("expected true")
+    if read_change(asked.view) is None:
+        raise _RefusedError("no-change", "no change of members is under way")
+    return change_writes(None)
+
+
+def _names(values: Any) -> list[NodeID]:
+    if not isinstance(values, list) or len(values) > limits.NODES_MAX:
+        raise ValueError(f"expected at most {limits.NODES_MAX} node IDs")
+    if not all(isinstance(value, str) for value in values) or len(set(values)) != len(values):
+        raise ValueError("expected different node IDs")
+    return [NodeID(value) for value in values]

@@ -1,0 +1,25 @@
+"""Who a node is, and who its service is: keys and what is said of them. Knows no ledger."""
+
+from __future__ import annotations
+
+import attrs
+
+from coco_core.base import NodeID
+from coco_core.crypto import PrivateKey
+
+
+@attrs.frozen(kw_only=True)
+class Identity:
+    """A node's own key and what the service says of it."""
+
+    node_id: NodeID
+    key: PrivateKey = attrs.field(repr=False)
+    certificate: str
+
+
+@attrs.frozen(kw_only=True)
+class ServiceIdentity:
+    """The service's key, shared by all its nodes, and its certificate."""
+
+    key: PrivateKey = attrs.field(repr=False)
+    certificate: str

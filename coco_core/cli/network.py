@@ -69,6 +69,10 @@ class NetworkSpec:
     peer_port: int = 0
     places: Sequence[NodePlace] = ()
     """One for each node; none for loopback."""
+    operators: Sequence[Path] = ()
+    """Certificates of those who may change the nodes later."""
+    settings: Mapping[str, Any] = attrs.field(factory=dict)
+    """Further settings of every node."""
 
     @property
     def ledgers(self) -> Mapping[str, LedgerSpec]:
@@ -88,6 +92,8 @@ class LocalNode:
         self.role = ""
         self.view = 0
         """The view in which it has that role."""
+        self.waiting = trio.Event()
+        """Whether it asked to join and waits to be let in."""
         self.listening = trio.Event()
         self.opened = trio.Event()
         self.ended = trio.Event()
@@ -111,6 +117,9 @@ class LocalNode:
     def note(self, event: Mapping[str, Any]) -> None:
         """Take note of an event the process announced."""
         match event.get("event"):
+            case "waiting":
+                self.info = dict(event)
+                self.waiting.set()
             case "listening":
                 self.info = dict(event)
                 self.listening.set()
@@ -128,12 +137,9 @@ class LocalNetwork:
         self.spec = spec
         self.worth_keeping = False
         """Whether the folder holds a network, or what tells why one did not start in time."""
-        self.nodes = [LocalNode(index, spec.folder / f"node-{index}") for index in range(spec.nodes)]
-
-    @property
-    def service_certificate(self) -> str:
+        self.service_certificate = ""
         """PEM of the service identity."""
-        return str(self.nodes[0].info["service_certificate"])
+        self.nodes = [LocalNode(index, spec.folder / f"node-{index}") for index in range(spec.nodes)]
 
     @property
     def endpoints(self) -> list[Endpoint]:
@@ -147,17 +153,19 @@ class LocalNetwork:
     async def start(self, nursery: trio.Nursery) -> None:
         """Start all nodes and wait until every one is open; raises OperatorError with a node's reason."""
         folder = self.spec.folder
+        self._nursery = nursery
         with trio.move_on_after(START_TIMEOUT_S) as deadline:
             for path, ledger in zip(self._genesis_files, self.spec.ledgers.values(), strict=True):
                 path.write_text(json.dumps(dict(ledger.config)))
             founder, *joiners = self.nodes
-            await self._spawn(founder, self._founding(), nursery)
-            await self._reached(founder, founder.listening)
+            await self._spawn(founder, self._settings(founder, self._founding()))
+            await _reached(self.nodes, founder.listening)
+            self.service_certificate = str(founder.info["service_certificate"])
             (folder / SERVICE_FILE).write_text(self.service_certificate)
             for node in joiners:
-                await self._spawn(node, self._joining(founder), nursery)
+                await self._spawn(node, self._settings(node, self._joining([founder])))
             for node in self.nodes:
-                await self._reached(node, node.opened)
+                await _reached(self.nodes, node.opened)
         self.worth_keeping = True
         if deadline.cancelled_caught:
             raise OperatorError(f"the network did not start within {START_TIMEOUT_S:.0f} s; logs in {folder}")
@@ -184,6 +192,23 @@ class LocalNetwork:
     def resume(self, index: int) -> None:
         """Let a paused node run on (POSIX only)."""
         self._signal(index, signal.SIGCONT)
+
+    async def replace(self, index: int, through: Sequence[int]) -> LocalNode:
+        """Start a process in the place of one that ended: a new node, which asks ``through`` to be let in.
+
+        It listens where the old one did, and finds what that left on its disk. Returns when it waits for an
+        operator; raises OperatorError with its reason when it ends instead.
+        """
+        old = self.nodes[index]
+        await old.ended.wait()
+        node = self.nodes[index] = LocalNode(index, old.folder)
+        settings = self._settings(node, self._joining([self.nodes[other] for other in through]))
+        peer_port = old.info["peer"].rpartition(":")[2]
+        settings |= {"admin": old.info["admin"], "rpc": old.info["rpc"]}
+        settings |= {"peer": f"{self._place(node).host}:{peer_port}"}
+        await self._spawn(node, settings)
+        await _reached([node], node.waiting)
+        return node
 
     async def stop(self) -> None:
         """End every node, kindly first; joiners before the founder.
@@ -225,17 +250,18 @@ class LocalNetwork:
             "admin": f"{place.host}:{_port(spec.admin_port, node.index)}",
             "peer": f"{place.host}:{place.peer_port or _port(spec.peer_port, node.index)}",
             "rpc": {name: f"{place.host}:{port}" for name, port in ports.items()},
+            **spec.settings,
             **role,
         }
         return settings | ({"published": place.published} if place.published else {})
 
-    async def _spawn(self, node: LocalNode, role: Mapping[str, Any], nursery: trio.Nursery) -> None:
-        node.folder.mkdir(parents=True, exist_ok=bool(self.spec.places))
-        place, settings = self._place(node), self._settings(node, role)
+    async def _spawn(self, node: LocalNode, settings: Mapping[str, Any]) -> None:
+        node.folder.mkdir(parents=True, exist_ok=True)
+        place = self._place(node)
         command = [*place.command, sys.executable, "-m", "coco_core", "node", "run"]
         path = node.folder / SETTINGS_FILE
         path.write_text(json.dumps(settings, indent=2))
-        with (node.folder / LOG_FILE).open("wb") as log:
+        with (node.folder / LOG_FILE).open("ab") as log:
             node.process = await trio.lowlevel.open_process(
                 [*command, str(path), "--with-parent"],
                 stdin=subprocess.PIPE,
@@ -245,7 +271,7 @@ class LocalNetwork:
                 # Ctrl-C goes to this process, which then stops the nodes in order.
                 start_new_session=True,
             )
-        nursery.start_soon(self._read_events, node)
+        self._nursery.start_soon(self._read_events, node)
 
     async def _read_events(self, node: LocalNode) -> None:
         process = node.process
@@ -259,28 +285,32 @@ class LocalNetwork:
         await process.wait()
         node.ended.set()
 
-    async def _reached(self, node: LocalNode, event: trio.Event) -> None:
-        """Wait for ``event`` of ``node``, or raise OperatorError if a node ends first."""
-        async with trio.open_nursery() as nursery:
-
-            async def watch(other: LocalNode) -> None:
-                await other.ended.wait()
-                raise OperatorError(f"node {other.index}: {other.last_words()}")
-
-            for other in self.nodes:
-                nursery.start_soon(watch, other)
-            await event.wait()
-            nursery.cancel_scope.cancel()
-
     def _founding(self) -> dict[str, Any]:
         ledgers = {
             name: {"engine": ledger.engine, "genesis": f"../{path.name}"}
             for (name, ledger), path in zip(self.spec.ledgers.items(), self._genesis_files, strict=True)
         }
-        return {"found": {"nodes": self.spec.nodes, "ledgers": ledgers}}
+        operators = [str(path) for path in self.spec.operators]
+        return {"found": {"nodes": self.spec.nodes, "ledgers": ledgers, "operators": operators}}
 
-    def _joining(self, founder: LocalNode) -> dict[str, Any]:
-        return {"join": {"target": founder.info["admin"], "service_certificate": f"../{SERVICE_FILE}"}}
+    def _joining(self, through: Sequence[LocalNode]) -> dict[str, Any]:
+        targets = [node.info["admin"] for node in through]
+        target = targets if len(targets) > 1 else targets[0]
+        return {"join": {"target": target, "service_certificate": f"../{SERVICE_FILE}"}}
+
+
+async def _reached(nodes: Sequence[LocalNode], event: trio.Event) -> None:
+    """Wait for ``event``, or raise OperatorError if one of ``nodes`` ends first."""
+    async with trio.open_nursery() as nursery:
+
+        async def watch(node: LocalNode) -> None:
+            await node.ended.wait()
+            raise OperatorError(f"node {node.index}: {node.last_words()}")
+
+        for node in nodes:
+            nursery.start_soon(watch, node)
+        await event.wait()
+        nursery.cancel_scope.cancel()
 
 
 @asynccontextmanager

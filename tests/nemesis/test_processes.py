@@ -23,7 +23,17 @@ COMMAND = [sys.executable, "-m", "coco_core.testing.nemesis"]
 def test_kills_pauses_and_partitions_lose_nothing(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
     kinds = ["depose", "isolate", "kill", "pause"]
-    options = ["--minutes", str(SECONDS / 60), "--nodes", "5", "--seed", "4", "--faults", ",".join(kinds)]
+    options = [
+        "--minutes",
+        str(SECONDS / 60),
+        "--nodes",
+        "5",
+        "--seed",
+        "4",
+        "--faults",
+        ",".join(kinds),
+        "--no-replace",
+    ]
     done = subprocess.run(
         [*COMMAND, *options, "--json", str(figures)], capture_output=True, text=True, check=False
     )

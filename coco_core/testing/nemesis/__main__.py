@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from random import SystemRandom
@@ -49,6 +49,8 @@ class Options:
     kinds: Sequence[str]
     site: str
     ethereum: EthereumLedger | None
+    replace: bool
+    node_settings: Mapping[str, object]
     folder: Path
     keep: bool
     """Whether the folder stays also when nothing was violated."""
@@ -60,6 +62,8 @@ class Options:
 @click.option("--seed", type=click.IntRange(0), help="Names the plan of faults; drawn when not given.")
 @click.option("--faults", default="", help=f"Only these, with commas between; of {', '.join(KINDS)}.")
 @click.option("--tally-only", is_flag=True, help="Leave Ethereum out.")
+@click.option("--replace/--no-replace", default=True, help="Put new nodes into the places of ended ones.")
+@click.option("--snapshot-interval", default=0, help="Entries from snapshot to snapshot; 0: as usual.")
 @click.option("--site", default="auto", type=click.Choice(["auto", *SITES]), help="Where the nodes live.")
 @click.option("--dir", "folder", type=click.Path(path_type=Path), help="Keep everything here in any case.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the figures here too.")
@@ -72,6 +76,8 @@ def main(
     seed: int | None,
     faults: str,
     tally_only: bool,
+    replace: bool,
+    snapshot_interval: int,
     site: str,
     folder: Path | None,
     json_file: Path | None,
@@ -88,6 +94,8 @@ def main(
         kinds=_kinds(faults, site),
         site=site,
         ethereum=None if tally_only else ethereum_ledger(),
+        replace=replace,
+        node_settings={"snapshot_interval": snapshot_interval} if snapshot_interval else {},
         folder=target,
         keep=folder is not None,
     )
@@ -96,7 +104,12 @@ def main(
     try:
         trio.run(until_interrupted, partial(_rounds, options, outcome))
     except CocoError as error:
-        outcome.violations.append(f"{type(error).__name__}: {error}")
+        outcome.violations.append(_plain(error))
+    except BaseExceptionGroup as group:
+        known, unknown = group.split(CocoError)
+        if unknown is not None:
+            raise
+        outcome.violations += [_plain(each) for each in _leaves(known)]
     except KeyboardInterrupt:
         click.echo("interrupted: nothing was judged", err=True)
         _leave(target, keep=options.keep, code=INTERRUPTED)
@@ -123,12 +136,24 @@ async def _rounds(options: Options, outcome: Outcome) -> None:
             nodes=options.nodes,
             seconds=seconds,
             plan=draw_plan(seed, seconds, options.kinds),
+            replace=options.replace,
+            node_settings=options.node_settings,
             ethereum=options.ethereum,
         )
         settings.folder.mkdir()
         outcome.add(await run_round(settings, SITES[options.site](), click.echo))
         if not (outcome.violations or options.keep):
             shutil.rmtree(settings.folder)
+
+
+def _leaves(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield the errors in a group of groups."""
+    for each in error.exceptions if isinstance(error, BaseExceptionGroup) else (error,):
+        yield from _leaves(each) if isinstance(each, BaseExceptionGroup) else (each,) if each else ()
+
+
+def _plain(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _enter(site: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from random import Random
 
 import attrs
@@ -169,9 +170,18 @@ def check_histories(sent: Sent, places: Mapping[str, int], outcome: Outcome) -> 
             outcome.counters += 1
 
 
+@attrs.frozen
+class JudgedLedger:
+    """One ledger to judge."""
+
+    name: str
+    folder: Path
+    whole: bool
+    """Whether its node ran to the end."""
+
+
 def check_ledgers(
-    nodes: Sequence[LocalNode],
-    ended: frozenset[int],
+    ledgers: Sequence[JudgedLedger],
     certificate: str,
     sent: Sent,
     receipts: Mapping[TxID, bytes],
@@ -180,13 +190,13 @@ def check_ledgers(
     """Audit every ledger and compare them with each other and with what was acknowledged; takes a while."""
     whole: list[LedgerReading] = []
     parts: list[LedgerReading] = []
-    for node in nodes:
-        reading = try_read(f"node {node.index}", node.ledger_folder, certificate)
+    for ledger in ledgers:
+        reading = try_read(ledger.name, ledger.folder, certificate)
         if isinstance(reading, str):
             outcome.violations.append(reading)
             continue
         outcome.entries += reading.report.entries
-        (parts if node.index in ended else whole).append(reading)
+        (whole if ledger.whole else parts).append(reading)
     if not whole:
         outcome.violations.append("no ledger of a node that ran to the end holds")
         return

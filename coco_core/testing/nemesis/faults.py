@@ -1,7 +1,7 @@
 """Doing to a network what the plan says, and undoing it: signals, ways, cables, disks, clocks.
 
 Every fault is a context: entered when it comes, left when it has lasted, also when the run is cut short.
-A node that is ended stays ended; ``on_ended`` is where a replacement would be ordered.
+A node that is ended stays ended: what comes into its place after a while is a new node.
 """
 
 from __future__ import annotations
@@ -10,16 +10,14 @@ import subprocess
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-import attrs
 import trio
 
-from coco_core.cli.network import LocalNetwork
+from coco_core.errors import OperatorError
 from coco_core.testing.nemesis.injected import move_clock
-from coco_core.testing.nemesis.links import Links, Trouble
+from coco_core.testing.nemesis.links import Trouble
 from coco_core.testing.nemesis.plan import ENDING, Planned
-from coco_core.testing.nemesis.sites import Site
-from coco_core.testing.nemesis.stage import leader_of
-from coco_core.testing.nemesis.standing import Happened, Standing
+from coco_core.testing.nemesis.stage import Stage, leader_of
+from coco_core.testing.nemesis.standing import Happened
 
 CLOCK_OFFSETS_MS = (-86_400_000, -3_000, -200, 200, 3_000, 86_400_000)
 RESETS_EVERY_S = 0.25
@@ -28,19 +26,20 @@ Pairs = Iterable[tuple[int, int]]
 Context = AbstractAsyncContextManager[str]
 
 
-@attrs.define(kw_only=True)
 class Nemesis:
     """Carries out one round's plan."""
 
-    network: LocalNetwork
-    links: Links
-    site: Site
-    standing: Standing
-    say: Callable[[str], None]
-    happened: list[Happened] = attrs.field(factory=list)
-    skipped: list[str] = attrs.field(factory=list)
-    """Faults that would have ended one node too many."""
-    on_ended: Callable[[int], None] = lambda index: None
+    def __init__(self, stage: Stage, say: Callable[[str], None], *, replace: bool) -> None:
+        """Trouble ``stage``; with ``replace``, a new node comes into the place of one that was ended."""
+        self.happened: list[Happened] = []
+        self.skipped: list[str] = []
+        """Faults that would have ended one node too many."""
+        self.replaced = 0
+        self.waiting: dict[int, str] = {}
+        """Nodes on their way into the place of one that was ended, and what they are."""
+        self._stage = stage
+        self._say = say
+        self._replace = replace
 
     async def run(self, plan: Sequence[Planned]) -> None:
         """Carry out ``plan`` from now on; return when every fault is undone."""
@@ -51,24 +50,23 @@ class Nemesis:
                 nursery.start_soon(self._inflict, planned)
 
     async def _inflict(self, planned: Planned) -> None:
-        if planned.kind in ENDING and not self.standing.spare:
+        if not self._stage.standing.alive or (planned.kind in ENDING and not self._stage.standing.spare):
             self.skipped.append(planned.kind)
             return
         began = trio.current_time()
         async with self._context(planned) as what:
-            self.say(f"{planned.kind}: {what}, {planned.lasts_s:.1f} s")
-            if planned.kind in ENDING:
-                return
+            self._say(f"{planned.kind}: {what}, {planned.lasts_s:.1f} s")
             try:
                 await trio.sleep(planned.lasts_s)
             finally:
-                self.happened.append(Happened(planned.kind, what, began, trio.current_time()))
+                if planned.kind not in ENDING:
+                    self.happened.append(Happened(planned.kind, what, began, trio.current_time()))
 
     def _context(self, planned: Planned) -> Context:
         one = self._target(planned.dice)
         kinds: Mapping[str, Callable[[], Context]] = {
-            "kill": lambda: self._kill(one, silent=False),
-            "power": lambda: self._kill(one, silent=True),
+            "kill": lambda: self._kill(one, silent=False, with_disk=planned.dice[2] < 0.5),
+            "power": lambda: self._kill(one, silent=True, with_disk=planned.dice[2] < 0.5),
             "pause": lambda: self._pause(one),
             "isolate": lambda: self._cut(self._around(one), f"node {one}", planned),
             "depose": lambda: self._depose(one, planned),
@@ -89,21 +87,21 @@ class Nemesis:
 
     def leader(self) -> int | None:
         """Return the living node that leads, as far as it is known."""
-        return leader_of(self.network, self.standing.dead)
+        return leader_of(self._stage.network, self._stage.standing.dead)
 
     def _target(self, dice: tuple[float, float, float]) -> int:
         leader = self.leader()
         if leader is not None and dice[0] < 0.5:
             return leader
-        alive = self.standing.alive
+        alive = self._stage.standing.alive
         return alive[int(dice[1] * len(alive))]
 
     def _other(self, one: int, die: float) -> int:
-        others = [node for node in self.standing.alive if node != one] or [one]
+        others = [node for node in self._stage.standing.alive if node != one] or [one]
         return others[int(die * len(others))]
 
     def _from(self, one: int) -> list[tuple[int, int]]:
-        return [(one, other.index) for other in self.network.nodes if other.index != one]
+        return [(one, other.index) for other in self._stage.network.nodes if other.index != one]
 
     def _to(self, one: int) -> list[tuple[int, int]]:
         return [(other, one) for _, other in self._from(one)]
@@ -114,40 +112,55 @@ class Nemesis:
     # ── what ─────────────────────────────────────────────────────────────────────────────────────
 
     @asynccontextmanager
-    async def _kill(self, one: int, *, silent: bool) -> AsyncIterator[str]:
+    async def _kill(self, one: int, *, silent: bool, with_disk: bool) -> AsyncIterator[str]:
+        stage, began = self._stage, trio.current_time()
+        silence = Trouble(cut=silent)
+        stage.standing.died(one)
+        if silent and stage.site.has_cables:
+            await stage.site.pull_cable(one)
+        stage.links.put(silence, self._around(one))
+        stage.network.kill(one)
+        self.happened.append(Happened("power" if silent else "kill", f"node {one}", began, began))
+        yield f"node {one}"
+        if not self._replace:
+            return
+        if silent and stage.site.has_cables:
+            await stage.site.plug_in(one)
+        stage.links.take_off(silence)
+        what = f"node {one} {'with' if with_disk else 'without'} its old disk"
         began = trio.current_time()
-        self.standing.died(one)
-        if silent and self.site.has_cables:
-            await self.site.pull_cable(one)
-        elif silent:
-            self.links.put(Trouble(cut=True), self._around(one))
-        self.network.kill(one)
-        what = f"node {one}"
-        self.happened.append(Happened("power" if silent else "kill", what, began, began))
-        yield what
-        self.on_ended(one)
+        self.waiting[one] = what
+        try:
+            await stage.replace(one, with_disk=with_disk)
+        except* OperatorError as group:
+            self.waiting[one] = f"{what}: {'; '.join(map(str, group.exceptions))}"
+        else:
+            del self.waiting[one]
+            self.replaced += 1
+            self.happened.append(Happened("replace", what, began, trio.current_time()))
+            self._say(f"replaced: {what}, in {trio.current_time() - began:.1f} s")
 
     @asynccontextmanager
     async def _pause(self, one: int) -> AsyncIterator[str]:
-        self.standing.unusable(one)
-        self.network.pause(one)
+        self._stage.standing.unusable(one)
+        self._stage.network.pause(one)
         try:
-            async with _resumer(self.network.nodes[one].pid):
+            async with _resumer(self._stage.network.nodes[one].pid):
                 yield f"node {one}"
         finally:
-            self.network.resume(one)
-            self.standing.usable(one)
+            self._stage.network.resume(one)
+            self._stage.standing.usable(one)
 
     @asynccontextmanager
     async def _cut(self, ways: Pairs, what: str, planned: Planned) -> AsyncIterator[str]:
         """Cut ways; for every third fault the ends are told by resets, else they only notice silence."""
         told = planned.dice[2] < 1 / 3
         trouble = Trouble(refused=True) if told else Trouble(cut=True)
-        self.links.put(trouble, ways)
+        self._stage.links.put(trouble, ways)
         try:
             yield f"{what}, {'told' if told else 'silent'}"
         finally:
-            self.links.take_off(trouble)
+            self._stage.links.take_off(trouble)
 
     def _depose(self, one: int, planned: Planned) -> Context:
         leader = self.leader()
@@ -159,7 +172,7 @@ class Nemesis:
         return self._cut([(one, other)], f"from node {one} to {other}", planned)
 
     def _halve(self, planned: Planned) -> Context:
-        alive = self.standing.alive
+        alive = self._stage.standing.alive
         turn = int(planned.dice[1] * len(alive))
         order = alive[turn:] + alive[:turn]
         side = order[: len(order) // 2]
@@ -168,15 +181,15 @@ class Nemesis:
 
     @asynccontextmanager
     async def _cable(self, one: int) -> AsyncIterator[str]:
-        self.standing.unusable(one)
-        await self.site.pull_cable(one)
+        self._stage.standing.unusable(one)
+        await self._stage.site.pull_cable(one)
         try:
             yield f"node {one}"
         finally:
             with trio.CancelScope(shield=True):
-                if one not in self.standing.dead:
-                    await self.site.plug_in(one)
-            self.standing.usable(one)
+                if one not in self._stage.standing.dead:
+                    await self._stage.site.plug_in(one)
+            self._stage.standing.usable(one)
 
     def _delay(self, one: int, die: float) -> Context:
         delay_ms = int(10 + 140 * die)
@@ -189,11 +202,11 @@ class Nemesis:
 
     @asynccontextmanager
     async def _burden(self, one: int, trouble: Trouble, what: str) -> AsyncIterator[str]:
-        self.links.put(trouble, self._around(one))
+        self._stage.links.put(trouble, self._around(one))
         try:
             yield what
         finally:
-            self.links.take_off(trouble)
+            self._stage.links.take_off(trouble)
 
     @asynccontextmanager
     async def _reset(self, one: int) -> AsyncIterator[str]:
@@ -202,7 +215,7 @@ class Nemesis:
             async def again() -> None:
                 while True:
                     for _, other in self._from(one):
-                        self.links.reset(one, other)
+                        self._stage.links.reset(one, other)
                     await trio.sleep(RESETS_EVERY_S)
 
             nursery.start_soon(again)
@@ -211,20 +224,20 @@ class Nemesis:
 
     @asynccontextmanager
     async def _fill_disk(self, one: int) -> AsyncIterator[str]:
-        folder = self.network.nodes[one].folder
-        self.standing.unusable(one)
-        await self.site.fill_disk(folder)
+        folder = self._stage.network.nodes[one].folder
+        self._stage.standing.unusable(one)
+        await self._stage.site.fill_disk(folder)
         try:
             yield f"node {one}"
         finally:
             with trio.CancelScope(shield=True):
-                await self.site.free_disk(folder)
-            self.standing.usable(one)
+                await self._stage.site.free_disk(folder)
+            self._stage.standing.usable(one)
 
     @asynccontextmanager
     async def _clock(self, one: int, die: float) -> AsyncIterator[str]:
         offset_ms = CLOCK_OFFSETS_MS[int(die * len(CLOCK_OFFSETS_MS))]
-        folder = self.network.nodes[one].folder
+        folder = self._stage.network.nodes[one].folder
         move_clock(folder, offset_ms)
         try:
             yield f"node {one} by {offset_ms:+d} ms"

@@ -12,16 +12,15 @@ from typing import Any
 import attrs
 import trio
 
-from coco_core.cli.network import LocalNode
 from coco_core.client import pinned_context
 from coco_core.testing.nemesis import ethereum_load
-from coco_core.testing.nemesis.checks import LiveChecks, Sent, check_ledgers, receipts_wanted
+from coco_core.testing.nemesis.checks import JudgedLedger, LiveChecks, Sent, check_ledgers, receipts_wanted
 from coco_core.testing.nemesis.clients import Doors, Record
 from coco_core.testing.nemesis.ethereum_load import EthereumClient, EthereumLedger
 from coco_core.testing.nemesis.faults import Nemesis
 from coco_core.testing.nemesis.ledgers import shortened
 from coco_core.testing.nemesis.outcome import Outcome
-from coco_core.testing.nemesis.plan import Planned
+from coco_core.testing.nemesis.plan import ENDING, KINDS, Planned
 from coco_core.testing.nemesis.sites import Site
 from coco_core.testing.nemesis.stage import Stage, open_stage
 from coco_core.testing.nemesis.standing import availability
@@ -29,6 +28,7 @@ from coco_core.testing.nemesis.tally_load import TallyClient
 
 CERTAIN_TIMEOUT_S = 60.0
 """How long after the last fault clients may take to become certain of everything."""
+LOOK_S = 0.1
 HISTORY_FILE, FAULTS_FILE = "history.jsonl", "faults.jsonl"
 
 Say = Callable[[str], None]
@@ -43,6 +43,10 @@ class RoundSettings:
     nodes: int
     seconds: float
     plan: Sequence[Planned]
+    replace: bool
+    """Whether a new node comes into the place of one that was ended."""
+    node_settings: Mapping[str, Any]
+    """Further settings of every node."""
     ethereum: EthereumLedger | None
     """None to run Tally only."""
     tally_clients: int = 6
@@ -57,7 +61,9 @@ async def run_round(settings: RoundSettings, site: Site, say: Say) -> Outcome:
     ledgers = {} if settings.ethereum is None else {ethereum_load.NAME: settings.ethereum.config}
     chance = Random(settings.seed)  # noqa: S311 - chance from a seed, not a secret
     try:
-        async with open_stage(site, settings.folder, settings.nodes, ledgers, chance) as stage:
+        async with open_stage(
+            site, settings.folder, settings.nodes, ledgers, settings.node_settings, chance
+        ) as stage:
             say(f"{settings.nodes} nodes are open, {site.name}")
             one = _Round(settings, stage, chance, say)
             await one.load_and_trouble()
@@ -82,46 +88,56 @@ class _Round:
         self._record = Record()
         self._tally, self._ethereum = self._clients()
         self._nemesis = Nemesis(
-            network=stage.network,
-            links=stage.links,
-            site=stage.site,
-            standing=stage.standing,
-            say=lambda text: say(f"{trio.current_time() - self._began:6.1f} s  {text}"),
+            stage,
+            lambda text: say(f"{trio.current_time() - self._began:6.1f} s  {text}"),
+            replace=settings.replace,
         )
         self._certificate = stage.network.service_certificate
         self._live = LiveChecks(self._certificate, self.outcome)
 
     async def load_and_trouble(self) -> None:
         """Send load and carry out the plan; return when every client is certain of everything it sent."""
-        settings, outcome = self._settings, self.outcome
         self._began = trio.current_time()
-        ended = self._began + settings.seconds
+        ended = self._began + self._settings.seconds
         with trio.move_on_at(ended + CERTAIN_TIMEOUT_S):
-            async with trio.open_nursery() as nursery:
-                for run in [each.run for each in self._tally] + [each.run for each in self._ethereum]:
-                    nursery.start_soon(run)
-                await self._trouble(ended)
-                self._record.sending = False
-        happened = self._nemesis.happened
-        outcome.seconds = settings.seconds
-        outcome.faults = Counter(one.kind for one in happened)
-        outcome.skipped = Counter(self._nemesis.skipped)
-        outcome.ended = len(self._stage.standing.dead)
-        outcome.operations, outcome.attempts = len(self.sent.all), self._record.attempts
-        outcome.acknowledged = sum(one.returned is not None for one in self.sent.all)
-        shares = availability(
-            self._began, ended, self._record.acknowledged, self._stage.standing.turns, happened
-        )
+            async with trio.open_nursery() as watching:
+                for node in self._stage.network.nodes:
+                    watching.start_soon(self._watch, node.index)
+                async with trio.open_nursery() as nursery:
+                    clients: list[TallyClient | EthereumClient] = [*self._tally, *self._ethereum]
+                    for client in clients:
+                        nursery.start_soon(client.run)
+                    nursery.start_soon(self._nemesis.run, self._settings.plan)
+                    await trio.sleep_until(ended)
+                    self._record.sending = False
+                watching.cancel_scope.cancel()
+        self._count(ended)
+        happened = [attrs.asdict(one) for one in self._nemesis.happened]
+        _write_lines(self._settings.folder / FAULTS_FILE, happened)
+
+    def _count(self, ended: float) -> None:
+        """Put down what happened until ``ended``, and what clients saw of it."""
+        outcome, nemesis, record, sent = self.outcome, self._nemesis, self._record, self.sent
+        outcome.seconds = self._settings.seconds
+        outcome.faults = Counter(one.kind for one in nemesis.happened if one.kind in KINDS)
+        outcome.skipped = Counter(nemesis.skipped)
+        outcome.ended = sum(one.kind in ENDING for one in nemesis.happened)
+        outcome.replaced = nemesis.replaced
+        outcome.operations, outcome.attempts = len(sent.all), record.attempts
+        outcome.acknowledged = sum(one.returned is not None for one in sent.all)
+        turns = self._stage.standing.turns
+        shares = availability(self._began, ended, record.acknowledged, turns, nemesis.happened)
         outcome.availability.update(shares)
-        outcome.violations += shortened(self._record.violations)
+        last_answer = self._stage.operator.last_answer
+        outcome.violations += [f"{what} was not let in: {last_answer}" for what in nemesis.waiting.values()]
+        outcome.violations += shortened(record.violations)
+        uncertain = [one for one in sent.all if one.returned is None]
         outcome.violations += shortened(
             [
                 f"{one.name} is uncertain {CERTAIN_TIMEOUT_S:.0f} s after the last fault: {one.unsure}"
-                for one in self.sent.all
-                if one.returned is None
+                for one in uncertain
             ]
         )
-        _write_lines(settings.folder / FAULTS_FILE, (attrs.asdict(one) for one in happened))
 
     async def ask(self) -> None:
         """Ask the nodes that are left, unless clients are uncertain: then nobody knows what is right."""
@@ -139,11 +155,18 @@ class _Round:
 
     def audit(self) -> None:
         """Judge the ledgers of all nodes, which have stopped."""
-        dead = frozenset(self._stage.standing.dead)
-        check_ledgers(
-            self._stage.network.nodes, dead, self._certificate, self.sent, self._live.receipts, self.outcome
-        )
+        check_ledgers(self._ledgers(), self._certificate, self.sent, self._live.receipts, self.outcome)
         _write_lines(self._settings.folder / HISTORY_FILE, (_plain(one) for one in self.sent.all))
+
+    def _ledgers(self) -> list[JudgedLedger]:
+        """Return every ledger there is, those of ended nodes marked."""
+        stage = self._stage
+        dead = stage.standing.dead
+        found = [JudgedLedger(name, folder, whole=False) for name, folder in stage.ended]
+        for node in stage.network.nodes:
+            whole = node.index not in dead
+            found.append(JudgedLedger(f"node {node.index}", node.ledger_folder, whole=whole))
+        return found
 
     @property
     def sent(self) -> Sent:
@@ -153,20 +176,17 @@ class _Round:
             transfers=[one for client in self._ethereum for one in client.history],
         )
 
-    async def _trouble(self, until: float) -> None:
-        async with trio.open_nursery() as nursery:
-            for node in self._stage.network.nodes:
-                nursery.start_soon(self._watch, node)
-            await self._nemesis.run(self._settings.plan)
-            await trio.sleep_until(until)
-            nursery.cancel_scope.cancel()
-
-    async def _watch(self, node: LocalNode) -> None:
-        """Note when a node ends that nobody ended."""
-        await node.ended.wait()
-        if node.index not in self._stage.standing.dead:
-            self._stage.standing.died(node.index)
-            self.outcome.violations.append(f"node {node.index} ended by itself: {node.last_words()}")
+    async def _watch(self, index: int) -> None:
+        """Note when a node ends that nobody ended, or one that came into its place."""
+        nodes, standing = self._stage.network.nodes, self._stage.standing
+        while True:
+            node = nodes[index]
+            await node.ended.wait()
+            if index not in standing.dead:
+                standing.died(index)
+                self.outcome.violations.append(f"node {index} ended by itself: {node.last_words()}")
+            while nodes[index] is node:  # noqa: ASYNC110 - a list sets no event
+                await trio.sleep(LOOK_S)
 
     def _clients(self) -> tuple[list[TallyClient], list[EthereumClient]]:
         settings, network = self._settings, self._stage.network

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,10 +14,14 @@ import trio
 
 from coco_core.cli.network import LedgerSpec, LocalNetwork, NetworkSpec, running
 from coco_core.consensus import Role
+from coco_core.node import LEDGER_FOLDER
 from coco_core.testing.nemesis.injected import write_modules
 from coco_core.testing.nemesis.links import Links
+from coco_core.testing.nemesis.operator import Operator
 from coco_core.testing.nemesis.sites import Site
 from coco_core.testing.nemesis.standing import Standing
+
+SNAPSHOTS_FOLDER = "snapshots"
 
 
 @attrs.frozen(kw_only=True)
@@ -27,15 +32,60 @@ class Stage:
     links: Links
     site: Site
     standing: Standing
+    operator: Operator
+    ended: list[tuple[str, Path]] = attrs.field(factory=list)
+    """What ended nodes that were replaced had on their disks, and what to call it."""
+
+    async def replace(self, index: int, *, with_disk: bool) -> None:
+        """Put a new node into the place of one that ended; return when it takes part.
+
+        ``with_disk``: it finds what the old one left, as after a restart; else nothing, as on a new machine.
+        """
+        old = self.network.nodes[index]
+        await old.ended.wait()
+        kept = old.folder / f"ended-{len(self.ended)}"
+        await trio.to_thread.run_sync(_set_aside, old.folder, kept, with_disk)
+        self.ended.append((f"node {index}, ended as number {len(self.ended)},", kept / LEDGER_FOLDER))
+        through = [other for other in self.standing.alive if other != index]
+        new = await self.network.replace(index, through)
+        admins = [self.network.nodes[other].info["admin"] for other in through]
+        await self.operator.replace(
+            admins,
+            self.network.service_certificate,
+            new.info["node_id"],
+            old.info["node_id"],
+        )
+        await new.opened.wait()
+        self.standing.came_back(index)
+
+
+def _set_aside(folder: Path, kept: Path, with_disk: bool) -> None:
+    """Keep a copy of a node's ledger and snapshots, and leave them in place only ``with_disk``."""
+    for name in (LEDGER_FOLDER, SNAPSHOTS_FOLDER):
+        source = folder / name
+        if not source.exists():
+            continue
+        shutil.copytree(source, kept / name)
+        for path in [] if with_disk else source.iterdir():
+            path.unlink()
 
 
 @asynccontextmanager
 async def open_stage(
-    site: Site, folder: Path, nodes: int, ledgers: Mapping[str, Mapping[str, Any]], chance: Random
+    site: Site,
+    folder: Path,
+    nodes: int,
+    ledgers: Mapping[str, Mapping[str, Any]],
+    settings: Mapping[str, Any],
+    chance: Random,
 ) -> AsyncIterator[Stage]:
-    """Start a network that runs Tally and ``ledgers`` (genesis by name); stop it on the way out."""
+    """Start a network that runs Tally and ``ledgers`` (genesis by name); stop it on the way out.
+
+    ``settings`` are further ones of every node.
+    """
     modules = folder / "modules"
     write_modules(modules)
+    operator = Operator(folder)
     network = LocalNetwork(
         NetworkSpec(
             folder=folder,
@@ -44,6 +94,8 @@ async def open_stage(
             engine="",
             config={"counters": {}},
             beside={name: LedgerSpec(config=config) for name, config in ledgers.items()},
+            settings=settings,
+            operators=[operator.certificate_file],
             places=[await site.place(index, folder / f"node-{index}", modules) for index in range(nodes)],
         )
     )
@@ -58,7 +110,7 @@ async def open_stage(
         for index in range(nodes):
             nursery.start_soon(links.serve, index, *site.listeners(index))
         async with running(network):
-            yield Stage(network=network, links=links, site=site, standing=standing)
+            yield Stage(network=network, links=links, site=site, standing=standing, operator=operator)
         nursery.cancel_scope.cancel()
 
 

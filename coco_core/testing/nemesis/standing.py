@@ -71,6 +71,11 @@ class Standing:
         self.dead.add(node)
         self.note()
 
+    def came_back(self, node: int) -> None:
+        """Note that another process takes part in the place of one that had ended."""
+        self.dead.discard(node)
+        self.note()
+
     def note(self) -> None:
         """Work out anew whether a majority is connected."""
         usable = [node for node in self.alive if not self._unusable[node]]

@@ -7,8 +7,10 @@ A node that is ended stays ended: what comes into its place after a while is a n
 from __future__ import annotations
 
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import trio
 
@@ -21,8 +23,11 @@ from coco_core.testing.nemesis.standing import Happened
 
 CLOCK_OFFSETS_MS = (-86_400_000, -3_000, -200, 200, 3_000, 86_400_000)
 RESETS_EVERY_S = 0.25
+_RESUMER = ("sh", "-c", 'read _; kill -CONT "$1"', "sh")
+"""Resumes the process whose number follows when its own input ends."""
 
 Pairs = Iterable[tuple[int, int]]
+Step = Callable[[], Awaitable[None]]
 Context = AbstractAsyncContextManager[str]
 
 
@@ -37,6 +42,8 @@ class Nemesis:
         self.replaced = 0
         self.waiting: dict[int, str] = {}
         """Nodes on their way into the place of one that was ended, and what they are."""
+        self._resumers: dict[int, trio.Process] = {}
+        self._held: Counter[tuple[str, int]] = Counter()
         self._stage = stage
         self._say = say
         self._replace = replace
@@ -113,25 +120,25 @@ class Nemesis:
 
     @asynccontextmanager
     async def _kill(self, one: int, *, silent: bool, with_disk: bool) -> AsyncIterator[str]:
-        stage, began = self._stage, trio.current_time()
-        silence = Trouble(cut=silent)
-        stage.standing.died(one)
-        if silent and stage.site.has_cables:
-            await stage.site.pull_cable(one)
-        stage.links.put(silence, self._around(one))
-        stage.network.kill(one)
-        self.happened.append(Happened("power" if silent else "kill", f"node {one}", began, began))
-        yield f"node {one}"
-        if not self._replace:
-            return
-        if silent and stage.site.has_cables:
-            await stage.site.plug_in(one)
-        stage.links.take_off(silence)
+        began = trio.current_time()
+        self._stage.standing.died(one)
+        async with AsyncExitStack() as host:
+            if silent:
+                await host.enter_async_context(self._burden(one, Trouble(cut=True), ""))
+            if silent and self._stage.site.has_cables:
+                await host.enter_async_context(self._cable(one))
+            self._stage.network.kill(one)
+            self.happened.append(Happened("power" if silent else "kill", f"node {one}", began, began))
+            yield f"node {one}"
+        if self._replace:
+            await self._put_new(one, with_disk=with_disk)
+
+    async def _put_new(self, one: int, *, with_disk: bool) -> None:
         what = f"node {one} {'with' if with_disk else 'without'} its old disk"
         began = trio.current_time()
         self.waiting[one] = what
         try:
-            await stage.replace(one, with_disk=with_disk)
+            await self._stage.replace(one, with_disk=with_disk)
         except* OperatorError as group:
             self.waiting[one] = f"{what}: {'; '.join(map(str, group.exceptions))}"
         else:
@@ -141,15 +148,44 @@ class Nemesis:
             self._say(f"replaced: {what}, in {trio.current_time() - began:.1f} s")
 
     @asynccontextmanager
-    async def _pause(self, one: int) -> AsyncIterator[str]:
-        self._stage.standing.unusable(one)
-        self._stage.network.pause(one)
+    async def _hold(self, name: str, one: int, begin: Step, end: Step) -> AsyncIterator[str]:
+        """Keep a node unusable by ``begin`` until the last fault of this name on it is over: then ``end``."""
+        self._held[name, one] += 1
+        if self._held[name, one] == 1:
+            self._stage.standing.unusable(one)
+            await begin()
         try:
-            async with _resumer(self._stage.network.nodes[one].pid):
-                yield f"node {one}"
+            yield f"node {one}"
         finally:
-            self._stage.network.resume(one)
-            self._stage.standing.usable(one)
+            with trio.CancelScope(shield=True):
+                self._held[name, one] -= 1
+                if not self._held[name, one]:
+                    await end()
+                    self._stage.standing.usable(one)
+
+    def _pause(self, one: int) -> Context:
+        return self._hold("pause", one, partial(self._stop, one), partial(self._continue, one))
+
+    async def _stop(self, one: int) -> None:
+        # Whatever becomes of this process: a node that sleeps for ever would never notice that it is gone.
+        command = (*_RESUMER, str(self._stage.network.nodes[one].pid))
+        self._resumers[one] = await trio.lowlevel.open_process(command, stdin=subprocess.PIPE)
+        self._stage.network.pause(one)
+
+    async def _continue(self, one: int) -> None:
+        self._stage.network.resume(one)
+        resumer = self._resumers.pop(one)
+        if resumer.stdin is not None:
+            await resumer.stdin.aclose()
+        await resumer.wait()
+
+    def _cable(self, one: int) -> Context:
+        site = self._stage.site
+        return self._hold("cable", one, partial(site.pull_cable, one), partial(site.plug_in, one))
+
+    def _fill_disk(self, one: int) -> Context:
+        site, folder = self._stage.site, self._stage.network.nodes[one].folder
+        return self._hold("disk", one, partial(site.fill_disk, folder), partial(site.free_disk, folder))
 
     @asynccontextmanager
     async def _cut(self, ways: Pairs, what: str, planned: Planned) -> AsyncIterator[str]:
@@ -178,18 +214,6 @@ class Nemesis:
         side = order[: len(order) // 2]
         ways = [pair for one in side for pair in self._around(one) if {*pair} - {*side}]
         return self._cut(ways, f"nodes {side} from the others", planned)
-
-    @asynccontextmanager
-    async def _cable(self, one: int) -> AsyncIterator[str]:
-        self._stage.standing.unusable(one)
-        await self._stage.site.pull_cable(one)
-        try:
-            yield f"node {one}"
-        finally:
-            with trio.CancelScope(shield=True):
-                if one not in self._stage.standing.dead:
-                    await self._stage.site.plug_in(one)
-            self._stage.standing.usable(one)
 
     def _delay(self, one: int, die: float) -> Context:
         delay_ms = int(10 + 140 * die)
@@ -223,18 +247,6 @@ class Nemesis:
             nursery.cancel_scope.cancel()
 
     @asynccontextmanager
-    async def _fill_disk(self, one: int) -> AsyncIterator[str]:
-        folder = self._stage.network.nodes[one].folder
-        self._stage.standing.unusable(one)
-        await self._stage.site.fill_disk(folder)
-        try:
-            yield f"node {one}"
-        finally:
-            with trio.CancelScope(shield=True):
-                await self._stage.site.free_disk(folder)
-            self._stage.standing.usable(one)
-
-    @asynccontextmanager
     async def _clock(self, one: int, die: float) -> AsyncIterator[str]:
         offset_ms = CLOCK_OFFSETS_MS[int(die * len(CLOCK_OFFSETS_MS))]
         folder = self._stage.network.nodes[one].folder
@@ -243,17 +255,3 @@ class Nemesis:
             yield f"node {one} by {offset_ms:+d} ms"
         finally:
             move_clock(folder, 0)
-
-
-@asynccontextmanager
-async def _resumer(process: int) -> AsyncIterator[None]:
-    """Have a process resumed when this one ends, however: asleep, it would never notice."""
-    command = ("sh", "-c", 'read _; kill -CONT "$1"', "sh", str(process))
-    helper = await trio.lowlevel.open_process(command, stdin=subprocess.PIPE)
-    try:
-        yield
-    finally:
-        with trio.CancelScope(shield=True):
-            if helper.stdin is not None:
-                await helper.stdin.aclose()
-            await helper.wait()

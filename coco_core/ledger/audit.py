@@ -194,7 +194,7 @@ class _Auditor:
         self._last_verified = entry.txid
 
     def _check_node_signature(self, signature: LedgerSignature, root: bytes, service: Certificate) -> None:
-        node = self._state.signing_node(signature.node, signature.txid, self._fail)
+        node = self._state.signing_node(signature.node, self._fail)
         identities = (signature.node_cert_pem, node, service)
         if identities != self._checked_identities:
             self._check_stated_certificate(signature.node_cert_pem, node, service)

@@ -36,8 +36,8 @@ _IDENTITY_CHANGES_IN = frozenset({"Opening", "Recovering"})
 @attrs.define(slots=True)
 class _Node:
     status: str
-    retired_in_view: int | None = None
-    retired_committed: bool = False
+    trusted_once: bool
+    retired_committed: bool
 
 
 class AuditedState:
@@ -61,10 +61,10 @@ class AuditedState:
         self._status, self.service = _service(maps.get(SERVICE_INFO, {}), fail)
         self.service_since = txid.seqno
         for key, value in maps.get(NODES_INFO, {}).items():
-            self._apply_node(txid, _node_id(key, fail), value, fail)
+            self._apply_node(_node_id(key, fail), value, fail)
         for record in self._nodes.values():
-            # In which view it was retired is not said, but it does not sign in later ones.
-            record.retired_in_view = txid.view if record.status == "Retired" else None
+            # How it came to be retired is not told, but nobody is who was not trusted.
+            record.trusted_once = record.status != "Pending"
         for key, value in maps.get(NODES_ENDORSED_CERTIFICATES, {}).items():
             self._apply_certificate(_node_id(key, fail), value, fail)
 
@@ -74,25 +74,21 @@ class AuditedState:
             self._apply_service(txid, writes[SERVICE_INFO], fail)
         if NODES_INFO in writes:
             for key, value in writes[NODES_INFO].items():
-                self._apply_node(txid, _node_id(key, fail), value, fail)
+                self._apply_node(_node_id(key, fail), value, fail)
         if NODES_ENDORSED_CERTIFICATES in writes:
             for key, value in writes[NODES_ENDORSED_CERTIFICATES].items():
                 self._apply_certificate(_node_id(key, fail), value, fail)
 
-    def signing_node(self, node: NodeID, txid: TxID, fail: Fail) -> Certificate:
-        """Return the endorsed certificate of a node that may sign at ``txid``.
+    def signing_node(self, node: NodeID, fail: Fail) -> Certificate:
+        """Return the endorsed certificate of a node that may sign at this place.
 
-        That is a trusted node, or one whose retirement is not committed yet: a retiring primary keeps
-        signing until then, within the view it was retired in.
+        That is a trusted node, or one that was trusted and whose retirement is not committed yet: until then
+        it has a say, and may lead on or even be elected anew.
         """
         record = self._nodes.get(node)
         if record is None:
             fail(Rule.NODE_STATUS, f"signed by node {node[:16]}…, which the ledger does not know")
-        retiring = (
-            record.status == "Retired"
-            and not record.retired_committed
-            and record.retired_in_view == txid.view
-        )
+        retiring = record.status == "Retired" and record.trusted_once and not record.retired_committed
         if record.status != "Trusted" and not retiring:
             fail(Rule.NODE_STATUS, f"signed by node {node[:16]}…, which is {record.status}")
         certificate = self._certificates.get(node)
@@ -113,7 +109,7 @@ class AuditedState:
             self._certificates.clear()
         self.service = service
 
-    def _apply_node(self, txid: TxID, node: NodeID, value: bytes | None, fail: Fail) -> None:
+    def _apply_node(self, node: NodeID, value: bytes | None, fail: Fail) -> None:
         if value is None:
             removed = self._nodes.pop(node, None)
             if removed is not None:
@@ -128,11 +124,8 @@ class AuditedState:
         was = before.status if before is not None else self._removed.get(node)
         if was == "Retired" and status != "Retired":
             fail(Rule.NODE_STATUS, f"retired node {node[:16]}… returns as {status}")
-        retired_in_view = None
-        if status == "Retired":
-            known = before.retired_in_view if before is not None else None
-            retired_in_view = known if known is not None else txid.view if was == "Trusted" else 0
-        self._nodes[node] = _Node(status, retired_in_view, committed)
+        once = status == "Trusted" or (before is not None and before.trusted_once)
+        self._nodes[node] = _Node(status, once, committed)
 
     def _apply_certificate(self, node: NodeID, value: bytes | None, fail: Fail) -> None:
         if value is None:

@@ -34,6 +34,7 @@ import trio
 
 from coco_core.adapter import Caller, Committed, HTTPRequest, HTTPResponse, PendingResponse, Rejected
 from coco_core.base import TxID, limits
+from coco_core.consensus import EntriesCompactedError
 from coco_core.errors import BusyError, CallerError, CocoError, MalformedError
 from coco_core.kv import maps
 from coco_core.ledger import LedgerSecrets
@@ -212,8 +213,13 @@ class _Open:
                 await self._driver.wait_persisted(plan.signature_seqno)
             if slow.cancelled_caught:
                 raise BusyError("this node's disk is behind: ask again later, or another node")
-            entry = self._disk.read_raw(plan.seqno)
-            signature = self._disk.read_raw(plan.signature_seqno)
+            try:
+                entry = self._disk.read_raw(plan.seqno)
+                signature = self._disk.read_raw(plan.signature_seqno)
+            except EntriesCompactedError as error:
+                raise CallerError(
+                    "this node has archived that part of its ledger: ask another one"
+                ) from error
             receipt = make_receipt(plan, entry, signature, self._secrets, cose=form == "cose")
             content_type = "application/cose" if form == "cose" else "application/json"
             return HTTPResponse(body=receipt, content_type=content_type)

@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 import trio
 
+from coco_core.consensus import EntriesCompactedError
 from coco_core.errors import IntegrityError, OperatorError, PeerError
 from coco_core.ledger import LedgerSecrets, Snapshot, SnapshotName, read_snapshot, write_snapshot
 from coco_core.node.disk import LedgerFiles
@@ -101,7 +102,8 @@ class SnapshotKeeper:
         await self._wait_persisted(work.evidence.signature_seqno)
         try:
             await trio.to_thread.run_sync(self._attach, work, limiter=self._thread)
-        except OperatorError as error:
+        except (EntriesCompactedError, OperatorError) as error:
+            # Its evidence is behind a later snapshot by now, or there is no room.
             _log.error("a snapshot was not proven", seqno=work.seqno, reason=str(error))
             return
         _log.info("snapshot", seqno=work.seqno)

@@ -251,6 +251,8 @@ class Status:
     persisted_index: int
     match: dict[NodeID, int]
     """Leader only: highest index known durable on each peer."""
+    heard: frozenset[NodeID]
+    """Leader only: the peers that answered lately, in this or the last period of check-quorum."""
     log_cache_bytes: int
     """Bytes of entries held in memory for followers; agreed and durable ones are bounded."""
     memberships: tuple[Membership, ...]

@@ -78,9 +78,9 @@ class Agreement:
 
     @property
     def match(self) -> dict[NodeID, int]:
-        """On the primary: how far the ledger is durable on each node heard of, itself included."""
+        """On the primary: how far the ledger is durable on each node heard of lately, itself included."""
         status = self._consensus.status()
-        match = {peer: index for peer, index in status.match.items() if index}
+        match = {peer: index for peer, index in status.match.items() if index and peer in status.heard}
         if status.leader is not None and status.role is Role.LEADER:
             match[status.leader] = status.persisted_index
         return match

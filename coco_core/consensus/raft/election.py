@@ -75,7 +75,7 @@ def _hears_quorum(core: Core) -> bool:
     for peer, progress in core.progress.items():
         if progress.active:
             heard.add(peer)
-        progress.active = False
+        progress.was_active, progress.active = progress.active, False
     return core.configuration.is_quorum(heard)
 
 

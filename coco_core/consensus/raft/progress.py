@@ -29,6 +29,8 @@ class Progress:
     """While probing: what the append under way claims the follower holds."""
     active: bool = True
     """Heard of since the leader last counted its quorum; a new leader was just elected by one."""
+    was_active: bool = False
+    """The same, for when it counted its quorum before."""
     snapshot_index: int | None = None
     """The snapshot under way to the follower, AWAITS_SNAPSHOT, or None when the log serves it."""
     _in_flight: deque[int] = attrs.field(factory=deque)

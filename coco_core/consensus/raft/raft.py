@@ -137,6 +137,7 @@ class Raft:
             commit_index=core.log.commit_index,
             persisted_index=core.log.persisted_index,
             match={peer: progress.match_index for peer, progress in core.progress.items()},
+            heard=frozenset(peer for peer, one in core.progress.items() if one.active or one.was_active),
             log_cache_bytes=core.log.cache_bytes,
             memberships=core.memberships,
             awaiting_snapshot={

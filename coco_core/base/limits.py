@@ -108,6 +108,9 @@ NODE_FILES_RESERVED_MIN = 320
 # How long a primary that stops waits for another node to lead.
 HAND_OVER_TIMEOUT_MS = 2_000
 
+# How long a primary that hands over begins nothing, before it goes on because nobody took over.
+HAND_OVER_TICKS = 50
+
 # How long a front end waits for a submission's fate before it says that it does not know it yet.
 SUBMISSION_TIMEOUT_MS = 30_000
 

@@ -22,11 +22,12 @@ from coco_core.node.disk import LedgerFiles
 from coco_core.node.entropy import random_bytes
 from coco_core.node.log_writer import LogWriter
 from coco_core.node.snapshotting import SnapshotKeeper
-from coco_core.replica import NodeRecord, Replica
+from coco_core.replica import Replica
 from coco_core.replica.effects import (
     AdapterFailed,
     Answer,
     BatchCommitted,
+    Channel,
     Effect,
     Execute,
     InstallSnapshot,
@@ -70,7 +71,7 @@ class Driver:
         send: Callable[[NodeID, bytes], None],
         on_answer: Callable[[int, Fates], None],
         on_role: Callable[[Leadership], None],
-        on_peers: Callable[[Mapping[NodeID, NodeRecord]], None],
+        on_peers: Callable[[Mapping[NodeID, Channel]], None],
         snapshots: SnapshotKeeper,
         tick_ms: int,
     ) -> None:

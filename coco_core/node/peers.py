@@ -22,6 +22,7 @@ import trio
 from coco_core.base import NodeID, limits, split_address
 from coco_core.errors import AttestationError, PeerError
 from coco_core.node.tls import peer_id
+from coco_core.replica.effects import Channel
 from coco_core.wire.framing import FrameReader, frame
 
 _RECEIVE_BYTES = 256 * 1024
@@ -94,22 +95,19 @@ class PeerNetwork:
         self._handshakes: dict[trio.SocketStream, trio.CancelScope] = {}
         self._receiving: dict[NodeID, trio.CancelScope] = {}
 
-    def talk_to(self, peers: Mapping[NodeID, tuple[str, bool]]) -> None:
-        """Open the channel to ``peers``, close it to all others.
-
-        By node: ``host:port``, and whether it is leaving the service.
-        """
+    def talk_to(self, peers: Mapping[NodeID, Channel]) -> None:
+        """Open the channel to ``peers``, close it to all others."""
         for peer in self._links.keys() - peers.keys():
             self._links.pop(peer).dialling.cancel()
             if receiving := self._receiving.get(peer):
                 receiving.cancel()
-        for peer, (address, leaving) in peers.items():
+        for peer, channel in peers.items():
             link = self._links.get(peer)
             if link is None:
-                link = self._links[peer] = _Link(peer, address)
+                link = self._links[peer] = _Link(peer, channel.address)
                 if self._nursery is not None:
                     self._nursery.start_soon(self._dial, link)
-            link.leaving = leaving
+            link.leaving = channel.leaving
 
     def send(self, to: NodeID, message: bytes) -> None:
         """Queue ``message`` for ``to``; it may be lost."""
@@ -164,7 +162,7 @@ class PeerNetwork:
                 try:
                     await self._receive(sender, stream)
                 finally:
-                    if self._receiving[sender] is newest:
+                    if self._receiving.get(sender) is newest:
                         del self._receiving[sender]
         except (*_CONNECTION_ENDED, AttestationError, trio.TooSlowError) as error:
             _log.debug("peer connection ended", reason=repr(error))

@@ -12,7 +12,6 @@ import trio
 
 from coco_core.adapter import HTTPHandler
 from coco_core.attestation import VirtualPlatform
-from coco_core.base import NodeID
 from coco_core.consensus import Leadership
 from coco_core.crypto import Curve, PrivateKey
 from coco_core.errors import OperatorError
@@ -41,7 +40,6 @@ from coco_core.replica import (
     TRUSTED,
     Agreed,
     JoinRequest,
-    NodeRecord,
     Welcome,
     read_change,
     read_nodes,
@@ -183,9 +181,6 @@ async def _take_part(
         client=peer_client_context(certificate, node.key, service_certificate),
     )
 
-    def on_peers(nodes: Mapping[NodeID, NodeRecord]) -> None:
-        network.talk_to({name: (one.peer_address, one.retired_committed) for name, one in nodes.items()})
-
     def on_role(leadership: Leadership) -> None:
         announce({"event": "role", "role": leadership.role.value, "view": leadership.term})
 
@@ -205,7 +200,7 @@ async def _take_part(
         send=network.send,
         on_answer=tickets.settle,
         on_role=on_role,
-        on_peers=on_peers,
+        on_peers=network.talk_to,
         snapshots=snapshots,
         tick_ms=node.settings.tick_ms,
     )

@@ -17,7 +17,6 @@ from coco_core.consensus import Entry, Leadership
 from coco_core.kv import Pinned, View
 from coco_core.ledger import Snapshot, SnapshotPlace
 from coco_core.replica.history import ReceiptPlan
-from coco_core.replica.membership import NodeRecord
 
 
 @attrs.frozen(slots=True)
@@ -82,13 +81,23 @@ class RoleChanged:
 
 
 @attrs.frozen(slots=True)
+class Channel:
+    """The way to one other node."""
+
+    address: str
+    """``host:port`` of its node-to-node interface."""
+    leaving: bool = False
+    """Whether it was removed and may end any time: it is told so when it asks, and not looked for."""
+
+
+@attrs.frozen(slots=True)
 class PeersChanged:
     """Who may talk to this node on the node-to-node channel, from now on; this node left out.
 
     Sent before any message to one of them. Who is retired, but may still ask whether it is, is among them.
     """
 
-    peers: Mapping[NodeID, NodeRecord] = attrs.field(repr=lambda peers: f"<{len(peers)} peers>")
+    peers: Mapping[NodeID, Channel] = attrs.field(repr=lambda peers: f"<{len(peers)} peers>")
 
 
 @attrs.frozen(slots=True)

@@ -11,8 +11,9 @@ kind      direction body
 ``S``     to backup  CBOR ``[view, seqno, evidence, leader view, size]``: a snapshot is offered
 ``G``     to primary CBOR ``[seqno, offset]``: the part of it that is wanted next
 ``D``     to backup  CBOR ``[seqno, offset, bytes]``: that part
-``Q``     any       empty: whoever heard of no primary for long asks whether it is still a member
-``R``     any       empty: the answer that it is not, and may end
+``Q``     any       empty: whoever heard of no primary for long asks who takes part
+``N``     any       CBOR ``[seqno, {node ID: host:port}]``: the answer, as agreed up to seqno
+``R``     any       empty: the answer that the asker does not any more, and may end
 ========= ========= ==========================================================================
 
 The channel authenticates the sender; this file checks form and bounds and raises PeerError.
@@ -21,13 +22,14 @@ The channel authenticates the sender; this file checks form and bounds and raise
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
 
 from coco_core.adapter import Caller, Committed, NotCommitted, Rejected
-from coco_core.base import TxID, limits
+from coco_core.base import NodeID, TxID, limits, split_address
 from coco_core.errors import PeerError
 from coco_core.wire import cbor
 
@@ -37,11 +39,14 @@ ANSWER: Final = ord("A")
 SNAPSHOT_OFFER: Final = ord("S")
 SNAPSHOT_REQUEST: Final = ord("G")
 SNAPSHOT_PART: Final = ord("D")
+MEMBERS_NOTICE: Final = ord("N")
 MEMBERSHIP_QUESTION: Final = b"Q"
 RETIREMENT_NOTICE: Final = b"R"
 
 _INTEGER_LIMIT: Final = 2**63
 _SNAPSHOT_FILE_MAX_BYTES: Final = limits.SNAPSHOT_SIZE_MAX_BYTES + limits.RECEIPT_SIZE_MAX_BYTES
+
+_NODE_ID: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 NOWHERE: Final = TxID(0, 0)
 """The place before the first entry, which is always committed."""
@@ -99,6 +104,15 @@ class SnapshotPart:
     data: bytes = attrs.field(repr=lambda data: f"<{len(data)} bytes>")
 
 
+@attrs.frozen(slots=True)
+class MembersNotice:
+    """Who takes part, or is about to, as agreed up to ``seqno``."""
+
+    seqno: int
+    nodes: Mapping[NodeID, str]
+    """``host:port`` of the node-to-node interface of each."""
+
+
 class MembershipQuestion(enum.Enum):
     """The two messages without a body."""
 
@@ -107,7 +121,14 @@ class MembershipQuestion(enum.Enum):
 
 
 Message = (
-    bytes | Forward | ForwardAnswer | SnapshotOffer | SnapshotRequest | SnapshotPart | MembershipQuestion
+    bytes
+    | Forward
+    | ForwardAnswer
+    | SnapshotOffer
+    | SnapshotRequest
+    | SnapshotPart
+    | MembersNotice
+    | MembershipQuestion
 )
 """What a channel message holds; ``bytes`` is a message of the consensus engine."""
 
@@ -126,6 +147,11 @@ def encode_snapshot_request(request: SnapshotRequest) -> bytes:
 def encode_snapshot_part(part: SnapshotPart) -> bytes:
     """Return the channel message for a part."""
     return b"D" + cbor.encode([part.seqno, part.offset, part.data])
+
+
+def encode_members_notice(notice: MembersNotice) -> bytes:
+    """Return the channel message for a notice."""
+    return b"N" + cbor.encode([notice.seqno, dict(notice.nodes)])
 
 
 def encode_consensus(message: bytes) -> bytes:
@@ -227,6 +253,20 @@ def _snapshot_part(value: Any) -> SnapshotPart:
     return SnapshotPart(seqno, offset, data)
 
 
+def _members_notice(value: Any) -> MembersNotice:
+    seqno, nodes = value
+    _naturals(seqno)
+    _types((nodes, dict))
+    if not 0 < len(nodes) <= limits.NODES_MAX + limits.PENDING_NODES_MAX:
+        raise ValueError(f"{len(nodes)} members")
+    for node, address in nodes.items():
+        _types((node, str), (address, str))
+        if not _NODE_ID.fullmatch(node):
+            raise ValueError(f"{node[:70]!r} is no node ID")
+        split_address(address)
+    return MembersNotice(seqno, {NodeID(node): address for node, address in nodes.items()})
+
+
 def _fate(value: Any) -> Fate:
     _types((value, list))
     kind, *rest = value
@@ -269,6 +309,7 @@ _READERS: Final[Mapping[int, Callable[[Any], Message]]] = {
     SNAPSHOT_OFFER: _snapshot_offer,
     SNAPSHOT_REQUEST: _snapshot_request,
     SNAPSHOT_PART: _snapshot_part,
+    MEMBERS_NOTICE: _members_notice,
 }
 _BARE: Final = {
     MEMBERSHIP_QUESTION: MembershipQuestion.ASKED,

@@ -1,10 +1,11 @@
 """Whom this node talks to, and whether it is still one of them.
 
-The tables say who belongs to the service; from the entry that says so on, the channel is open. A node that
-was removed while it could not hear may wait for a primary that will never come, so whoever hears of
-none for long asks all others, and is told when its end is agreed.
+The tables say who belongs to the service; from the entry that says so on, the channel is open. But a node
+whose ledger lags knows the nodes of then: one that was away may wait for a primary that will never come, or
+turn away one it has not heard of yet. So whoever hears of none for long asks all others, and is told who
+takes part now, or that its own end is agreed.
 
-Knows tables and two messages; must not know consensus.
+Knows tables and three messages; must not know consensus.
 """
 
 from __future__ import annotations
@@ -13,9 +14,14 @@ from collections.abc import Callable, Mapping, Set
 
 from coco_core.base import NodeID, limits
 from coco_core.kv import View
-from coco_core.replica.effects import Effect, PeersChanged, Retired, SendToPeer
+from coco_core.replica.effects import Channel, Effect, PeersChanged, Retired, SendToPeer
 from coco_core.replica.membership import PENDING, NodeRecord, read_change, read_nodes
-from coco_core.replica.messages import MEMBERSHIP_QUESTION, RETIREMENT_NOTICE
+from coco_core.replica.messages import (
+    MEMBERSHIP_QUESTION,
+    RETIREMENT_NOTICE,
+    MembersNotice,
+    encode_members_notice,
+)
 
 
 class Neighbours:
@@ -25,9 +31,10 @@ class Neighbours:
         """Know of nobody yet."""
         self._node_id = node_id
         self._emit = emit
-        self._peers: Mapping[NodeID, NodeRecord] = {}
-        self._welcoming: Mapping[NodeID, NodeRecord] = {}
+        self._peers: Mapping[NodeID, Channel] = {}
+        self._told: Mapping[NodeID, Channel] = {}
         """Whom this node was told of, until its ledger reaches the place where it was told."""
+        self._told_at = 0
         self._ticks_alone = 0
 
     def __contains__(self, node: NodeID) -> bool:
@@ -36,8 +43,8 @@ class Neighbours:
 
     def join(self, nodes: Mapping[NodeID, NodeRecord]) -> None:
         """Open the channel to ``nodes``, who take part when this node joins: its ledger names them later."""
-        self._welcoming = nodes
-        self._tell(nodes)
+        self._told = _channels(nodes)
+        self._tell(self._told)
 
     def follow(self, newest: View, agreed: View, members: Set[NodeID]) -> None:
         """Open the channel to whom the newest entries name, and end if it is agreed that this node may.
@@ -45,10 +52,10 @@ class Neighbours:
         It is closed to nobody before that is agreed: consensus goes on with all ``members`` until then.
         """
         named, known = _named(agreed), read_nodes(newest)
-        if self._node_id in named:
-            self._welcoming = {}
+        if self._node_id in named and agreed.version >= self._told_at:
+            self._told = {}
         learning = {name: known[name] for name in members if name in known}
-        nodes = {**self._welcoming, **named, **learning, **_named(newest)}
+        nodes = {**self._told, **_channels({**named, **learning, **_named(newest)})}
         if nodes:
             self._tell(nodes)
         own = read_nodes(agreed).get(self._node_id)
@@ -64,12 +71,23 @@ class Neighbours:
                 self._emit(SendToPeer(peer, MEMBERSHIP_QUESTION))
 
     def asked(self, sender: NodeID, agreed: View) -> None:
-        """Tell a node that asks when its end is agreed; otherwise there is nothing to say."""
-        node = read_nodes(agreed).get(sender)
+        """Tell a node that asks who takes part as far as is agreed here, or that its own end is."""
+        named = _named(agreed)
+        node = named.get(sender)
         if node is not None and node.retired_committed:
             self._emit(SendToPeer(sender, RETIREMENT_NOTICE))
+        elif named:
+            there = {name: one.peer_address for name, one in named.items() if not one.retired_committed}
+            self._emit(SendToPeer(sender, encode_members_notice(MembersNotice(agreed.version, there))))
 
-    def _tell(self, nodes: Mapping[NodeID, NodeRecord]) -> None:
+    def told(self, notice: MembersNotice, committed: int) -> None:
+        """Open the channel to whom a peer names, if it knows of a later place than this node."""
+        if notice.seqno > committed:
+            self._told = {name: Channel(address) for name, address in notice.nodes.items()}
+            self._told_at = notice.seqno
+            self._tell({**self._peers, **self._told})
+
+    def _tell(self, nodes: Mapping[NodeID, Channel]) -> None:
         """Open the channel to ``nodes``, and close it to all others."""
         peers = {name: node for name, node in nodes.items() if name != self._node_id}
         if peers != self._peers:
@@ -83,3 +101,7 @@ def _named(view: View) -> dict[NodeID, NodeRecord]:
     learners = change.add if change is not None else ()
     nodes = read_nodes(view)
     return {name: one for name, one in nodes.items() if one.status != PENDING or name in learners}
+
+
+def _channels(nodes: Mapping[NodeID, NodeRecord]) -> dict[NodeID, Channel]:
+    return {name: Channel(one.peer_address, leaving=one.retired_committed) for name, one in nodes.items()}

@@ -65,6 +65,7 @@ from coco_core.replica.messages import (
     Forward,
     ForwardAnswer,
     MembershipQuestion,
+    MembersNotice,
     SnapshotOffer,
     SnapshotPart,
     SnapshotRequest,
@@ -75,6 +76,7 @@ from coco_core.replica.requests import Requests
 from coco_core.replica.sequencing import Sequencer
 from coco_core.replica.snapshots import Snapshots
 from coco_core.replica.submission import Queued
+from coco_core.replica.succession import Succession
 
 _ADAPTER_FAULT = Rejected("adapter-fault", "the ledger adapter failed on this transaction")
 
@@ -123,6 +125,7 @@ class Replica:
         self._agreement.on_committed = self._requests.committed
         self._agreement.on_members = self._on_members
         self._effects: list[Effect] = []
+        self._succession = Succession()
         self._upkeep_due = False
         """Whether to look for what the primary should write of its own accord."""
         self._removals_due = False
@@ -194,7 +197,7 @@ class Replica:
             case PeerLost():
                 self._on_peer_lost(event.peer)
             case HandOver():
-                self._agreement.handle(TransferRequested())
+                self._hand_over()
             case DiskFull():
                 self._on_disk_full(full=event.full)
             case SnapshotTaken():
@@ -245,13 +248,20 @@ class Replica:
         self._agreement.carry_out(effects)
         self._agreement.tick()
         self._neighbours.tick(alone=self.leader is None)
+        self._succession.tick()
         self._upkeep_due = True
 
     def _on_disk_full(self, *, full: bool) -> None:
         """Take nothing while nothing can be stored, and let another node lead."""
         self._requests.disk_full = full
-        if full and self.is_primary:
-            self._agreement.handle(TransferRequested())
+        if full:
+            self._hand_over()
+        else:
+            self._succession.end()
+
+    def _hand_over(self) -> None:
+        if self.is_primary:
+            self._succession.begin()
 
     # ── peers ────────────────────────────────────────────────────────────────────────────────────
 
@@ -270,6 +280,8 @@ class Replica:
                 self._effects += self._snapshots.requested(sender, message)
             case SnapshotPart():
                 self._effects += self._snapshots.arrived(sender, message)
+            case MembersNotice():
+                self._neighbours.told(message, self._chain.committed.seqno)
             case MembershipQuestion.ASKED:
                 self._neighbours.asked(sender, self._chain.store.view())
             case MembershipQuestion.RETIRED:
@@ -283,7 +295,13 @@ class Replica:
 
     def _execute_next(self) -> None:
         """Start the next batch if this node leads, is idle, and the pipeline has room."""
-        while self._running is None and self.is_primary and self._has_room():
+        while self._running is None and self.is_primary:
+            if self._succession.wanted:
+                if self._succession.ask():
+                    self._agreement.handle(TransferRequested())
+                return
+            if self._chain.uncommitted_batches >= limits.PIPELINE_BATCHES_MAX:
+                return
             if self._upkeep_due:
                 self._upkeep_due = False
                 self._keep_up()
@@ -305,9 +323,6 @@ class Replica:
                 self._emit(Execute(self._batch_number, adapter, batch, head))
                 return
             self._finish(self._administration.execute(batch, head))
-
-    def _has_room(self) -> bool:
-        return self._chain.uncommitted_batches < limits.PIPELINE_BATCHES_MAX
 
     def _on_executed(self, event: BatchExecuted) -> None:
         self._time_ms = max(self._time_ms, event.time_ms)
@@ -373,6 +388,7 @@ class Replica:
     def _on_leadership(self, before: Leadership) -> None:
         leadership = self._agreement.leadership
         self._emit(RoleChanged(leadership))
+        self._succession.end()
         if before.role is Role.LEADER and leadership.role is not Role.LEADER:
             self._requests.leads_no_longer()
         if leadership.leader != before.leader or leadership.term != before.term:

@@ -13,6 +13,7 @@ from coco_core.base import NodeID, limits
 from coco_core.errors import AttestationError, PeerError
 from coco_core.node.peers import PeerNetwork, _Link
 from coco_core.node.tls import peer_client_context, peer_id, peer_server_context
+from coco_core.replica.effects import Channel
 from coco_core.testing import Consortium
 
 
@@ -47,7 +48,7 @@ async def peer(consortium: Consortium, number: int, ports: list[list[trio.Socket
         server=peer_server_context(identity.certificate, identity.key, certificate),
         client=peer_client_context(identity.certificate, identity.key, certificate),
     )
-    network.talk_to({name: (address, False) for name, address in addresses.items()})
+    network.talk_to({name: Channel(address) for name, address in addresses.items()})
     send, received = trio.open_memory_channel[tuple[NodeID, bytes]](1000)
     return Peer(network, ports[number], send, received)
 

@@ -11,7 +11,7 @@ from coco_core.errors import BusyError
 from coco_core.kv import Store, maps
 from coco_core.ledger import read_public
 from coco_core.replica import RETIRED, NodeRecord, change_payload, read_nodes
-from coco_core.replica.effects import Effect, PeersChanged, Retired, SendToPeer
+from coco_core.replica.effects import Channel, Effect, PeersChanged, Retired, SendToPeer
 from coco_core.replica.events import PeerSent
 from coco_core.replica.membership import node_writes
 from coco_core.replica.messages import MEMBERSHIP_QUESTION, RETIREMENT_NOTICE
@@ -224,7 +224,7 @@ def test_node_that_sees_its_end_agreed_needs_no_notice() -> None:
     store = Store()
     store.append(1, node_writes([other, attrs.evolve(one, status=RETIRED)]))
     neighbours.follow(store.head(), store.view(), frozenset())
-    assert effects == [PeersChanged({other.node_id: other})]
+    assert effects == [PeersChanged({other.node_id: Channel(other.peer_address)})]
     store.append(2, node_writes([attrs.evolve(one, status=RETIRED, retired_committed=True)]))
     store.commit(1)
     neighbours.follow(store.head(), store.view(), frozenset())

@@ -18,6 +18,7 @@ from coco_core.cli.bench import bench
 from coco_core.cli.demo import demo
 from coco_core.cli.ledger import ledger
 from coco_core.cli.node import node
+from coco_core.cli.nodes import nodes, operator
 from coco_core.cli.receipt import receipt
 from coco_core.cli.up import up
 from coco_core.errors import CallerError, CocoError, IntegrityError
@@ -31,7 +32,7 @@ def cli() -> None:
     """Confidential consortium ledgers: run a network, measure it, audit it."""
 
 
-for command in (adapters, bench, demo, ledger, node, receipt, up):
+for command in (adapters, bench, demo, ledger, node, nodes, operator, receipt, up):
     cli.add_command(command)
 
 

@@ -27,6 +27,7 @@ START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 5.0
 SETTINGS_FILE, LOG_FILE = "settings.json", "node.log"
 GENESIS_FILE, SERVICE_FILE = "genesis.json", "service_cert.pem"
+OPERATOR_FILE, OPERATOR_KEY_FILE = "operator.pem", "operator_key.pem"
 
 
 @attrs.frozen(kw_only=True)
@@ -176,7 +177,8 @@ class LocalNetwork:
         """Remove what starting wrote, so that the same command finds the folder empty again."""
         for node in self.nodes:
             shutil.rmtree(node.folder, ignore_errors=True)
-        for path in (*self._genesis_files, self.spec.folder / SERVICE_FILE):
+        made = [self.spec.folder / name for name in (SERVICE_FILE, OPERATOR_FILE, OPERATOR_KEY_FILE)]
+        for path in (*self._genesis_files, *made):
             path.unlink(missing_ok=True)
 
     def kill(self, index: int) -> None:

@@ -28,9 +28,9 @@ def node() -> None:
 @click.option("--with-parent", is_flag=True, help="Stop when standard input closes (the parent is gone).")
 @click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]))
 def run(settings: Path, with_parent: bool, log_level: str) -> None:
-    """Run the node described by the file SETTINGS until SIGTERM or Ctrl-C.
+    """Run the node described by the file SETTINGS until SIGTERM or Ctrl-C, or until it is removed.
 
-    Events (listening, role, open) go to standard output as JSON lines, the log to standard error.
+    Events (waiting, listening, role, open, retired) go to standard output as JSON lines, the log to standard error.
     """
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(
@@ -53,6 +53,7 @@ async def _run(path: Path, with_parent: bool) -> None:
         if with_parent:
             nursery.start_soon(_cancel_on_end_of_input, nursery.cancel_scope)
         await run_node(load_settings(path), _announce)
+        nursery.cancel_scope.cancel()  # The node was removed from its service.
 
 
 def _announce(event: Mapping[str, Any]) -> None:

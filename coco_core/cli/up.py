@@ -13,6 +13,8 @@ import trio
 
 from coco_core.adapter import DevelopmentLedger
 from coco_core.cli.network import (
+    OPERATOR_FILE,
+    OPERATOR_KEY_FILE,
     SERVICE_FILE,
     LocalNetwork,
     NetworkSpec,
@@ -20,6 +22,7 @@ from coco_core.cli.network import (
     open_network,
     prepare_folder,
 )
+from coco_core.cli.nodes import make_operator
 from coco_core.errors import OperatorError
 from coco_core.node import load
 
@@ -70,6 +73,7 @@ def up(
             engine=engine,
             config=config,
             rpc_port=rpc_port,
+            operators=[make_operator(target.resolve())[0]],
         )
         trio.run(_up, spec, None if genesis else development, as_json)
 
@@ -113,6 +117,8 @@ def _fields(network: LocalNetwork, development: DevelopmentLedger | None) -> Map
             }
             for node in network.nodes
         ],
+        "operator_certificate_file": str(spec.folder / OPERATOR_FILE),
+        "operator_key_file": str(spec.folder / OPERATOR_KEY_FILE),
         "development": dict(development.details) if development else {},
     }
 
@@ -128,6 +134,7 @@ def _print(network: LocalNetwork, development: DevelopmentLedger | None) -> None
             f"  node {node.index}: http://{address}  https://{address}  operators https://{node.info['admin']}"
         )
     click.echo(f"service certificate: {spec.folder / SERVICE_FILE}")
+    click.echo(f"operator (may change the nodes): {spec.folder / OPERATOR_FILE}, {OPERATOR_KEY_FILE}")
     click.echo(f"ledgers: {spec.folder}/node-*/ledger")
     for line in development.notes if development else ():
         click.echo(line)

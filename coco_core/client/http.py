@@ -10,6 +10,7 @@ import json
 import socket
 import ssl
 from collections import deque
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -147,6 +148,22 @@ class NodeClient:
     async def network(self) -> dict[str, Any]:
         """Return nodes, ledgers and the service certificate."""
         return await self._get("/node/network")
+
+    async def change_members(self, add: Sequence[str], remove: Sequence[str]) -> str:
+        """As an operator, ask for members to come and go in one change; return where that stands.
+
+        The change is made once those who come have caught up. Raises AnswerError with the service's reason.
+        """
+        body = json.dumps({"add": list(add), "remove": list(remove)}).encode()
+        return await self._post("/node/members", body)
+
+    async def cancel_change(self) -> str:
+        """As an operator, take the change under way back; return where that stands."""
+        return await self._post("/node/members/cancel", b"")
+
+    async def _post(self, target: str, body: bytes) -> str:
+        answer = await self._connection.request("POST", target, body)
+        return str(json.loads(answer.body)["transaction_id"])
 
     async def _get(self, target: str) -> dict[str, Any]:
         value: dict[str, Any] = json.loads((await self._connection.request("GET", target)).body)

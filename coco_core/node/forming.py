@@ -263,4 +263,6 @@ def _parts(node: BareNode, welcome: Welcome) -> Parts:
         time_ms=unix_ms(),
         randomness=random_bytes(),
         chunk_entries=settings.snapshot_interval,
+        # Who lacks more than lies between two snapshots is better served with one.
+        snapshot_lag_entries=settings.snapshot_interval,
     )

@@ -24,6 +24,7 @@ DiskWork = Persist | InstallSnapshot | TxID
 """A TxID tells that everything up to it is committed."""
 
 _RETRY_S = 0.5
+_EVERYTHING = 2**63
 
 _log = structlog.get_logger("coco.disk")
 
@@ -50,6 +51,7 @@ class LogWriter:
     def put(self, work: DiskWork) -> None:
         """Queue what is to be done next; marks can wait for the next write."""
         self._queue.append(work)
+        self._persisted = min(self._persisted, _kept([work]))
         if not isinstance(work, TxID):
             self._wake.set()
 
@@ -66,7 +68,7 @@ class LogWriter:
             work = list(self._queue)
             self._queue.clear()
             await self._write(work)
-            self._persisted = self._disk.last_index
+            self._persisted = min(self._disk.last_index, _kept(self._queue))
             self._progress.set()
             self._progress = trio.Event()
             newest = _newest_kept(work, self._queue)
@@ -131,18 +133,25 @@ def _newest_kept(written: Sequence[DiskWork], queued: Iterable[DiskWork]) -> Ent
 
     Reporting one that will be dropped would count a copy that a crash in between loses.
     """
-    queued = list(queued)
-    if any(isinstance(item, InstallSnapshot) for item in queued):
-        return None
-    cuts = [item.truncate_after for item in queued if isinstance(item, Persist)]
-    keep = min((cut for cut in cuts if cut is not None), default=None)
+    keep = _kept(queued)
     for item in reversed(written):
         if isinstance(item, InstallSnapshot):
             return None
         if isinstance(item, Persist):
             for entry in reversed(item.entries):
-                if keep is None or entry.index <= keep:
+                if entry.index <= keep:
                     return entry
             if item.truncate_after is not None:
                 return None  # What was written before this cut may have been dropped by it.
     return None
+
+
+def _kept(queued: Iterable[DiskWork]) -> int:
+    """Return up to where the disk holds what it should, as far as what waits for it does not change that."""
+    keep = _EVERYTHING
+    for item in queued:
+        if isinstance(item, InstallSnapshot):
+            return 0
+        if isinstance(item, Persist) and item.truncate_after is not None:
+            keep = min(keep, item.truncate_after)
+    return keep

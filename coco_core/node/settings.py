@@ -113,7 +113,7 @@ class NodeSettings:
     tick_ms: int = 20
     election_timeout_ms: tuple[int, int] = (700, 1200)
     heartbeat_ms: int = 100
-    snapshot_interval: int = limits.CHUNK_ENTRIES_TARGET
+    snapshot_interval: int = limits.CHUNK_TARGET_ENTRIES
     """Entries after which this node, when it is the primary, ends a chunk: there a snapshot may be made."""
     snapshots_kept: int = 2
     archive: Path | None = None
@@ -196,7 +196,7 @@ class _Reader:
                 for name in rpc.keys() - role.ledgers.keys()
             ]
         tick, heartbeat, election = self._timing()
-        interval = self._count("snapshot_interval", limits.CHUNK_ENTRIES_TARGET, 1_000_000_000)
+        interval = self._count("snapshot_interval", limits.CHUNK_TARGET_ENTRIES, 1_000_000_000)
         kept = self._count("snapshots_kept", 2, 1_000)
         archive = self._archive()
         if self.faults or role is None or admin is None or peer is None:

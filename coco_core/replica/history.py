@@ -11,7 +11,7 @@ import enum
 import attrs
 
 from coco_core.base import TxID
-from coco_core.errors import CallerError
+from coco_core.errors import CallerError, IntegrityError
 from coco_core.ledger import (
     LeafComponents,
     LedgerSecrets,
@@ -20,6 +20,7 @@ from coco_core.ledger import (
     json_receipt,
     read_public,
     read_signature,
+    root_from_path,
 )
 from coco_core.replica.chain import Chain
 
@@ -73,11 +74,19 @@ def plan_receipt(chain: Chain, txid: TxID) -> ReceiptPlan:
 def make_receipt(
     plan: ReceiptPlan, entry: bytes, signature_entry: bytes, secrets: LedgerSecrets, *, cose: bool
 ) -> bytes:
-    """Return the receipt as JSON, or as COSE, from the bytes of the two entries."""
+    """Return the receipt as JSON, or as COSE, from the bytes of the two entries.
+
+    Raises IntegrityError when they are not the ones that were planned for: no receipt is given out that does
+    not hold.
+    """
     public = read_public(entry)
     signature = read_signature(read_public(signature_entry).public)
     if signature is None:
         raise CallerError(f"entry {plan.signature_seqno} is not a signature")
+    if root_from_path(public.leaf, plan.path) != signature.root:
+        raise IntegrityError(
+            f"the ledger's entries {plan.seqno} and {plan.signature_seqno} are not what was agreed"
+        )
     components = LeafComponents(
         write_set_digest=public.write_set_digest,
         commit_evidence=commit_evidence(secrets, public.txid),

@@ -124,7 +124,8 @@ class ClusterNode:
             case LoadSnapshot():
                 return SnapshotLoaded(effect.seqno, self.shelf.load(effect.seqno, effect.evidence))
         plan, entries = effect.evidence, self.disk.entries
-        if len(entries) < plan.signature_seqno:
+        if self.disk.pending or len(entries) < plan.signature_seqno:
+            # What is on the disk may be about to be cut.
             self.work.append(effect)
             return None
         raw, signature = entries[plan.seqno - 1].data, entries[plan.signature_seqno - 1].data

@@ -4,7 +4,7 @@ import pytest
 
 from coco_core.base import TxID
 from coco_core.consensus import Entry
-from coco_core.node.log_writer import _newest_kept
+from coco_core.node.log_writer import _kept, _newest_kept
 from coco_core.replica.effects import Persist
 
 
@@ -30,3 +30,8 @@ def persist(*indexes: int, after: int | None = None) -> Persist:
 def test_an_entry_that_waits_to_be_dropped_is_not_reported(written, queued, newest) -> None:
     found = _newest_kept(written, queued)
     assert (found.index if found else None) == newest
+
+
+def test_what_waits_to_be_dropped_does_not_count_as_held() -> None:
+    assert _kept([persist(1, 2), TxID(2, 2)]) > 10**18
+    assert _kept([persist(after=7), persist(5, after=4), persist(6)]) == 4

@@ -55,7 +55,7 @@ PEER_UNREACHABLE_MS = 5_000
 LOG_CACHE_MAX_BYTES = 64 * MIB
 
 # A ledger chunk ends after so many entries at the latest: the state there may become a snapshot.
-CHUNK_ENTRIES_TARGET = 50_000
+CHUNK_TARGET_ENTRIES = 50_000
 
 # A snapshot on its way to a peer: one part of it, how long the receiver waits for a part until it asks
 # again, and the sender for being asked until it gives up.
@@ -108,7 +108,7 @@ NODE_FILES_RESERVED_MIN = 320
 # How long a primary that stops waits for another node to lead.
 HAND_OVER_TIMEOUT_MS = 2_000
 
-# How long a primary that hands over begins nothing, before it goes on because nobody took over.
+# How long a primary that asked another to take over begins nothing, before it goes on itself.
 HAND_OVER_TICKS = 50
 
 # How long a front end waits for a submission's fate before it says that it does not know it yet.
@@ -130,7 +130,7 @@ RETIRED_NODES_KEPT_MAX = 64
 CAUGHT_UP_ENTRIES_MAX = 2_000
 OPERATORS_MAX = 64
 
-# A node that hears of no primary asks the others whether it still belongs to the service, so often.
+# A node that hears of no primary asks the others who takes part, so often.
 MEMBERSHIP_ASKED_TICKS = 100
 
 # What a node presents of its platform, and what the founder answers: all nodes' records.

@@ -61,7 +61,7 @@ class Parts:
     time_ms: int
     randomness: bytes
     chunk_size_bytes: int = limits.CHUNK_SIZE_TARGET_BYTES
-    chunk_entries: int = limits.CHUNK_ENTRIES_TARGET
+    chunk_entries: int = limits.CHUNK_TARGET_ENTRIES
     append_size_max_bytes: int = limits.APPEND_SIZE_MAX_BYTES
     log_cache_max_bytes: int = limits.LOG_CACHE_MAX_BYTES
     snapshot_lag_entries: int = limits.SNAPSHOT_LAG_ENTRIES

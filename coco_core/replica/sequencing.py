@@ -39,7 +39,7 @@ class Sequencer:
         sealer: EntrySealer,
         signer: LedgerSigner,
         chunk_size_bytes: int = limits.CHUNK_SIZE_TARGET_BYTES,
-        chunk_entries: int = limits.CHUNK_ENTRIES_TARGET,
+        chunk_entries: int = limits.CHUNK_TARGET_ENTRIES,
     ) -> None:
         """Sign with ``signer``; end a ledger chunk once so many bytes or entries are in it."""
         self._chain = chain

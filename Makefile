@@ -25,7 +25,7 @@ NODES ?= 5
 KILLS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt check test sim mutants nemesis failover cover demo bench revm ccf audit docs lock clean ci
+.PHONY: help setup fmt check test sim mutants nemesis failover cover demo bench catch-up revm ccf audit docs lock clean ci
 .DELETE_ON_ERROR:
 
 help:  ## list these targets
@@ -116,6 +116,9 @@ demo: setup  ## three nodes, real Ethereum transactions, proofs
 
 bench: setup  ## throughput and latency of a three-node network
 	$(BIN)/coco bench
+
+catch-up: setup  ## how long a node 100 000 transactions behind needs, while load goes on
+	$(BIN)/python -m coco_core.testing.catching_up
 
 audit: setup ccf  ## read a ledger of this tree with the independent reader
 	$(PYTEST) -q tests/ledger/test_independent_reader.py

@@ -134,6 +134,8 @@ def test_a_ledger_behind_a_snapshot_is_judged_from_there() -> None:
     assert check_alike([ledger, WHOLE]) == []
     assert len(judged(reading("node 3", ["c"], first=2), ADDITIONS).lost) == 2
     assert check_alike([reading("node 3", ["x", "c"], first=2), WHOLE]) != []
+    assert check_ended(reading("node 3", ["x"], first=9), WHOLE, []) == [], "they have nothing in common"
+    assert check_ended(reading("node 3", ["a"]), reading("node 0", ["x"], first=9), []) == []
 
 
 def test_long_lists_are_shortened() -> None:

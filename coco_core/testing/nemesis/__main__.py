@@ -27,13 +27,14 @@ from coco_core.cli.network import prepare_folder, until_interrupted
 from coco_core.errors import CocoError, OperatorError
 from coco_core.testing.nemesis.ethereum_load import EthereumLedger, ethereum_ledger
 from coco_core.testing.nemesis.failover import describe_failover, measure_failover
+from coco_core.testing.nemesis.ledgers import ARCHIVE_FOLDER
 from coco_core.testing.nemesis.outcome import Outcome, describe
 from coco_core.testing.nemesis.plan import KINDS, draw_plan
 from coco_core.testing.nemesis.round import RoundSettings, run_round
 from coco_core.testing.nemesis.sites import SITES, run_inside
 
-ROUND_S = 90.0
-"""How long a round lasts at most: a node that was ended is missing until the next one."""
+ROUND_S = 120.0
+"""How long a round lasts at most."""
 SEED_MAX = 2**31
 VIOLATED, INTERRUPTED = 1, 130
 """Exit codes; the second is what shells report of a process ended by Ctrl-C."""
@@ -50,7 +51,7 @@ class Options:
     site: str
     ethereum: EthereumLedger | None
     replace: bool
-    node_settings: Mapping[str, object]
+    snapshot_interval: int
     folder: Path
     keep: bool
     """Whether the folder stays also when nothing was violated."""
@@ -63,7 +64,7 @@ class Options:
 @click.option("--faults", default="", help=f"Only these, with commas between; of {', '.join(KINDS)}.")
 @click.option("--tally-only", is_flag=True, help="Leave Ethereum out.")
 @click.option("--replace/--no-replace", default=True, help="Put new nodes into the places of ended ones.")
-@click.option("--snapshot-interval", default=0, help="Entries from snapshot to snapshot; 0: as usual.")
+@click.option("--snapshot-interval", default=2_000, show_default=True, help="Entries between snapshots.")
 @click.option("--site", default="auto", type=click.Choice(["auto", *SITES]), help="Where the nodes live.")
 @click.option("--dir", "folder", type=click.Path(path_type=Path), help="Keep everything here in any case.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the figures here too.")
@@ -95,7 +96,7 @@ def main(
         site=site,
         ethereum=None if tally_only else ethereum_ledger(),
         replace=replace,
-        node_settings={"snapshot_interval": snapshot_interval} if snapshot_interval else {},
+        snapshot_interval=snapshot_interval,
         folder=target,
         keep=folder is not None,
     )
@@ -137,7 +138,11 @@ async def _rounds(options: Options, outcome: Outcome) -> None:
             seconds=seconds,
             plan=draw_plan(seed, seconds, options.kinds),
             replace=options.replace,
-            node_settings=options.node_settings,
+            node_settings={
+                "snapshot_interval": options.snapshot_interval,
+                # With an archive, who joins finds no old log and begins from a snapshot.
+                **({"archive": ARCHIVE_FOLDER} if number % 2 else {}),
+            },
             ethereum=options.ethereum,
         )
         settings.folder.mkdir()

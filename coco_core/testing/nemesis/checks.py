@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ssl
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
 
@@ -14,7 +15,7 @@ import trio
 from coco_core.base import TxID
 from coco_core.cli.network import LocalNode
 from coco_core.client import AnswerError, Connection, NodeClient, pinned_context, verify_receipt
-from coco_core.errors import CocoError
+from coco_core.errors import CocoError, IntegrityError
 from coco_core.testing.linearizability import check_linearizable
 from coco_core.testing.nemesis import ethereum_load
 from coco_core.testing.nemesis.clients import Call
@@ -36,6 +37,11 @@ SETTLE_TIMEOUT_S = 60.0
 HEALTH_FILE = "health.json"
 HEALTH_TIMEOUT_S = 5.0
 RECEIPTS_AT_A_TIME = 2
+COLLECT_EVERY_S = 0.05
+RECENT = 30
+"""Of how many of the newest acknowledged transactions one is chosen to fetch its receipt at once."""
+_ELSEWHERE = "ask another"
+"""Said by a node that began behind a snapshot, or archived that part of its ledger."""
 AROUND_S = 1.0
 """Receipts of what was acknowledged so close to the beginning or the end of a fault are all verified."""
 
@@ -119,31 +125,72 @@ class LiveChecks:
                 found = await ethereum_load.differences(ask, ledger, transfers)
                 self._outcome.violations += shortened([f"node {node.index}: {one}" for one in found])
 
+    async def collect(
+        self, nodes: Callable[[], Sequence[LocalNode]], placed: Sequence[TxID], chance: Random
+    ) -> None:
+        """Verify receipts of what was just acknowledged, a few a second, until cancelled.
+
+        ``placed`` grows meanwhile. Nodes in trouble may not answer; what they answer must be right.
+        """
+        while True:
+            await trio.sleep(COLLECT_EVERY_S)
+            recent = [place for place in placed[-RECENT:] if place not in self.receipts]
+            if not recent or not nodes():
+                continue
+            place, node = chance.choice(recent), chance.choice(nodes())
+            with trio.move_on_after(HEALTH_TIMEOUT_S):
+                try:
+                    async with await Connection.open(node.info["admin"], self._tls) as connection:
+                        await self._verify([connection], place)
+                except IntegrityError as error:
+                    self._outcome.violations.append(f"receipt of {place}, node {node.index}: {error}")
+                except CocoError:
+                    pass
+
     async def verify_receipts(self, nodes: Sequence[LocalNode], places: Sequence[TxID]) -> None:
         """Fetch a receipt of each of ``places``, from the nodes in turn, and verify it offline."""
-        waiting = list(places)
+        waiting = [(number, place) for number, place in enumerate(places) if place not in self.receipts]
         wrong: list[str] = []
 
-        async def fetch(node: LocalNode) -> None:
-            async with await Connection.open(node.info["admin"], self._tls) as connection:
-                client = NodeClient(connection)
+        async def fetch() -> None:
+            async with AsyncExitStack() as stack:
+                opened = [
+                    await stack.enter_async_context(await Connection.open(node.info["admin"], self._tls))
+                    for node in nodes
+                ]
                 while waiting:
-                    place = waiting.pop()
+                    number, place = waiting.pop()
+                    turn = number % len(opened)
                     try:
-                        receipt = await client.receipt(str(place), cose=bool(place.seqno % 2))
-                        verified = verify_receipt(receipt, self._certificate)
-                    except (AnswerError, CocoError) as error:
-                        wrong.append(f"receipt of {place} from node {node.index}: {error}")
-                        continue
-                    if verified.txid != place:
-                        wrong.append(f"the receipt of {place} proves {verified.txid}")
-                    self.receipts[place] = verified.write_set_digest
+                        if not await self._verify([*opened[turn:], *opened[:turn]], place):
+                            self._outcome.archived += 1
+                    except CocoError as error:
+                        wrong.append(f"receipt of {place}: {error}")
 
         async with trio.open_nursery() as nursery:
-            for node in nodes[:RECEIPTS_AT_A_TIME]:
-                nursery.start_soon(fetch, node)
+            for _ in range(RECEIPTS_AT_A_TIME):
+                nursery.start_soon(fetch)
         self._outcome.receipts += len(self.receipts)
         self._outcome.violations += shortened(wrong)
+
+    async def _verify(self, connections: Sequence[Connection], place: TxID) -> bool:
+        """Verify a receipt of ``place`` from the first node that can give one; return whether any can.
+
+        Raises CocoError.
+        """
+        for connection in connections:
+            try:
+                receipt = await NodeClient(connection).receipt(str(place), cose=bool(place.seqno % 2))
+            except AnswerError as error:
+                if _ELSEWHERE not in str(error):
+                    raise
+                continue
+            verified = verify_receipt(receipt, self._certificate)
+            if verified.txid != place:
+                raise IntegrityError(f"it proves {verified.txid}")
+            self.receipts[place] = verified.write_set_digest
+            return True
+        return False
 
 
 def receipts_wanted(sent: Sent, faults: Sequence[Happened], most: int, chance: Random) -> list[TxID]:

@@ -48,6 +48,8 @@ class Record:
 
     acknowledged: list[float] = attrs.field(factory=list)
     """When some client was certain of some transaction, ascending."""
+    placed: list[TxID] = attrs.field(factory=list)
+    """Where what they are certain of stands, in the order they knew."""
     attempts: int = 0
     violations: list[str] = attrs.field(factory=list)
     sending: bool = True
@@ -57,6 +59,8 @@ class Record:
         """Note that a client is certain of ``call`` now."""
         call.returned, call.place = trio.current_time(), place
         self.acknowledged.append(call.returned)
+        if place is not None:
+            self.placed.append(place)
 
 
 class Doors:

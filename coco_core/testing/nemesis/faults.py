@@ -23,7 +23,7 @@ from coco_core.testing.nemesis.standing import Happened
 
 CLOCK_OFFSETS_MS = (-86_400_000, -3_000, -200, 200, 3_000, 86_400_000)
 RESETS_EVERY_S = 0.25
-_RESUMER = ("sh", "-c", 'read _; kill -CONT "$1"', "sh")
+_RESUMER = ("sh", "-c", 'read _; kill -CONT "$1" 2>/dev/null', "sh")
 """Resumes the process whose number follows when its own input ends."""
 
 Pairs = Iterable[tuple[int, int]]

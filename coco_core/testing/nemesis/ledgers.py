@@ -7,19 +7,21 @@ Knows files, entries and what was acknowledged; must not know processes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 import attrs
 
 from coco_core.base import TxID
-from coco_core.cli.ledger import audit_folder, chunks
-from coco_core.errors import CocoError
-from coco_core.ledger import AuditReport, parse_chunk, read_public
+from coco_core.errors import CocoError, OperatorError
+from coco_core.ledger import AuditReport, ChunkName, audit, parse_chunk, read_public, read_public_snapshot
 from coco_core.testing.nemesis.clients import Call
 from coco_core.testing.tally import BLOCKS, SEEN
 
+ARCHIVE_FOLDER = "archive"
+"""Where nodes move chunks a snapshot makes superfluous: beside the ledger or, without a setting, in it."""
+SNAPSHOTS_FOLDER = "snapshots"
 SHOWN_MAX = 10
 """Violations of one kind that are told in full."""
 
@@ -64,14 +66,20 @@ class LedgerReading:
 
 
 def read_ledger(name: str, folder: Path, service_certificate: str) -> LedgerReading:
-    """Audit and read the ledger in ``folder``; raises IntegrityError when it does not hold."""
-    report = audit_folder(folder, service_certificate)
+    """Audit and read the ledger in ``folder``; raises IntegrityError when it does not hold.
+
+    Chunks that lie in an archive, beside it or in it, are read too, as far back as none is missing. Unless
+    they reach back to the beginning, the audit begins at the oldest snapshot kept, and what stands before
+    is only compared with other ledgers.
+    """
+    run = _run(folder)
+    report = _audit(run, folder.with_name(SNAPSHOTS_FOLDER), service_certificate)
     digests: list[bytes] = []
     txids: list[TxID] = []
     used: Counter[str] = Counter()
     places: dict[str, int] = {}
     times_ms: list[int] = []
-    for file, data in chunks(folder):
+    for file, data in _contents(run):
         for _, raw in parse_chunk(file, data).entries():
             entry = read_public(bytes(raw))
             digests.append(sha256(raw).digest())
@@ -90,6 +98,37 @@ def read_ledger(name: str, folder: Path, service_certificate: str) -> LedgerRead
         places=places,
         times_ms=times_ms,
     )
+
+
+def _run(folder: Path) -> list[Path]:
+    """Return the files of the longest run of chunks without a gap that ends where the ledger does."""
+    files: dict[ChunkName, Path] = {}
+    for place in (folder.with_name(ARCHIVE_FOLDER), folder / ARCHIVE_FOLDER, folder):
+        found = place.iterdir() if place.exists() else ()
+        files |= {ChunkName.parse(path.name): path for path in found if path.name.startswith("ledger_")}
+    run: list[ChunkName] = []
+    for chunk in sorted(files, reverse=True):
+        if not run or chunk.last == run[0].first - 1:
+            run.insert(0, chunk)
+    if not run:
+        raise OperatorError(f"{folder} holds no ledger files")
+    return [files[chunk] for chunk in run]
+
+
+def _audit(run: Sequence[Path], snapshots: Path, service_certificate: str) -> AuditReport:
+    for at, path in enumerate(run):
+        first = ChunkName.parse(path.name).first
+        if first == 1:
+            return audit(_contents(run), service_cert_pem=service_certificate)
+        for snapshot in snapshots.glob(f"snapshot_{first - 1}_*.committed"):
+            start = read_public_snapshot(snapshot.name, snapshot.read_bytes(), service_certificate)
+            return audit(_contents(run[at:]), service_cert_pem=service_certificate, start=start)
+    raise OperatorError(f"{run[0]} follows a snapshot that is not in {snapshots}, nor is any later one")
+
+
+def _contents(paths: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
+    for path in paths:
+        yield path.name, path.read_bytes()
 
 
 def try_read(name: str, folder: Path, service_certificate: str) -> LedgerReading | str:
@@ -178,6 +217,8 @@ def shortened(lines: Sequence[str]) -> list[str]:
 def first_difference(one: LedgerReading, other: LedgerReading, end: int) -> int | None:
     """Return the first seqno below ``end`` that both hold and hold differently."""
     start = max(one.first, other.first)
+    if end <= start:
+        return None
     if (
         one.digests[start - one.first : end - one.first]
         == other.digests[start - other.first : end - other.first]

@@ -27,6 +27,8 @@ class Outcome:
     counters: int = 0
     """Histories that have an order that explains them."""
     receipts: int = 0
+    archived: int = 0
+    """Receipts no node could give any more, because that part of the ledger was archived everywhere."""
     replaced: int = 0
     ended: int = 0
     """Nodes whose processes were ended."""
@@ -73,7 +75,8 @@ def describe(outcome: Outcome, conditions: Mapping[str, object]) -> list[str]:
         f"operations: {outcome.operations}, acknowledged: {outcome.acknowledged}, sent: {outcome.attempts}",
         f"lost: {outcome.lost}, duplicated: {outcome.duplicated}",
         f"counters whose history is linearizable: {outcome.counters}",
-        f"receipts verified offline: {outcome.receipts}; ledger entries audited: {outcome.entries}",
+        f"receipts verified offline: {outcome.receipts}, archived: {outcome.archived}",
+        f"ledger entries audited, on all nodes: {outcome.entries}",
         f"availability: {WINDOW_S * 1000:.0f} ms windows with a commit, of those with a majority connected",
     ]
     names = ["", CALM, *sorted(outcome.availability.keys() - {"", CALM})]

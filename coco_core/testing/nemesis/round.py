@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 import trio
 
+from coco_core.cli.network import LocalNode
 from coco_core.client import pinned_context
 from coco_core.testing.nemesis import ethereum_load
 from coco_core.testing.nemesis.checks import JudgedLedger, LiveChecks, Sent, check_ledgers, receipts_wanted
@@ -103,6 +104,7 @@ class _Round:
             async with trio.open_nursery() as watching:
                 for node in self._stage.network.nodes:
                     watching.start_soon(self._watch, node.index)
+                watching.start_soon(self._live.collect, self._alive, self._record.placed, self._chance)
                 async with trio.open_nursery() as nursery:
                     clients: list[TallyClient | EthereumClient] = [*self._tally, *self._ethereum]
                     for client in clients:
@@ -142,7 +144,7 @@ class _Round:
     async def ask(self) -> None:
         """Ask the nodes that are left, unless clients are uncertain: then nobody knows what is right."""
         sent = self.sent
-        nodes = [self._stage.network.nodes[index] for index in self._stage.standing.alive]
+        nodes = self._alive()
         if self.outcome.acknowledged < self.outcome.operations:
             await self._live.keep_health(nodes)
             return
@@ -157,6 +159,9 @@ class _Round:
         """Judge the ledgers of all nodes, which have stopped."""
         check_ledgers(self._ledgers(), self._certificate, self.sent, self._live.receipts, self.outcome)
         _write_lines(self._settings.folder / HISTORY_FILE, (_plain(one) for one in self.sent.all))
+
+    def _alive(self) -> list[LocalNode]:
+        return [self._stage.network.nodes[index] for index in self._stage.standing.alive]
 
     def _ledgers(self) -> list[JudgedLedger]:
         """Return every ledger there is, those of ended nodes marked."""

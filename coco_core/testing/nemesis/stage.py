@@ -16,12 +16,11 @@ from coco_core.cli.network import LedgerSpec, LocalNetwork, NetworkSpec, running
 from coco_core.consensus import Role
 from coco_core.node import LEDGER_FOLDER
 from coco_core.testing.nemesis.injected import write_modules
+from coco_core.testing.nemesis.ledgers import ARCHIVE_FOLDER, SNAPSHOTS_FOLDER
 from coco_core.testing.nemesis.links import Links
 from coco_core.testing.nemesis.operator import Operator
 from coco_core.testing.nemesis.sites import Site
 from coco_core.testing.nemesis.standing import Standing
-
-SNAPSHOTS_FOLDER = "snapshots"
 
 
 @attrs.frozen(kw_only=True)
@@ -61,13 +60,16 @@ class Stage:
 
 def _set_aside(folder: Path, kept: Path, with_disk: bool) -> None:
     """Keep a copy of a node's ledger and snapshots, and leave them in place only ``with_disk``."""
-    for name in (LEDGER_FOLDER, SNAPSHOTS_FOLDER):
+    for name in (LEDGER_FOLDER, SNAPSHOTS_FOLDER, ARCHIVE_FOLDER):
         source = folder / name
         if not source.exists():
             continue
         shutil.copytree(source, kept / name)
         for path in [] if with_disk else source.iterdir():
-            path.unlink()
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
 
 @asynccontextmanager

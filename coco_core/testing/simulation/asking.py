@@ -17,11 +17,15 @@ Fates = Sequence[Committed | Rejected | NotCommitted]
 class Asker(Protocol):
     """Somebody who sends and waits."""
 
-    label: str
     alarm: int
     """Number of the newest time it means to act at."""
     sent_us: int | None
     """When what now waits for an answer was submitted; None: to be sent."""
+
+    @property
+    def label(self) -> str:
+        """What it is called."""
+        ...
 
     def act(self, world: World) -> int:
         """Send what is to be sent; return when to act again if nothing comes back, in microseconds."""

@@ -18,7 +18,7 @@ def small_bounds(plan: Plan) -> AbstractContextManager[None]:
     bounds = {
         "CAUGHT_UP_ENTRIES_MAX": plan.caught_up_entries_max,
         "MEMBERSHIP_ASKED_TICKS": 2 * plan.election_timeout_ticks_max,
-        "PENDING_NODES_MAX": 2,
+        "PENDING_NODES_MAX": 3,
         "RETIRED_NODES_KEPT_MAX": 2 + plan.nodes,
         "SNAPSHOT_ASK_AGAIN_TICKS": 4,
         "SNAPSHOT_IDLE_MAX_TICKS": 12,

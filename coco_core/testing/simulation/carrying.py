@@ -113,6 +113,8 @@ class Carrier:
         message = effect.message
         if message[0] in _KINDS:
             self._counts[_KINDS[message[0]]] += 1
+        elif message[0] == messages.SNAPSHOT_REQUEST:
+            self._count_request(host, effect)
         now_us = self._world.now_us
         arrivals = self._world.network.arrivals((host.name, effect.to), now_us)
         if not arrivals:
@@ -120,6 +122,15 @@ class Carrier:
         self._counts["messages doubled"] += len(arrivals) > 1
         for arrival in arrivals:
             self._world.at(arrival - now_us, self._world.arrive, target, host, message)
+
+    def _count_request(self, host: Host, effect: SendToPeer) -> None:
+        request = messages.decode(effect.message)
+        if not isinstance(request, messages.SnapshotRequest):
+            return
+        before, host.fetches = host.fetches, (request.seqno, request.offset, effect.to)
+        if before is not None and before[0] == request.seqno and request.offset:
+            self._counts["snapshots resumed with another leader"] += before[2] != effect.to
+            self._counts["parts of snapshots asked for again"] += before == host.fetches
 
     def lose(self, sender: Host, target: Host, message: bytes) -> None:
         """Lose a message, sometimes with its connection."""
@@ -139,8 +150,11 @@ class Carrier:
             dropped = host.told[-1].index > effect.truncate_after
             self._counts["sets of members dropped with the log"] += dropped
         self._counts["chunks ended"] += sum(bool(entry.data[1] & CHUNK_AFTER) for entry in effect.entries)
+        told = host.told[-1]
         self._world.judge.persist(host, effect)
         self._world.storage.put(host, effect)
+        if host.leads_since is not None and host.told[-1] is not told:
+            self._world.worst_moment(host, 0.2)
 
     def _committed(self, host: Host, effect: BatchCommitted) -> None:
         self._world.judge.commit(host, effect)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -23,6 +23,9 @@ from coco_core.testing.tally import add
 
 if TYPE_CHECKING:
     from coco_core.testing.simulation.world import World
+
+_CALM_US: Final = 200 * MILLISECOND_US
+"""How long a client waits for an answer when nothing is wrong any more."""
 
 
 @attrs.define(eq=False)
@@ -63,7 +66,7 @@ class Client:
     def act(self, world: World) -> int:
         """Send what is to be sent, a new group if there is nothing and the world is not calm."""
         self._send(world, world.now_us, more=not world.calm)
-        delay_us = self.plan.patience_us
+        delay_us = min(self.plan.patience_us, _CALM_US) if world.calm else self.plan.patience_us
         if self.sent_us is None:
             delay_us = max(self.plan.think_us, 30 * MILLISECOND_US) if self.pending else self.plan.think_us
         return int(delay_us * (0.5 + self.rng.random()))

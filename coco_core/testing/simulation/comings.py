@@ -86,9 +86,9 @@ class Comings:
         """Begin with the founders."""
         self._world = world
         self._next = world.plan.nodes
-        founders: list[Host | None] = [*world.hosts.values()]
-        free = [None] * (world.plan.machines - len(founders))
-        self._machines = [Machine(number, host) for number, host in enumerate(founders + free)]
+        self._machines = [Machine(number) for number in range(world.plan.machines)]
+        for host in world.hosts.values():
+            self._machines[host.machine].host = host
         self.operator = Operator(world)
         if world.plan.arrival_us:
             world.wake(self.operator, world.plan.operator_us)
@@ -146,7 +146,7 @@ class Comings:
         if welcome is None:
             joiner.machine.joiner = None
             return
-        delay_us = int(self._world.rng.choice((1, 20, 100)) * MILLISECOND_US * self._world.rng.random())
+        delay_us = int(self._world.rng.choice((1, 20, 200)) * MILLISECOND_US * self._world.rng.random())
         self._world.at(delay_us, self._seat, joiner, *welcome)
 
     def _seat(self, joiner: Joiner, nodes: Mapping[NodeID, NodeRecord], agreed: Agreed) -> None:

@@ -47,6 +47,14 @@ class SimulatedDisk(StageDisk):
         """Up to where this disk holds the ledger, or a snapshot in its place."""
         return max(self.installed_index, len(self.entries))
 
+    def reaches(self, index: int) -> bool:
+        """Return whether the entry at ``index`` is on the disk, and nothing that waits replaces it."""
+        waiting = (*self.writing, *self.pending)
+        if index > len(self.entries) or any(isinstance(work, InstallSnapshot) for work in waiting):
+            return False
+        cuts = [work.truncate_after for work in waiting if isinstance(work, Persist)]
+        return all(cut is None or cut >= index for cut in cuts)
+
     def holds(self, index: int, term: int) -> bool:
         """Return whether the agreed entry at ``index`` is durable here, or a snapshot in its place."""
         if index <= self.installed_index:

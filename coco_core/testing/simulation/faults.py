@@ -38,11 +38,12 @@ class Nemesis:
             ),
             *(self._slow_ways, self._slow_ways, self._break_connection),
             *(self._crash, self._crash, self._fill_disk, self._slow_disk, self._slow_disk),
-            *(self._forsake, self._forsake),
+            *(self._forsake, self._interrupt, self._interrupt),
             *(self._stall, self._stall, self._move_clock, self._move_clock, self._change_pace),
             *(self._hand_over, self._hand_over),
         )
         self._schedule()
+        world.worst_moment = self._worst_moment
 
     def _schedule(self) -> None:
         delay_us = int(self._world.plan.fault_interval_us * 2 * self._rng.random())
@@ -52,6 +53,11 @@ class Nemesis:
         if not self._world.calm:
             self._rng.choice(self._kinds)()
             self._schedule()
+
+    def _worst_moment(self, leader: Host, share: float) -> None:
+        """Cut a leader off, perhaps: it just wrote of its members, or waits for who loads a snapshot."""
+        if not self._world.calm and self._rng.random() < share:
+            self._partition([way for way in self._ways() if leader.name in way], "partitions")
 
     # ── the network ──────────────────────────────────────────────────────────────────────────────
 
@@ -76,6 +82,18 @@ class Nemesis:
         self._world.counts["partitions"] += 1
         self._world.network.cut(ways)
         self._world.at(5 * self._duration_us(), self._world.network.heal, ways)
+
+    def _interrupt(self) -> None:
+        """Cut who fetches a snapshot off from who sends it, or have another lead."""
+        for host in self._world.alive:
+            if host.fetches is None or not host.replica.statistics()["snapshot_received_bytes"]:
+                continue
+            way = (host.name, host.fetches[2])
+            if self._rng.random() < 0.5:
+                self._partition([way, way[::-1]], "partitions")
+            else:
+                self._hand_over()
+            return
 
     def _depose(self) -> None:
         """Cut who leads off for about as long as the others need to elect another."""
@@ -166,8 +184,7 @@ class Nemesis:
         """Return whether there is a service to keep, and it does without ``host``."""
         if not self._world.judge.agreed:
             return False  # A service whose founder ends before anything is agreed never began.
-        alive = self._world.comings.operator.in_touch() - {host.name}
-        return all(2 * len(voters & alive) > len(voters) for voters in self._world.comings.operator.needed())
+        return self._world.comings.operator.can_spare(host)
 
     def _duration_us(self) -> int:
         return int(self._rng.choice((20, 100, 300)) * (0.5 + self._rng.random()) * MILLISECOND_US)

@@ -28,6 +28,8 @@ class Host:
     name: NodeID
     founds: bool
     """Whether it is one of those the service was founded with."""
+    archives: bool
+    """Whether it drops the entries before its newest proven snapshot."""
     replica: Replica = attrs.field(init=False)
     adapter: Tally
     disk: SimulatedDisk
@@ -38,6 +40,10 @@ class Host:
     running: Execute | None = None
     work: deque[SnapshotWork] = attrs.field(factory=deque)
     """What is to be done with snapshots, one after the other; the first is under way."""
+    fetches: tuple[int, int, NodeID] | None = None
+    """The snapshot this node asked for last: where it stands, from which offset on, and whom."""
+    arrived: tuple[int, int] = (0, 0)
+    """The snapshot that arrives: where it stands, and its bytes so far."""
     log: list[Entry] = attrs.field(factory=list)
     """Every entry the replica asked to store, durable or not: the log as the replica sees it. What a
     snapshot stands for is there as it was agreed."""

@@ -18,13 +18,14 @@ from coco_core.replica import PENDING, cancel_payload, change_payload
 from coco_core.testing.simulation.asking import Fates
 from coco_core.testing.simulation.host import Host
 from coco_core.testing.simulation.members import Told
-from coco_core.testing.simulation.plan import SECOND_US
+from coco_core.testing.simulation.plan import MILLISECOND_US, SECOND_US
 from coco_core.testing.violation import ViolationError
 
 if TYPE_CHECKING:
     from coco_core.testing.simulation.world import World
 
 MEMBERS_MAX: Final = 7
+_CALM_US: Final = 20 * MILLISECOND_US
 _LATE_US: Final = 2 * SECOND_US
 """How long a request may be under way that nobody waits for any more."""
 
@@ -63,14 +64,27 @@ class Operator:
         alive = {host.name for host in self._world.alive}
         return self._payload is None and not newest.change and alive == newest.voters == set(_known(newest))
 
-    def needed(self) -> list[frozenset[NodeID]]:
-        """Return every set of voters that has a say, or may have soon."""
+    def can_spare(self, host: Host) -> bool:
+        """Return whether the service goes on without ``host``: with a majority of every set with a say."""
+        alive = [one for one in self._world.alive if one is not host]
+        names = self.in_touch() - {host.name}
+        sets = self._deciding(alive)
+        for one in alive:
+            sets += [told.voters for told in one.told if told.index > one.committed]
         newest = self._world.members.newest
-        sets = [newest.voters]
-        for host in self._world.alive:
-            sets += [told.voters for told in host.told if told.index > host.committed]
         changes = [Wish(frozenset(newest.add), frozenset(newest.remove)), *self._wishes]
-        return sets + [change.after(newest.voters) for change in changes]
+        sets += [change.after(newest.voters) for change in changes]
+        return all(2 * len(voters & names) > len(voters) for voters in sets)
+
+    def _deciding(self, alive: Sequence[Host]) -> list[frozenset[NodeID]]:
+        """Return the agreed sets that have a say, earlier ones until most know that they have not."""
+        sets: list[frozenset[NodeID]] = []
+        for told in reversed(self._world.members.agreed):
+            sets.append(told.voters)
+            know = sum(host.name in told.voters and host.committed >= told.index for host in alive)
+            if 2 * know > len(told.voters):
+                break
+        return sets
 
     # ── asking ───────────────────────────────────────────────────────────────────────────────────
 
@@ -85,7 +99,7 @@ class Operator:
             self._payload = self._decide()
         host = world.choose()
         if self._payload is None or host is None:
-            return int(world.plan.operator_us * (0.5 + self._rng.random()))
+            return self._pause_us()
         if world.administer(self, host, self._payload, operator=True):
             self.sent_us = world.now_us
         return world.plan.patience_us
@@ -98,7 +112,11 @@ class Operator:
         if not isinstance(fate, NotCommitted):
             world.counts["changes asked for" if isinstance(fate, Committed) else "changes refused"] += 1
             self._payload = None
-        return int(world.plan.operator_us * (0.5 + self._rng.random()))
+        return self._pause_us()
+
+    def _pause_us(self) -> int:
+        pause_us = _CALM_US if self._world.calm else self._world.plan.operator_us
+        return int(pause_us * (0.5 + self._rng.random()))
 
     # ── deciding ─────────────────────────────────────────────────────────────────────────────────
 
@@ -115,7 +133,8 @@ class Operator:
         pending = [name for name in _known(newest) if newest.status[name] == PENDING]
         add = self._some(name for name in pending if name in alive)
         remove = self._some(name for name in sorted(newest.voters) if name not in alive)
-        extra = self._well() if not world.calm and self._rng.random() < 0.3 else []
+        replaces = len(add) > 1 and self._rng.random() < 0.5
+        extra = self._well(len(add)) if not world.calm and (replaces or self._rng.random() < 0.3) else []
         coming = world.comings.names()
         refuse = self._some(name for name in pending if name not in alive and name not in coming)
         if not world.calm and self._rng.random() < 0.05:
@@ -139,13 +158,13 @@ class Operator:
         """Return most of ``names``, all of them in calm."""
         return [name for name in names if self._world.calm or self._rng.random() < 0.7]
 
-    def _well(self) -> list[NodeID]:
-        """Return members that are well, one that leads among them perhaps."""
+    def _well(self, added: int) -> list[NodeID]:
+        """Return members that are well, one that leads perhaps, or as many as are to be added."""
         voters = self._world.members.newest.voters
         alive = [host for host in self._world.alive if host.name in voters]
         leaders = [host for host in alive if host.leads_since is not None]
-        chosen = self._rng.sample(alive, min(len(alive), self._rng.choice((1, 1, 2))))
-        if leaders and self._rng.random() < 0.5:
+        chosen = self._rng.sample(alive, min(len(alive), max(1, added)))
+        if leaders and self._rng.random() < 0.4:
             chosen = leaders[:1]
         return [host.name for host in chosen]
 

@@ -66,8 +66,8 @@ class Plan:
     part_max_bytes: int
     """How much of a snapshot travels in one message."""
     snapshots_kept: int
-    archives: bool
-    """Whether a node drops the entries before its newest proven snapshot."""
+    archives_share: float
+    """Share of nodes that drop the entries before their newest proven snapshot."""
     spoiled_share: float
     """Share of received parts of snapshots in which a bit changes."""
 
@@ -103,13 +103,13 @@ class Plan:
             think_us=rng.choice((1_000, 5_000, 20_000)),
             patience_us=rng.choice((50, 150, 500)) * MILLISECOND_US,
             fault_interval_us=rng.choice((15, 40, 100)) * MILLISECOND_US,
-            machines=nodes + rng.choice((0, 1, 2)),
-            arrival_us=rng.choice((0, 40, 40, 120)) * MILLISECOND_US,
-            operator_us=rng.choice((15, 60)) * MILLISECOND_US,
+            machines=nodes + rng.choice((0, 2, 4)),
+            arrival_us=rng.choice((0, 20, 20, 80)) * MILLISECOND_US,
+            operator_us=rng.choice((15, 60, 250)) * MILLISECOND_US,
             caught_up_entries_max=rng.choice((2, 10, 2_000)),
             snapshot_lag_entries=rng.choice((1, 10, 1_000)),
             part_max_bytes=rng.choice((1_500, 6_000, 1024 * 1024)),
             snapshots_kept=rng.choice((1, 2)),
-            archives=rng.random() < 0.6,
-            spoiled_share=rng.choice((0.0, 0.0, 0.02)),
+            archives_share=rng.choice((0.0, 0.5, 0.8)),
+            spoiled_share=rng.choice((0.0, 0.0, 0.1)),
         )

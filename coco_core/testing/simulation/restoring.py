@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from coco_core.testing.simulation.world import World
 
 _NEW_DISK_SHARE: Final = 0.15
+_SNAPSHOTS_ONLY_SHARE: Final = 0.1
 _SPOILED_SHARE: Final = 0.15
 
 
@@ -45,10 +46,10 @@ def restore(world: World, host: Host, old: Host, agreed: Agreed) -> Restoration 
 
 def _adopt(world: World, host: Host, old: Host, restored: Restoration, found: _OldDisk) -> None:
     last = restored.finish().last_index
-    kept, expected = old.disk.entries[:last], world.judge.agreed[:last]
-    if found.begins and len(old.disk.entries) < last:
-        kept = expected
-    if kept != expected or 0 < found.spoiled_index <= last:
+    expected = world.judge.agreed[:last]
+    # What a snapshot stands for is there for whoever judges.
+    kept = [*expected[: found.begins], *old.disk.entries[found.begins : last]]
+    if kept != expected or found.begins < found.spoiled_index <= last:
         raise ViolationError("restoring", f"{host.label} keeps other entries up to {last} than are agreed")
     host.disk.entries = kept
     host.disk.compacted_index = found.begins
@@ -87,6 +88,8 @@ class _OldDisk:
         disk, shelf = self._old.disk, self._old.shelf
         restored = Restoration(self._secrets, self._service_certificate, self._agreed)
         before, entries = disk.compacted_index, disk.entries[disk.compacted_index :]
+        if self._world.rng.random() < _SNAPSHOTS_ONLY_SHARE:
+            before, entries = 0, []
         if before or not entries:
             start = before if before in shelf.proven else max(shelf.proven, default=0)
             if not start or not restored.begin_at(self._snapshot(start)):

@@ -122,6 +122,7 @@ class Seats:
             machine=machine,
             name=parts.identity.node_id,
             founds=founds,
+            archives=world.rng.random() < plan.archives_share,
             adapter=adapter,
             disk=disk,
             shelf=shelf,

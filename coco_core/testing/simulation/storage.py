@@ -7,10 +7,11 @@ take a while; what came of it goes back to the node as an event, as from ``node.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from coco_core.base.invariants import BrokenInvariantError
 from coco_core.errors import IntegrityError
 from coco_core.replica import make_receipt
 from coco_core.replica.effects import (
@@ -31,11 +32,13 @@ from coco_core.replica.events import (
 )
 from coco_core.testing.simulation.host import Host, SnapshotWork
 from coco_core.testing.simulation.plan import MILLISECOND_US
+from coco_core.testing.violation import ViolationError
 
 if TYPE_CHECKING:
     from coco_core.testing.simulation.world import World
 
-_FULL_RETRY_US = 30 * MILLISECOND_US
+_FULL_RETRY_US: Final = 30 * MILLISECOND_US
+_LARGE_US: Final = 900 * MILLISECOND_US
 
 
 class Storage:
@@ -81,6 +84,10 @@ class Storage:
 
     def store(self, host: Host, part: StoreSnapshotPart) -> None:
         """Keep a part of a snapshot, in which a bit may change for no reason."""
+        if part.offset and host.arrived != (part.seqno, part.offset):
+            place = f"at {part.offset} of the snapshot {part.seqno}"
+            raise ViolationError("snapshots", f"{host.label} stores a part {place}, where it does not follow")
+        host.arrived = part.seqno, part.offset + len(part.data)
         spoiled_share = self._plan.spoiled_share
         if spoiled_share and not self._world.calm and self._rng.random() < spoiled_share:
             self._world.counts["parts of snapshots spoiled"] += 1
@@ -94,26 +101,46 @@ class Storage:
             self._begin_work(host)
 
     def _begin_work(self, host: Host) -> None:
-        if host.work:
-            self._world.at(2 * self._duration_us(host), self._worked, host)
+        if not host.work:
+            return
+        duration_us = 2 * self._duration_us(host)
+        if isinstance(host.work[0], LoadSnapshot) and not self._world.calm and self._rng.random() < 0.5:
+            # As if it were a large one: meanwhile another node may come to lead.
+            duration_us += _LARGE_US
+            if host.fetches is not None:
+                self._world.worst_moment(self._world.hosts[host.fetches[2]], 0.5)
+        self._world.at(duration_us, self._worked, host)
 
     def _worked(self, host: Host) -> None:
         effect = host.work[0]
-        event: Event | None = None
-        match effect:
-            case TakeSnapshot():
-                event = self._take(host, effect)
-            case LoadSnapshot():
-                event = self._load(host, effect)
-            case ProveSnapshot():
-                if host.disk.compacted_index < effect.evidence.signature_seqno > len(host.disk.entries):
-                    self._begin_work(host)  # The ledger on the disk does not reach so far yet.
-                    return
-                event = self._prove(host, effect)
+        if isinstance(effect, ProveSnapshot):
+            needed = effect.evidence.signature_seqno
+            if not host.disk.reaches(needed):
+                self._begin_work(host)  # The ledger on the disk does not reach so far yet.
+                return
+        try:
+            event = self._do(host, effect)
+        except ViolationError:
+            raise
+        except (Exception, BrokenInvariantError) as error:
+            raise ViolationError("stopped", f"{host.label} at {type(effect).__name__}: {error!r}") from error
         host.work.popleft()
         self._begin_work(host)
-        if event is not None:
-            self._world.feed(host, event)
+        if event is None:
+            return
+        installed = host.disk.installed_index
+        self._world.feed(host, event)
+        if isinstance(event, SnapshotLoaded) and event.snapshot is not None:
+            self._world.counts["snapshots the log made needless"] += host.disk.installed_index == installed
+
+    def _do(self, host: Host, effect: SnapshotWork) -> Event | None:
+        match effect:
+            case TakeSnapshot():
+                return self._take(host, effect)
+            case LoadSnapshot():
+                return self._load(host, effect)
+            case ProveSnapshot():
+                return self._prove(host, effect)
 
     def _take(self, host: Host, effect: TakeSnapshot) -> Event:
         seqno = effect.place.txid.seqno
@@ -138,7 +165,7 @@ class Storage:
         self._world.snapshots.proven(host, effect.seqno)
         for seqno in sorted(host.shelf.proven)[: -self._plan.snapshots_kept]:
             del host.shelf.proven[seqno]
-        if self._plan.archives and disk.compacted_index < effect.seqno:
+        if host.archives and disk.compacted_index < effect.seqno:
             self._world.counts["entries archived"] += 1
             disk.compacted_index = effect.seqno
         return SnapshotProven(effect.seqno)

@@ -91,6 +91,8 @@ class World:
             Client(label=f"c{number}", plan=plan, rng=rng, model=self.model, counts=self.counts)
             for number in range(plan.clients)
         ]
+        self.worst_moment: Callable[[Host, float], None] = _nothing
+        """Told of a leader at a moment at which it is worst to lose it, and how often to make that happen."""
         seated = self.seats.found()
         self.hosts.update((host.name, host) for host, _ in seated)
         for host, effects in seated:
@@ -280,3 +282,7 @@ class World:
         for host in self.alive:
             full = host.replica.chain.uncommitted_batches >= limits.PIPELINE_BATCHES_MAX
             self.counts["pipeline full"] += full and host.leads_since is not None
+
+
+def _nothing(_host: Host, _share: float) -> None:
+    """Nobody is out for trouble."""

@@ -23,17 +23,7 @@ COMMAND = [sys.executable, "-m", "coco_core.testing.nemesis"]
 def test_kills_pauses_and_partitions_lose_nothing(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
     kinds = ["depose", "isolate", "kill", "pause"]
-    options = [
-        "--minutes",
-        str(SECONDS / 60),
-        "--nodes",
-        "5",
-        "--seed",
-        "4",
-        "--faults",
-        ",".join(kinds),
-        "--no-replace",
-    ]
+    options = ["--minutes", str(SECONDS / 60), "--nodes", "5", "--seed", "4", "--faults", ",".join(kinds)]
     done = subprocess.run(
         [*COMMAND, *options, "--json", str(figures)], capture_output=True, text=True, check=False
     )
@@ -41,6 +31,7 @@ def test_kills_pauses_and_partitions_lose_nothing(tmp_path: Path) -> None:
     found = json.loads(figures.read_text())
     assert found["violations"] == []
     assert sorted(found["faults"]) == kinds
+    assert found["replaced"] == found["ended"] > 0
     assert (found["lost"], found["duplicated"]) == (0, 0)
     assert found["acknowledged"] == found["operations"] > 300
     assert found["receipts"] > 200

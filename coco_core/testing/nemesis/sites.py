@@ -17,6 +17,7 @@ asked of the operating system, which knows whose socket it is. No cable can be p
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -38,6 +39,7 @@ from coco_core.testing.nemesis.links import LISTEN_BACKLOG
 OUTSIDE_VARIABLE: Final = "COCO_NEMESIS_OUTSIDE"
 """Set inside: which network namespace the tool was started in."""
 PEER_PORT: Final = 9645
+DISK_MARGINS_BYTES: Final = (64 * 1024, 256 * 1024, 1024 * 1024)
 DISK_BYTES: Final = 512 * 1024 * 1024
 _BRIDGE: Final = "coco-nemesis"
 _BRIDGE_ADDRESS: Final = "02:c0:c0:00:00:01"
@@ -190,10 +192,14 @@ class NamespaceSite:
         await _ip("link", "set", _cable(index), "master", _BRIDGE)
 
     async def fill_disk(self, folder: Path) -> None:
-        """Shrink the disk to what is on it."""
+        """Shrink the disk to what is on it, and a little more, for the node goes on writing meanwhile."""
         disk = folder / LEDGER_FOLDER
-        used = shutil.disk_usage(disk).used
-        await _run("mount", "-o", f"remount,size={used + 4096}", str(disk))
+        for margin_bytes in DISK_MARGINS_BYTES:
+            size = shutil.disk_usage(disk).used + margin_bytes
+            with contextlib.suppress(OperatorError):
+                await _run("mount", "-o", f"remount,size={size}", str(disk))
+                return
+        raise OperatorError(f"{disk} cannot be filled: it grows too fast")
 
     async def free_disk(self, folder: Path) -> None:
         """Give the disk its size again."""

@@ -257,7 +257,7 @@ def _members_notice(value: Any) -> MembersNotice:
     seqno, nodes = value
     _naturals(seqno)
     _types((nodes, dict))
-    if not 0 < len(nodes) <= limits.NODES_MAX + limits.PENDING_NODES_MAX:
+    if not 0 < len(nodes) <= 2 * limits.NODES_MAX:  # Members, and as many on their way in.
         raise ValueError(f"{len(nodes)} members")
     for node, address in nodes.items():
         _types((node, str), (address, str))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Set
 from coco_core.base import NodeID, limits
 from coco_core.kv import View
 from coco_core.replica.effects import Channel, Effect, PeersChanged, Retired, SendToPeer
-from coco_core.replica.membership import PENDING, NodeRecord, read_change, read_nodes
+from coco_core.replica.membership import PENDING, RETIRED, NodeRecord, read_change, read_nodes
 from coco_core.replica.messages import (
     MEMBERSHIP_QUESTION,
     RETIREMENT_NOTICE,
@@ -32,8 +32,13 @@ class Neighbours:
         self._node_id = node_id
         self._emit = emit
         self._peers: Mapping[NodeID, Channel] = {}
+        """What the shell was told: all of the following."""
+        self._named: Mapping[NodeID, Channel] = {}
+        """Whom this node's own ledger names."""
+        self._welcoming: Mapping[NodeID, Channel] = {}
+        """Whom this node was welcomed by, until what is agreed in its ledger names it."""
         self._told: Mapping[NodeID, Channel] = {}
-        """Whom this node was told of, until its ledger reaches the place where it was told."""
+        """Whom a peer named last, until as much is agreed in this node's ledger."""
         self._told_at = 0
         self._ticks_alone = 0
 
@@ -43,8 +48,8 @@ class Neighbours:
 
     def join(self, nodes: Mapping[NodeID, NodeRecord]) -> None:
         """Open the channel to ``nodes``, who take part when this node joins: its ledger names them later."""
-        self._told = _channels(nodes)
-        self._tell(self._told)
+        self._welcoming = _channels(nodes)
+        self._tell()
 
     def follow(self, newest: View, agreed: View, members: Set[NodeID]) -> None:
         """Open the channel to whom the newest entries name, and end if it is agreed that this node may.
@@ -52,18 +57,19 @@ class Neighbours:
         It is closed to nobody before that is agreed: consensus goes on with all ``members`` until then.
         """
         named, known = _named(agreed), read_nodes(newest)
-        if self._node_id in named and agreed.version >= self._told_at:
+        if self._node_id in named:
+            self._welcoming = {}
+        if agreed.version >= self._told_at:
             self._told = {}
         learning = {name: known[name] for name in members if name in known}
-        nodes = {**self._told, **_channels({**named, **learning, **_named(newest)})}
-        if nodes:
-            self._tell(nodes)
-        own = read_nodes(agreed).get(self._node_id)
+        self._named = _channels({**named, **learning, **_named(newest)})
+        self._tell()
+        own = named.get(self._node_id)
         if own is not None and own.retired_committed:
             self._emit(Retired())
 
     def tick(self, *, alone: bool) -> None:
-        """Let one tick pass, without a primary when ``alone``: after many, ask whether this node belongs."""
+        """Let one tick pass, without a primary when ``alone``: after many, ask who takes part."""
         self._ticks_alone = self._ticks_alone + 1 if alone else 0
         if self._ticks_alone >= limits.MEMBERSHIP_ASKED_TICKS:
             self._ticks_alone = 0
@@ -71,25 +77,30 @@ class Neighbours:
                 self._emit(SendToPeer(peer, MEMBERSHIP_QUESTION))
 
     def asked(self, sender: NodeID, agreed: View) -> None:
-        """Tell a node that asks who takes part as far as is agreed here, or that its own end is."""
+        """Tell a node that asks who takes part as far as is agreed here, or that its own end is.
+
+        Nothing to whom the channel was closed since, nor while nothing is agreed here.
+        """
         named = _named(agreed)
-        node = named.get(sender)
-        if node is not None and node.retired_committed:
+        if sender not in self._peers or not named:
+            return
+        if sender in named and named[sender].retired_committed:
             self._emit(SendToPeer(sender, RETIREMENT_NOTICE))
-        elif named:
-            there = {name: one.peer_address for name, one in named.items() if not one.retired_committed}
-            self._emit(SendToPeer(sender, encode_members_notice(MembersNotice(agreed.version, there))))
+            return
+        there = {name: one.peer_address for name, one in named.items() if one.status != RETIRED}
+        self._emit(SendToPeer(sender, encode_members_notice(MembersNotice(agreed.version, there))))
 
     def told(self, notice: MembersNotice, committed: int) -> None:
-        """Open the channel to whom a peer names, if it knows of a later place than this node."""
-        if notice.seqno > committed:
+        """Open the channel to whom a peer names, if it knows more than this node and who told it before."""
+        if notice.seqno > max(committed, self._told_at):
             self._told = {name: Channel(address) for name, address in notice.nodes.items()}
             self._told_at = notice.seqno
-            self._tell({**self._peers, **self._told})
+            self._tell()
 
-    def _tell(self, nodes: Mapping[NodeID, Channel]) -> None:
-        """Open the channel to ``nodes``, and close it to all others."""
-        peers = {name: node for name, node in nodes.items() if name != self._node_id}
+    def _tell(self) -> None:
+        """Open the channel to all whom this node knows of now, and close it to all others."""
+        peers = {**self._told, **self._welcoming, **self._named}
+        peers.pop(self._node_id, None)
         if peers != self._peers:
             self._peers = peers
             self._emit(PeersChanged(peers))

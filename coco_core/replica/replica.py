@@ -60,7 +60,7 @@ from coco_core.replica.events import (
     Ticked,
 )
 from coco_core.replica.following import Follower
-from coco_core.replica.membership import NodeRecord
+from coco_core.replica.membership import NodeRecord, read_members
 from coco_core.replica.messages import (
     Forward,
     ForwardAnswer,
@@ -256,11 +256,10 @@ class Replica:
         self._requests.disk_full = full
         if full:
             self._hand_over()
-        else:
-            self._succession.end()
 
     def _hand_over(self) -> None:
-        if self.is_primary:
+        """Begin nothing more from now on, unless nobody is there to take over."""
+        if self.is_primary and read_members(self._chain.store.head()).voters != {self._node_id}:
             self._succession.begin()
 
     # ── peers ────────────────────────────────────────────────────────────────────────────────────
@@ -308,12 +307,12 @@ class Replica:
                 continue
             if not self._requests:
                 return
-            items = self._requests.take()
+            items, term = self._requests.take(), self._agreement.leadership.term
             self._batch_number += 1
-            self._running = _Running(self._batch_number, self._agreement.leadership.term, items)
+            self._running = _Running(self._batch_number, term, items)
             batch = Batch(
                 requests=tuple(item.request for item in items),
-                view=self._agreement.leadership.term,
+                view=term,
                 first_seqno=self._chain.head + 1,
                 time_ms=self._time_ms,
                 randomness=self._randomness,
@@ -322,20 +321,18 @@ class Replica:
             if adapter != ADMINISTRATION:
                 self._emit(Execute(self._batch_number, adapter, batch, head))
                 return
-            self._finish(self._administration.execute(batch, head))
+            self._finish(self._running, self._administration.execute(batch, head))
 
     def _on_executed(self, event: BatchExecuted) -> None:
         self._time_ms = max(self._time_ms, event.time_ms)
         self._randomness = event.randomness
         if self._running is None or self._running.number != event.number:
             unreachable(f"batch {event.number} was executed but is not running")
-        self._finish(event.result)
+        self._finish(self._running, event.result)
 
-    def _finish(self, result: BatchResult | Exception) -> None:
+    def _finish(self, running: _Running, result: BatchResult | Exception) -> None:
         """Sequence what the batch that ran gave, or refuse it."""
-        running, self._running = self._running, None
-        if running is None:
-            unreachable("a batch ended that did not run")
+        self._running = None
         if not self.is_primary or running.term != self._agreement.leadership.term:
             reason = "leadership moved while the transaction was executed"
             self._requests.refuse(running.items, NotCommitted(reason))

@@ -2,7 +2,7 @@
 
 Whatever is placed behind a request to hand over makes this node's log the longest, and its successor's
 election fail. So nothing more is begun, the successor is asked for once what is being executed has its place,
-and if nobody takes over for all that, the primary goes on. Knows ticks only.
+and if nobody takes over for HAND_OVER_TICKS after that, the primary goes on. Knows ticks only.
 """
 
 from __future__ import annotations
@@ -15,29 +15,30 @@ class Succession:
 
     def __init__(self) -> None:
         """Wish for nothing."""
-        self._ticks = 0
-        self._asked = False
-
-    @property
-    def wanted(self) -> bool:
+        self.wanted = False
         """Whether a successor is wanted, so that nothing may be begun."""
-        return self._ticks > 0
+        self._ticks_left: int | None = None
+        """Set once the successor was asked for."""
 
     def begin(self) -> None:
         """Wish for a successor, unless that is so already."""
-        if not self.wanted:
-            self._ticks = limits.HAND_OVER_TICKS
-            self._asked = False
+        self.wanted = True
 
     def ask(self) -> bool:
         """Return whether to ask for the successor now: once for each wish."""
-        asked, self._asked = self._asked, True
+        asked = self._ticks_left is not None
+        if not asked:
+            self._ticks_left = limits.HAND_OVER_TICKS
         return not asked
 
     def end(self) -> None:
-        """Wish for it no longer: somebody else leads, or there is no reason any more."""
-        self._ticks = 0
+        """Wish for it no longer: who leads has changed, or nobody took over."""
+        self.wanted = False
+        self._ticks_left = None
 
     def tick(self) -> None:
-        """Let one tick pass."""
-        self._ticks = max(0, self._ticks - 1)
+        """Let one tick pass; what is being executed may take as long as it takes."""
+        if self._ticks_left is not None:
+            self._ticks_left -= 1
+            if not self._ticks_left:
+                self.end()

@@ -8,6 +8,7 @@ import pytest
 from coco_core.adapter import Committed, NotCommitted, Rejected
 from coco_core.replica.events import HandOver
 from coco_core.testing import Cluster, ClusterNode, add
+from coco_core.testing.cluster import TIMING
 from coco_core.testing.tally import COUNTERS
 
 STEPS = 14
@@ -109,29 +110,40 @@ def test_stepping_down_refuses_the_queue(cluster: Cluster) -> None:
     assert primary.replica.statistics()["queue_requests"] == 0
 
 
-def step_down(cluster: Cluster) -> None:
-    primary = cluster.primary
+def step_down(cluster: Cluster, primary: ClusterNode) -> None:
+    """Let ``primary`` give up, for it hears of nobody; nobody leads then."""
     cluster.cut(primary)
     while primary.replica.is_primary:
         cluster.tick(primary)
+    cluster.heal()
 
 
-def hand_away(cluster: Cluster) -> None:
-    primary = cluster.primary
-    cluster.handle(primary, HandOver())
-    while primary.replica.is_primary:
-        for node in cluster.backups:
-            cluster.persist(node)
-        cluster.deliver()
+def depose(cluster: Cluster, primary: ClusterNode) -> None:
+    """Let another be elected, and ``primary`` hear of it before it has noticed anything."""
+    cluster.cut(primary)
+    others = [node for node in cluster.alive if node is not primary]
+    while not any(node.replica.is_primary for node in others):
+        for node in others:
+            cluster.tick(node)
+        cluster.settle()
+    assert primary.replica.is_primary
+    cluster.heal()
+    cluster.tick(cluster.primary)
+    cluster.settle()
+    assert primary.replica.leader == cluster.primary.name
 
 
-@pytest.mark.parametrize("lose", [step_down, hand_away])
-def test_batch_executed_after_stepping_down(cluster: Cluster, lose: Callable[[Cluster], None]) -> None:
+@pytest.mark.parametrize("lose", [step_down, depose])
+def test_batch_executed_after_stepping_down(
+    cluster: Cluster, lose: Callable[[Cluster, ClusterNode], None]
+) -> None:
     primary = cluster.primary
     ticket = cluster.submit(primary, add("a", "x", 1), add("b", "x", 1))
-    lose(cluster)
+    running, primary.running = primary.running, None
+    lose(cluster, primary)
     assert ticket not in primary.answers
     head = primary.replica.chain.head
+    primary.running = running
     cluster.execute(primary)
     reason = "leadership moved while the transaction was executed"
     assert primary.answers[ticket] == [NotCommitted(reason)] * 2
@@ -142,8 +154,10 @@ def test_batch_executed_in_a_later_view_of_the_same_primary(cluster: Cluster) ->
     primary = cluster.primary
     ticket = cluster.submit(primary, add("a", "x", 1))
     running, primary.running = primary.running, None
-    cluster.crash(cluster.backups[0])
-    hand_over(cluster)
+    depose(cluster, primary)
+    (third,) = [node for node in cluster.backups if node is not primary]
+    cluster.crash(third)
+    cluster.run(2 * TIMING.election_timeout_ticks_min)
     hand_over(cluster)
     assert cluster.primary is primary
     assert ticket not in primary.answers

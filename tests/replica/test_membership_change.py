@@ -320,3 +320,61 @@ def test_channel_is_open_to_members_learners_and_who_may_ask(operating: Operatin
     cluster.run(3)
     for number in operating.members:
         assert operating.node(number).peers == names - {operating.name(number)}
+
+
+# ── with whom ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_change_that_would_leave_a_majority_that_is_gone_waits(operating: Operating) -> None:
+    """On a quiet ledger they have all there is, and yet they will never agree on anything again."""
+    cluster = operating.cluster
+    operating.replace([3, 4])
+    for number in (3, 4):
+        cluster.crash(operating.node(number))
+    cluster.run(50)
+    operating.begin(change_payload([], [operating.name(1), operating.name(2)]))
+    cluster.run(40)
+    assert operating.is_led()
+    assert cluster.primary.replica.waits_for() == sorted(map(operating.name, (3, 4)))
+    # The operator sees whom it waits for, and removes these instead.
+    operating.cancel()
+    operating.replace(remove=[3, 4])
+    goes_on(operating)
+
+
+def test_change_that_leaves_a_majority_is_made_without_the_others(operating: Operating) -> None:
+    cluster = operating.cluster
+    operating.replace([3, 4])
+    cluster.crash(operating.node(3))
+    cluster.run(50)
+    operating.replace(remove=[2, 4])
+    assert operating.members == [0, 1, 3]
+    goes_on(operating)
+
+
+def test_learner_that_ended_after_it_caught_up_is_waited_for(operating: Operating) -> None:
+    cluster = operating.cluster
+    for number in (3, 4):
+        operating.ask(number)
+    operating.change([3, 4])
+    cluster.seat(3)
+    operating.until(lambda: cluster.primary.replica.waits_for() == [operating.name(4)])
+    cluster.crash(operating.node(3))
+    cluster.run(50)
+    cluster.seat(4)
+    operating.until(lambda: cluster.primary.replica.waits_for() == [operating.name(3)])
+    assert operating.members == [0, 1, 2]
+
+
+def test_change_is_made_when_they_are_heard_of_again(operating: Operating) -> None:
+    cluster = operating.cluster
+    operating.replace([3, 4])
+    away = [operating.node(number) for number in (3, 4)]
+    cluster.cut(*away)
+    cluster.run(50)
+    operating.begin(change_payload([], [operating.name(1), operating.name(2)]))
+    cluster.run(20)
+    assert operating.members == [0, 1, 2, 3, 4]
+    cluster.heal()
+    operating.until(lambda: operating.members == [0, 3, 4])
+    goes_on(operating)

@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from coco_core.replica import cancel_payload, change_payload
+from coco_core.adapter import Committed
+from coco_core.replica import TRUSTED, cancel_payload, change_payload
+from coco_core.replica.events import HandOver
 from coco_core.replica.messages import Forward, decode
 from coco_core.testing import add
+from coco_core.testing.cluster import TIMING
 from coco_core.testing.lagging import compact, fill
 from coco_core.testing.operating import Operating
 from coco_core.testing.tally import COUNTERS
@@ -46,6 +49,86 @@ def test_what_it_was_told_is_forgotten_once_its_ledger_tells(operating: Operatin
     assert joiner.peers == {operating.name(number) for number in (0, 1, 2)}
     assert operating.name(1) in joiner.replica._neighbours
     assert joiner.replica._neighbours._welcoming == {}
+
+
+# ── told by those who know more ──────────────────────────────────────────────────────────────────
+
+
+def test_member_that_was_away_finds_the_new_primary(operating: Operating) -> None:
+    """All it knew took part were replaced meanwhile, and it would turn away those who came."""
+    cluster, away = operating.cluster, operating.node(2)
+    cluster.cut(away)
+    operating.replace([3, 4], [0, 1])
+    cluster.heal()
+    operating.until(lambda: away.replica.chain.committed == cluster.primary.replica.chain.committed)
+    for gone in (0, 1, 3):
+        cluster.crash(operating.node(gone))
+    operating.until(operating.is_led)
+    ticket = cluster.submit(cluster.primary, add("a", "x", 1))
+    operating.until(lambda: ticket in cluster.primary.answers)
+    assert isinstance(cluster.primary.answers[ticket][0], Committed)
+
+
+@pytest.mark.parametrize("leaver", [0, 1])
+def test_member_that_was_away_hears_of_a_newcomer_that_leads(leaver: int, operating: Operating) -> None:
+    """Followers it knows live on, but only the primary, which it does not know, serves entries."""
+    cluster, away = operating.cluster, operating.node(2)
+    cluster.cut(away)
+    operating.replace([3], [leaver])
+    (other,) = {0, 1} - {leaver}
+    if not operating.node(3).replica.is_primary:
+        cluster.handle(operating.node(other), HandOver())
+        operating.until(lambda: operating.node(3).replica.is_primary)
+    operating.until(lambda: operating.record(leaver).retired_committed)  # type: ignore[union-attr] # known
+    cluster.crash(operating.node(leaver))
+    cluster.heal()
+    operating.until(lambda: away.replica.chain.committed == cluster.primary.replica.chain.committed)
+    cluster.run(3)
+    assert operating.node(3).replica.is_primary
+    assert away.peers == {operating.name(number) for number in (0, 1, 3)}
+
+
+@pytest.mark.parametrize("remove", [[0], [0, 1]])
+def test_learner_hears_of_members_that_came_after_its_welcome(
+    remove: list[int], operating: Operating
+) -> None:
+    cluster = operating.cluster
+    for number in (3, 4):
+        operating.ask(number)
+        cluster.seat(number)
+    operating.change([3], remove)
+    members = sorted({0, 1, 2, 3} - {*remove})
+    operating.until(lambda: operating.members == members)
+    cluster.cut(*(operating.node(number) for number in members[:-2]))
+    cluster.run(2 * TIMING.election_timeout_ticks_max)
+    if cluster.primary is not operating.node(3):
+        cluster.handle(cluster.primary, HandOver())
+        cluster.settle()
+    cluster.heal()
+    operating.change([4])
+    operating.until(lambda: operating.status(4) == TRUSTED)
+    assert operating.node(3).replica.is_primary
+
+
+def test_learner_that_is_added_again_after_others_were_replaced(operating: Operating) -> None:
+    """Its own ledger says that it takes no part, and names those of then."""
+    cluster = operating.cluster
+    operating.welcome(3)
+    cluster.cut(operating.node(3))
+    operating.cancel()
+    operating.replace([4, 5], [0, 1])
+    operating.until(lambda: operating.record(1).retired_committed)  # type: ignore[union-attr] # known
+    for gone in (0, 1):
+        cluster.crash(operating.node(gone))
+    operating.until(operating.is_led)
+    if cluster.primary is operating.node(2):
+        cluster.handle(cluster.primary, HandOver())
+        cluster.settle()
+    cluster.heal()
+    operating.change([3])
+    operating.until(lambda: operating.status(3) == TRUSTED)
+    cluster.run(3)
+    cluster.check_equal()
 
 
 def test_learner_named_by_nothing_but_entries_in_between(operating: Operating) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import attrs
 import pytest
 
@@ -14,7 +16,7 @@ from coco_core.replica import RETIRED, NodeRecord, change_payload, read_nodes
 from coco_core.replica.effects import Channel, Effect, PeersChanged, Retired, SendToPeer
 from coco_core.replica.events import PeerSent
 from coco_core.replica.membership import node_writes
-from coco_core.replica.messages import MEMBERSHIP_QUESTION, RETIREMENT_NOTICE
+from coco_core.replica.messages import MEMBERSHIP_QUESTION, RETIREMENT_NOTICE, MembersNotice, decode
 from coco_core.replica.neighbours import Neighbours
 from coco_core.testing import Cluster, ClusterNode, Consortium, add
 from coco_core.testing.operating import Operating
@@ -148,35 +150,74 @@ def test_question_is_asked_of_everybody_and_only_without_a_primary(
     assert times == 3
 
 
-def question(cluster: Cluster, asker: ClusterNode, asked: ClusterNode) -> list[object]:
-    return list(cluster.handle(asked, PeerSent(asker.name, MEMBERSHIP_QUESTION)))
+def question(cluster: Cluster, asker: NodeID, asked: ClusterNode) -> list[Effect]:
+    return list(cluster.handle(asked, PeerSent(asker, MEMBERSHIP_QUESTION)))
 
 
-def test_members_learners_and_strangers_are_told_nothing(operating: Operating) -> None:
+def told(operating: Operating, effects: list[Effect], asker: NodeID) -> tuple[int, list[int]]:
+    """Return up to which place the asker is told who takes part, and who that is."""
+    (effect,) = effects
+    assert isinstance(effect, SendToPeer)
+    assert effect.to == asker
+    notice = decode(effect.message)
+    assert isinstance(notice, MembersNotice)
+    known = {operating.name(number): number for number in range(8)}
+    for name, address in notice.nodes.items():
+        assert address == operating.cluster.consortium.joiner(known[name]).peer_address
+    return notice.seqno, sorted(known[name] for name in notice.nodes)
+
+
+def test_members_and_learners_are_told_who_takes_part(operating: Operating) -> None:
     cluster = operating.cluster
     operating.ask(4)
     operating.welcome(3)
-    for asker in (operating.node(2), operating.node(3)):
-        assert question(cluster, asker, operating.node(0)) == []
+    primary, agreed = operating.node(0), operating.node(0).replica.chain.committed.seqno
+    for asker in (operating.name(2), operating.name(3)):
+        assert told(operating, question(cluster, asker, primary), asker) == (agreed, [0, 1, 2, 3])
+
+
+def test_strangers_are_told_nothing(operating: Operating) -> None:
+    operating.ask(4)
     for name in (operating.name(4), operating.name(5), NodeID("")):
-        assert cluster.handle(operating.node(0), PeerSent(name, MEMBERSHIP_QUESTION)) == []
+        assert question(operating.cluster, name, operating.node(0)) == []
 
 
-def test_nobody_is_told_before_its_end_is_agreed(operating: Operating) -> None:
+def test_while_nothing_is_agreed_nobody_is_told_anything() -> None:
+    cluster = Cluster.found(3, draw=random.Random(7).randint)
+    one, other = cluster.backups
+    assert question(cluster, other.name, one) == []
+
+
+def test_nobody_is_told_of_its_end_before_that_is_agreed(operating: Operating) -> None:
+    """Until then it hears who takes part, itself among them as long as its removal is not agreed."""
     cluster, gone = operating.cluster, operating.node(1)
     cluster.cut(gone)
     operating.begin(change_payload([], [gone.name]))
+    seen = []
     while not newest(cluster.primary)[gone.name].retired_committed:
-        assert question(cluster, gone, cluster.primary) == []
+        seen.append(told(operating, question(cluster, gone.name, cluster.primary), gone.name)[1])
         for node in cluster.alive:
             cluster.persist(node)
         if cluster.pool:
             cluster.deliver()
         else:
             cluster.tick(cluster.primary)
-    assert question(cluster, gone, cluster.primary) == []
+    seen.append(told(operating, question(cluster, gone.name, cluster.primary), gone.name)[1])
+    assert [*dict.fromkeys(map(tuple, seen))] == [(0, 1, 2), (0, 2)]
     operating.until(lambda: ended(operating, 1))
-    assert question(cluster, gone, cluster.primary) == [SendToPeer(gone.name, RETIREMENT_NOTICE)]
+    assert question(cluster, gone.name, cluster.primary) == [SendToPeer(gone.name, RETIREMENT_NOTICE)]
+
+
+def test_removed_node_finds_somebody_who_knows_of_its_end(operating: Operating) -> None:
+    """Of those it knows only one is left, which was removed too and knows no more than who came instead."""
+    cluster, away = operating.cluster, operating.node(1)
+    cluster.cut(away)
+    operating.replace([3, 4], [0, 1, 2])
+    operating.until(lambda: ended(operating, 0, 1, 2))
+    cluster.crash(operating.node(0))
+    cluster.heal()
+    cluster.run(3 * limits.MEMBERSHIP_ASKED_TICKS)
+    assert away.retired
 
 
 def test_notice_ends_a_node(operating: Operating) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coco_core.adapter import ANONYMOUS, Caller, Committed, NotCommitted, Rejected
-from coco_core.base import TxID, limits
+from coco_core.base import NodeID, TxID, limits
 from coco_core.errors import PeerError
 from coco_core.replica.events import PeerSent
 from coco_core.replica.messages import (
@@ -19,6 +19,7 @@ from coco_core.replica.messages import (
     Forward,
     ForwardAnswer,
     MembershipQuestion,
+    MembersNotice,
     Message,
     SnapshotOffer,
     SnapshotPart,
@@ -27,6 +28,7 @@ from coco_core.replica.messages import (
     encode_answer,
     encode_consensus,
     encode_forward,
+    encode_members_notice,
     encode_snapshot_offer,
     encode_snapshot_part,
     encode_snapshot_request,
@@ -53,11 +55,20 @@ def encoded(message: Message) -> bytes:
             return encode_snapshot_request(message)
         case SnapshotPart():
             return encode_snapshot_part(message)
+        case MembersNotice():
+            return encode_members_notice(message)
         case MembershipQuestion.ASKED:
             return MEMBERSHIP_QUESTION
         case MembershipQuestion.RETIRED:
             return RETIREMENT_NOTICE
 
+
+def node(number: int) -> NodeID:
+    return NodeID(f"{number:064x}")
+
+
+LONGEST_ADDRESS = ".".join(["a" * 63] * 3 + ["b" * 61]) + ":65535"
+MOST_MEMBERS = 2 * limits.NODES_MAX
 
 MESSAGES: dict[str, Message] = {
     "consensus": b"raw",
@@ -73,6 +84,8 @@ MESSAGES: dict[str, Message] = {
     "first request": SnapshotRequest(40, 0),
     "part": SnapshotPart(40, 7, b"x"),
     "largest part": SnapshotPart(40, 0, bytes(limits.SNAPSHOT_PART_MAX_BYTES)),
+    "members": MembersNotice(BEYOND - 1, {node(1): "node-1.example:7001", node(2): "[::1]:1"}),
+    "largest list of members": MembersNotice(9, {node(one): LONGEST_ADDRESS for one in range(MOST_MEMBERS)}),
     "question": MembershipQuestion.ASKED,
     "notice": MembershipQuestion.RETIRED,
 }
@@ -123,7 +136,17 @@ SOUND: dict[str, list[Any]] = {
     "S": [2, 40, 44, 3, 1000],
     "G": [40, 0],
     "D": [40, 0, b"data"],
+    "N": [40, {node(1): "127.0.0.1:7001"}],
 }
+BAD_NAMES: list[Any] = [
+    *("", "0" * 63, "0" * 65, "A" * 64, "g" * 64, "0" * 64 + "\n", "\u0660" * 64, "é" + "0" * 63),
+    *(7, b"0" * 64, True, None),
+]
+BAD_ADDRESSES: list[Any] = [
+    *("", "host", "host:", ":7001", "host:0", "host:65536", "host:7001 ", "ho st:7001", "::1:7001"),
+    *("[host]:7001", "host:+1", "host:\u0661", "a" * 64 + ":7001", "a." * 130 + "b:7001", "host:7001\n"),
+    *(7001, b"host:7001", None, ["host", 7001]),
+]
 BAD: dict[str, list[list[Any]]] = {
     "S": [
         [0, 40, 44, 3, 1000],
@@ -136,6 +159,13 @@ BAD: dict[str, list[list[Any]]] = {
     ],
     "G": [],
     "D": [[40, 0, b""], [40, 0, bytes(limits.SNAPSHOT_PART_MAX_BYTES + 1)], [40, 0, "data"]],
+    "N": [
+        [40, {}],
+        [40, [node(1), "127.0.0.1:7001"]],
+        [40, {node(one): "127.0.0.1:7001" for one in range(MOST_MEMBERS + 1)}],
+        *([40, {name: "127.0.0.1:7001"}] for name in BAD_NAMES),
+        *([40, {node(1): address}] for address in BAD_ADDRESSES),
+    ],
 }
 
 
@@ -197,7 +227,7 @@ def test_nonsense_of_a_peer_changes_nothing(cluster: Cluster) -> None:
 NATURALS = st.integers(min_value=0, max_value=BEYOND - 1)
 
 
-@given(st.sampled_from(b"FASGDQR"), st.binary(max_size=60))
+@given(st.sampled_from(b"FASGDNQR"), st.binary(max_size=60))
 def test_any_bytes_decode_or_are_the_peers_fault(kind: int, body: bytes) -> None:
     data = bytes([kind]) + body
     try:
@@ -236,3 +266,35 @@ def test_any_offer_that_makes_sense_round_trips(body: tuple[int, ...]) -> None:
 def test_any_request_and_part_round_trips(seqno: int, offset: int, data: bytes) -> None:
     for one in (SnapshotRequest(seqno, offset), SnapshotPart(seqno, offset, data)):
         assert decode(encoded(one)) == one
+
+
+NAMES = st.text("0123456789abcdef", min_size=64, max_size=64)
+
+
+@given(NATURALS, st.dictionaries(NAMES, st.sampled_from(["a:1", "[::1]:65535", "10.0.0.1:80"]), max_size=5))
+def test_any_list_of_members_round_trips(seqno: int, members: dict[str, str]) -> None:
+    notice = MembersNotice(seqno, {NodeID(name): address for name, address in members.items()})
+    if members:
+        assert decode(encoded(notice)) == notice
+    else:
+        with pytest.raises(PeerError):
+            decode(encoded(notice))
+
+
+@given(NATURALS, st.dictionaries(st.text(max_size=66), st.text(max_size=20), min_size=1, max_size=3))
+def test_any_list_of_members_is_sound_or_the_peers_fault(seqno: int, members: dict[str, str]) -> None:
+    with pytest.raises(PeerError):
+        decode(message("N", seqno, members))
+
+
+@given(st.text(max_size=80))
+def test_any_address_is_sound_or_the_peers_fault(address: str) -> None:
+    data = message("N", 1, {node(1): address})
+    try:
+        found = decode(data)
+    except PeerError:
+        return
+    assert encoded(found) == data
+    host, _, port = address.rpartition(":")
+    assert host
+    assert 0 < int(port) < 1 << 16

@@ -31,7 +31,7 @@ class Rule(enum.Enum):
     NODE_ID = "node-id"
     """A node's ID is SHA-256 of its public key."""
     NODE_STATUS = "node-status"
-    """Only a node trusted at that place signs."""
+    """Only a node trusted at that place signs, or one under removal whose end is not recorded yet."""
     NODE_CERTIFICATE = "node-certificate"
     """A node's certificate is issued by the service."""
     NODE_SIGNATURE = "node-signature"

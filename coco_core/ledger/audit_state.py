@@ -124,6 +124,8 @@ class AuditedState:
         was = before.status if before is not None else self._removed.get(node)
         if was == "Retired" and status != "Retired":
             fail(Rule.NODE_STATUS, f"retired node {node[:16]}… returns as {status}")
+        if before is not None and before.retired_committed and not committed:
+            fail(Rule.NODE_STATUS, f"the end of node {node[:16]}… is taken back")
         once = status == "Trusted" or (before is not None and before.trusted_once)
         self._nodes[node] = _Node(status, once, committed)
 

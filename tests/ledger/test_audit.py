@@ -8,6 +8,7 @@ from coco_core.crypto import self_signed
 from coco_core.errors import IntegrityError
 from coco_core.kv.maps import (
     NODES_ENDORSED_CERTIFICATES,
+    NODES_INFO,
 )
 from coco_core.ledger import (
     LedgerAuditError,
@@ -98,13 +99,54 @@ def test_a_retiring_primary_signs_until_its_retirement_is_committed(writer, ids,
     writer.refused("node-status")
 
 
-def test_a_retired_node_does_not_sign_in_a_later_view(writer, ids, tables) -> None:
+def test_a_node_under_removal_may_lead_again_in_a_later_view(writer, ids, strangers, tables) -> None:
+    """Its removal was not agreed yet when it lost the lead, so it had a say and was elected once more."""
     writer.genesis()
+    certificate = ids.endorse(strangers.node_key)
+    writer.tx(tables["node_info"](strangers.node_id, "Trusted"))
+    writer.tx(tables["endorsed"](strangers.node_id, certificate))
+    first = writer.signer
+    other = LedgerSigner(strangers.node_key, strangers.node_id, certificate, ids.service_key)
     writer.tx(tables["node_info"](ids.node_id, "Retired"))
+    for view, signer in ((5, first), (6, other), (8, first), (9, other)):
+        writer.view, writer.signer = view, signer
+        writer.sign()
+    writer.tx(tables["node_info"](ids.node_id, "Retired", retired_committed=True))
     writer.sign()
-    writer.view += 1
+    writer.close()
+    nodes = {ids.node_id: "Retired", strangers.node_id: "Trusted"}
+    assert audit(writer.files, service_cert_pem=ids.service).nodes == nodes
+    writer.view, writer.signer = 10, first
+    writer.sign()
+    assert "which is Retired" in str(writer.refused("node-status"))
+
+
+@pytest.mark.parametrize("statuses", [["Retired"], ["Pending", "Retired"]])
+def test_a_retired_node_that_never_was_trusted_does_not_sign(writer, ids, tables, statuses) -> None:
+    writer.tx(tables["service_info"](ids.service, "Opening"))
+    writer.tx(tables["endorsed"](ids.node_id, ids.node))
+    for status in statuses:
+        writer.tx(tables["node_info"](ids.node_id, status))
     writer.sign()
     writer.refused("node-status")
+
+
+@pytest.mark.parametrize("status", ["Trusted", "Retired"])
+def test_a_node_that_was_forgotten_has_no_say_because_it_once_had(writer, ids, tables, status) -> None:
+    writer.genesis()
+    writer.tx(tables["node_info"](ids.node_id, status))
+    writer.tx({NODES_INFO: {ids.node_id.encode(): None}})
+    writer.tx(tables["node_info"](ids.node_id, "Retired"))
+    writer.sign()
+    writer.refused("node-status")
+
+
+def test_the_end_of_a_node_is_not_taken_back(writer, ids, tables) -> None:
+    writer.genesis()
+    writer.tx(tables["node_info"](ids.node_id, "Retired", retired_committed=True))
+    writer.tx(tables["node_info"](ids.node_id, "Retired", retired_committed=True))
+    writer.tx(tables["node_info"](ids.node_id, "Retired"))
+    assert "is taken back" in str(writer.refused("node-status"))
 
 
 def _missed(files, ids, secrets, places) -> set[tuple[int, int]]:

@@ -158,14 +158,30 @@ def test_the_status_goes_on_from_the_snapshots(writer, ids, tables) -> None:
     writer.refused("service-status", start=start)
 
 
-def test_a_retiring_primary_signs_on_in_the_snapshots_view_only(writer, ids, tables) -> None:
+def test_a_node_under_removal_signs_behind_the_snapshot_until_its_end(writer, ids, tables) -> None:
     writer.genesis()
     writer.tx(tables["node_info"](ids.node_id, "Retired"))
     start = begun(writer)
+    writer.view += 1
+    writer.sign()
+    writer.tx(tables["node_info"](ids.node_id, "Retired"))
+    writer.sign()
     writer.close()
     report = audit(writer.files, service_cert_pem=ids.service, start=start)
     assert report.nodes == {ids.node_id: "Retired"}
-    writer.view += 1
+    writer.tx(tables["node_info"](ids.node_id, "Retired", retired_committed=True))
+    writer.sign()
+    writer.refused("node-status", start=start)
+
+
+def test_a_node_that_is_pending_in_the_snapshot_never_signs(writer, ids, strangers, tables) -> None:
+    writer.genesis()
+    certificate = ids.endorse(strangers.node_key)
+    writer.tx(tables["node_info"](strangers.node_id, "Pending"))
+    writer.tx(tables["endorsed"](strangers.node_id, certificate))
+    start = begun(writer)
+    writer.tx(tables["node_info"](strangers.node_id, "Retired"))
+    writer.signer = LedgerSigner(strangers.node_key, strangers.node_id, certificate, ids.service_key)
     writer.sign()
     writer.refused("node-status", start=start)
 

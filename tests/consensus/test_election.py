@@ -10,6 +10,7 @@ from coco_core.consensus.raft.messages import (
     Acknowledge,
     Append,
     Message,
+    Reject,
     TimeoutNow,
     VoteReply,
     VoteRequest,
@@ -171,6 +172,52 @@ def test_only_the_ways_of_the_table_are_taken() -> None:
         roles.become_leader(raft._core)
     with pytest.raises(BrokenInvariantError):
         roles.become_follower(raft._core, 1, None)
+
+
+# ── being heard of ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_who_answered_in_this_or_the_last_period_is_heard_of() -> None:
+    raft = founder()
+    raft.handle(Proposed(2, 1, [(b"x", True)]))
+    assert raft.status().heard == {B, C}, "elected by them just now"
+    heard = []
+    for _ in range(4):
+        receive(raft, B, Acknowledge(2, 1))
+        ticks(raft, 4)
+        heard.append(raft.status().heard)
+    # How far C was is not forgotten; that it is silent shows.
+    assert heard == [{B, C}, {B}, {B}, {B}]
+    assert raft.status().match == {B: 1, C: 0}
+    receive(raft, C, Reject(2, 1, 0, 0))
+    for expected in ({B, C}, {B, C}, {B}):
+        assert raft.status().heard == expected
+        receive(raft, B, Acknowledge(2, 1))
+        ticks(raft, 4)
+
+
+def test_who_was_heard_of_just_now_is_heard_of_for_a_whole_period() -> None:
+    raft = founder()
+    ticks(raft, 3)
+    for peer in (B, C):
+        receive(raft, peer, Acknowledge(2, 0))
+    for _ in range(4):
+        assert raft.status().heard == {B, C}
+        raft.handle(Tick())
+    assert raft.status().heard == {B, C}
+    receive(raft, B, Acknowledge(2, 0))
+    ticks(raft, 4)
+    assert raft.status().heard == {B}
+
+
+def test_only_a_leader_says_who_is_heard_of() -> None:
+    raft = follower()
+    receive(raft, B, Append(2, 0, 0, 0, ()))
+    assert raft.status().heard == frozenset()
+    raft = founder()
+    ticks(raft, 8)
+    assert raft.status().role is Role.FOLLOWER
+    assert raft.status().heard == frozenset()
 
 
 # ── handing over ─────────────────────────────────────────────────────────────────────────────────

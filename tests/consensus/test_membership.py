@@ -131,6 +131,22 @@ def test_what_is_known_of_those_that_stay_is_kept() -> None:
     assert raft.status().match == {B: 2, D: 0}
 
 
+def test_learners_are_heard_of_like_voters_and_those_removed_are_not() -> None:
+    raft = changed("abd", "e")
+    assert raft.status().heard == {B, C, D, E}
+    for _ in range(2):
+        for peer in (B, E):
+            receive(raft, peer, Acknowledge(2, 1))
+        receive(raft, C, Acknowledge(2, 1))
+        ticks(raft, 4)
+    assert raft.status().role is Role.LEADER
+    assert raft.status().heard == {B, C, E}
+    receive(raft, B, Acknowledge(2, 2))
+    receive(raft, C, Acknowledge(2, 2))
+    assert sets(raft) == [1]
+    assert raft.status().heard == {B, E}
+
+
 def test_those_removed_are_told_that_it_is_agreed() -> None:
     raft = changed("ab")
     effects = receive(raft, B, Acknowledge(2, 2))

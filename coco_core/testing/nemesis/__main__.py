@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from random import SystemRandom
@@ -28,7 +28,7 @@ from coco_core.errors import CocoError, OperatorError
 from coco_core.testing.nemesis.ethereum_load import EthereumLedger, ethereum_ledger
 from coco_core.testing.nemesis.failover import describe_failover, measure_failover
 from coco_core.testing.nemesis.ledgers import ARCHIVE_FOLDER
-from coco_core.testing.nemesis.outcome import Outcome, describe
+from coco_core.testing.nemesis.outcome import Outcome, describe, leaves
 from coco_core.testing.nemesis.plan import KINDS, draw_plan
 from coco_core.testing.nemesis.round import RoundSettings, run_round
 from coco_core.testing.nemesis.sites import SITES, run_inside
@@ -107,10 +107,9 @@ def main(
     except CocoError as error:
         outcome.violations.append(_plain(error))
     except BaseExceptionGroup as group:
-        known, unknown = group.split(CocoError)
-        if unknown is not None:
+        if not all(isinstance(each, CocoError) for each in leaves(group)):
             raise
-        outcome.violations += [_plain(each) for each in _leaves(known)]
+        outcome.violations += [_plain(each) for each in leaves(group)]
     except KeyboardInterrupt:
         click.echo("interrupted: nothing was judged", err=True)
         _leave(target, keep=options.keep, code=INTERRUPTED)
@@ -149,12 +148,6 @@ async def _rounds(options: Options, outcome: Outcome) -> None:
         outcome.add(await run_round(settings, SITES[options.site](), click.echo))
         if not (outcome.violations or options.keep):
             shutil.rmtree(settings.folder)
-
-
-def _leaves(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield the errors in a group of groups."""
-    for each in error.exceptions if isinstance(error, BaseExceptionGroup) else (error,):
-        yield from _leaves(each) if isinstance(each, BaseExceptionGroup) else (each,) if each else ()
 
 
 def _plain(error: BaseException) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -89,12 +89,10 @@ def describe(outcome: Outcome, conditions: Mapping[str, object]) -> list[str]:
     return lines
 
 
-def share_of(outcome: Outcome) -> float:
-    """Return the availability over all, as a number from 0 to 1."""
-    share = outcome.availability.get("", Share())
-    return share.good / share.windows if share.windows else 0.0
-
-
-def counted(kinds: Sequence[str]) -> Counter[str]:
-    """Return how often each kind comes."""
-    return Counter(kinds)
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """Yield the errors in a group of groups, or the error itself."""
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from leaves(each)
+    else:
+        yield error

@@ -14,13 +14,14 @@ import trio
 
 from coco_core.cli.network import LocalNode
 from coco_core.client import pinned_context
+from coco_core.errors import CocoError
 from coco_core.testing.nemesis import ethereum_load
 from coco_core.testing.nemesis.checks import JudgedLedger, LiveChecks, Sent, check_ledgers, receipts_wanted
 from coco_core.testing.nemesis.clients import Doors, Record
 from coco_core.testing.nemesis.ethereum_load import EthereumClient, EthereumLedger
 from coco_core.testing.nemesis.faults import Nemesis
 from coco_core.testing.nemesis.ledgers import shortened
-from coco_core.testing.nemesis.outcome import Outcome
+from coco_core.testing.nemesis.outcome import Outcome, leaves
 from coco_core.testing.nemesis.plan import ENDING, KINDS, Planned
 from coco_core.testing.nemesis.sites import Site
 from coco_core.testing.nemesis.stage import Stage, open_stage
@@ -69,7 +70,10 @@ async def run_round(settings: RoundSettings, site: Site, say: Say) -> Outcome:
             one = _Round(settings, stage, chance, say)
             await one.load_and_trouble()
             say(f"{one.outcome.operations} operations; the nodes are left in peace and asked")
-            await one.ask()
+            try:
+                await one.ask()
+            except* CocoError as group:
+                one.outcome.violations += [f"{type(each).__name__}: {each}" for each in leaves(group)]
         say("stopped; ledgers are audited")
         await trio.to_thread.run_sync(one.audit)
     finally:

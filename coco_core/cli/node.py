@@ -30,7 +30,8 @@ def node() -> None:
 def run(settings: Path, with_parent: bool, log_level: str) -> None:
     """Run the node described by the file SETTINGS until SIGTERM or Ctrl-C, or until it is removed.
 
-    Events (waiting, listening, role, open, retired) go to standard output as JSON lines, the log to standard error.
+    Events (waiting, listening, role, open, retired) go to standard output as JSON lines, the log to standard
+    error.
     """
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(

@@ -53,3 +53,18 @@ def test_a_crash_tears_the_write_under_way() -> None:
     assert disk.torn == b"00"
     assert disk.file()[1].endswith(b"000300")
     assert disk.offset_of(3) == len(disk.file()[1]) - 6
+
+
+def test_what_waits_to_be_cut_is_neither_reported_nor_reached() -> None:
+    disk = SimulatedDisk([])
+    disk.put(Persist(None, entries(1, 5)))
+    assert disk.begin()
+    disk.put(Persist(2, entries(3, 4, term=3)))
+    assert disk.complete() == entries(2, 2)[0]
+    assert disk.reaches(2)
+    assert not disk.reaches(4)
+    assert disk.begin()
+    assert not disk.reaches(4)
+    assert disk.complete() == entries(4, 4, term=3)[0]
+    assert disk.reaches(4)
+    assert not disk.reaches(5)

@@ -45,6 +45,7 @@ _KINDS: Final = {
     messages.SNAPSHOT_PART: "parts of snapshots sent",
     ord(messages.MEMBERSHIP_QUESTION): "nodes asked whether they belong",
     ord(messages.RETIREMENT_NOTICE): "nodes told that they do not belong",
+    messages.MEMBERS_NOTICE: "nodes told who takes part",
 }
 _LOST_WITH_CONNECTION: Final = {messages.FORWARD, messages.ANSWER}
 """What is lost only when its connection breaks; both ends are told then."""
@@ -61,6 +62,8 @@ class Carrier:
 
     def carry_out(self, host: Host, effects: Sequence[Effect]) -> None:
         """Do what one node asks for, in order."""
+        if any(isinstance(effect, BatchCommitted) for effect in effects):
+            self._world.snapshots.committed(host, effects)
         for effect in effects:
             match effect:
                 case SendToPeer():

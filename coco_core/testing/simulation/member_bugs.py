@@ -166,6 +166,12 @@ def _restart_without_views(of: Chain, snapshot: Any) -> None:
     of.views = ViewHistory([(of.committed.view, of.committed.seqno)])
 
 
+def _count_on(of: Chain, snapshot: Any) -> None:
+    since_point = vars(of)["_since_point"]
+    _restart(of, snapshot)
+    vars(of)["_since_point"] = since_point
+
+
 def _resume_anything(books: Snapshots, sender: NodeID, offer: SnapshotOffer, committed: int) -> Any:
     incoming = vars(books)["_incoming"]
     if incoming is None or offer.place.seqno <= committed:
@@ -274,6 +280,12 @@ SNAPSHOT_BUGS: Final = (
         seeds_max=150,
     ),
     _mutant("begin without views", "views move with the log", (Chain, "restart", _restart_without_views)),
+    _mutant(
+        "count on from before a snapshot",
+        "snapshots are made at the same places",
+        (Chain, "restart", _count_on),
+        seeds_max=150,
+    ),
     _mutant(
         "go on with another snapshot",
         "parts are of one snapshot",

@@ -139,7 +139,7 @@ def judge_told(told: Told, before: Told, agreed: Told, by: Proposer) -> None:
     """
     if not before.index:
         return  # The founding.
-    for name in {*told.status, *before.status}:
+    for name in sorted({*told.status, *before.status}):
         step = before.status.get(name, ""), told.status.get(name, "")
         if step[0] != step[1] and step not in _STEPS:
             _fail(told, f"node {name[:8]} becomes {step[1] or 'unknown'} after {step[0] or 'unknown'}")

@@ -5,7 +5,10 @@ Violations are reported under "snapshots".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from coco_core.ledger import LedgerSecrets, SnapshotName, read_snapshot
+from coco_core.replica.effects import BatchCommitted, Effect, TakeSnapshot
 from coco_core.testing.simulation.host import Host
 from coco_core.testing.simulation.model import Model
 from coco_core.testing.violation import ViolationError
@@ -21,6 +24,20 @@ class SnapshotJudge:
         self._service_certificate = service_certificate
         self._digests: dict[int, bytes] = {}
         self._files: dict[int, tuple[int, bytes]] = {}
+        self._points: dict[int, bool] = {}
+        """By the end of an agreed batch, whether a snapshot is due there."""
+
+    def committed(self, host: Host, effects: Sequence[Effect]) -> None:
+        """Compare where a node makes snapshots with where others do; who is making one makes no other."""
+        due = {effect.place.txid.seqno for effect in effects if isinstance(effect, TakeSnapshot)}
+        busy = any(isinstance(work, TakeSnapshot) for work in host.work)
+        for effect in effects:
+            if not isinstance(effect, BatchCommitted):
+                continue
+            seqno = effect.txid.seqno
+            if not busy and self._points.setdefault(seqno, seqno in due) != (seqno in due):
+                raise ViolationError("snapshots", f"{host.label} makes them at other places: at {seqno}")
+            busy = busy or seqno in due
 
     def taken(self, host: Host, seqno: int, digest: bytes) -> None:
         """Compare a snapshot that a node made with those of others."""

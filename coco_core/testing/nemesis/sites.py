@@ -258,7 +258,9 @@ class LoopbackSite:
     has_disks = False
 
     def __init__(self) -> None:
-        """Begin without nodes."""
+        """Begin without nodes; raises OperatorError where loopback is one address only."""
+        if not sys.platform.startswith("linux"):
+            raise OperatorError("nodes need addresses beside 127.0.0.1, which only Linux has ready")
         self._fronts: dict[int, trio.SocketListener] = {}
 
     async def place(self, index: int, folder: Path, modules: Path) -> NodePlace:

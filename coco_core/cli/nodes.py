@@ -11,6 +11,7 @@ from typing import Any
 import click
 import trio
 
+from coco_core.base import split_address
 from coco_core.cli.network import OPERATOR_FILE, OPERATOR_KEY_FILE
 from coco_core.client import Connection, NodeClient, pinned_context
 from coco_core.crypto import Curve, PrivateKey, self_signed
@@ -150,6 +151,11 @@ def _context(service: Path, certificate: Path | None = None, key: Path | None = 
 
 
 def _ask(admin: str, tls: ssl.SSLContext, question: Callable[[NodeClient], Awaitable[None]]) -> None:
+    try:
+        split_address(admin)
+    except ValueError as error:
+        raise OperatorError(f"--admin: {error}") from error
+
     async def ask() -> None:
         async with await Connection.open(admin, tls) as connection:
             await question(NodeClient(connection))

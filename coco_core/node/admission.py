@@ -193,7 +193,8 @@ async def ask_to_join(
         if left_s <= 0:
             break
         try:
-            with trio.fail_after(left_s):
+            # Each in its turn: one that hangs must not use up the time of all.
+            with trio.fail_after(min(left_s, limits.JOIN_TIMEOUT_MS / 1000 / len(joining.targets))):
                 status, answer = await _post(target, context, body)
         except trio.TooSlowError:
             reason = "no answer in time"

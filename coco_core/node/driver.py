@@ -91,7 +91,7 @@ class Driver:
         self._failed: dict[str, str] = {}
         self._writer = LogWriter(disk, on_persisted=self._on_persisted, on_full=self._on_disk_full)
         self._snapshots = snapshots
-        snapshots.connect(self.feed, self._writer.wait_persisted)
+        snapshots.connect(self.feed, self._writer.wait_persisted, self._writer.between_writes)
         self._execute_wake = trio.Event()
         self._to_execute: Execute | None = None
         self._commit_wake = trio.Event()

@@ -60,6 +60,10 @@ class LogWriter:
         while self._persisted < seqno:
             await self._progress.wait()
 
+    async def between_writes(self, work: Callable[[], bool]) -> bool:
+        """Run what changes the ledger's files in the thread that writes them; return what it returns."""
+        return await trio.to_thread.run_sync(work, limiter=self._thread)
+
     async def run(self) -> None:
         """Write until cancelled. Raises OperatorError for any fault but a full disk."""
         while True:

@@ -289,7 +289,7 @@ class _Open:
                     return _json({"transaction_id": str(fate.txid)})
                 case Rejected():
                     return _json({"error": fate.message, "code": fate.code}, _STATUSES.get(fate.code, 409))
-            return _json({"error": f"not committed, ask again: {fate.reason}"}, 503)
+            return _json({"error": f"not known yet, look at /node/network: {fate.reason}"}, 503)
 
         return answer
 

@@ -280,8 +280,7 @@ class _Reader:
     def _pem(self, field: str, name: Any) -> str:
         """Return the one certificate in a file, empty when there is none."""
         try:
-            pem = (self._base / str(name)).read_text()
-            read_certificate(pem)
+            pem = read_certificate((self._base / str(name)).read_text()).pem
         except (OSError, UnicodeDecodeError, AttestationError) as error:
             self.faults.append(f"{field!r} {name}: {error}")
             return ""

@@ -7,6 +7,7 @@ written (no room, state beyond the bounds) costs that snapshot and nothing else.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -52,13 +53,22 @@ class SnapshotKeeper:
         self._send, self._work = trio.open_memory_channel[SnapshotWork](_WORK_MAX)
         self._feed: Callable[[Event], None]
         self._wait_persisted: Callable[[int], Awaitable[None]]
+        self._on_disk_thread: Callable[[Callable[[], bool]], Awaitable[bool]]
+        self._unproven = 0
 
     def connect(
-        self, feed: Callable[[Event], None], wait_persisted: Callable[[int], Awaitable[None]]
+        self,
+        feed: Callable[[Event], None],
+        wait_persisted: Callable[[int], Awaitable[None]],
+        on_disk_thread: Callable[[Callable[[], bool]], Awaitable[bool]],
     ) -> None:
-        """Feed events to ``feed``; ``wait_persisted`` returns once the ledger on disk reaches so far."""
+        """Feed events to ``feed``; ``wait_persisted`` returns once the ledger on disk reaches so far.
+
+        ``on_disk_thread`` runs what changes the ledger's files between two writes.
+        """
         self._feed = feed
         self._wait_persisted = wait_persisted
+        self._on_disk_thread = on_disk_thread
 
     def put(self, effect: SnapshotWork | StoreSnapshotPart) -> None:
         """Take an effect of the replica."""
@@ -95,6 +105,9 @@ class SnapshotKeeper:
 
     def _write(self, work: TakeSnapshot) -> bytes:
         seqno = work.place.txid.seqno
+        # One that was never proven will not be any more: its evidence would have come first.
+        self._files.discard(self._unproven)
+        self._unproven = seqno
         with self._files.create(seqno) as file:
             return write_snapshot(file, work.place, work.pinned, self._secrets)
 
@@ -108,15 +121,24 @@ class SnapshotKeeper:
             return
         _log.info("snapshot", seqno=work.seqno)
         self._feed(SnapshotProven(work.seqno))
+        await self._put_away(work.seqno)
+
+    async def _put_away(self, seqno: int) -> None:
+        """Drop older snapshots and move chunks that this one makes superfluous, as far as that works out."""
+        try:
+            await trio.to_thread.run_sync(self._files.prune, self._kept, limiter=self._thread)
+            while self._archive is not None and await self._on_disk_thread(
+                partial(self._disk.archive, seqno, self._archive)
+            ):
+                pass
+        except OperatorError as error:
+            _log.error("what a snapshot makes superfluous stays", seqno=seqno, reason=str(error))
 
     def _attach(self, work: ProveSnapshot) -> None:
         plan = work.evidence
         entry, signature = self._disk.read_raw(plan.seqno), self._disk.read_raw(plan.signature_seqno)
         receipt = make_receipt(plan, entry, signature, self._secrets, cose=False)
         self._files.prove(work.seqno, plan.seqno, receipt)
-        self._files.prune(self._kept)
-        while self._archive is not None and self._disk.archive(work.seqno, self._archive):
-            pass
 
     async def _load(self, work: LoadSnapshot) -> None:
         snapshot: Snapshot | None = None

@@ -24,6 +24,7 @@ from coco_core.consensus import (
     Tick,
 )
 from coco_core.consensus.raft import LogStart, Raft, RaftSettings
+from coco_core.consensus.raft.log import Log
 from coco_core.consensus.raft.messages import (
     Acknowledge,
     Append,
@@ -237,3 +238,14 @@ def test_a_log_that_begins_at_a_snapshot_begins_in_a_term_that_knew_of_it() -> N
 def test_a_snapshot_that_cannot_be_is_a_bug_of_the_host(event: SnapshotReceived) -> None:
     with pytest.raises(BrokenInvariantError):
         following(2).handle(event)
+
+
+def test_what_a_snapshot_replaced_is_not_read_back_whatever_storage_still_holds() -> None:
+    """The host may put its old log aside later, and that need not be what was agreed."""
+    disk = StageDisk()
+    disk.entries = [Entry(1, index, b"stale", committable=True) for index in (1, 2, 3)]
+    log = Log(LogStart(last_index=3, last_term=1), disk, 0)
+    log.install(5, 4)
+    assert log.term_at(5) == 4
+    with pytest.raises(EntriesCompactedError, match="replaced by the snapshot at 5"):
+        log.entries_from(2, 1000, 10)

@@ -21,7 +21,7 @@ from itertools import accumulate
 import attrs
 
 from coco_core.base import invariant
-from coco_core.consensus.contract import Entry, LogReader
+from coco_core.consensus.contract import EntriesCompactedError, Entry, LogReader
 from coco_core.errors import IntegrityError
 
 
@@ -50,6 +50,7 @@ class Log:
         "_committables",
         "_entries",
         "_first_index",
+        "_floor",
         "_reader",
         "_run_starts",
         "_run_terms",
@@ -80,6 +81,7 @@ class Log:
         self._run_terms = [start.last_term]
         self.snapshot_index = 0
         self.snapshot_term = 0
+        self._floor = 0
 
     @property
     def cache_bytes(self) -> int:
@@ -153,6 +155,9 @@ class Log:
         return tuple(entries)
 
     def _read_back(self, first_index: int, last_index: int, max_bytes: int) -> Sequence[Entry]:
+        if first_index <= self._floor:
+            # Storage may not have come to putting the old log aside, and that need not be what was agreed.
+            raise EntriesCompactedError(f"entry {first_index} is replaced by the snapshot at {self._floor}")
         entries = self._reader.read(first_index, last_index, max_bytes)
         indexes = [entry.index for entry in entries]
         if not indexes or indexes != list(range(first_index, first_index + len(indexes))):
@@ -242,6 +247,7 @@ class Log:
         self.note_snapshot(index, term)
         self._entries, self._committables, self._cache_bytes = [], [], 0
         self._first_index = index + 1
+        self._floor = index
         self._run_starts, self._run_terms = [index], [term]
 
     def _evict(self) -> None:

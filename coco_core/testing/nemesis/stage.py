@@ -46,8 +46,9 @@ class Stage:
         await trio.to_thread.run_sync(_set_aside, old.folder, kept, with_disk)
         self.ended.append((f"node {index}, ended as number {len(self.ended)},", kept / LEDGER_FOLDER))
         through = [other for other in self.standing.alive if other != index]
-        new = await self.network.replace(index, through)
+        # Now, not later: one of them may end meanwhile, and what replaces it is not asked before it is open.
         admins = [self.network.nodes[other].info["admin"] for other in through]
+        new = await self.network.replace(index, through)
         await self.operator.replace(
             admins,
             self.network.service_certificate,

@@ -127,7 +127,7 @@ CONSENSUS_BUGS: Final = (
         "any log may lead", "voters judge logs", (membership, "yardstick", _judge_by_nothing), seeds_max=150
     ),
     _mutant(
-        "count pre-votes", "a pre-vote is no vote", (_HANDLERS, VoteReply, _count_pre_votes), seeds_max=150
+        "count pre-votes", "a pre-vote is no vote", (_HANDLERS, VoteReply, _count_pre_votes), seeds_max=600
     ),
     _mutant("commit on a minority", "agreed means a majority", (quorum, "_agreed_index", _one_too_few)),
     _mutant(

@@ -157,7 +157,7 @@ class Carrier:
         self._world.judge.persist(host, effect)
         self._world.storage.put(host, effect)
         if host.leads_since is not None and host.told[-1] is not told:
-            self._world.worst_moment(host, 0.2)
+            self._world.worst_moment(host, 0.3)
 
     def _committed(self, host: Host, effect: BatchCommitted) -> None:
         self._world.judge.commit(host, effect)
@@ -178,6 +178,7 @@ class Carrier:
         self._world.judge.role(host, effect)
         if leadership.role is Role.LEADER:
             self._counts["elections won"] += 1
+            self._counts["removed nodes elected once more"] += host.name not in host.told[-1].voters
             handed_over = False
             for other in self._world.hosts.values():
                 handed_over |= other.handing_over and other is not host

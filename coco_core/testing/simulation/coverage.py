@@ -55,6 +55,7 @@ STATES: Final = (
     "learners promoted",
     "members removed",
     "leaders removed",
+    "removed nodes elected once more",
     "several replaced at once",
     "sets of members dropped with the log",
     "removed nodes switched off",

@@ -8,7 +8,7 @@ import attrs
 
 from coco_core.base import NodeID
 from coco_core.consensus import Entry
-from coco_core.replica import Replica
+from coco_core.replica import PENDING, Replica
 from coco_core.replica.effects import Execute, LoadSnapshot, ProveSnapshot, TakeSnapshot
 from coco_core.testing.shelf import SnapshotShelf
 from coco_core.testing.simulation.clock import HostClock
@@ -35,6 +35,8 @@ class Host:
     disk: SimulatedDisk
     shelf: SnapshotShelf
     clock: HostClock
+    welcomed: frozenset[NodeID] = frozenset()
+    """Of whom it was told when it was seated."""
     peers: frozenset[NodeID] = frozenset()
     """To whom its channel is open."""
     running: Execute | None = None
@@ -70,3 +72,10 @@ class Host:
     def serves(self) -> bool:
         """Whether there is a service behind this node's doors, as far as it knows."""
         return self.founds or self.committed > 0
+
+    @property
+    def knows(self) -> frozenset[NodeID]:
+        """Of whom it must know: by its log, when it was welcomed, or because it talks to them."""
+        told = self.told[-1]
+        named = {name for name, status in told.status.items() if status != PENDING}
+        return self.peers.union(self.welcomed, told.add, named) - {self.name}

@@ -30,6 +30,7 @@ from coco_core.replica.messages import SnapshotOffer
 from coco_core.replica.neighbours import Neighbours
 from coco_core.replica.snapshots import Snapshots
 from coco_core.replica.views import ViewHistory
+from coco_core.testing.simulation.disk import SimulatedDisk
 from coco_core.testing.simulation.mutant import Change, Mutant
 
 _read_members = vars(chain)["read_members"]
@@ -37,6 +38,7 @@ _agreed_index = Configuration.agreed_index
 _outcome = Configuration.outcome
 _take_memberships = Chain.take_memberships
 _restart = Chain.restart
+_truncate = Chain.truncate
 _retirement_due = upkeep.retirement_due
 _follow = Neighbours.follow
 _refresh = Follower.refresh
@@ -58,8 +60,10 @@ def _nobody_behind(_head: View, _match: Mapping[NodeID, int], _last: int) -> lis
     return []
 
 
-def _keep_the_sets(core: Core, index: int) -> None:
-    core.truncate_after(index)
+def _keep_the_sets(of: Chain, seqno: int) -> None:
+    members = list(vars(of)["_members"])
+    _truncate(of, seqno)
+    vars(of)["_members"] = members
 
 
 def _forget_the_newest_set(core: Core, index: int) -> None:
@@ -161,6 +165,10 @@ def _offer_at_the_leaders_term(books: Snapshots, send: SendSnapshot) -> Any:
     return _offer(books, attrs.evolve(send, term=send.leader_term))
 
 
+def _prove_from_what_is_cut(of: SimulatedDisk, index: int) -> bool:
+    return index <= len(of.entries)
+
+
 def _restart_without_views(of: Chain, snapshot: Any) -> None:
     _restart(of, snapshot)
     of.views = ViewHistory([(of.committed.view, of.committed.seqno)])
@@ -190,14 +198,14 @@ MEMBER_BUGS: Final = (
     _mutant(
         "keep sets on truncation",
         "members and log move as one",
-        (membership, "truncate_after", _keep_the_sets),
-        seeds_max=150,
+        (Chain, "truncate", _keep_the_sets),
+        seeds_max=300,
     ),
     _mutant(
         "forget sets on truncation",
         "what stands in the log has its say",
         (membership, "truncate_after", _forget_the_newest_set),
-        seeds_max=300,
+        seeds_max=500,
     ),
     _mutant(
         "hand sets over late",
@@ -278,6 +286,12 @@ SNAPSHOT_BUGS: Final = (
         "a place is view and seqno",
         (Snapshots, "offer", _offer_at_the_leaders_term),
         seeds_max=150,
+    ),
+    _mutant(
+        "prove from what is to be cut",
+        "receipts are of what is agreed",
+        (SimulatedDisk, "reaches", _prove_from_what_is_cut),
+        seeds_max=500,
     ),
     _mutant("begin without views", "views move with the log", (Chain, "restart", _restart_without_views)),
     _mutant(

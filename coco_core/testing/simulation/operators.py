@@ -173,7 +173,7 @@ class Operator:
         names = {host.name for host in self._world.alive}
         voters = self._world.members.newest.voters
         return frozenset(
-            host.name for host in self._world.alive if host.peers & names or voters == {host.name}
+            host.name for host in self._world.alive if host.knows & names or voters == {host.name}
         )
 
     def _switch_off(self) -> None:

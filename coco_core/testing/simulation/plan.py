@@ -92,7 +92,7 @@ class Plan:
             tick_us=10 * MILLISECOND_US,
             heartbeat_ticks=rng.choice((1, 2, 3)),
             election_timeout_ticks_min=least,
-            election_timeout_ticks_max=least + rng.choice((2, 4, 8)),
+            election_timeout_ticks_max=least + rng.choice((1, 4, 8)),
             latency_us=rng.choice((200, 1_000, 5_000)),
             jitter_us=rng.choice((100, 2_000, 10_000)),
             in_order=rng.random() < 0.5,

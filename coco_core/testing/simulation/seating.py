@@ -128,5 +128,6 @@ class Seats:
             shelf=shelf,
             clock=HostClock(plan.tick_us),
             told=world.members.up_to(0),
+            welcomed=frozenset(nodes),
         )
         return parts, host

@@ -107,7 +107,7 @@ SERVICE_BUGS: Final = (
         "keep views on truncation",
         "view history and log move as one",
         (ViewHistory, "truncate", _nothing),
-        seeds_max=120,
+        seeds_max=300,
     ),
     _mutant(
         "skip the root check",

@@ -80,6 +80,7 @@ STATES: Final = (
     "parts of snapshots sent",
     "parts of snapshots spoiled",
     "parts of snapshots asked for again",
+    "snapshots resumed with another leader",
     "snapshots refused",
     "snapshots received",
     "snapshots installed",

@@ -68,6 +68,8 @@ class Agreement:
         self._emit = emit
         status = consensus.status()
         self.leadership = Leadership(status.role, status.term, status.leader)
+        self.heard = status.leader
+        """The leader as of the effects being carried out, which may be for it already."""
         self.on_leadership: Callable[[Leadership], None] = _ignored
         """Told of every change, with what was before."""
         self.on_committed: Callable[[], None] = _nothing
@@ -109,6 +111,7 @@ class Agreement:
 
     def carry_out(self, effects: Effects) -> None:
         """Do what the engine asks for, in the order its contract demands."""
+        self.heard = (effects.leadership or self.leadership).leader
         self._change_log(effects)
         memberships = self._chain.take_memberships()
         if memberships or effects.truncate_after is not None or effects.install is not None:

@@ -51,10 +51,11 @@ class Neighbours:
         self._welcoming = _channels(nodes)
         self._tell()
 
-    def follow(self, newest: View, agreed: View, members: Set[NodeID]) -> None:
+    def follow(self, newest: View, agreed: View, members: Set[NodeID], leader: NodeID | None) -> None:
         """Open the channel to whom the newest entries name, and end if it is agreed that this node may.
 
-        It is closed to nobody before that is agreed: consensus goes on with all ``members`` until then.
+        It is closed to nobody before that is agreed: consensus goes on with all ``members`` until then. Nor
+        to the ``leader`` this node hears: tables of long ago may know it as nobody yet, or no more.
         """
         named, known = _named(agreed), read_nodes(newest)
         if self._node_id in named:
@@ -62,7 +63,8 @@ class Neighbours:
         if agreed.version >= self._told_at:
             self._told = {}
         learning = {name: known[name] for name in members if name in known}
-        self._named = _channels({**named, **learning, **_named(newest)})
+        followed = {leader: self._peers[leader]} if leader is not None and leader in self._peers else {}
+        self._named = followed | _channels({**named, **learning, **_named(newest)})
         self._tell()
         own = named.get(self._node_id)
         if own is not None and own.retired_committed:

@@ -219,8 +219,10 @@ class Replica:
         return self._take_effects()
 
     def join(self, nodes: Mapping[NodeID, NodeRecord]) -> list[Effect]:
-        """As a node that was welcomed, say whom to talk to: ``nodes``, until the ledger names others."""
+        """As a node that was welcomed, say whom to talk to: ``nodes``, and whom its own old ledger names."""
         self._neighbours.join(nodes)
+        if self._chain.head:
+            self._on_members()
         return self._take_effects()
 
     def _emit(self, effect: Effect) -> None:
@@ -379,8 +381,8 @@ class Replica:
 
     def _on_members(self) -> None:
         self._upkeep_due = self._removals_due = True
-        chain = self._chain
-        self._neighbours.follow(chain.newest_view(), chain.store.view(), chain.taking_part)
+        chain, leader = self._chain, self._agreement.heard
+        self._neighbours.follow(chain.newest_view(), chain.store.view(), chain.taking_part, leader)
 
     def _on_leadership(self, before: Leadership) -> None:
         leadership = self._agreement.leadership

@@ -47,7 +47,7 @@ class Table:
         change = MembershipChange(tuple(map(name, learners)), (), "ab") if learners else None
         self.store.append(seqno, {**node_writes(records), **change_writes(change)})
         self.store.commit(seqno)
-        self.neighbours.follow(self.store.head(), self.store.view(), frozenset())
+        self.neighbours.follow(self.store.head(), self.store.view(), frozenset(), None)
 
     def tell(self, told: MembersNotice) -> None:
         self.neighbours.told(told, self.store.view().version)
@@ -114,10 +114,10 @@ def test_word_lasts_until_as_much_is_agreed_here(table: Table) -> None:
 def test_what_is_only_written_does_not_end_it(table: Table) -> None:
     table.tell(notice(9, 3))
     table.store.append(9, node_writes([record(4)]))
-    table.neighbours.follow(table.store.head(), table.store.view(), frozenset())
+    table.neighbours.follow(table.store.head(), table.store.view(), frozenset(), None)
     assert table.open == [1, 2, 3, 4]
     table.store.rollback(5)
-    table.neighbours.follow(table.store.head(), table.store.view(), frozenset())
+    table.neighbours.follow(table.store.head(), table.store.view(), frozenset(), None)
     assert table.open == [1, 2, 3]
 
 

@@ -169,3 +169,38 @@ def test_request_of_a_learner_whose_change_is_taken_back_meanwhile(operating: Op
     cluster.run(3)
     assert primary.state()[COUNTERS] == {b"x": b"2"}
     assert ticket not in learner.answers
+
+
+def test_a_learner_keeps_the_channel_to_the_primary_while_it_passes_old_tables(
+    operate: Callable[..., Operating],
+) -> None:
+    operating = operate(3, append_size_max_bytes=1)
+    cluster = operating.cluster
+    for number in (3, 4):
+        operating.ask(number)
+        cluster.seat(number)
+    cluster.cut(operating.node(4))
+    operating.change([3, 4])  # It waits for 4; 3 learns, and knows 4 as another learner.
+    cluster.run(5)
+    cluster.heal()
+    cluster.cut(operating.node(3))
+    operating.cancel()
+    operating.change([4], [0, 1, 2])
+    operating.until(lambda: operating.members == [4])
+    operating.change([3])
+    cluster.heal()
+    operating.until(lambda: operating.status(3) == TRUSTED)
+
+
+def test_a_restored_node_talks_to_whom_its_own_ledger_names(operating: Operating) -> None:
+    cluster = operating.cluster
+    operating.ask(3)
+    cluster.seat(3)
+    cluster.cut(operating.node(3))
+    operating.change([3])  # It waits for 3, which is a learner as far as the ledger tells.
+    cluster.run(5)
+    old = next(node for node in cluster.backups if node.name in (operating.name(1), operating.name(2)))
+    cluster.crash(old)
+    operating.ask(4)
+    node = cluster.seat(4, old=old)  # Welcomed by 0, 1 and 2; its own ledger names 3 as well.
+    assert operating.name(3) in node.peers

@@ -260,16 +260,16 @@ def test_node_that_sees_its_end_agreed_needs_no_notice() -> None:
     (one, other) = consortium.nodes.values()
     neighbours = Neighbours(one.node_id, effects.append)
     empty = Store()
-    neighbours.follow(empty.head(), empty.view(), frozenset())
+    neighbours.follow(empty.head(), empty.view(), frozenset(), None)
     assert effects == []
     store = Store()
     store.append(1, node_writes([other, attrs.evolve(one, status=RETIRED)]))
-    neighbours.follow(store.head(), store.view(), frozenset())
+    neighbours.follow(store.head(), store.view(), frozenset(), None)
     assert effects == [PeersChanged({other.node_id: Channel(other.peer_address)})]
     store.append(2, node_writes([attrs.evolve(one, status=RETIRED, retired_committed=True)]))
     store.commit(1)
-    neighbours.follow(store.head(), store.view(), frozenset())
+    neighbours.follow(store.head(), store.view(), frozenset(), None)
     assert len(effects) == 1
     store.commit(2)
-    neighbours.follow(store.head(), store.view(), frozenset())
+    neighbours.follow(store.head(), store.view(), frozenset(), None)
     assert effects[1:] == [Retired()]

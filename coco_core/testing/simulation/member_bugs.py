@@ -101,7 +101,7 @@ def _end_when_removed(neighbours: Neighbours, newest: View, agreed: View, *rest:
 
 
 def _close_at_once(neighbours: Neighbours, newest: View, _agreed: View, *_rest: Any) -> None:
-    _follow(neighbours, newest, newest, frozenset())
+    _follow(neighbours, newest, newest, frozenset(), None)
 
 
 def _anybody(asked: Any) -> str:

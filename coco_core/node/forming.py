@@ -18,6 +18,7 @@ from coco_core.attestation import Evidence, Policy, VirtualVerifier
 from coco_core.base import NodeID, limits
 from coco_core.crypto import Curve, PrivateKey, PublicKey, endorse, self_signed
 from coco_core.errors import AdapterError, OperatorError
+from coco_core.governance import NodeRecord
 from coco_core.ledger import LedgerSecrets
 from coco_core.node import plugins
 from coco_core.node.admission import FoundingAdmissions, ask_to_join
@@ -31,7 +32,6 @@ from coco_core.replica import (
     Admission,
     Identity,
     JoinRequest,
-    NodeRecord,
     Parts,
     Replica,
     Restoration,

@@ -36,6 +36,7 @@ from coco_core.adapter import Caller, Committed, HTTPRequest, HTTPResponse, Pend
 from coco_core.base import TxID, limits
 from coco_core.consensus import EntriesCompactedError
 from coco_core.errors import BusyError, CallerError, CocoError, MalformedError
+from coco_core.governance import read_change, read_nodes
 from coco_core.kv import maps
 from coco_core.ledger import LedgerSecrets
 from coco_core.node.admission import JOIN_TARGET, FoundingAdmissions, RunningAdmissions
@@ -48,8 +49,6 @@ from coco_core.replica import (
     change_payload,
     make_receipt,
     plan_receipt,
-    read_change,
-    read_nodes,
     status_of,
 )
 

@@ -30,17 +30,6 @@ from coco_core.replica.joining import (
     read_welcome,
     report_data,
 )
-from coco_core.replica.membership import (
-    PENDING,
-    RETIRED,
-    TRUSTED,
-    MembershipChange,
-    NodeRecord,
-    read_change,
-    read_nodes,
-    read_operators,
-    signing_keys,
-)
 from coco_core.replica.replica import Replica
 from coco_core.replica.restoring import Agreed, Restoration
 from coco_core.replica.snapshots import SnapshotReader
@@ -53,17 +42,12 @@ __all__ = [
     "FIRST_VIEW",
     "Identity",
     "JoinRequest",
-    "MembershipChange",
-    "NodeRecord",
-    "PENDING",
     "Parts",
-    "RETIRED",
     "ReceiptPlan",
     "Replica",
     "Restoration",
     "ServiceIdentity",
     "SnapshotReader",
-    "TRUSTED",
     "Timing",
     "TransactionStatus",
     "Welcome",
@@ -82,12 +66,8 @@ __all__ = [
     "join_service",
     "make_receipt",
     "plan_receipt",
-    "read_change",
     "read_join_request",
-    "read_nodes",
-    "read_operators",
     "read_welcome",
     "report_data",
-    "signing_keys",
     "status_of",
 ]

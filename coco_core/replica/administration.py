@@ -26,9 +26,7 @@ from coco_core.attestation import Policy, Verifier
 from coco_core.base import NodeID, limits
 from coco_core.crypto import check_endorsed, read_certificate
 from coco_core.errors import AttestationError
-from coco_core.kv import View, Writes, maps, merge
-from coco_core.replica.joining import JoinRequest, admit, node_from_json, node_to_json
-from coco_core.replica.membership import (
+from coco_core.governance import (
     PENDING,
     TRUSTED,
     MembershipChange,
@@ -40,6 +38,8 @@ from coco_core.replica.membership import (
     read_nodes,
     read_operators,
 )
+from coco_core.kv import View, Writes, maps, merge
+from coco_core.replica.joining import JoinRequest, admit, node_from_json, node_to_json
 
 ADMINISTRATION: Final = "coco"
 """The name administrative transactions are submitted to; no ledger may have it."""

@@ -27,6 +27,7 @@ from coco_core.consensus import (
     SnapshotFailed,
     SnapshotReceived,
 )
+from coco_core.governance import read_members, tells_members
 from coco_core.kv import Store, Writes, maps
 from coco_core.ledger import Snapshot, read_snapshot_evidence, snapshot_evidence
 from coco_core.replica.chain import Chain, CommittedLayer
@@ -42,7 +43,6 @@ from coco_core.replica.effects import (
 from coco_core.replica.events import SnapshotLoaded, SnapshotTaken
 from coco_core.replica.following import Follower
 from coco_core.replica.history import plan_receipt
-from coco_core.replica.membership import read_members, tells_members
 from coco_core.replica.messages import encode_consensus
 from coco_core.replica.sequencing import Placed
 from coco_core.replica.snapshots import Snapshots

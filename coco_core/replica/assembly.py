@@ -10,14 +10,7 @@ from coco_core.adapter import Manifest, Writes
 from coco_core.base import NodeID, limits
 from coco_core.consensus import LogReader, SnapshotAvailable
 from coco_core.consensus.raft import LogStart, Raft, RaftSettings
-from coco_core.ledger import EntryOpener, EntrySealer, LedgerSecrets, LedgerSigner
-from coco_core.replica.administration import Administration, Admission
-from coco_core.replica.chain import Chain
-from coco_core.replica.checking import check_manifest
-from coco_core.replica.effects import Effect
-from coco_core.replica.following import Follower
-from coco_core.replica.identities import Identity, ServiceIdentity
-from coco_core.replica.membership import (
+from coco_core.governance import (
     PENDING,
     TRUSTED,
     Members,
@@ -25,6 +18,13 @@ from coco_core.replica.membership import (
     founding_writes,
     opening_writes,
 )
+from coco_core.ledger import EntryOpener, EntrySealer, LedgerSecrets, LedgerSigner
+from coco_core.replica.administration import Administration, Admission
+from coco_core.replica.chain import Chain
+from coco_core.replica.checking import check_manifest
+from coco_core.replica.effects import Effect
+from coco_core.replica.following import Follower
+from coco_core.replica.identities import Identity, ServiceIdentity
 from coco_core.replica.replica import Replica
 from coco_core.replica.restoring import Restoration
 from coco_core.replica.sequencing import Sequencer

@@ -21,9 +21,9 @@ import attrs
 
 from coco_core.base import NodeID, TxID, invariant
 from coco_core.consensus import Membership
+from coco_core.governance import Members, read_members, tells_members
 from coco_core.kv import Pinned, Store, View, Writes, maps, merged
 from coco_core.ledger import MerkleTree, Snapshot, SnapshotPlace
-from coco_core.replica.membership import Members, read_members, tells_members
 from coco_core.replica.views import ViewHistory
 
 Changes = Mapping[str, Mapping[bytes, bytes | None]]

@@ -15,6 +15,7 @@ from coco_core.base import NodeID, TxID
 from coco_core.consensus import Entry
 from coco_core.crypto import PublicKey, check_issued, read_certificate
 from coco_core.errors import AttestationError, IntegrityError
+from coco_core.governance import NodeRecord, read_nodes, signing_keys
 from coco_core.kv import Writes, maps
 from coco_core.ledger import (
     CHUNK_AFTER,
@@ -25,7 +26,6 @@ from coco_core.ledger import (
     read_signature,
 )
 from coco_core.replica.chain import Chain
-from coco_core.replica.membership import NodeRecord, read_nodes, signing_keys
 
 
 class Follower:

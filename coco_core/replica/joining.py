@@ -38,9 +38,9 @@ from coco_core.crypto import (
     read_certificate,
 )
 from coco_core.errors import AttestationError, MalformedError
+from coco_core.governance import NodeRecord
 from coco_core.ledger import LedgerSecrets
 from coco_core.replica.identities import ServiceIdentity
-from coco_core.replica.membership import NodeRecord
 from coco_core.replica.restoring import Agreed
 
 _SEAL_INFO: Final = b"coco welcome v1"

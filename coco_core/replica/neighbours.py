@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Set
 
 from coco_core.base import NodeID, limits
+from coco_core.governance import PENDING, RETIRED, NodeRecord, read_change, read_nodes
 from coco_core.kv import View
 from coco_core.replica.effects import Channel, Effect, PeersChanged, Retired, SendToPeer
-from coco_core.replica.membership import PENDING, RETIRED, NodeRecord, read_change, read_nodes
 from coco_core.replica.messages import (
     MEMBERSHIP_QUESTION,
     RETIREMENT_NOTICE,

@@ -30,6 +30,7 @@ from coco_core.consensus import (
     TransferRequested,
 )
 from coco_core.errors import AdapterError
+from coco_core.governance import NodeRecord, read_members
 from coco_core.kv import Writes
 from coco_core.ledger import NO_CLAIMS
 from coco_core.replica import upkeep
@@ -60,7 +61,6 @@ from coco_core.replica.events import (
     Ticked,
 )
 from coco_core.replica.following import Follower
-from coco_core.replica.membership import NodeRecord, read_members
 from coco_core.replica.messages import (
     Forward,
     ForwardAnswer,

@@ -13,10 +13,10 @@ import attrs
 
 from coco_core.adapter import NO_CLAIMS, Applied, BatchResult, Committed, Rejected, Writes
 from coco_core.base import TxID, limits
+from coco_core.governance import tells_members
 from coco_core.kv import maps
 from coco_core.ledger import CHUNK_AFTER, SIGNATURE_MAPS, EntrySealer, LedgerSigner, signed_at_s
 from coco_core.replica.chain import Chain
-from coco_core.replica.membership import tells_members
 
 
 @attrs.frozen(slots=True)

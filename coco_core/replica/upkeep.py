@@ -18,8 +18,7 @@ from collections.abc import Mapping
 import attrs
 
 from coco_core.base import NodeID, limits
-from coco_core.kv import View, Writes, merge
-from coco_core.replica.membership import (
+from coco_core.governance import (
     RETIRED,
     TRUSTED,
     NodeRecord,
@@ -29,6 +28,7 @@ from coco_core.replica.membership import (
     read_change,
     read_nodes,
 )
+from coco_core.kv import View, Writes, merge
 
 
 def change_due(head: View, match: Mapping[NodeID, int], last: int) -> Writes | None:

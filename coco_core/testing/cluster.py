@@ -27,20 +27,10 @@ from coco_core.base import NodeID, TxID
 from coco_core.consensus import Role
 from coco_core.crypto import read_certificate
 from coco_core.errors import CallerError
+from coco_core.governance import TRUSTED, NodeRecord, read_nodes
 from coco_core.kv.write_set import encode_domain
 from coco_core.ledger import Snapshot
-from coco_core.replica import (
-    ADMINISTRATION,
-    TRUSTED,
-    Agreed,
-    NodeRecord,
-    Parts,
-    Restoration,
-    Timing,
-    found_service,
-    join_service,
-    read_nodes,
-)
+from coco_core.replica import ADMINISTRATION, Agreed, Parts, Restoration, Timing, found_service, join_service
 from coco_core.replica.effects import (
     Answer,
     BatchCommitted,

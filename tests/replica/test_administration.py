@@ -13,20 +13,20 @@ from hypothesis import strategies as st
 from coco_core.adapter import ANONYMOUS, Applied, Batch, BatchResult, Caller, Outcome, Rejected, Request
 from coco_core.base import NodeID, limits
 from coco_core.crypto import read_certificate
-from coco_core.kv import Store, View, Writes, maps
-from coco_core.replica import (
+from coco_core.governance import (
     PENDING,
     RETIRED,
     MembershipChange,
-    cancel_payload,
-    change_payload,
-    join_payload,
+    change_writes,
+    founding_writes,
+    node_writes,
     read_change,
     read_nodes,
 )
+from coco_core.kv import Store, View, Writes, maps
+from coco_core.replica import cancel_payload, change_payload, join_payload
 from coco_core.replica.administration import ADMINISTRATION_MAPS, Administration
 from coco_core.replica.checking import check_result
-from coco_core.replica.membership import change_writes, founding_writes, node_writes
 from coco_core.testing import Consortium
 from coco_core.testing.consortium import ADMISSION
 from coco_core.testing.operating import Operating

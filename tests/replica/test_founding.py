@@ -9,9 +9,9 @@ import pytest
 from coco_core.adapter import API
 from coco_core.base import TxID
 from coco_core.errors import AdapterError
+from coco_core.governance import read_nodes
 from coco_core.kv import maps
 from coco_core.ledger import audit, read_public
-from coco_core.replica import read_nodes
 from coco_core.testing import Cluster, Tally
 
 

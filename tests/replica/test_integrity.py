@@ -11,12 +11,12 @@ from coco_core.base import TxID
 from coco_core.base.invariants import BrokenInvariantError
 from coco_core.consensus import Entry
 from coco_core.errors import IntegrityError
+from coco_core.governance import PENDING, RETIRED, founding_writes, node_writes
 from coco_core.kv import Writes, maps
 from coco_core.ledger import EntryOpener, EntrySealer, LedgerSigner
-from coco_core.replica import PENDING, RETIRED, Chain
+from coco_core.replica import Chain
 from coco_core.replica.events import BatchExecuted
 from coco_core.replica.following import Follower
-from coco_core.replica.membership import founding_writes, node_writes
 from coco_core.replica.sequencing import Sequencer
 from coco_core.testing import Cluster, Consortium, add, derived_key
 

@@ -9,8 +9,9 @@ import pytest
 from coco_core.adapter import Caller, Committed, Rejected
 from coco_core.base import limits
 from coco_core.crypto import read_certificate
+from coco_core.governance import PENDING, RETIRED, TRUSTED
 from coco_core.ledger import audit
-from coco_core.replica import ADMINISTRATION, PENDING, RETIRED, TRUSTED, change_payload
+from coco_core.replica import ADMINISTRATION, change_payload
 from coco_core.replica.events import HandOver, Submitted
 from coco_core.testing import add
 from coco_core.testing.operating import Operating

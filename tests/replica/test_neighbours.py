@@ -6,10 +6,17 @@ import attrs
 import pytest
 
 from coco_core.base import NodeID
+from coco_core.governance import (
+    PENDING,
+    RETIRED,
+    TRUSTED,
+    MembershipChange,
+    NodeRecord,
+    change_writes,
+    node_writes,
+)
 from coco_core.kv import Store
-from coco_core.replica import PENDING, RETIRED, TRUSTED, MembershipChange, NodeRecord
 from coco_core.replica.effects import Channel, Effect, PeersChanged, SendToPeer
-from coco_core.replica.membership import change_writes, node_writes
 from coco_core.replica.messages import (
     MEMBERSHIP_QUESTION,
     RETIREMENT_NOTICE,

@@ -10,12 +10,12 @@ import pytest
 from coco_core.adapter import Committed, NotCommitted
 from coco_core.base import NodeID, limits
 from coco_core.errors import BusyError
+from coco_core.governance import RETIRED, NodeRecord, node_writes, read_nodes
 from coco_core.kv import Store, maps
 from coco_core.ledger import read_public
-from coco_core.replica import RETIRED, NodeRecord, change_payload, read_nodes
+from coco_core.replica import change_payload
 from coco_core.replica.effects import Channel, Effect, PeersChanged, Retired, SendToPeer
 from coco_core.replica.events import PeerSent
-from coco_core.replica.membership import node_writes
 from coco_core.replica.messages import MEMBERSHIP_QUESTION, RETIREMENT_NOTICE, MembersNotice, decode
 from coco_core.replica.neighbours import Neighbours
 from coco_core.testing import Cluster, ClusterNode, Consortium, add

@@ -6,9 +6,18 @@ import attrs
 import pytest
 
 from coco_core.base import NodeID, limits
+from coco_core.governance import (
+    PENDING,
+    RETIRED,
+    TRUSTED,
+    MembershipChange,
+    NodeRecord,
+    change_writes,
+    node_writes,
+    read_change,
+    read_nodes,
+)
 from coco_core.kv import Store, View, Writes, maps
-from coco_core.replica import PENDING, RETIRED, TRUSTED, MembershipChange, NodeRecord, read_change, read_nodes
-from coco_core.replica.membership import change_writes, node_writes
 from coco_core.replica.upkeep import behind, change_due, retirement_due
 from coco_core.testing import Consortium
 

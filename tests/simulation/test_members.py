@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from coco_core.base import NodeID
-from coco_core.replica import PENDING, RETIRED, TRUSTED
+from coco_core.governance import PENDING, RETIRED, TRUSTED
 from coco_core.testing.simulation import ViolationError
 from coco_core.testing.simulation.members import Members, Proposer, Told, judge_told
 

@@ -8,7 +8,8 @@ import attrs
 
 from coco_core.base import NodeID
 from coco_core.consensus import Entry
-from coco_core.replica import PENDING, Replica
+from coco_core.governance import PENDING
+from coco_core.replica import Replica
 from coco_core.replica.effects import Execute, LoadSnapshot, ProveSnapshot, TakeSnapshot
 from coco_core.testing.shelf import SnapshotShelf
 from coco_core.testing.simulation.clock import HostClock

@@ -19,13 +19,13 @@ from coco_core.consensus import Membership, SendSnapshot
 from coco_core.consensus.raft import membership
 from coco_core.consensus.raft.core import Core
 from coco_core.consensus.raft.quorum import Configuration, VoteOutcome
+from coco_core.governance import RETIRED, Members, read_nodes
 from coco_core.kv import Store, View
 from coco_core.kv.pinned import Pinned
 from coco_core.ledger import snapshots as snapshot_files
-from coco_core.replica import RETIRED, Chain, Restoration, administration, chain, read_nodes, upkeep
+from coco_core.replica import Chain, Restoration, administration, chain, upkeep
 from coco_core.replica.effects import Retired
 from coco_core.replica.following import Follower
-from coco_core.replica.membership import Members
 from coco_core.replica.messages import SnapshotOffer
 from coco_core.replica.neighbours import Neighbours
 from coco_core.replica.snapshots import Snapshots

@@ -15,9 +15,9 @@ import attrs
 
 from coco_core.base import NodeID
 from coco_core.consensus import Entry
+from coco_core.governance import PENDING, RETIRED, TRUSTED
 from coco_core.kv import maps
 from coco_core.ledger import read_public
-from coco_core.replica import PENDING, RETIRED, TRUSTED
 from coco_core.testing.violation import ViolationError
 
 _MARKS: Final = (maps.NODES_INFO.encode(), maps.MEMBERSHIP_CHANGE.encode())

@@ -7,16 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from coco_core.adapter import ScopedView
 from coco_core.base import NodeID
-from coco_core.replica import (
-    TRUSTED,
-    Agreed,
-    NodeRecord,
-    Parts,
-    Timing,
-    found_service,
-    join_service,
-    read_nodes,
-)
+from coco_core.governance import TRUSTED, NodeRecord, read_nodes
+from coco_core.replica import Agreed, Parts, Timing, found_service, join_service
 from coco_core.replica.effects import Effect
 from coco_core.testing.shelf import SnapshotShelf
 from coco_core.testing.simulation.clock import EPOCH_MS, HostClock

@@ -6,23 +6,21 @@ import attrs
 import pytest
 
 from coco_core.errors import IntegrityError
-from coco_core.kv import Store, Writes, maps
-from coco_core.replica import (
+from coco_core.governance import (
     PENDING,
     RETIRED,
     TRUSTED,
-    MembershipChange,
-    read_change,
-    read_nodes,
-    signing_keys,
-)
-from coco_core.replica.membership import (
     Members,
+    MembershipChange,
     change_writes,
     founding_writes,
     node_writes,
+    read_change,
     read_members,
+    read_nodes,
+    signing_keys,
 )
+from coco_core.kv import Store, Writes, maps
 from coco_core.testing import Consortium
 
 CONSORTIUM = Consortium.of(2)

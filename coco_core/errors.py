@@ -9,6 +9,7 @@ Whoever catches one of these knows from its class alone who has to act::
     │   └── BusyError              a bounded queue is full: back off and send it again
     ├── PeerError                  another node sent bytes that break the protocol: drop the channel
     ├── OperatorError              a setting, file, port or plugin the operator gave cannot be used
+    ├── MemberError                a member's proposal, ballot, share or constitution is not acceptable
     ├── IntegrityError             stored or replicated data contradicts its own proof: stop the node
     ├── AttestationError           evidence or an identity is missing, malformed or not acceptable
     └── AdapterError               a ledger adapter broke its contract
@@ -43,6 +44,10 @@ class PeerError(CocoError):
 
 class OperatorError(CocoError):
     """A setting, file, port or plugin the operator gave cannot be used; the message says which."""
+
+
+class MemberError(CocoError):
+    """A member's proposal, ballot, share or constitution is not acceptable."""
 
 
 class IntegrityError(CocoError):

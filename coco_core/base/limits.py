@@ -133,6 +133,14 @@ OPERATORS_MAX = 64
 # A node that hears of no primary asks the others who takes part, so often.
 MEMBERSHIP_ASKED_TICKS = 100
 
+# Recovery: holders of shares of one key, members' RSA keys, and what a member sends for one epoch.
+SHARES_MAX = 255
+MEMBER_ENCRYPTION_KEY_BITS_MIN = 2_048
+MEMBER_ENCRYPTION_KEY_BITS_MAX = 8_192
+MEMBER_ENCRYPTION_KEY_SIZE_MAX_BYTES = 16 * KIB
+PARTIAL_DECRYPTION_SIZE_MAX_BYTES = 4 * KIB
+EPOCH_REASON_SIZE_MAX_BYTES = 256
+
 # What a node presents of its platform, and what the founder answers: all nodes' records.
 QUOTE_SIZE_MAX_BYTES = 16 * KIB
 ENDORSEMENTS_SIZE_MAX_BYTES = 64 * KIB
@@ -165,6 +173,10 @@ invariant(
     > FOUNDING_NODES_MAX
     * (2 * (QUOTE_SIZE_MAX_BYTES + ENDORSEMENTS_SIZE_MAX_BYTES) + CERTIFICATE_SIZE_MAX_BYTES + KIB),
     "the records of all founding nodes fit one entry and one welcome",
+)
+invariant(
+    LEDGER_EPOCHS_MAX * KIB + SHARES_MAX * 2 * KIB < WRITE_SET_SIZE_MAX_BYTES - 4 * MIB,
+    "all shares and all epochs, dealt anew, fit one entry beside the decision to do so",
 )
 invariant(2 * GENESIS_SIZE_MAX_BYTES < CHUNK_SIZE_MAX_BYTES, "the founding batch fits one chunk")
 invariant(

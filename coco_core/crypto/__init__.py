@@ -1,6 +1,7 @@
-"""Thin, misuse-resistant cryptography over the ``cryptography`` library; verification raises.
+"""Thin, misuse-resistant cryptography over the ``cryptography`` library and libsodium.
 
-The only room that may use entropy, and only through that library. Must not know what is signed.
+Verification raises. The only room that may use entropy, and only through those libraries. Must not know
+what is signed.
 """
 
 from coco_core.crypto.certificates import (
@@ -13,21 +14,55 @@ from coco_core.crypto.certificates import (
 )
 from coco_core.crypto.digests import DIGEST_SIZE_BYTES, sha256
 from coco_core.crypto.keys import Curve, PrivateKey, PublicKey, SignatureError
+from coco_core.crypto.member_encryption import check_encryption_key, unwrap_by_member, wrap_for_member
 from coco_core.crypto.seal import hpke_open, hpke_seal
+from coco_core.crypto.threshold import (
+    Dealt,
+    DecryptionKey,
+    Encapsulated,
+    PartialDecryption,
+    Share,
+    ShareError,
+    check_dealing,
+    check_partial,
+    check_point,
+    combine,
+    deal,
+    encapsulate,
+    partial,
+    reconstruct,
+)
 
 __all__ = [
     "Certificate",
     "Curve",
     "DIGEST_SIZE_BYTES",
+    "Dealt",
+    "DecryptionKey",
+    "Encapsulated",
+    "PartialDecryption",
     "PrivateKey",
     "PublicKey",
+    "Share",
+    "ShareError",
     "SignatureError",
+    "check_dealing",
+    "check_encryption_key",
     "check_endorsed",
     "check_issued",
+    "check_partial",
+    "check_point",
+    "combine",
+    "deal",
+    "encapsulate",
     "endorse",
     "hpke_open",
     "hpke_seal",
+    "partial",
     "read_certificate",
+    "reconstruct",
     "self_signed",
     "sha256",
+    "unwrap_by_member",
+    "wrap_for_member",
 ]

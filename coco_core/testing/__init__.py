@@ -7,6 +7,7 @@ from coco_core.testing.cluster import Cluster
 from coco_core.testing.cluster_node import ClusterDisk, ClusterNode
 from coco_core.testing.consortium import MEASUREMENT, Consortium, derived_key
 from coco_core.testing.scenarios import Scenario, run_transcript
+from coco_core.testing.share_holders import ShareHolders
 from coco_core.testing.stage import (
     Judge,
     Letter,
@@ -30,6 +31,7 @@ __all__ = [
     "MEASUREMENT",
     "SafetyError",
     "Scenario",
+    "ShareHolders",
     "Shipment",
     "Stage",
     "StageDisk",

@@ -10,6 +10,7 @@ Whoever catches one of these knows from its class alone who has to act::
     ├── PeerError                  another node sent bytes that break the protocol: drop the channel
     ├── OperatorError              a setting, file, port or plugin the operator gave cannot be used
     ├── MemberError                a member's proposal, ballot, share or constitution is not acceptable
+    │   └── ScriptError            its Starlark text cannot be evaluated, or not within the bounds
     ├── IntegrityError             stored or replicated data contradicts its own proof: stop the node
     ├── AttestationError           evidence or an identity is missing, malformed or not acceptable
     └── AdapterError               a ledger adapter broke its contract
@@ -48,6 +49,18 @@ class OperatorError(CocoError):
 
 class MemberError(CocoError):
     """A member's proposal, ballot, share or constitution is not acceptable."""
+
+
+class ScriptError(MemberError):
+    """A member's Starlark text cannot be evaluated, or not within the bounds; ``code`` says which.
+
+    One of ``syntax``, ``missing-function``, ``script-error`` (it failed, or was called wrongly),
+    ``step-limit``, ``memory-limit``, ``time-limit`` and ``result`` (not JSON, or too much of it).
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class IntegrityError(CocoError):

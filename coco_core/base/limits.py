@@ -146,6 +146,24 @@ QUOTE_SIZE_MAX_BYTES = 16 * KIB
 ENDORSEMENTS_SIZE_MAX_BYTES = 64 * KIB
 WELCOME_SIZE_MAX_BYTES = 16 * MIB
 
+# Members' Starlark texts: constitutions and ballots. Text, what it is asked about, what it answers.
+SCRIPT_SIZE_MAX_BYTES = 256 * KIB
+SCRIPT_INPUT_MAX_BYTES = 8 * MIB
+SCRIPT_RESULT_MAX_BYTES = 2 * MIB
+SCRIPT_RESULT_DEPTH_MAX = 64
+SCRIPT_MESSAGE_SIZE_MAX = 2_000
+
+# One evaluation of such a text. Steps are counted and the same everywhere; memory and time hold what a
+# single step can take. Its process is watched so often, and replaced when it keeps memory afterwards.
+SCRIPT_STEPS_MAX = 10_000_000
+SCRIPT_CALL_DEPTH_MAX = 64
+SCRIPT_MEMORY_MAX_BYTES = 256 * MIB
+SCRIPT_MEMORY_KEPT_MAX_BYTES = 64 * MIB
+SCRIPT_TIMEOUT_MS = 2_000
+SCRIPT_WATCHED_EVERY_MS = 10
+SCRIPT_START_TIMEOUT_MS = 10_000
+SCRIPTS_CACHED_MAX = 8
+
 invariant(PAYLOAD_SIZE_MAX_BYTES <= BATCH_PAYLOAD_MAX_BYTES, "a batch holds at least one payload")
 invariant(BATCH_PAYLOAD_MAX_BYTES <= QUEUE_PAYLOAD_MAX_BYTES, "the queue holds at least one batch")
 invariant(
@@ -189,6 +207,12 @@ invariant(
     <= ENTRY_SIZE_MAX_BYTES - WRITE_SET_SIZE_MAX_BYTES,
     "an entry holds a full write set and the names of its maps",
 )
+invariant(SCRIPT_SIZE_MAX_BYTES < PAYLOAD_SIZE_MAX_BYTES, "a proposal holds a constitution")
+invariant(
+    2 * PAYLOAD_SIZE_MAX_BYTES + SCRIPT_SIZE_MAX_BYTES < SCRIPT_INPUT_MAX_BYTES,
+    "a text may be asked about a full proposal",
+)
+invariant(PAYLOAD_SIZE_MAX_BYTES < SCRIPT_RESULT_MAX_BYTES, "a text may answer with a full proposal")
 invariant(APPEND_ENTRIES_MAX * 20 + KIB <= CONSENSUS_HEAD_MAX_BYTES, "the head of a full append fits")
 invariant(
     max(APPEND_SIZE_MAX_BYTES, ENTRY_SIZE_MAX_BYTES) + CONSENSUS_HEAD_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES,

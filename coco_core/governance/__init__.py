@@ -43,22 +43,38 @@ from coco_core.governance.recovery_tables import (
     read_recovery,
     recovery_writes,
 )
+from coco_core.governance.runtime import JSON, Runtime
+from coco_core.governance.shipped import (
+    BALLOT_FUNCTIONS,
+    CONSTITUTION_FUNCTIONS,
+    SHIPPED,
+    shipped_constitution,
+)
+from coco_core.governance.starlark_runtime import SCRIPT_BOUNDS, StarlarkRuntime, encode_question
 
 __all__ = [
+    "BALLOT_FUNCTIONS",
+    "CONSTITUTION_FUNCTIONS",
     "EpochRecord",
+    "JSON",
     "Members",
     "MembershipChange",
     "NodeRecord",
     "PENDING",
     "RETIRED",
     "RecoveryKey",
+    "Runtime",
+    "SCRIPT_BOUNDS",
+    "SHIPPED",
     "ShareRecord",
+    "StarlarkRuntime",
     "TRUSTED",
     "change_writes",
     "check_share",
     "check_shares_dealt",
     "commitment_of",
     "deal_shares",
+    "encode_question",
     "epoch_writes",
     "escrow_epoch",
     "forgetting_writes",
@@ -76,6 +92,7 @@ __all__ = [
     "read_recovery",
     "recover_secrets",
     "recovery_writes",
+    "shipped_constitution",
     "signing_keys",
     "tells_members",
     "with_secrets",

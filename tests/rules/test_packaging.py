@@ -82,6 +82,8 @@ def test_wheel_holds_one_typed_package(distribution: Distribution, tmp_path: Pat
     top_level = {name.split("/")[0] for name in names}
     assert {name for name in top_level if not name.endswith(".dist-info")} == {distribution.package}
     assert f"{distribution.package}/py.typed" in names
+    if distribution is CORE:
+        assert "coco_core/governance/constitutions/majority.star" in names
     assert not [name for name in names if "__pycache__" in name or "/tests/" in name]
     assert said["Name"] == distribution.name
     assert said["Version"] == settings(CORE)["version"]

@@ -17,23 +17,27 @@ from coco_core.attestation import Verdict
 from coco_core.base import NodeID, limits
 from coco_core.crypto import PrivateKey
 from coco_core.errors import AttestationError, BusyError, MalformedError, OperatorError
-from coco_core.governance import PENDING, RETIRED, TRUSTED, NodeRecord, read_change, read_nodes
+from coco_core.governance import (
+    ADMINISTRATION,
+    PENDING,
+    RETIRED,
+    TRUSTED,
+    Admission,
+    JoinRequest,
+    NodeRecord,
+    admit,
+    encode_join_request,
+    join_payload,
+    read_change,
+    read_join_request,
+    read_nodes,
+)
 from coco_core.node.clock import unix_ms
 from coco_core.node.driver import Driver
 from coco_core.node.service import Tickets
 from coco_core.node.settings import Address, Joining
 from coco_core.node.tls import service_client_context
-from coco_core.replica import (
-    ADMINISTRATION,
-    Admission,
-    JoinRequest,
-    Welcome,
-    admit,
-    encode_join_request,
-    encode_welcome,
-    join_payload,
-    read_join_request,
-)
+from coco_core.replica import Welcome, encode_welcome
 from coco_core.wire.http import MessageReader, render_request
 
 JOIN_TARGET = "/node/join"

@@ -13,10 +13,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import structlog
 import trio
 
-from coco_core.adapter import Committed, CommittedBatch, LedgerAdapter, NotCommitted, Rejected, ScopedView
+from coco_core.adapter import (
+    BatchResult,
+    Committed,
+    CommittedBatch,
+    LedgerAdapter,
+    NotCommitted,
+    Rejected,
+    ScopedView,
+)
 from coco_core.base import NodeID, TxID, invariant
 from coco_core.consensus import Entry, Leadership
 from coco_core.errors import AdapterError
+from coco_core.governance import ADMINISTRATION
 from coco_core.node.clock import unix_ms
 from coco_core.node.disk import LedgerFiles
 from coco_core.node.entropy import random_bytes
@@ -263,11 +272,16 @@ class Driver:
             effect, self._to_execute = self._to_execute, None
             if effect is None:
                 continue
-            view = ScopedView(effect.view, self._owned[effect.adapter])
             try:
-                result = await self._adapters[effect.adapter].execute(effect.batch, view)
+                result = await self._executed(effect)
             except Exception as error:  # noqa: BLE001 - whatever an adapter raises is its own fault
                 _log.exception("adapter failed", adapter=effect.adapter)
                 self.feed(BatchExecuted(effect.number, error, unix_ms(), random_bytes()))
             else:
                 self.feed(BatchExecuted(effect.number, result, unix_ms(), random_bytes()))
+
+    async def _executed(self, effect: Execute) -> BatchResult:
+        if effect.adapter == ADMINISTRATION:
+            return await self._replica.administration.execute(effect.batch, effect.view)
+        view = ScopedView(effect.view, self._owned[effect.adapter])
+        return await self._adapters[effect.adapter].execute(effect.batch, view)

@@ -18,7 +18,7 @@ from coco_core.attestation import Evidence, Policy, VirtualVerifier
 from coco_core.base import NodeID, limits
 from coco_core.crypto import Curve, PrivateKey, PublicKey, endorse, self_signed
 from coco_core.errors import AdapterError, OperatorError
-from coco_core.governance import NodeRecord
+from coco_core.governance import Admission, JoinRequest, NodeRecord
 from coco_core.ledger import LedgerSecrets
 from coco_core.node import plugins
 from coco_core.node.admission import FoundingAdmissions, ask_to_join
@@ -29,9 +29,7 @@ from coco_core.node.restoring import OldLedger
 from coco_core.node.settings import Founding, Joining, NodeSettings
 from coco_core.node.snapshot_files import SnapshotFiles
 from coco_core.replica import (
-    Admission,
     Identity,
-    JoinRequest,
     Parts,
     Replica,
     Restoration,

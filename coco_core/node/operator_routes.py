@@ -36,21 +36,14 @@ from coco_core.adapter import Caller, Committed, HTTPRequest, HTTPResponse, Pend
 from coco_core.base import TxID, limits
 from coco_core.consensus import EntriesCompactedError
 from coco_core.errors import BusyError, CallerError, CocoError, MalformedError
-from coco_core.governance import read_change, read_nodes
+from coco_core.governance import ADMINISTRATION, cancel_payload, change_payload, read_change, read_nodes
 from coco_core.kv import maps
 from coco_core.ledger import LedgerSecrets
 from coco_core.node.admission import JOIN_TARGET, FoundingAdmissions, RunningAdmissions
 from coco_core.node.disk import LedgerFiles
 from coco_core.node.driver import Driver
 from coco_core.node.service import Tickets
-from coco_core.replica import (
-    ADMINISTRATION,
-    cancel_payload,
-    change_payload,
-    make_receipt,
-    plan_receipt,
-    status_of,
-)
+from coco_core.replica import make_receipt, plan_receipt, status_of
 
 Query = Mapping[str, str]
 

@@ -15,7 +15,15 @@ from coco_core.attestation import VirtualPlatform
 from coco_core.consensus import Leadership
 from coco_core.crypto import Curve, PrivateKey
 from coco_core.errors import OperatorError
-from coco_core.governance import PENDING, TRUSTED, read_change, read_nodes, read_operators
+from coco_core.governance import (
+    PENDING,
+    TRUSTED,
+    JoinRequest,
+    read_change,
+    read_nodes,
+    read_operators,
+    report_data,
+)
 from coco_core.node.admission import RunningAdmissions
 from coco_core.node.capacity import UnfinishedBytes, connections_each
 from coco_core.node.disk import LedgerFiles
@@ -36,7 +44,7 @@ from coco_core.node.tls import (
     peer_client_context,
     peer_server_context,
 )
-from coco_core.replica import Agreed, JoinRequest, Welcome, report_data
+from coco_core.replica import Agreed, Welcome
 
 LEDGER_FOLDER = "ledger"
 SNAPSHOTS_FOLDER = "snapshots"

@@ -13,13 +13,14 @@ from coco_core.consensus.raft import LogStart, Raft, RaftSettings
 from coco_core.governance import (
     PENDING,
     TRUSTED,
+    Administration,
+    Admission,
     Members,
     NodeRecord,
     founding_writes,
     opening_writes,
 )
 from coco_core.ledger import EntryOpener, EntrySealer, LedgerSecrets, LedgerSigner
-from coco_core.replica.administration import Administration, Admission
 from coco_core.replica.chain import Chain
 from coco_core.replica.checking import check_manifest
 from coco_core.replica.effects import Effect

@@ -37,7 +37,10 @@ class SendToPeer:
 
 @attrs.frozen(slots=True)
 class Execute:
-    """Have ``adapter`` execute ``batch`` over ``view``; answer with BatchExecuted of ``number``."""
+    """Have ``adapter`` execute ``batch`` over ``view``; answer with BatchExecuted of ``number``.
+
+    What is for ADMINISTRATION the replica's own ``administration`` executes, over all maps.
+    """
 
     number: int
     adapter: str

@@ -30,11 +30,10 @@ from coco_core.consensus import (
     TransferRequested,
 )
 from coco_core.errors import AdapterError
-from coco_core.governance import NodeRecord, read_members
+from coco_core.governance import ADMINISTRATION, ADMINISTRATION_MAPS, Administration, NodeRecord, read_members
 from coco_core.kv import Writes
 from coco_core.ledger import NO_CLAIMS
 from coco_core.replica import upkeep
-from coco_core.replica.administration import ADMINISTRATION, ADMINISTRATION_MAPS, Administration
 from coco_core.replica.agreement import Agreement
 from coco_core.replica.chain import Chain
 from coco_core.replica.checking import check_result
@@ -112,7 +111,8 @@ class Replica:
         self._chain = chain
         self._sequencer = sequencer
         self._snapshots = snapshots
-        self._administration = administration
+        self.administration = administration
+        """Executes what was submitted to ADMINISTRATION, when the shell is told to."""
         self._owned = {**adapters, ADMINISTRATION: ADMINISTRATION_MAPS}
         self._time_ms = time_ms
         self._randomness = randomness
@@ -319,11 +319,7 @@ class Replica:
                 time_ms=self._time_ms,
                 randomness=self._randomness,
             )
-            adapter, head = items[0].group.adapter, self._chain.store.head()
-            if adapter != ADMINISTRATION:
-                self._emit(Execute(self._batch_number, adapter, batch, head))
-                return
-            self._finish(self._running, self._administration.execute(batch, head))
+            self._emit(Execute(self._batch_number, items[0].group.adapter, batch, self._chain.store.head()))
 
     def _on_executed(self, event: BatchExecuted) -> None:
         self._time_ms = max(self._time_ms, event.time_ms)

@@ -27,10 +27,10 @@ from coco_core.base import NodeID, TxID
 from coco_core.consensus import Role
 from coco_core.crypto import read_certificate
 from coco_core.errors import CallerError
-from coco_core.governance import TRUSTED, NodeRecord, read_nodes
+from coco_core.governance import ADMINISTRATION, TRUSTED, NodeRecord, read_nodes
 from coco_core.kv.write_set import encode_domain
 from coco_core.ledger import Snapshot
-from coco_core.replica import ADMINISTRATION, Agreed, Parts, Restoration, Timing, found_service, join_service
+from coco_core.replica import Agreed, Parts, Restoration, Timing, found_service, join_service
 from coco_core.replica.effects import (
     Answer,
     BatchCommitted,
@@ -192,11 +192,13 @@ class Cluster:
     # ── steps ────────────────────────────────────────────────────────────────────────────────────
 
     def handle(self, node: ClusterNode, event: Event) -> list[Effect]:
-        """Give one node an event and carry out what it asks for."""
+        """Give one node an event and carry out what it asks for; what is administrative executes at once."""
         if node.crashed:
             return []
         effects = node.replica.handle(event)
         self._carry_out(node, effects)
+        if node.running is not None and node.running.adapter == ADMINISTRATION:
+            self.execute(node)
         return effects
 
     def submit(self, node: ClusterNode, *payloads: bytes) -> int:
@@ -225,10 +227,13 @@ class Cluster:
         running, node.running = node.running, None
         if node.crashed or running is None:
             return False
-        view = ScopedView(running.view, frozenset(node.adapter.manifest.maps))
         result: BatchResult | Exception
         try:
-            result = run_at_once(node.adapter.execute(running.batch, view))
+            if running.adapter == ADMINISTRATION:
+                result = run_at_once(node.replica.administration.execute(running.batch, running.view))
+            else:
+                view = ScopedView(running.view, frozenset(node.adapter.manifest.maps))
+                result = run_at_once(node.adapter.execute(running.batch, view))
         except (ValueError, CallerError) as error:
             result = error  # Its own, or the view is gone: a snapshot took the state's place.
         randomness = running.number.to_bytes(32)

@@ -15,9 +15,9 @@ from coco_core.attestation import Policy, VirtualPlatform, VirtualVerifier
 from coco_core.base import NodeID
 from coco_core.consensus import LogReader
 from coco_core.crypto import PrivateKey, endorse, self_signed
-from coco_core.governance import PENDING, NodeRecord
+from coco_core.governance import PENDING, Admission, NodeRecord, report_data
 from coco_core.ledger import LedgerSecrets
-from coco_core.replica import Admission, Identity, Parts, ServiceIdentity, SnapshotReader, Timing, report_data
+from coco_core.replica import Identity, Parts, ServiceIdentity, SnapshotReader, Timing
 
 MEASUREMENT: Final = "c0" * 32
 ADMISSION: Final = Admission(

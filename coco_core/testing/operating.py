@@ -12,8 +12,16 @@ import attrs
 
 from coco_core.adapter import Committed, NotCommitted, Rejected
 from coco_core.base import NodeID
-from coco_core.governance import TRUSTED, MembershipChange, NodeRecord, read_change, read_nodes
-from coco_core.replica import cancel_payload, change_payload, join_payload
+from coco_core.governance import (
+    TRUSTED,
+    MembershipChange,
+    NodeRecord,
+    cancel_payload,
+    change_payload,
+    join_payload,
+    read_change,
+    read_nodes,
+)
 from coco_core.testing.cluster import Cluster
 from coco_core.testing.cluster_node import ClusterNode
 from coco_core.testing.stage import SafetyError

@@ -7,8 +7,8 @@ import trio
 
 from coco_core.adapter import HTTPResponse
 from coco_core.attestation import VirtualPlatform
+from coco_core.governance import JoinRequest, encode_join_request, report_data
 from coco_core.node.admission import FoundingAdmissions
-from coco_core.replica import JoinRequest, encode_join_request, report_data
 from coco_core.testing import MEASUREMENT, derived_key
 from coco_core.testing.consortium import ADMISSION
 

@@ -8,11 +8,11 @@ import trio
 from coco_core.adapter import HTTPRequest, HTTPResponse
 from coco_core.attestation import VirtualPlatform
 from coco_core.errors import AttestationError, OperatorError
+from coco_core.governance import JoinRequest, report_data
 from coco_core.node import Address, Joining
 from coco_core.node.admission import ask_to_join
 from coco_core.node.http import HTTPServer
 from coco_core.node.tls import frontend_context
-from coco_core.replica import JoinRequest, report_data
 from coco_core.testing import MEASUREMENT, Consortium
 
 

@@ -13,10 +13,11 @@ import trio.testing
 from coco_core.adapter import ANONYMOUS, HTTPRequest, HTTPResponse
 from coco_core.base import limits
 from coco_core.errors import OperatorError
+from coco_core.governance import JoinRequest
 from coco_core.ledger import LedgerSecrets
 from coco_core.node.admission import RunningAdmissions
 from coco_core.node.operator_routes import OperatorRoutes
-from coco_core.replica import JoinRequest, Welcome
+from coco_core.replica import Welcome
 from coco_core.testing import add
 from coco_core.testing.consortium import ADMISSION
 

@@ -13,10 +13,9 @@ from coco_core.adapter import Committed, Rejected
 from coco_core.attestation import Evidence, VirtualPlatform
 from coco_core.base import limits
 from coco_core.crypto import endorse
-from coco_core.governance import PENDING, RETIRED, TRUSTED
+from coco_core.governance import PENDING, RETIRED, TRUSTED, join_payload, report_data
 from coco_core.kv import maps
 from coco_core.ledger import read_public
-from coco_core.replica import join_payload, report_data
 from coco_core.testing import MEASUREMENT, Consortium
 from coco_core.testing.operating import Operating
 

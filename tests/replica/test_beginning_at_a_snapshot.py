@@ -10,8 +10,9 @@ import pytest
 from coco_core.adapter import Committed, NotCommitted
 from coco_core.base import TxID
 from coco_core.errors import CallerError
+from coco_core.governance import change_payload
 from coco_core.ledger import audit, verify_receipt
-from coco_core.replica import TransactionStatus, change_payload, make_receipt, plan_receipt, status_of
+from coco_core.replica import TransactionStatus, make_receipt, plan_receipt, status_of
 from coco_core.replica.effects import TakeSnapshot
 from coco_core.replica.events import HandOver
 from coco_core.testing import Cluster, ClusterNode, Tally, add

@@ -13,18 +13,8 @@ from coco_core.attestation import Policy, VirtualPlatform, VirtualVerifier
 from coco_core.base import TxID, limits
 from coco_core.crypto import endorse
 from coco_core.errors import AttestationError
-from coco_core.replica import (
-    Agreed,
-    JoinRequest,
-    Welcome,
-    admit,
-    check_welcome,
-    encode_join_request,
-    encode_welcome,
-    read_join_request,
-    read_welcome,
-    report_data,
-)
+from coco_core.governance import JoinRequest, admit, encode_join_request, read_join_request, report_data
+from coco_core.replica import Agreed, Welcome, check_welcome, encode_welcome, read_welcome
 from coco_core.testing import MEASUREMENT, Consortium, Tally, derived_key
 
 CONSORTIUM = Consortium.of(2)

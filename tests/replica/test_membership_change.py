@@ -7,11 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from coco_core.adapter import Caller, Committed, Rejected
-from coco_core.base import limits
+from coco_core.base import NodeID, limits
 from coco_core.crypto import read_certificate
-from coco_core.governance import PENDING, RETIRED, TRUSTED
+from coco_core.governance import ADMINISTRATION, PENDING, RETIRED, TRUSTED, change_payload
 from coco_core.ledger import audit
-from coco_core.replica import ADMINISTRATION, change_payload
 from coco_core.replica.events import HandOver, Submitted
 from coco_core.testing import add
 from coco_core.testing.operating import Operating
@@ -379,3 +378,15 @@ def test_change_is_made_when_they_are_heard_of_again(operating: Operating) -> No
     cluster.heal()
     operating.until(lambda: operating.members == [0, 3, 4])
     goes_on(operating)
+
+
+def test_names_as_long_as_a_payload_may_be(operating: Operating) -> None:
+    """The refusal quotes them, and must stay within its own bound."""
+    long = "x" * (limits.PAYLOAD_SIZE_MAX_BYTES - 50)
+    for added, removed in ((long, None), (None, long)):
+        payload = change_payload(*([NodeID(one)] if one else [] for one in (added, removed)))
+        fate = operating.say(payload)
+        assert isinstance(fate, Rejected)
+        assert fate.code in ("not-pending", "not-a-member")
+        assert len(fate.message) < 300
+    assert not operating.cluster.primary.faults

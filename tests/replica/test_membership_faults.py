@@ -6,8 +6,7 @@ import pytest
 
 from coco_core.adapter import Committed, NotCommitted
 from coco_core.base import limits
-from coco_core.governance import RETIRED, TRUSTED
-from coco_core.replica import change_payload, join_payload
+from coco_core.governance import RETIRED, TRUSTED, change_payload, join_payload
 from coco_core.replica.events import HandOver
 from coco_core.testing import Cluster, add
 from coco_core.testing.operating import Operating

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from coco_core.adapter import Committed
-from coco_core.governance import TRUSTED
-from coco_core.replica import cancel_payload, change_payload
+from coco_core.governance import TRUSTED, cancel_payload, change_payload
 from coco_core.replica.events import HandOver
 from coco_core.replica.messages import Forward, decode
 from coco_core.testing import add

@@ -10,10 +10,9 @@ import pytest
 from coco_core.adapter import Committed, NotCommitted
 from coco_core.base import NodeID, limits
 from coco_core.errors import BusyError
-from coco_core.governance import RETIRED, NodeRecord, node_writes, read_nodes
+from coco_core.governance import RETIRED, NodeRecord, change_payload, node_writes, read_nodes
 from coco_core.kv import Store, maps
 from coco_core.ledger import read_public
-from coco_core.replica import change_payload
 from coco_core.replica.effects import Channel, Effect, PeersChanged, Retired, SendToPeer
 from coco_core.replica.events import PeerSent
 from coco_core.replica.messages import MEMBERSHIP_QUESTION, RETIREMENT_NOTICE, MembersNotice, decode

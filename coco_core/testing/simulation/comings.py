@@ -12,8 +12,8 @@ import attrs
 
 from coco_core.adapter import Committed, NotCommitted, Rejected
 from coco_core.base import NodeID
-from coco_core.governance import NodeRecord
-from coco_core.replica import Agreed, join_payload
+from coco_core.governance import NodeRecord, join_payload
+from coco_core.replica import Agreed
 from coco_core.testing.simulation.asking import Fates
 from coco_core.testing.simulation.consortia import IDENTITIES
 from coco_core.testing.simulation.host import Host

@@ -19,11 +19,11 @@ from coco_core.consensus import Membership, SendSnapshot
 from coco_core.consensus.raft import membership
 from coco_core.consensus.raft.core import Core
 from coco_core.consensus.raft.quorum import Configuration, VoteOutcome
-from coco_core.governance import RETIRED, Members, read_nodes
+from coco_core.governance import RETIRED, Members, administration, read_nodes
 from coco_core.kv import Store, View
 from coco_core.kv.pinned import Pinned
 from coco_core.ledger import snapshots as snapshot_files
-from coco_core.replica import Chain, Restoration, administration, chain, upkeep
+from coco_core.replica import Chain, Restoration, chain, upkeep
 from coco_core.replica.effects import Retired
 from coco_core.replica.following import Follower
 from coco_core.replica.messages import SnapshotOffer

@@ -14,8 +14,7 @@ import attrs
 
 from coco_core.adapter import Committed, NotCommitted, Rejected
 from coco_core.base import NodeID
-from coco_core.governance import PENDING
-from coco_core.replica import cancel_payload, change_payload
+from coco_core.governance import PENDING, cancel_payload, change_payload
 from coco_core.testing.simulation.asking import Fates
 from coco_core.testing.simulation.host import Host
 from coco_core.testing.simulation.members import Told

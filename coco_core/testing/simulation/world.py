@@ -20,7 +20,7 @@ from coco_core.base import NodeID, limits
 from coco_core.base.invariants import BrokenInvariantError
 from coco_core.crypto import read_certificate
 from coco_core.errors import BusyError
-from coco_core.replica import ADMINISTRATION
+from coco_core.governance import ADMINISTRATION
 from coco_core.replica.effects import Answer, Execute
 from coco_core.replica.events import BatchExecuted, Event, PeerLost, PeerSent, Submitted, Ticked
 from coco_core.testing.cluster import run_at_once
@@ -190,10 +190,13 @@ class World:
         self.at(int(self.plan.execute_us * (0.5 + self.rng.random())), self._executed, host, effect)
 
     def _executed(self, host: Host, running: Execute) -> None:
-        view = ScopedView(running.view, frozenset(host.adapter.manifest.maps))
         result: BatchResult | Exception
         try:
-            result = run_at_once(host.adapter.execute(running.batch, view))
+            if running.adapter == ADMINISTRATION:
+                result = run_at_once(host.replica.administration.execute(running.batch, running.view))
+            else:
+                view = ScopedView(running.view, frozenset(host.adapter.manifest.maps))
+                result = run_at_once(host.adapter.execute(running.batch, view))
         except Exception as error:  # noqa: BLE001 - whatever an adapter raises is its own fault
             self.counts["adapter faults"] += 1
             result = error

@@ -14,22 +14,25 @@ from coco_core.adapter import ANONYMOUS, Applied, Batch, BatchResult, Caller, Ou
 from coco_core.base import NodeID, limits
 from coco_core.crypto import read_certificate
 from coco_core.governance import (
+    ADMINISTRATION_MAPS,
     PENDING,
     RETIRED,
+    Administration,
     MembershipChange,
+    cancel_payload,
+    change_payload,
     change_writes,
     founding_writes,
+    join_payload,
     node_writes,
     read_change,
     read_nodes,
 )
 from coco_core.kv import Store, View, Writes, maps
-from coco_core.replica import cancel_payload, change_payload, join_payload
-from coco_core.replica.administration import ADMINISTRATION_MAPS, Administration
 from coco_core.replica.checking import check_result
 from coco_core.testing import Consortium
+from coco_core.testing.cluster import run_at_once
 from coco_core.testing.consortium import ADMISSION
-from coco_core.testing.operating import Operating
 
 CONSORTIUM = Consortium.of(6)
 OPERATOR = Caller(kind="operator", identity=read_certificate(CONSORTIUM.operator).fingerprint)
@@ -56,7 +59,7 @@ def tables(*changes: Writes) -> Store:
 def run(store: Store, *payloads: bytes, caller: Caller = OPERATOR) -> list[Outcome]:
     requests = tuple(Request(payload, caller) for payload in payloads)
     batch = Batch(requests=requests, view=2, first_seqno=9, time_ms=NOW_MS, randomness=bytes(32))
-    result = ADMINISTRATION.execute(batch, store.view())
+    result = run_at_once(ADMINISTRATION.execute(batch, store.view()))
     assert isinstance(check_result(result, len(payloads), ADMINISTRATION_MAPS), BatchResult)
     assert not result.closing
     return list(result.outcomes)
@@ -172,18 +175,6 @@ def test_any_value_gets_an_answer(value: Any) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_get_an_answer(payload: bytes) -> None:
     run(tables(), payload)
-
-
-def test_names_as_long_as_a_payload_may_be(operating: Operating) -> None:
-    """The refusal quotes them, and must stay within its own bound."""
-    long = "x" * (limits.PAYLOAD_SIZE_MAX_BYTES - 50)
-    for added, removed in ((long, None), (None, long)):
-        payload = change_payload(*([NodeID(one)] if one else [] for one in (added, removed)))
-        fate = operating.say(payload)
-        assert isinstance(fate, Rejected)
-        assert fate.code in ("not-pending", "not-a-member")
-        assert len(fate.message) < 300
-    assert not operating.cluster.primary.faults
 
 
 # ── one after another ────────────────────────────────────────────────────────────────────────────

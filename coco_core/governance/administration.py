@@ -1,9 +1,9 @@
 """Administrative transactions: requests about the service itself, in the same order as every other.
 
 They are submitted like a ledger's, to the reserved name ``coco``, travel to the primary, and are executed
-by the replica itself, on the core's own maps. A payload is JSON with one member::
+there like a ledger's batch, on the core's own maps. A payload is JSON with one member::
 
-    {"join": {…}}                            a node asks to join; its record as in ``joining``
+    {"join": {…}}                            a node asks to join; its record as in ``join_requests``
     {"change": {"add": [...], "remove": [...]}}    an operator changes the members, all at once
     {"cancel": true}                         an operator takes the change under way back
 
@@ -22,11 +22,11 @@ import attrs
 import orjson
 
 from coco_core.adapter import Applied, Batch, BatchResult, Outcome, Rejected, Request
-from coco_core.attestation import Policy, Verifier
 from coco_core.base import NodeID, limits
 from coco_core.crypto import check_endorsed, read_certificate
 from coco_core.errors import AttestationError
-from coco_core.governance import (
+from coco_core.governance.join_requests import Admission, JoinRequest, admit, node_from_json, node_to_json
+from coco_core.governance.membership import (
     PENDING,
     TRUSTED,
     MembershipChange,
@@ -39,7 +39,6 @@ from coco_core.governance import (
     read_operators,
 )
 from coco_core.kv import View, Writes, maps, merge
-from coco_core.replica.joining import JoinRequest, admit, node_from_json, node_to_json
 
 ADMINISTRATION: Final = "coco"
 """The name administrative transactions are submitted to; no ledger may have it."""
@@ -47,14 +46,6 @@ ADMINISTRATION_MAPS: Final = frozenset(
     {maps.NODES_INFO, maps.NODES_ENDORSED_CERTIFICATES, maps.MEMBERSHIP_CHANGE}
 )
 """What administrative transactions may write."""
-
-
-@attrs.frozen(kw_only=True)
-class Admission:
-    """How nodes that ask to join are judged."""
-
-    verifiers: Mapping[str, Verifier]
-    policy: Policy
 
 
 # ── what is submitted ────────────────────────────────────────────────────────────────────────────
@@ -99,7 +90,7 @@ class Administration:
             "cancel": _cancel,
         }
 
-    def execute(self, batch: Batch, view: View) -> BatchResult:
+    async def execute(self, batch: Batch, view: View) -> BatchResult:
         """Execute ``batch`` in order, each request over what those before it wrote."""
         pending: Writes = {}
         outcomes: list[Outcome] = []

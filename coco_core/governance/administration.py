@@ -25,7 +25,14 @@ from coco_core.adapter import Applied, Batch, BatchResult, Outcome, Rejected, Re
 from coco_core.base import NodeID, limits
 from coco_core.crypto import check_endorsed, read_certificate
 from coco_core.errors import AttestationError
-from coco_core.governance.join_requests import Admission, JoinRequest, admit, node_from_json, node_to_json
+from coco_core.governance.join_requests import (
+    Admission,
+    JoinRequest,
+    admit,
+    encryption_key,
+    node_from_json,
+    node_to_json,
+)
 from coco_core.governance.membership import (
     PENDING,
     TRUSTED,
@@ -145,7 +152,12 @@ class Administration:
                 raise AttestationError(
                     f"the certificate of node {node.node_id[:64]} is for another node's key"
                 )
-            request = JoinRequest(public_key=key, evidence=node.evidence, peer_address=node.peer_address)
+            request = JoinRequest(
+                public_key=key,
+                encryption_key=encryption_key(node.encryption_key),
+                evidence=node.evidence,
+                peer_address=node.peer_address,
+            )
             verdict = admit(request, self._admission.verifiers, self._admission.policy, time_ms // 1000)
         except AttestationError as error:
             raise _RefusedError("not-admitted", str(error)) from error

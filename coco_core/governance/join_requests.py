@@ -16,7 +16,7 @@ import orjson
 
 from coco_core.attestation import Evidence, Policy, Verdict, Verifier
 from coco_core.base import NodeID, limits
-from coco_core.crypto import PrivateKey, PublicKey, SignatureError
+from coco_core.crypto import Curve, PrivateKey, PublicKey, SignatureError
 from coco_core.errors import AttestationError
 from coco_core.governance.json_values import (
     MALFORMED,
@@ -52,6 +52,8 @@ class JoinRequest:
     """What a joiner says of itself."""
 
     public_key: PublicKey
+    encryption_key: PublicKey
+    """What the welcome is sealed to; P-256."""
     evidence: Evidence
     peer_address: str
     hosts: tuple[str, ...] = ()
@@ -67,6 +69,7 @@ def encode_join_request(request: JoinRequest, key: PrivateKey) -> bytes:
     """Return the request as JSON with a signature by ``key`` over its content."""
     body = {
         "public_key": request.public_key.pem,
+        "encryption_key": request.encryption_key.pem,
         "peer_address": request.peer_address,
         "hosts": list(request.hosts),
         "evidence": evidence_to_json(request.evidence),
@@ -84,6 +87,7 @@ def read_join_request(data: bytes) -> JoinRequest:
         key.verify(from_base64(outer["signature"]), _SIGNATURE_DOMAIN + _canonical(body))
         return JoinRequest(
             public_key=key,
+            encryption_key=encryption_key(body["encryption_key"]),
             evidence=evidence_from_json(body["evidence"]),
             peer_address=address(body["peer_address"]),
             hosts=hosts(body["hosts"]),
@@ -119,6 +123,7 @@ def node_to_json(node: NodeRecord) -> dict[str, Any]:
         "node_id": node.node_id,
         "certificate": node.certificate,
         "peer_address": node.peer_address,
+        "encryption_key": node.encryption_key,
         "measurement": node.measurement,
         "evidence": evidence_to_json(node.evidence),
         "status": node.status,
@@ -132,11 +137,20 @@ def node_from_json(value: Mapping[str, Any]) -> NodeRecord:
         node_id=NodeID(text(value["node_id"])),
         certificate=text(value["certificate"]),
         peer_address=address(value["peer_address"]),
+        encryption_key=encryption_key(value["encryption_key"]).pem,
         measurement=text(value["measurement"]),
         evidence=evidence_from_json(value["evidence"]),
         status=text(value["status"]),
         retired_committed=bool(value["retired_committed"]),
     )
+
+
+def encryption_key(value: Any) -> PublicKey:
+    """Read a node's encryption key (PEM); raises AttestationError or TypeError."""
+    key = PublicKey.from_pem(text(value))
+    if key.curve is not Curve.P256:
+        raise AttestationError(f"a node's encryption key is on P-256, not {key.curve.value}")
+    return key
 
 
 def _canonical(body: Mapping[str, Any]) -> bytes:

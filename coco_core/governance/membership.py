@@ -36,6 +36,8 @@ class NodeRecord:
     """PEM, issued by the service identity."""
     peer_address: str
     """``host:port`` of its node-to-node interface."""
+    encryption_key: str
+    """PEM of the key that secrets for this node are sealed to."""
     measurement: str
     evidence: Evidence
     status: str = TRUSTED
@@ -203,7 +205,7 @@ def _node_info(node: NodeRecord) -> bytes:
             "endorsements": base64.b64encode(node.evidence.endorsements).decode(),
         },
         "code_digest": node.measurement,
-        "encryption_pub_key": "",
+        "encryption_pub_key": node.encryption_key,
         "rpc_interfaces": {},
         "node_to_node_interface": {"published_address": node.peer_address},
         "retired_committed": node.retired_committed,
@@ -244,6 +246,7 @@ def _record(node_id: NodeID, info: dict[str, object], certificate: str) -> NodeR
         node_id=node_id,
         certificate=certificate,
         peer_address=str(interface["published_address"]),
+        encryption_key=str(info["encryption_pub_key"]),
         measurement=str(info["code_digest"]),
         evidence=evidence,
         status=str(info["status"]),

@@ -140,7 +140,7 @@ class RunningAdmissions:
         change = read_change(view)
         if known.status == TRUSTED or (change is not None and known.node_id in change.add):
             welcome = self._welcome(known.certificate)
-            return HTTPResponse(body=encode_welcome(welcome, request.public_key))
+            return HTTPResponse(body=encode_welcome(welcome, request.encryption_key))
         if known.status == RETIRED:
             return _text(410, "this node was removed: start it anew to ask with another key")
         return _text(202, WAITING)
@@ -150,6 +150,7 @@ class RunningAdmissions:
             node_id=request.node_id,
             certificate=self._endorse(request),
             peer_address=request.peer_address,
+            encryption_key=request.encryption_key.pem,
             measurement=verdict.measurement,
             evidence=request.evidence,
             status=PENDING,

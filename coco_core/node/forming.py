@@ -55,6 +55,7 @@ class BareNode:
 
     settings: NodeSettings
     key: PrivateKey = attrs.field(repr=False)
+    encryption_key: PrivateKey = attrs.field(repr=False)
     evidence: Evidence
     measurement: str
     peer_address: str
@@ -119,7 +120,8 @@ class Founder:
         self.admissions.welcome(
             {
                 request.node_id: encode_welcome(
-                    attrs.evolve(welcome, certificate=certificates[request.node_id]), request.public_key
+                    attrs.evolve(welcome, certificate=certificates[request.node_id]),
+                    request.encryption_key,
                 )
                 for request, _ in joiners
             }
@@ -134,7 +136,7 @@ async def join(node: BareNode, joining: Joining, waiting: Callable[[], None]) ->
     what an earlier node left in the folder is not what it should be.
     """
     request = _request(node)
-    welcome = read_welcome(await ask_to_join(joining, request, node.key, waiting), node.key)
+    welcome = read_welcome(await ask_to_join(joining, request, node.key, waiting), node.encryption_key)
     rules = admission_rules(node)
     check_welcome(
         welcome, node.key.public, joining.service_certificate, rules.verifiers, rules.policy, utc_now()
@@ -157,6 +159,7 @@ async def _restored(node: BareNode, welcome: Welcome) -> Restoration | None:
 def _request(node: BareNode) -> JoinRequest:
     return JoinRequest(
         public_key=node.key.public,
+        encryption_key=node.encryption_key.public,
         evidence=node.evidence,
         peer_address=node.peer_address,
         hosts=node.settings.hosts,
@@ -168,6 +171,7 @@ def _record(request: JoinRequest, measurement: str, certificate: str) -> NodeRec
         node_id=request.node_id,
         certificate=certificate,
         peer_address=request.peer_address,
+        encryption_key=request.encryption_key.pem,
         measurement=measurement,
         evidence=request.evidence,
     )
@@ -244,7 +248,12 @@ def _parts(node: BareNode, welcome: Welcome) -> Parts:
     settings = node.settings
     least, most = settings.election_timeout_ms
     return Parts(
-        identity=Identity(node_id=node.node_id, key=node.key, certificate=welcome.certificate),
+        identity=Identity(
+            node_id=node.node_id,
+            key=node.key,
+            encryption_key=node.encryption_key,
+            certificate=welcome.certificate,
+        ),
         service=welcome.service,
         secrets=welcome.secrets,
         nodes={record.node_id: record for record in welcome.nodes},

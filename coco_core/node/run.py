@@ -94,6 +94,7 @@ async def run_node(settings: NodeSettings, announce: Announce) -> None:
     node = BareNode(
         settings=settings,
         key=key,
+        encryption_key=PrivateKey.generate(Curve.P256),
         evidence=VirtualPlatform(measurement).attest(report_data(key.public)),
         measurement=measurement,
         peer_address=str(Address(settings.published_host, _bound(settings.peer, listeners.peer).port)),

@@ -10,10 +10,13 @@ from coco_core.crypto import PrivateKey
 
 @attrs.frozen(kw_only=True)
 class Identity:
-    """A node's own key and what the service says of it."""
+    """A node's own keys and what the service says of it."""
 
     node_id: NodeID
     key: PrivateKey = attrs.field(repr=False)
+    """Signs, and ends TLS."""
+    encryption_key: PrivateKey = attrs.field(repr=False)
+    """Opens what is sealed to this node (HPKE); P-256."""
     certificate: str
 
 

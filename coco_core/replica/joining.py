@@ -2,8 +2,8 @@
 
 The joiner dials over TLS that ends in the service's identity and asks to join (see ``coco_core.governance``).
 Once it is admitted, the answer is a *welcome*: the joiner's endorsed certificate, the list of nodes, and
-the service key and ledger secrets sealed to the joiner's key (HPKE, RFC 9180), so that only the attested
-key opens them, whoever else sees the bytes. The joiner judges in turn: the service is the one it was told
+the service key and ledger secrets sealed to the joiner's encryption key (HPKE, RFC 9180), so that only the
+attested key opens them, whoever else sees the bytes. The joiner judges in turn: the service is the one it was told
 to join, and every node of it passes its policy.
 
 Values and checks only; who listens where is the shell's.
@@ -33,7 +33,14 @@ from coco_core.crypto import (
     read_certificate,
 )
 from coco_core.errors import AttestationError
-from coco_core.governance import JoinRequest, NodeRecord, admit, node_from_json, node_to_json
+from coco_core.governance import (
+    JoinRequest,
+    NodeRecord,
+    admit,
+    encryption_key,
+    node_from_json,
+    node_to_json,
+)
 from coco_core.governance.json_values import MALFORMED, from_base64, text, to_base64
 from coco_core.ledger import LedgerSecrets
 from coco_core.replica.identities import ServiceIdentity
@@ -59,7 +66,7 @@ class Welcome:
 
 
 def encode_welcome(welcome: Welcome, receiver: PublicKey) -> bytes:
-    """Return the welcome as JSON, its secrets sealed to ``receiver``."""
+    """Return the welcome as JSON, its secrets sealed to ``receiver``, its encryption key."""
     secrets = {
         "service_key": welcome.service.key.to_pem(),
         "ledger_secrets": to_base64(welcome.secrets.to_bytes()),
@@ -78,7 +85,7 @@ def encode_welcome(welcome: Welcome, receiver: PublicKey) -> bytes:
 
 
 def read_welcome(data: bytes, key: PrivateKey) -> Welcome:
-    """Open a welcome with the joiner's key; raises AttestationError when it is not for it."""
+    """Open a welcome with the joiner's encryption key; raises AttestationError when it is not for it."""
     try:
         outer = orjson.loads(data)
         secrets = orjson.loads(hpke_open(key, _SEAL_INFO, from_base64(outer["sealed"])))
@@ -130,7 +137,10 @@ def check_welcome(
             raise AttestationError(f"the certificate of node {node.node_id} is for another node's key")
         check_issued(certificate, service)
         claimed = JoinRequest(
-            public_key=certificate.public_key, evidence=node.evidence, peer_address=node.peer_address
+            public_key=certificate.public_key,
+            encryption_key=encryption_key(node.encryption_key),
+            evidence=node.evidence,
+            peer_address=node.peer_address,
         )
         verdict = admit(claimed, verifiers, policy, int(at.timestamp()))
         if verdict.measurement != node.measurement:

@@ -25,6 +25,8 @@ ADMISSION: Final = Admission(
     policy=Policy(formats=frozenset({VirtualVerifier.format}), measurements=frozenset({MEASUREMENT})),
 )
 """How nodes are judged: those of a consortium on paper are what they should be."""
+_ENCRYPTION_KEYS: Final = 1_000_000
+"""How much further the numbers of nodes' encryption keys begin than those of their signing keys."""
 _START = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 _END = datetime.datetime(2090, 1, 1, tzinfo=datetime.UTC)
 
@@ -69,11 +71,15 @@ class Consortium:
                 not_after=_END,
                 sans=("localhost", "127.0.0.1"),
             )
-            identities.append(Identity(node_id=node_id, key=key, certificate=pem))
+            encryption_key = derived_key(first_key + _ENCRYPTION_KEYS + number)
+            identities.append(
+                Identity(node_id=node_id, key=key, encryption_key=encryption_key, certificate=pem)
+            )
             nodes[node_id] = NodeRecord(
                 node_id=node_id,
                 certificate=pem,
                 peer_address=f"127.0.0.1:{7000 + number}",
+                encryption_key=encryption_key.public.pem,
                 measurement=MEASUREMENT,
                 evidence=platform.attest(report_data(key.public)),
             )

@@ -20,7 +20,12 @@ def admissions(wanted: int) -> FoundingAdmissions:
 def request(number: int, port: int) -> bytes:
     key = derived_key(number)
     evidence = VirtualPlatform(MEASUREMENT).attest(report_data(key.public))
-    one = JoinRequest(public_key=key.public, evidence=evidence, peer_address=f"127.0.0.1:{port}")
+    one = JoinRequest(
+        public_key=key.public,
+        encryption_key=derived_key(1000 + number).public,
+        evidence=evidence,
+        peer_address=f"127.0.0.1:{port}",
+    )
     return encode_join_request(one, key)
 
 

@@ -33,6 +33,7 @@ async def ask(consortium: Consortium, founder: Founder, certificate: str, host: 
     key = consortium.identities[1].key
     request = JoinRequest(
         public_key=key.public,
+        encryption_key=consortium.identities[1].encryption_key.public,
         evidence=VirtualPlatform(MEASUREMENT).attest(report_data(key.public)),
         peer_address="127.0.0.1:7001",
     )

@@ -33,6 +33,7 @@ WELCOME = Welcome(
 def request(measurement: str = MEASUREMENT, *, bound_to: int = 1002) -> JoinRequest:
     return JoinRequest(
         public_key=IDENTITY.key.public,
+        encryption_key=IDENTITY.encryption_key.public,
         evidence=VirtualPlatform(measurement).attest(report_data(derived_key(bound_to).public)),
         peer_address="127.0.0.1:7001",
     )
@@ -106,7 +107,7 @@ def test_nesting_is_bounded_whatever_the_recursion_limit() -> None:
             with pytest.raises(AttestationError, match="malformed join request"):
                 read_join_request(data)
             with pytest.raises(AttestationError, match="malformed welcome"):
-                read_welcome(data, IDENTITY.key)
+                read_welcome(data, IDENTITY.encryption_key)
     finally:
         sys.setrecursionlimit(before)
 
@@ -121,8 +122,8 @@ def test_evidence_is_judged() -> None:
 
 
 def test_welcome_round_trip() -> None:
-    data = encode_welcome(WELCOME, IDENTITY.key.public)
-    read = read_welcome(data, IDENTITY.key)
+    data = encode_welcome(WELCOME, IDENTITY.encryption_key.public)
+    read = read_welcome(data, IDENTITY.encryption_key)
     assert read.service.key.public == CONSORTIUM.service.key.public
     assert read.secrets.to_bytes() == CONSORTIUM.secrets.to_bytes()
     assert read.nodes == WELCOME.nodes
@@ -138,26 +139,26 @@ AGREED = Agreed(committed=TxID(4, 20), views=((2, 1), (4, 10)), view=6)
 @pytest.mark.parametrize("agreed", [None, AGREED, Agreed(committed=TxID(2, 1), views=((2, 1),), view=2)])
 def test_welcome_to_a_running_service_tells_what_is_agreed(agreed: Agreed | None) -> None:
     welcome = attrs.evolve(WELCOME, agreed=agreed, operators=[CONSORTIUM.operator])
-    read = read_welcome(encode_welcome(welcome, IDENTITY.key.public), IDENTITY.key)
+    read = read_welcome(encode_welcome(welcome, IDENTITY.encryption_key.public), IDENTITY.encryption_key)
     assert read.agreed == agreed
     assert read.operators == [CONSORTIUM.operator]
 
 
 def test_welcome_for_somebody_else() -> None:
-    data = encode_welcome(WELCOME, IDENTITY.key.public)
+    data = encode_welcome(WELCOME, IDENTITY.encryption_key.public)
     with pytest.raises(AttestationError):
         read_welcome(data, derived_key(9))
 
 
 def test_service_key_must_be_the_certificates() -> None:
     stranger = attrs.evolve(CONSORTIUM.service, key=derived_key(9))
-    data = encode_welcome(attrs.evolve(WELCOME, service=stranger), IDENTITY.key.public)
+    data = encode_welcome(attrs.evolve(WELCOME, service=stranger), IDENTITY.encryption_key.public)
     with pytest.raises(AttestationError, match="service key"):
-        read_welcome(data, IDENTITY.key)
+        read_welcome(data, IDENTITY.encryption_key)
 
 
 def welcome_with(change: Callable[[dict[str, Any]], object]) -> bytes:
-    outer = json.loads(encode_welcome(WELCOME, IDENTITY.key.public))
+    outer = json.loads(encode_welcome(WELCOME, IDENTITY.encryption_key.public))
     change(outer)
     return json.dumps(outer).encode()
 
@@ -201,7 +202,7 @@ BAD_WELCOMES = {
 @pytest.mark.parametrize("fault", BAD_WELCOMES)
 def test_bad_welcome(fault: str) -> None:
     with pytest.raises(AttestationError):
-        read_welcome(BAD_WELCOMES[fault], IDENTITY.key)
+        read_welcome(BAD_WELCOMES[fault], IDENTITY.encryption_key)
 
 
 @pytest.mark.parametrize(

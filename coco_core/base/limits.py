@@ -218,3 +218,20 @@ invariant(
     max(APPEND_SIZE_MAX_BYTES, ENTRY_SIZE_MAX_BYTES) + CONSENSUS_HEAD_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES,
     "an append and its head fit a peer message",
 )
+
+MEMBER_DATA_SIZE_MAX_BYTES = 64 * KIB
+SIGNED_REQUEST_SIZE_MAX_BYTES = 512 * KIB
+"""A member's signed request: most of it is the proposal, and a constitution is part of one."""
+OPEN_PROPOSALS_MAX = 256
+PROPOSAL_ACTIONS_MAX = 100
+RECENT_PROPOSALS_MAX = 100
+"""A proposal must be newer than the median of so many before it (CCF's rule)."""
+CREATED_AHEAD_MAX_S = 600
+"""How far the clock of who signed a request may be ahead of the ledger's."""
+MEMBERS_MAX = 255
+USERS_MAX = 10_000
+JWT_KEYS_MAX = 32
+LEASE_MIN_S = 1
+LEASE_MAX_S = 10 * 366 * 86_400
+ADVISORIES_MAX = 256
+CERTIFICATE_VALIDITY_MAX_DAYS = 3_660

@@ -1,0 +1,57 @@
+"""What an action is, and checks of arguments that many of them share. Knows no table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import attrs
+
+from coco_core.errors import MemberError
+from coco_core.governance.decision import Decision
+
+Args = Mapping[str, Any]
+
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
+
+
+def _nothing_more(_args: Args) -> None:
+    """There is nothing to check but the names of the arguments."""
+
+
+@attrs.frozen(kw_only=True)
+class Action:
+    """One kind of change that a proposal can ask for."""
+
+    name: str
+    apply: Callable[[Args, Decision], None]
+    check: Callable[[Args], None] = _nothing_more
+    required: frozenset[str] = frozenset()
+    optional: frozenset[str] = frozenset()
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """Every argument it knows."""
+        return self.required | self.optional
+
+
+def check_digest(value: Any, what: str) -> str:
+    """Return an ID or measurement of 64 hex digits; raises MemberError for anything else."""
+    if isinstance(value, str) and _DIGEST.fullmatch(value):
+        return value
+    raise MemberError(f"{what} must be 64 lower-case hex digits")
+
+
+def check_text(value: Any, what: str, most: int = 256) -> str:
+    """Return a text of 1 to ``most`` characters; raises MemberError for anything else."""
+    if isinstance(value, str) and 0 < len(value) <= most:
+        return value
+    raise MemberError(f"{what} must be a text of at most {most} characters")
+
+
+def check_count(value: Any, what: str, least: int, most: int) -> int:
+    """Return a whole number within bounds; raises MemberError for anything else."""
+    if type(value) is int and least <= value <= most:
+        return value
+    raise MemberError(f"{what} must be a whole number from {least} to {most}")

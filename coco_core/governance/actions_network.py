@@ -1,0 +1,205 @@
+"""Actions on nodes, on the code and platforms they may run, and on ledgers."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from coco_core.base import NodeID, limits
+from coco_core.errors import MemberError
+from coco_core.governance.action import Action, Args, check_count, check_digest, check_text
+from coco_core.governance.consortium import checked_data
+from coco_core.governance.decision import Decision
+from coco_core.governance.membership import PENDING, read_nodes
+from coco_core.kv import maps
+
+
+def _trust_node(args: Args, decision: Decision) -> None:
+    """Let a node in that waits; it is its proposer's, or another active member's if the proposal says so."""
+    owner = args.get("owner", decision.proposer)
+    decision.active_member(owner)
+    _own(args["node_id"], owner, decision)
+    decision.change_nodes([NodeID(args["node_id"])], [])
+
+
+def _check_trust(args: Args) -> None:
+    _check_node(args)
+    if "owner" in args:
+        check_digest(args["owner"], "'owner'")
+
+
+def _check_node(args: Args) -> None:
+    check_digest(args["node_id"], "'node_id'")
+
+
+def _own(node_id: str, owner: str, decision: Decision) -> None:
+    value = {"member_id": owner, "node_data": None}
+    decision.put(maps.NODE_OWNERS, node_id, json.dumps(value).encode())
+
+
+def _remove_node(args: Args, decision: Decision) -> None:
+    decision.change_nodes([], [NodeID(args["node_id"])])
+
+
+def _replace_node(args: Args, decision: Decision) -> None:
+    """Let a node in and have another go, in one step."""
+    owner = args.get("owner", decision.proposer)
+    decision.active_member(owner)
+    _own(args["node_id"], owner, decision)
+    decision.change_nodes([NodeID(args["node_id"])], [NodeID(args["replaces"])])
+
+
+def _check_replace(args: Args) -> None:
+    _check_trust(args)
+    check_digest(args["replaces"], "'replaces'")
+
+
+def _set_node_data(args: Args, decision: Decision) -> None:
+    node = read_nodes(decision.view).get(NodeID(args["node_id"]))
+    if node is None:
+        raise MemberError(f"there is no node {args['node_id'][:64]}")
+    value = decision.view.get(maps.NODE_OWNERS, args["node_id"].encode())
+    record = {"member_id": None} if value is None else json.loads(value)
+    record["node_data"] = checked_data(args["node_data"])
+    decision.put(maps.NODE_OWNERS, args["node_id"], json.dumps(record).encode())
+
+
+# ── code and platforms ───────────────────────────────────────────────────────────────────────────
+
+
+def _add_code(args: Args, decision: Decision) -> None:
+    decision.put(maps.CODE_MEASUREMENTS, _code_key(args), b"{}")
+
+
+def _remove_code(args: Args, decision: Decision) -> None:
+    if decision.view.get(maps.CODE_MEASUREMENTS, _code_key(args).encode()) is None:
+        raise MemberError(f"measurement {args['measurement']} is not allowed anyway")
+    decision.put(maps.CODE_MEASUREMENTS, _code_key(args), None)
+    measurement, platform = args["measurement"], args["platform"]
+    for node in read_nodes(decision.view).values():
+        if node.status == PENDING and (node.evidence.format, node.measurement) == (platform, measurement):
+            decision.change_nodes([], [node.node_id])
+
+
+def _check_code(args: Args) -> None:
+    check_text(args["platform"], "'platform'", 64)
+    text = check_text(args["measurement"], "'measurement'", 128)
+    if not text.isalnum() or text.lower() != text:
+        raise MemberError("'measurement' must be lower-case hex")
+
+
+def _code_key(args: Args) -> str:
+    return f"{args['platform']}:{args['measurement']}"
+
+
+def _set_platform(args: Args, decision: Decision) -> None:
+    value = {
+        "minimum_tcb": args.get("minimum_tcb"),
+        "allowed_advisories": sorted(args.get("allowed_advisories", [])),
+    }
+    decision.put(maps.PLATFORMS, args["platform"], json.dumps(value).encode())
+
+
+def _check_platform(args: Args) -> None:
+    check_text(args["platform"], "'platform'", 64)
+    if args.get("minimum_tcb") is not None:
+        check_text(args["minimum_tcb"], "'minimum_tcb'")
+    advisories = args.get("allowed_advisories", [])
+    if not isinstance(advisories, list) or len(advisories) > limits.ADVISORIES_MAX:
+        raise MemberError(f"'allowed_advisories' must be a list of at most {limits.ADVISORIES_MAX}")
+    for one in advisories:
+        check_text(one, "an advisory", 64)
+
+
+def _remove_platform(args: Args, decision: Decision) -> None:
+    if decision.view.get(maps.PLATFORMS, args["platform"].encode()) is None:
+        raise MemberError(f"platform {args['platform'][:64]!r} is not accepted anyway")
+    decision.put(maps.PLATFORMS, args["platform"], None)
+
+
+def _check_platform_name(args: Args) -> None:
+    check_text(args["platform"], "'platform'", 64)
+
+
+# ── ledgers and leases ───────────────────────────────────────────────────────────────────────────
+
+
+def _enable_adapter(args: Args, decision: Decision) -> None:
+    _known_adapter(args, decision)
+    decision.put(maps.DISABLED_ADAPTERS, args["name"], None)
+
+
+def _disable_adapter(args: Args, decision: Decision) -> None:
+    _known_adapter(args, decision)
+    decision.put(maps.DISABLED_ADAPTERS, args["name"], b"{}")
+
+
+def _known_adapter(args: Args, decision: Decision) -> None:
+    if decision.view.get(maps.ADAPTERS, args["name"].encode()) is None:
+        raise MemberError(f"this service runs no ledger {args['name'][:64]!r}")
+
+
+def _check_adapter(args: Args) -> None:
+    check_text(args["name"], "'name'", 64)
+
+
+def _set_lease_policy(args: Args, decision: Decision) -> None:
+    value = {"lease_s": args["lease_s"]}
+    decision.put_singleton(maps.LEASE_POLICY, json.dumps(value).encode())
+
+
+def _check_lease_policy(args: Args) -> None:
+    if args["lease_s"] is not None:
+        check_count(args["lease_s"], "'lease_s'", limits.LEASE_MIN_S, limits.LEASE_MAX_S)
+
+
+_NODE = frozenset({"node_id"})
+_CODE = frozenset({"platform", "measurement"})
+_NAME = frozenset({"name"})
+
+ACTIONS: Final = (
+    Action(
+        name="transition_node_to_trusted",
+        apply=_trust_node,
+        check=_check_trust,
+        required=_NODE,
+        optional=frozenset({"owner"}),
+    ),
+    Action(name="remove_node", apply=_remove_node, check=_check_node, required=_NODE),
+    Action(
+        name="replace_node",
+        apply=_replace_node,
+        check=_check_replace,
+        required=frozenset({"node_id", "replaces"}),
+        optional=frozenset({"owner"}),
+    ),
+    Action(
+        name="set_node_data",
+        apply=_set_node_data,
+        check=_check_node,
+        required=frozenset({"node_id", "node_data"}),
+    ),
+    Action(name="add_code_measurement", apply=_add_code, check=_check_code, required=_CODE),
+    Action(name="remove_code_measurement", apply=_remove_code, check=_check_code, required=_CODE),
+    Action(
+        name="set_platform",
+        apply=_set_platform,
+        check=_check_platform,
+        required=frozenset({"platform"}),
+        optional=frozenset({"minimum_tcb", "allowed_advisories"}),
+    ),
+    Action(
+        name="remove_platform",
+        apply=_remove_platform,
+        check=_check_platform_name,
+        required=frozenset({"platform"}),
+    ),
+    Action(name="enable_adapter", apply=_enable_adapter, check=_check_adapter, required=_NAME),
+    Action(name="disable_adapter", apply=_disable_adapter, check=_check_adapter, required=_NAME),
+    Action(
+        name="set_lease_policy",
+        apply=_set_lease_policy,
+        check=_check_lease_policy,
+        required=frozenset({"lease_s"}),
+    ),
+)

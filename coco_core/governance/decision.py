@@ -1,0 +1,156 @@
+"""One accepted proposal being carried out: what it sees, and the writes it makes so far.
+
+Each action sees what those before it wrote. All of them become one entry of the ledger together with the
+ballot or proposal that was decisive, or none does. Knows tables; must not know what actions there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import attrs
+
+from coco_core.base import NodeID, invariant, limits
+from coco_core.errors import MemberError
+from coco_core.governance.consortium import (
+    ACTIVE,
+    OPEN,
+    read_config,
+    read_consortium,
+    read_member,
+    read_service_info,
+)
+from coco_core.governance.membership import (
+    PENDING,
+    TRUSTED,
+    MembershipChange,
+    change_writes,
+    forgetting_writes,
+    read_change,
+    read_nodes,
+)
+from coco_core.governance.recovery import deal_shares, with_secrets
+from coco_core.governance.recovery_tables import read_epochs
+from coco_core.kv import View, Writes, maps, merge
+
+
+class Secrets(Protocol):
+    """The ledger secrets of the node that executes (``ledger.LedgerSecrets``)."""
+
+    @property
+    def epochs(self) -> list[tuple[int, bytes]]:
+        """First seqno and secret of every epoch."""
+        ...
+
+
+BeginEpoch = Callable[[View, str], Writes]
+"""Returns the writes that begin a new epoch over a view, for a reason."""
+
+
+@attrs.define(kw_only=True)
+class Decision:
+    """What an accepted proposal does to the tables."""
+
+    base: View
+    proposal_id: str
+    proposer: str
+    time_ms: int
+    service_certificate: str
+    secrets: Secrets
+    begin_epoch: BeginEpoch
+    writes: Writes = attrs.field(factory=dict)
+    drops_others: bool = False
+    """Whether other proposals must be made again, because the rules they were made under changed."""
+    _shares_due: bool = False
+    _epoch_due: str = ""
+
+    @property
+    def view(self) -> View:
+        """The tables with what was decided so far."""
+        return self.base.over(self.writes)
+
+    def write(self, writes: Writes) -> None:
+        """Add to what is decided."""
+        merge(self.writes, writes)
+
+    def put(self, name: str, key: str, value: bytes | None) -> None:
+        """Add one value, or the removal of one."""
+        self.writes.setdefault(name, {})[key.encode()] = value
+
+    def put_singleton(self, name: str, value: bytes) -> None:
+        """Add the value of a table that holds one."""
+        self.writes.setdefault(name, {})[maps.SINGLETON_KEY] = value
+
+    # ── members of consensus ─────────────────────────────────────────────────────────────────────
+
+    def change_nodes(self, add: Sequence[NodeID], remove: Sequence[NodeID]) -> None:
+        """Add nodes to the change under way, or begin one; raises MemberError when it cannot be made.
+
+        A change waits until the nodes it adds have caught up, so what is decided meanwhile joins it.
+        """
+        nodes = read_nodes(self.view)
+        change = read_change(self.view) or MembershipChange((), (), f"proposal {self.proposal_id}")
+        added, removed = dict.fromkeys(change.add), dict.fromkeys(change.remove)
+        for name in add:
+            status = nodes[name].status if name in nodes else "unknown"
+            if status != PENDING or name in added:
+                raise MemberError(f"node {name[:64]} is {status}: only who asked to join is added")
+            added[name] = None
+        for name in remove:
+            status = nodes[name].status if name in nodes else "unknown"
+            if name in added or status == PENDING:
+                added.pop(name, None)
+                self.write(forgetting_writes([name]))
+            elif status == TRUSTED and name not in removed:
+                removed[name] = None
+            else:
+                raise MemberError(f"node {name[:64]} is {status}: there is nothing to remove")
+        voters = sum(node.status == TRUSTED for node in nodes.values()) + len(added) - len(removed)
+        if not 1 <= voters <= limits.NODES_MAX:
+            raise MemberError(f"{voters} nodes would take part; 1 to {limits.NODES_MAX} may")
+        made = MembershipChange(tuple(added), tuple(removed), change.requested_by)
+        self.write(change_writes(made if added or removed else None))
+
+    # ── keys ─────────────────────────────────────────────────────────────────────────────────────
+
+    def deal_shares(self) -> None:
+        """Have the members' shares dealt anew, once everything is decided."""
+        self._shares_due = True
+
+    def renew_secret(self, reason: str) -> None:
+        """Have a new epoch begin behind this entry."""
+        self._epoch_due = self._epoch_due or reason
+
+    def finish(self) -> Writes:
+        """Return all writes; raises MemberError when shares cannot be dealt among who is left."""
+        if self._shares_due and read_service_info(self.view)["status"] == OPEN:
+            self._deal()
+        if self._epoch_due:
+            self.write(self.begin_epoch(self.view, self._epoch_due))
+        return self.writes
+
+    def _deal(self) -> None:
+        holders = {
+            name: member.encryption_key
+            for name, member in read_consortium(self.view).items()
+            if member.holds_share and member.encryption_key is not None
+        }
+        threshold = read_config(self.view).recovery_threshold
+        if len(holders) < threshold:
+            raise MemberError(
+                f"{len(holders)} active members have an encryption key, and recovery needs {threshold}: "
+                "lower the recovery threshold first, or let members with keys become active"
+            )
+        invariant(threshold >= 1, "checked when it was set")
+        epochs = with_secrets(read_epochs(self.view), self.secrets.epochs)
+        self.write(deal_shares(holders, threshold, epochs))
+
+    def active_member(self, member_id: str) -> None:
+        """Raise MemberError unless a member of that ID is active."""
+        member = read_member(self.view, member_id)
+        if member is None or member.status != ACTIVE:
+            status = (
+                "unknown" if member is None else f"{member.status}: it has not acknowledged the state yet"
+            )
+            raise MemberError(f"member {member_id[:64]} is {status}")

@@ -6,6 +6,7 @@ there like a ledger's batch, on the core's own maps. A payload is JSON with one 
     {"join": {…}}                            a node asks to join; its record as in ``join_requests``
     {"change": {"add": [...], "remove": [...]}}    an operator changes the members, all at once
     {"cancel": true}                         an operator takes the change under way back
+    {"gov": {"path": …, "message": base64}}  a member's signed request, see ``proposals``
 
 Who may ask for what is decided here, from the tables and from who the shell says is asking. What
 a change waits for, and when it is made, is ``upkeep``'s.
@@ -24,7 +25,8 @@ import orjson
 from coco_core.adapter import Applied, Batch, BatchResult, Outcome, Rejected, Request
 from coco_core.base import NodeID, limits
 from coco_core.crypto import check_endorsed, read_certificate
-from coco_core.errors import AttestationError
+from coco_core.errors import AttestationError, MemberError
+from coco_core.governance.consortium import read_constitution
 from coco_core.governance.join_requests import (
     Admission,
     JoinRequest,
@@ -33,6 +35,8 @@ from coco_core.governance.join_requests import (
     node_from_json,
     node_to_json,
 )
+from coco_core.governance.json_values import from_base64, text, to_base64
+from coco_core.governance.member_requests import Moment
 from coco_core.governance.membership import (
     PENDING,
     TRUSTED,
@@ -45,13 +49,16 @@ from coco_core.governance.membership import (
     read_nodes,
     read_operators,
 )
+from coco_core.governance.proposal_tables import state_digest
+from coco_core.governance.proposals import Governance
+from coco_core.governance.refusal import RefusedError
+from coco_core.governance.runtime import Runtime
 from coco_core.kv import View, Writes, maps, merge
+from coco_core.ledger import LedgerSecrets
 
 ADMINISTRATION: Final = "coco"
 """The name administrative transactions are submitted to; no ledger may have it."""
-ADMINISTRATION_MAPS: Final = frozenset(
-    {maps.NODES_INFO, maps.NODES_ENDORSED_CERTIFICATES, maps.MEMBERSHIP_CHANGE}
-)
+ADMINISTRATION_MAPS: Final = maps.GOVERNANCE
 """What administrative transactions may write."""
 
 
@@ -68,6 +75,11 @@ def change_payload(add: Iterable[NodeID], remove: Iterable[NodeID]) -> bytes:
     return json.dumps({"change": {"add": list(add), "remove": list(remove)}}).encode()
 
 
+def governance_payload(path: str, message: bytes) -> bytes:
+    """Return the transaction that carries what a member signed."""
+    return json.dumps({"gov": {"path": path, "message": to_base64(message)}}).encode()
+
+
 def cancel_payload() -> bytes:
     """Return the transaction that takes the change under way back."""
     return b'{"cancel": true}'
@@ -76,21 +88,27 @@ def cancel_payload() -> bytes:
 # ── what it does ─────────────────────────────────────────────────────────────────────────────────
 
 
-class _RefusedError(Exception):
-    """The rules refuse; becomes a Rejected outcome."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
 class Administration:
     """Executes administrative transactions over a view of the tables."""
 
-    def __init__(self, admission: Admission, service_certificate: str) -> None:
-        """Judge joiners by ``admission``; their certificates must be the service's."""
+    def __init__(
+        self,
+        admission: Admission,
+        service_certificate: str,
+        *,
+        runtime: Runtime,
+        secrets: LedgerSecrets,
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        """Judge joiners by ``admission``; their certificates must be the service's.
+
+        Members' texts are evaluated in ``runtime``. ``secrets`` are the ledger's, ``entropy`` makes new ones.
+        """
         self._admission = admission
         self._service_certificate = service_certificate
+        self._secrets = secrets
+        self._entropy = entropy
+        self._governance = Governance(runtime, secrets, service_certificate)
         self._kinds: Mapping[str, Callable[[Any, _Asked], Writes]] = {
             "join": self._join,
             "change": _change,
@@ -102,33 +120,52 @@ class Administration:
         pending: Writes = {}
         outcomes: list[Outcome] = []
         for request in batch.requests:
-            outcome = self._execute_one(request, view.over(pending), batch.time_ms)
+            seqno = batch.first_seqno + sum(isinstance(one, Applied) for one in outcomes)
+            outcome = await self._execute_one(_Asked(request, view.over(pending), batch.time_ms, seqno))
             if isinstance(outcome, Applied):
                 merge(pending, outcome.writes)
             outcomes.append(outcome)
         return BatchResult(outcomes)
 
-    def _execute_one(self, request: Request, view: View, time_ms: int) -> Outcome:
+    async def _execute_one(self, asked: _Asked) -> Outcome:
+        kinds = sorted({*self._kinds, "gov"})
         try:
-            value = orjson.loads(request.payload)
+            value = orjson.loads(asked.request.payload)
             ((kind, body),) = value.items()
-            run = self._kinds[kind]
+            if kind not in kinds:
+                raise KeyError(kind)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            return Rejected("malformed", f"expected an object with one of {', '.join(sorted(self._kinds))}")
+            return Rejected("malformed", f"expected an object with one of {', '.join(kinds)}")
         try:
-            return Applied(run(body, _Asked(request, view, time_ms)))
-        except _RefusedError as error:
+            if kind == "gov":
+                return await self._govern(body, asked)
+            return Applied(self._kinds[kind](body, asked))
+        except RefusedError as error:
             return Rejected(error.code, str(error))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             return Rejected("malformed", f"{kind}: {error!r}")
+
+    async def _govern(self, body: Any, asked: _Asked) -> Applied:
+        message = from_base64(body["message"])
+        moment = Moment(
+            view=asked.view,
+            time_ms=asked.time_ms,
+            state_digest=state_digest(asked.view),
+            begin_epoch=self._no_epoch,
+        )
+        writes, answer = await self._governance.execute(text(body["path"]), message, moment)
+        return Applied(writes, json.dumps(answer).encode())
+
+    def _no_epoch(self, view: View, reason: str) -> Writes:
+        raise MemberError(f"no new epoch can begin here ({reason})")
 
     def _join(self, body: Any, asked: _Asked) -> Writes:
         node = node_from_json(body)
         nodes = read_nodes(asked.view)
         if node.node_id in nodes:
-            raise _RefusedError("known-node", f"node {node.node_id} asked before")
+            raise RefusedError("known-node", f"node {node.node_id} asked before")
         if node.status != PENDING or node.retired_committed:
-            raise _RefusedError("malformed", "a node that asks to join is pending")
+            raise RefusedError("malformed", "a node that asks to join is pending")
         self._judge(node, asked.time_ms)
         change = read_change(asked.view)
         learning = set(change.add) if change is not None else set()
@@ -136,7 +173,7 @@ class Administration:
         waiting = [one for one in nodes.values() if one.status == PENDING and one.node_id not in learning]
         gone = [one.node_id for one in waiting if one.peer_address == node.peer_address]
         if len(waiting) - len(gone) >= limits.PENDING_NODES_MAX:
-            raise _RefusedError("too-many-pending", f"{len(waiting)} nodes wait for an operator already")
+            raise RefusedError("too-many-pending", f"{len(waiting)} nodes wait for an operator already")
         writes = node_writes([node])
         if gone:
             merge(writes, forgetting_writes(gone))
@@ -160,9 +197,9 @@ class Administration:
             )
             verdict = admit(request, self._admission.verifiers, self._admission.policy, time_ms // 1000)
         except AttestationError as error:
-            raise _RefusedError("not-admitted", str(error)) from error
+            raise RefusedError("not-admitted", str(error)) from error
         if verdict.measurement != node.measurement:
-            raise _RefusedError("not-admitted", "the node was measured as something else than it says")
+            raise RefusedError("not-admitted", "the node was measured as something else than it says")
 
 
 @attrs.frozen
@@ -172,12 +209,16 @@ class _Asked:
     request: Request
     view: View
     time_ms: int
+    seqno: int
+    """Of the entry that the request becomes if it is applied."""
 
     def operator(self) -> str:
-        """Return the fingerprint of the operator who asks; raises _RefusedError for anybody else."""
+        """Return the fingerprint of the operator who asks; raises RefusedError for anybody else."""
+        if read_constitution(self.view) is not None:
+            raise RefusedError("governed", "members decide on this service's nodes: propose it")
         caller = self.request.caller
         if caller.kind != "operator" or caller.identity not in read_operators(self.view):
-            raise _RefusedError("not-operator", "only an operator of this service may ask for this")
+            raise RefusedError("not-operator", "only an operator of this service may ask for this")
         return caller.identity
 
 
@@ -185,25 +226,25 @@ def _change(body: Any, asked: _Asked) -> Writes:
     operator = asked.operator()
     add, remove = _names(body["add"]), _names(body["remove"])
     if not add and not remove:
-        raise _RefusedError("nothing-to-change", "name nodes to add or to remove")
+        raise RefusedError("nothing-to-change", "name nodes to add or to remove")
     if read_change(asked.view) is not None:
-        raise _RefusedError("change-under-way", "another change of members is under way; cancel it or wait")
+        raise RefusedError("change-under-way", "another change of members is under way; cancel it or wait")
     nodes = read_nodes(asked.view)
     status = {name: nodes[name].status if name in nodes else "unknown" for name in (*add, *remove)}
     for name in add:
         if status[name] != PENDING or name in remove:
-            raise _RefusedError(
+            raise RefusedError(
                 "not-pending", f"node {name[:64]} is {status[name]}: only who asked to join is added"
             )
     for name in remove:
         if status[name] not in (PENDING, TRUSTED):
-            raise _RefusedError(
+            raise RefusedError(
                 "not-a-member", f"node {name[:64]} is {status[name]}: there is nothing to remove"
             )
     retiring = tuple(name for name in remove if status[name] == TRUSTED)
     voters = sum(node.status == TRUSTED for node in nodes.values()) + len(add) - len(retiring)
     if not 1 <= voters <= limits.NODES_MAX:
-        raise _RefusedError(
+        raise RefusedError(
             "too-few-or-many", f"{voters} members would be left; 1 to {limits.NODES_MAX} may be"
         )
     writes: Writes = {}
@@ -220,7 +261,7 @@ def _cancel(body: Any, asked: _Asked) -> Writes:
     if body is not True:
         raise ValueError("expected true")
     if read_change(asked.view) is None:
-        raise _RefusedError("no-change", "no change of members is under way")
+        raise RefusedError("no-change", "no change of members is under way")
     return change_writes(None)
 
 

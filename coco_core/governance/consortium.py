@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
@@ -20,7 +20,7 @@ from coco_core.base import limits
 from coco_core.crypto import Certificate, check_encryption_key, read_certificate
 from coco_core.errors import AttestationError, IntegrityError, MemberError
 from coco_core.governance.runtime import JSON
-from coco_core.kv import View, Writes, maps
+from coco_core.kv import View, Writes, maps, merge
 
 ACCEPTED, ACTIVE = "Accepted", "Active"
 _STATUSES: Final = frozenset({ACCEPTED, ACTIVE})
@@ -67,6 +67,15 @@ class ServiceConfig:
     """How many members recover the ledger together."""
     maximum_node_certificate_validity_days: int = 365
     maximum_service_certificate_validity_days: int = 365
+
+
+@attrs.frozen(kw_only=True)
+class Charter:
+    """Who founds a governed service, and by which rules."""
+
+    members: tuple[Member, ...]
+    constitution: str
+    config: ServiceConfig
 
 
 # ── judging what is to be written ────────────────────────────────────────────────────────────────
@@ -159,12 +168,11 @@ def constitution_writes(text: str) -> Writes:
     return {maps.CONSTITUTION: {maps.SINGLETON_KEY: json.dumps(text).encode()}}
 
 
-def consortium_writes(members: Iterable[Member], constitution: str, config: ServiceConfig) -> Writes:
+def charter_writes(charter: Charter) -> Writes:
     """Return the first entry's part about the consortium."""
-    writes: Writes = {**constitution_writes(constitution), **config_writes(config)}
-    for member in members:
-        for name, changes in member_writes(member).items():
-            writes.setdefault(name, {}).update(changes)
+    writes: Writes = {**constitution_writes(charter.constitution), **config_writes(charter.config)}
+    for member in charter.members:
+        merge(writes, member_writes(member))
     return writes
 
 

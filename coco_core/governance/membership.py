@@ -80,10 +80,14 @@ def founding_writes(
     return writes
 
 
-def opening_writes(service_certificate: str, adapters: Iterable[Manifest]) -> Writes:
-    """Return the entry that opens the service with the ledgers it runs."""
+def opening_writes(service_certificate: str, adapters: Iterable[Manifest], *, governed: bool) -> Writes:
+    """Return the entry that ends founding with the ledgers the service runs.
+
+    It opens the service, unless that is for members to decide.
+    """
+    status = "Opening" if governed else "Open"
     return {
-        maps.SERVICE_INFO: {maps.SINGLETON_KEY: _service_info(service_certificate, "Open")},
+        maps.SERVICE_INFO: {maps.SINGLETON_KEY: _service_info(service_certificate, status)},
         maps.ADAPTERS: {manifest.name.encode(): _adapter_info(manifest) for manifest in adapters},
     }
 

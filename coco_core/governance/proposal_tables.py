@@ -8,11 +8,15 @@ from collections.abc import Mapping
 import attrs
 import orjson
 
+from coco_core.crypto import sha256
 from coco_core.errors import IntegrityError
 from coco_core.governance.consortium import read_config, read_service_info
 from coco_core.governance.membership import read_nodes
 from coco_core.governance.runtime import JSON
 from coco_core.kv import View, Writes, maps
+from coco_core.wire import cbor
+
+_PASSING = frozenset({maps.MEMBERS_ACKS, maps.COSE_HISTORY, maps.COSE_RECENT_PROPOSALS})
 
 PROPOSED, DECIDED, REJECTED = "Open", "Accepted", "Rejected"
 WITHDRAWN, FAILED, DROPPED = "Withdrawn", "Failed", "Dropped"
@@ -70,6 +74,16 @@ def proposal_writes(proposal: Proposal) -> Writes:
     info = attrs.asdict(proposal, recurse=False)
     del info["proposal_id"]
     return {maps.PROPOSALS_INFO: {proposal.proposal_id.encode(): json.dumps(info).encode()}}
+
+
+def state_digest(view: View) -> str:
+    """Return SHA-256 over everything that governs the service, in hex: what a member acknowledges.
+
+    Over the canonical CBOR of each map's name, keys and values, in order. What members only asked for or
+    signed lately is not part of it.
+    """
+    tables = [[name, list(view.items(name))] for name in sorted(maps.GOVERNANCE - _PASSING)]
+    return sha256(cbor.encode(tables)).hex()
 
 
 def service_state(view: View, proposal_id: str) -> JSON:

@@ -187,7 +187,7 @@ class Governance:
         return proposal
 
     async def _try_constitution(self, view: View) -> None:
-        """Raise unless the new constitution can at least judge a proposal: else nobody could change it back."""
+        """Raise unless the new constitution can at least judge a proposal: else nobody could change it."""
         text = _constitution(view)
         members: JSON = {
             name: {"status": one.status, "member_data": one.data, "recovery_role": None}

@@ -25,6 +25,14 @@ MEMBERSHIP_CHANGE: Final = "public:coco.gov.membership_change"
 """Singleton; JSON ``{add: [node ID], remove: [node ID], requested_by}``: the change of members under way."""
 OPERATORS: Final = "public:coco.gov.operators"
 """Key: SHA-256 of an operator's certificate (DER) in hex; the certificate as PEM."""
+CODE_MEASUREMENTS: Final = "public:coco.gov.code_measurements"
+"""Key: ``<platform>:<measurement>``, lower-case hex; JSON ``{}``: code that nodes may run."""
+PLATFORMS: Final = "public:coco.gov.platforms"
+"""Key: format of its evidence; JSON ``{minimum_tcb: text or null, allowed_advisories: [text]}``: what nodes may
+run on."""
+ADMISSIONS: Final = "public:coco.gov.admissions"
+"""Key: node ID; JSON ``{evidence, transcript, judged_at, policy, verdict}``: how it came to be admitted, so that
+the verdict can be reached again."""
 RECOVERY: Final = "public:coco.gov.recovery"
 """Singleton; JSON ``{public_key, threshold, members}``: the key that members hold shares of, and by member ID
 ``{index, verification_key, encrypted_share}``."""
@@ -63,11 +71,7 @@ CONFIDENTIALITY: Final = "public:coco.gov.confidentiality"
 JWT_ISSUERS: Final = "public:ccf.gov.jwt.issuers"
 """Key: issuer; JSON ``{auto_refresh: false}``."""
 JWT_KEYS: Final = "public:ccf.gov.jwt.public_signing_keys_metadata_v2"
-"""Key: key ID; JSON ``[{public_key, issuer, constraint}]``: who signs tokens, public keys as DER in base64."""
-CODE_MEASUREMENTS: Final = "public:coco.gov.code_measurements"
-"""Key: ``platform:measurement``; JSON ``{}``: code that nodes may run."""
-PLATFORMS: Final = "public:coco.gov.platforms"
-"""Key: platform (evidence format); JSON ``{minimum_tcb, allowed_advisories}``: what nodes may run on."""
+"""Key: key ID; JSON ``[{public_key, issuer, constraint}]``: who signs tokens; keys are DER in base64."""
 KEY_POLICY: Final = "public:coco.gov.key_policy"
 """Singleton; JSON ``{epoch_ms}``: how long an epoch of ledger secrets lasts, 0 for ever."""
 LEASE_POLICY: Final = "public:coco.gov.lease_policy"
@@ -80,6 +84,42 @@ TREE: Final = "public:ccf.internal.tree"
 """Singleton; the Merkle tree's frontier."""
 SNAPSHOT_EVIDENCE: Final = "public:ccf.internal.snapshot_evidence"
 """Singleton; JSON ``{hash, version}``: SHA-256 of the snapshot at that seqno, in hex."""
+
+GOVERNANCE: Final = frozenset(
+    {
+        ADAPTERS,
+        ADMISSIONS,
+        CODE_MEASUREMENTS,
+        CONFIDENTIALITY,
+        CONSTITUTION,
+        COSE_HISTORY,
+        COSE_RECENT_PROPOSALS,
+        DISABLED_ADAPTERS,
+        EPOCHS,
+        JWT_ISSUERS,
+        JWT_KEYS,
+        KEY_POLICY,
+        LEASE_POLICY,
+        MEMBERSHIP_CHANGE,
+        MEMBERS_ACKS,
+        MEMBERS_CERTS,
+        MEMBERS_ENCRYPTION_KEYS,
+        MEMBERS_INFO,
+        NODES_ENDORSED_CERTIFICATES,
+        NODES_INFO,
+        NODE_OWNERS,
+        OPERATORS,
+        PLATFORMS,
+        PROPOSALS,
+        PROPOSALS_INFO,
+        RECOVERY,
+        SERVICE_CONFIG,
+        SERVICE_INFO,
+        USERS_CERTS,
+        USERS_INFO,
+    }
+)
+"""Every map that says who governs, who takes part and by which rules."""
 
 SINGLETON_KEY: Final = bytes(8)
 """The key of a map that holds one value."""

@@ -18,7 +18,7 @@ from coco_core.attestation import Evidence, Policy, VirtualVerifier
 from coco_core.base import NodeID, limits
 from coco_core.crypto import Curve, PrivateKey, PublicKey, endorse, self_signed
 from coco_core.errors import AdapterError, OperatorError
-from coco_core.governance import Admission, JoinRequest, NodeRecord
+from coco_core.governance import Admission, JoinRequest, NodeRecord, Runtime
 from coco_core.ledger import LedgerSecrets
 from coco_core.node import plugins
 from coco_core.node.admission import FoundingAdmissions, ask_to_join
@@ -61,6 +61,8 @@ class BareNode:
     peer_address: str
     disk: LedgerFiles
     snapshots: SnapshotFiles
+    runtime: Runtime
+    """Evaluates what members write."""
 
     @property
     def node_id(self) -> NodeID:
@@ -97,6 +99,7 @@ class Founder:
         self.service = ServiceIdentity(key=service_key, certificate=certificate)
         self.certificate = endorse_node(node.key.public, node.settings.hosts, self.service)
         self._operators = founding.operators
+        self._charter = founding.charter
         self.admissions = FoundingAdmissions(founding.nodes - 1, admission_rules(node))
 
     async def found(self) -> Membership:
@@ -115,7 +118,7 @@ class Founder:
             manifests=[adapter.manifest for adapter in self._adapters.values()],
             operators=self._operators,
         )
-        replica, effects = found_service(_parts(node, welcome), self._genesis, self._operators)
+        replica, effects = found_service(_parts(node, welcome), self._genesis, self._operators, self._charter)
         certificates = {record.node_id: record.certificate for record in records}
         self.admissions.welcome(
             {
@@ -259,6 +262,8 @@ def _parts(node: BareNode, welcome: Welcome) -> Parts:
         nodes={record.node_id: record for record in welcome.nodes},
         manifests=welcome.manifests,
         admission=admission_rules(node),
+        runtime=node.runtime,
+        entropy=random_bytes,
         timing=Timing(
             election_timeout_ticks_min=max(2, least // settings.tick_ms),
             election_timeout_ticks_max=max(2, most // settings.tick_ms),

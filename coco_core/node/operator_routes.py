@@ -15,6 +15,8 @@ POST /node/members/cancel   operators: take the change under way back
 Operators are those whose certificates the service was founded with; TLS asks for one, and a transaction
 of theirs says who asked.
 
+Members govern on the same interface, below ``/gov/`` (see ``governance_routes``).
+
 It is apart from the ledgers' own interfaces: another port, another policy.
 """
 
@@ -42,6 +44,7 @@ from coco_core.ledger import LedgerSecrets
 from coco_core.node.admission import JOIN_TARGET, FoundingAdmissions, RunningAdmissions
 from coco_core.node.disk import LedgerFiles
 from coco_core.node.driver import Driver
+from coco_core.node.governance_routes import PREFIX, GovernanceRoutes
 from coco_core.node.service import Tickets
 from coco_core.replica import make_receipt, plan_receipt, status_of
 
@@ -61,6 +64,7 @@ class OperatorRoutes:
         self._node_id = node_id
         self._admissions: FoundingAdmissions | RunningAdmissions | None = admissions
         self._open: _Open | None = None
+        self._governance: GovernanceRoutes | None = None
 
     def open(
         self,
@@ -75,6 +79,7 @@ class OperatorRoutes:
         """Begin to answer everything."""
         self._open = _Open(driver, disk, secrets, peers, service_certificate, tickets)
         self._admissions = admissions
+        self._governance = GovernanceRoutes(driver, tickets)
 
     def accept(self, request: HTTPRequest) -> HTTPResponse | PendingResponse:
         """Answer one request (see adapter.HTTPHandler)."""
@@ -82,6 +87,10 @@ class OperatorRoutes:
             url = urlsplit(request.target)
         except ValueError:
             return _json({"error": "the target is not a URL"}, 400)
+        if url.path.startswith(PREFIX):
+            if self._governance is None:
+                return _json({"error": {"code": "NotOpen", "message": "the node has not joined yet"}}, 503)
+            return self._governance.accept(request)
         if url.path == JOIN_TARGET and request.method == "POST":
             if self._admissions is None:
                 return _json({"error": "this node does not admit nodes"}, 404)

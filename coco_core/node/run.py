@@ -16,16 +16,19 @@ from coco_core.consensus import Leadership
 from coco_core.crypto import Curve, PrivateKey
 from coco_core.errors import OperatorError
 from coco_core.governance import (
+    OPEN,
     PENDING,
     TRUSTED,
     JoinRequest,
     read_change,
     read_nodes,
     read_operators,
+    read_service_info,
     report_data,
 )
 from coco_core.node.admission import RunningAdmissions
 from coco_core.node.capacity import UnfinishedBytes, connections_each
+from coco_core.node.constitution_process import ConstitutionProcess
 from coco_core.node.disk import LedgerFiles
 from coco_core.node.driver import Driver
 from coco_core.node.forming import BareNode, Founder, Membership, admission_rules, endorse_node, join
@@ -91,6 +94,7 @@ async def run_node(settings: NodeSettings, announce: Announce) -> None:
     listeners = await _bind(settings)
     key = PrivateKey.generate(Curve.P256)
     measurement = code_measurement()
+    constitution = ConstitutionProcess()
     node = BareNode(
         settings=settings,
         key=key,
@@ -100,12 +104,15 @@ async def run_node(settings: NodeSettings, announce: Announce) -> None:
         peer_address=str(Address(settings.published_host, _bound(settings.peer, listeners.peer).port)),
         disk=LedgerFiles(settings.folder / LEDGER_FOLDER),
         snapshots=SnapshotFiles(settings.folder / SNAPSHOTS_FOLDER),
+        runtime=constitution,
     )
     try:
         await _live(node, listeners, _FrontEnds(connections), announce)
     finally:
         node.disk.close()
         node.snapshots.close()
+        with trio.CancelScope(shield=True):
+            await constitution.aclose()
 
 
 async def _live(node: BareNode, listeners: _Listeners, fronts: _FrontEnds, announce: Announce) -> None:
@@ -215,7 +222,7 @@ async def _take_part(
         driver.carry_out(membership.first_effects)
         if driver.replica.chain.committed.seqno:
             driver.restored()
-        await driver.wait_committed_after(0)
+        await _service_is_open(driver, announce)
         for name, adapter in membership.adapters.items():
             address = node.settings.rpc.get(name)
             service = NodeLedgerService(
@@ -266,3 +273,14 @@ def _running_admissions(
         return endorse_node(request.public_key, request.hosts, own.service)
 
     return RunningAdmissions(driver, tickets, admission_rules(node), endorse, welcome)
+
+
+async def _service_is_open(driver: Driver, announce: Announce) -> None:
+    """Return once clients may come: when the first entries are committed, and members opened the service."""
+    committed = await driver.wait_committed_after(0)
+    told = False
+    while (status := read_service_info(driver.replica.chain.store.view())["status"]) != OPEN:
+        if not told:
+            told = True
+            announce({"event": "opening", "status": status})
+        committed = await driver.wait_committed_after(committed.seqno)

@@ -10,6 +10,7 @@
       "rpc": {"ethereum": "127.0.0.1:8545"},   one front end per ledger
       "found": {"nodes": 3, "ledgers": {"ethereum": {"engine": "revm", "genesis": "genesis.json"}},
                 "operators": ["operator.pem"]},  certificates of those who may change the nodes later
+                                           (or who governs, see ``charter_settings``)
       "join": {"target": ["127.0.0.1:9545"],     operators' interfaces of one or more nodes, asked in turn
                "service_certificate": "service.pem"},
       "snapshot_interval": 50000,                entries after which the primary ends a chunk
@@ -35,6 +36,8 @@ import attrs
 from coco_core.base import check_host, limits
 from coco_core.crypto import read_certificate
 from coco_core.errors import AttestationError, OperatorError
+from coco_core.governance import Charter
+from coco_core.node.charter_settings import read_charter
 
 
 @attrs.frozen
@@ -88,7 +91,9 @@ class Founding:
     nodes: int
     ledgers: Mapping[str, LedgerSettings]
     operators: tuple[str, ...] = ()
-    """Certificates (PEM) of those who may change the nodes later."""
+    """Certificates (PEM) of those who may change the nodes later, while nobody governs the service."""
+    charter: Charter | None = None
+    """Who governs the service, if anybody is to."""
 
 
 @attrs.frozen(kw_only=True)
@@ -268,7 +273,12 @@ class _Reader:
             self.faults.append("'found.ledgers' must name at least one ledger")
             return None
         read = {name: self._ledger(name, ledger) for name, ledger in ledgers.items()}
-        return Founding(nodes=nodes, ledgers=read, operators=self._operators(value.get("operators", [])))
+        return Founding(
+            nodes=nodes,
+            ledgers=read,
+            operators=self._operators(value.get("operators", [])),
+            charter=read_charter(value, self._base, self.faults),
+        )
 
     def _operators(self, value: Any) -> tuple[str, ...]:
         if not isinstance(value, list) or len(value) > limits.OPERATORS_MAX:

@@ -15,11 +15,15 @@ from coco_core.governance import (
     TRUSTED,
     Administration,
     Admission,
+    Charter,
     Members,
     NodeRecord,
+    Runtime,
+    charter_writes,
     founding_writes,
     opening_writes,
 )
+from coco_core.kv import merge
 from coco_core.ledger import EntryOpener, EntrySealer, LedgerSecrets, LedgerSigner
 from coco_core.replica.chain import Chain
 from coco_core.replica.checking import check_manifest
@@ -56,6 +60,10 @@ class Parts:
     manifests: Sequence[Manifest]
     admission: Admission
     timing: Timing
+    runtime: Runtime
+    """Evaluates the constitution."""
+    entropy: Callable[[int], bytes]
+    """Returns so many fresh random bytes, for new secrets."""
     draw: Callable[[int, int], int]
     reader: LogReader
     snapshots: SnapshotReader
@@ -69,18 +77,24 @@ class Parts:
 
 
 def found_service(
-    parts: Parts, genesis: Iterable[Writes], operators: Sequence[str] = ()
+    parts: Parts,
+    genesis: Iterable[Writes],
+    operators: Sequence[str] = (),
+    charter: Charter | None = None,
 ) -> tuple[Replica, list[Effect]]:
     """Return the first primary of a new service and the effects that place its first entries.
 
-    ``operators`` are the certificates (PEM) of those who may change the members.
+    ``operators`` are the certificates (PEM) of those who may change the nodes while nobody governs the
+    service; a service with a ``charter`` is governed from its first entry on.
     """
     members = _told(parts)
     raft = Raft.founder(_settings(parts, members), draw=parts.draw, reader=parts.reader)
     chain = Chain(members)
     replica = _assemble(parts, raft, chain, _follower(parts, chain))
     first = founding_writes(parts.nodes.values(), parts.service.certificate, operators)
-    last = opening_writes(parts.service.certificate, parts.manifests)
+    if charter is not None:
+        merge(first, charter_writes(charter))
+    last = opening_writes(parts.service.certificate, parts.manifests, governed=charter is not None)
     return replica, replica.found([first, *genesis, last])
 
 
@@ -143,7 +157,13 @@ def _assemble(parts: Parts, raft: Raft, chain: Chain, follower: Follower) -> Rep
         sequencer=Sequencer(chain, sealer, signer, parts.chunk_size_bytes, parts.chunk_entries),
         follower=follower,
         snapshots=Snapshots(parts.snapshots),
-        administration=Administration(parts.admission, parts.service.certificate),
+        administration=Administration(
+            parts.admission,
+            parts.service.certificate,
+            runtime=parts.runtime,
+            secrets=parts.secrets,
+            entropy=parts.entropy,
+        ),
         adapters={manifest.name: frozenset(manifest.maps) for manifest in parts.manifests},
         time_ms=parts.time_ms,
         randomness=parts.randomness,

@@ -15,7 +15,7 @@ from coco_core.attestation import Policy, VirtualPlatform, VirtualVerifier
 from coco_core.base import NodeID
 from coco_core.consensus import LogReader
 from coco_core.crypto import PrivateKey, endorse, self_signed
-from coco_core.governance import PENDING, Admission, NodeRecord, report_data
+from coco_core.governance import PENDING, Admission, NodeRecord, StarlarkRuntime, report_data
 from coco_core.ledger import LedgerSecrets
 from coco_core.replica import Identity, Parts, ServiceIdentity, SnapshotReader, Timing
 
@@ -112,6 +112,8 @@ class Consortium:
             nodes=nodes,
             manifests=manifests,
             admission=ADMISSION,
+            runtime=StarlarkRuntime(),
+            entropy=bytes,
             timing=timing,
             draw=draw,
             reader=reader,

@@ -17,6 +17,7 @@ from coco_core.governance import (
     ADMINISTRATION_MAPS,
     PENDING,
     RETIRED,
+    StarlarkRuntime,
     Administration,
     MembershipChange,
     cancel_payload,
@@ -36,7 +37,13 @@ from coco_core.testing.consortium import ADMISSION
 
 CONSORTIUM = Consortium.of(6)
 OPERATOR = Caller(kind="operator", identity=read_certificate(CONSORTIUM.operator).fingerprint)
-ADMINISTRATION = Administration(ADMISSION, CONSORTIUM.service.certificate)
+ADMINISTRATION = Administration(
+    ADMISSION,
+    CONSORTIUM.service.certificate,
+    runtime=StarlarkRuntime(),
+    secrets=CONSORTIUM.secrets,
+    entropy=bytes,
+)
 NOW_MS = 1_700_000_000_000
 
 
@@ -112,7 +119,7 @@ NO_REQUEST = [
 @pytest.mark.parametrize("caller", [OPERATOR, ANONYMOUS])
 def test_what_is_no_request(payload: bytes, caller: Caller) -> None:
     assert run(tables(), payload, caller=caller) == [
-        Rejected("malformed", "expected an object with one of cancel, change, join")
+        Rejected("malformed", "expected an object with one of cancel, change, gov, join")
     ]
 
 

@@ -135,7 +135,7 @@ def remembered(signed: Signed) -> Writes:
     if len(times) >= limits.RECENT_PROPOSALS_MAX and created <= times[len(times) // 2]:
         raise RefusedError("too-old", "the request is older than half of the newest proposals: sign it anew")
     changes: dict[bytes, bytes | None] = {name.encode(): digest.encode()}
-    for one in sorted(recent)[: len(recent) + 1 - limits.RECENT_PROPOSALS_MAX]:
+    for one in sorted(recent)[: max(0, len(recent) + 1 - limits.RECENT_PROPOSALS_MAX)]:
         changes[one.encode()] = None
     return {maps.COSE_RECENT_PROPOSALS: changes}
 

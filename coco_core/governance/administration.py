@@ -27,6 +27,7 @@ from coco_core.base import NodeID, limits
 from coco_core.crypto import check_endorsed, read_certificate
 from coco_core.errors import AttestationError, MemberError
 from coco_core.governance.consortium import read_constitution
+from coco_core.governance.decision import dealing_of
 from coco_core.governance.join_requests import (
     Admission,
     JoinRequest,
@@ -108,7 +109,7 @@ class Administration:
         self._service_certificate = service_certificate
         self._secrets = secrets
         self._entropy = entropy
-        self._governance = Governance(runtime, secrets, service_certificate)
+        self._governance = Governance(runtime, dealing_of(secrets), service_certificate)
         self._kinds: Mapping[str, Callable[[Any, _Asked], Writes]] = {
             "join": self._join,
             "change": _change,

@@ -6,7 +6,7 @@ ballot or proposal that was decisive, or none does. Knows tables; must not know 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import attrs
@@ -44,8 +44,19 @@ class Secrets(Protocol):
         ...
 
 
+Deal = Callable[[View, Mapping[str, str], int], Writes]
+"""Returns the writes that deal shares over a view, to whom (encryption key by member ID), at a threshold."""
 BeginEpoch = Callable[[View, str], Writes]
 """Returns the writes that begin a new epoch over a view, for a reason."""
+
+
+def dealing_of(secrets: Secrets) -> Deal:
+    """Return how whoever holds ``secrets`` deals shares: every epoch is escrowed to the new key."""
+
+    def deal(view: View, holders: Mapping[str, str], threshold: int) -> Writes:
+        return deal_shares(holders, threshold, with_secrets(read_epochs(view), secrets.epochs))
+
+    return deal
 
 
 @attrs.define(kw_only=True)
@@ -57,7 +68,7 @@ class Decision:
     proposer: str
     time_ms: int
     service_certificate: str
-    secrets: Secrets
+    deal: Deal
     begin_epoch: BeginEpoch
     writes: Writes = attrs.field(factory=dict)
     drops_others: bool = False
@@ -143,8 +154,7 @@ class Decision:
                 "lower the recovery threshold first, or let members with keys become active"
             )
         invariant(threshold >= 1, "checked when it was set")
-        epochs = with_secrets(read_epochs(self.view), self.secrets.epochs)
-        self.write(deal_shares(holders, threshold, epochs))
+        self.write(self.deal(self.view, holders, threshold))
 
     def active_member(self, member_id: str) -> None:
         """Raise MemberError unless a member of that ID is active."""

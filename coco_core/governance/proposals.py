@@ -29,7 +29,7 @@ from coco_core.governance.consortium import (
     read_consortium,
     read_constitution,
 )
-from coco_core.governance.decision import Decision, Secrets
+from coco_core.governance.decision import Deal, Decision
 from coco_core.governance.member_requests import (
     Moment,
     Signed,
@@ -64,10 +64,10 @@ from coco_core.kv import View, Writes, maps, merge
 class Governance:
     """Executes what members signed."""
 
-    def __init__(self, runtime: Runtime, secrets: Secrets, service_certificate: str) -> None:
-        """Evaluate texts in ``runtime``; shares are dealt of ``secrets``."""
+    def __init__(self, runtime: Runtime, deal: Deal, service_certificate: str) -> None:
+        """Evaluate texts in ``runtime``; ``deal`` deals shares of the secrets."""
         self._runtime = runtime
-        self._secrets = secrets
+        self._deal = deal
         self._service_certificate = service_certificate
 
     async def execute(self, path: str, message: bytes, moment: Moment) -> tuple[Writes, JSON]:
@@ -167,7 +167,7 @@ class Governance:
             proposer=proposal.proposer_id,
             time_ms=moment.time_ms,
             service_certificate=self._service_certificate,
-            secrets=self._secrets,
+            deal=self._deal,
             begin_epoch=moment.begin_epoch,
         )
         try:
@@ -264,7 +264,7 @@ class Governance:
                 proposer=name,
                 time_ms=signed.moment.time_ms,
                 service_certificate=self._service_certificate,
-                secrets=self._secrets,
+                deal=self._deal,
                 begin_epoch=signed.moment.begin_epoch,
             )
             decision.deal_shares()

@@ -3,7 +3,7 @@
 Pure: knows bytes, digests and keys; must not know files, clocks, consensus or what maps mean.
 """
 
-from coco_core.ledger.audit import AuditReport, audit
+from coco_core.ledger.audit import AuditedEntry, AuditReport, LedgerAuditor, Watch, audit
 from coco_core.ledger.audit_rules import LedgerAuditError, Rule
 from coco_core.ledger.chunks import (
     CHUNK_HEADER_SIZE_BYTES,
@@ -62,6 +62,7 @@ from coco_core.ledger.snapshots import (
 
 __all__ = [
     "AuditReport",
+    "AuditedEntry",
     "CHUNK_AFTER",
     "CHUNK_BEFORE",
     "CHUNK_HEADER_SIZE_BYTES",
@@ -74,6 +75,7 @@ __all__ = [
     "LEAF_ZERO",
     "LeafComponents",
     "LedgerAuditError",
+    "LedgerAuditor",
     "LedgerSecrets",
     "LedgerSignature",
     "LedgerSigner",
@@ -92,6 +94,7 @@ __all__ = [
     "SnapshotName",
     "SnapshotPlace",
     "VerifiedReceipt",
+    "Watch",
     "audit",
     "check_root",
     "check_signature",

@@ -11,7 +11,7 @@ rules are in :class:`Rule`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Never
 
@@ -21,6 +21,7 @@ from coco_core.base import NodeID, TxID
 from coco_core.crypto import Certificate, check_issued, read_certificate
 from coco_core.errors import AttestationError, IntegrityError
 from coco_core.kv.maps import COSE_SIGNATURES, SIGNATURES
+from coco_core.kv.write_set import Writes
 from coco_core.ledger import cose
 from coco_core.ledger.audit_rules import LedgerAuditError, Rule
 from coco_core.ledger.audit_state import AuditedState
@@ -28,7 +29,7 @@ from coco_core.ledger.chunks import ParsedChunk, parse_chunk
 from coco_core.ledger.entry import NO_CLAIMS, EntryOpener, PublicEntry, read_public
 from coco_core.ledger.merkle import MerkleFrontier
 from coco_core.ledger.secrets import LedgerSecrets
-from coco_core.ledger.signatures import LedgerSignature, is_signature, read_signature
+from coco_core.ledger.signatures import LedgerSignature, is_signature, read_signature, signed_at_s
 from coco_core.ledger.snapshots import Snapshot, SnapshotName, read_snapshot_evidence
 
 
@@ -59,6 +60,23 @@ class AuditReport:
     size_bytes: int
 
 
+@attrs.frozen(slots=True)
+class AuditedEntry:
+    """One entry that kept the ledger's own rules, for who checks what it means."""
+
+    file: str
+    offset: int
+    txid: TxID
+    writes: Writes = attrs.field(repr=False)
+    """What it writes to public maps."""
+    signed_at_s: int | None
+    """Of a signature entry, the Unix time it states; what comes before it is covered by that signature."""
+
+
+Watch = Callable[[AuditedEntry], None]
+"""Told of every entry in order; those after the last signature are covered by none."""
+
+
 def audit(
     chunks: Iterable[tuple[str, bytes]],
     *,
@@ -73,7 +91,7 @@ def audit(
     are opened too. ``start`` is what ``read_snapshot`` or ``read_public_snapshot`` returned for the same
     service. Raises LedgerAuditError (an IntegrityError).
     """
-    auditor = _Auditor(secrets)
+    auditor = LedgerAuditor(secrets)
     if start is not None:
         auditor.begin(start)
     for name, data in chunks:
@@ -81,10 +99,12 @@ def audit(
     return auditor.finish(read_certificate(service_cert_pem) if service_cert_pem is not None else None)
 
 
-class _Auditor:
-    """The state of one pass over a ledger."""
+class LedgerAuditor:
+    """One pass over a ledger, for who looks at its entries in between; see ``audit``."""
 
-    def __init__(self, secrets: LedgerSecrets | None) -> None:
+    def __init__(self, secrets: LedgerSecrets | None = None, watch: Watch | None = None) -> None:
+        """Open private parts with ``secrets``, if any; tell ``watch`` of every entry."""
+        self._watch = watch
         self._opener = EntryOpener(secrets) if secrets is not None else None
         self._tree = MerkleFrontier()
         self._state = AuditedState()
@@ -149,6 +169,9 @@ class _Auditor:
             self._state.apply(entry.txid, entry.public, self._fail)
             self._check_evidence(entry)
         self._tree.append(entry.leaf)
+        if self._watch is not None:
+            signed = signed_at_s(entry.public) if is_signature(entry.public) else None
+            self._watch(AuditedEntry(self._file, self._offset, entry.txid, entry.public, signed))
 
     def _check_evidence(self, entry: PublicEntry) -> None:
         with self._rule(Rule.SNAPSHOT_EVIDENCE):

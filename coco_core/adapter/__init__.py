@@ -1,14 +1,13 @@
 """PUBLIC DOOR for ledgers: the contract every adapter implements, and what it may use."""
 
+from coco_core.adapter.caller import ANONYMOUS, Caller
 from coco_core.adapter.context import Changes, ReadView, ScopedView
 from coco_core.adapter.contract import (
-    ANONYMOUS,
     API,
     NO_CLAIMS,
     Applied,
     Batch,
     BatchResult,
-    Caller,
     Committed,
     CommittedBatch,
     Deferred,

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 import attrs
 
+from coco_core.adapter.caller import ANONYMOUS, Caller
 from coco_core.adapter.context import ReadView
 from coco_core.adapter.http import HTTPHandler
 from coco_core.base import TxID
@@ -40,17 +41,6 @@ class Manifest:
     deterministic: bool
     """Whether an auditor may replay its transactions and expect the same write sets."""
     api: int = API
-
-
-@attrs.frozen(kw_only=True)
-class Caller:
-    """Who asks: ``kind`` is ``anonymous`` or ``certificate``, ``identity`` its fingerprint or empty."""
-
-    kind: str = "anonymous"
-    identity: str = ""
-
-
-ANONYMOUS: Final = Caller()
 
 
 @attrs.frozen

@@ -12,6 +12,8 @@ from typing import Protocol
 
 import attrs
 
+from coco_core.adapter.caller import ANONYMOUS, Caller
+
 
 @attrs.frozen(kw_only=True)
 class HTTPRequest:
@@ -23,6 +25,8 @@ class HTTPRequest:
     body: bytes = attrs.field(repr=lambda data: f"<{len(data)} bytes>")
     peer_certificate: bytes | None = attrs.field(default=None, repr=False)
     """The certificate (DER) that the client presented and the listener's TLS believed; None without one."""
+    caller: Caller = ANONYMOUS
+    """Who asks, as the consortium's tables tell; hand it on with what is submitted for this request."""
 
 
 @attrs.frozen(kw_only=True)

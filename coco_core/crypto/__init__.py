@@ -10,11 +10,17 @@ from coco_core.crypto.certificates import (
     check_issued,
     endorse,
     read_certificate,
+    read_certificate_der,
     self_signed,
 )
 from coco_core.crypto.digests import DIGEST_SIZE_BYTES, sha256
 from coco_core.crypto.keys import Curve, PrivateKey, PublicKey, SignatureError
-from coco_core.crypto.member_encryption import check_encryption_key, unwrap_by_member, wrap_for_member
+from coco_core.crypto.member_encryption import (
+    check_encryption_key,
+    make_encryption_key,
+    unwrap_by_member,
+    wrap_for_member,
+)
 from coco_core.crypto.seal import hpke_open, hpke_seal
 from coco_core.crypto.threshold import (
     Dealt,
@@ -32,6 +38,7 @@ from coco_core.crypto.threshold import (
     partial,
     reconstruct,
 )
+from coco_core.crypto.tokens import check_token, token_key, token_key_id
 
 __all__ = [
     "Certificate",
@@ -52,17 +59,22 @@ __all__ = [
     "check_issued",
     "check_partial",
     "check_point",
+    "check_token",
     "combine",
     "deal",
     "encapsulate",
     "endorse",
     "hpke_open",
     "hpke_seal",
+    "make_encryption_key",
     "partial",
     "read_certificate",
+    "read_certificate_der",
     "reconstruct",
     "self_signed",
     "sha256",
+    "token_key",
+    "token_key_id",
     "unwrap_by_member",
     "wrap_for_member",
 ]

@@ -7,6 +7,7 @@ Time is always an argument. Serial numbers come from the ``cryptography`` librar
 
 from __future__ import annotations
 
+import base64
 import datetime
 import ipaddress
 from collections.abc import Sequence
@@ -73,6 +74,12 @@ def read_certificate(pem: str | bytes) -> Certificate:
         return Certificate(parsed, public, subject, parsed.not_valid_before_utc, parsed.not_valid_after_utc)
     except (*_MALFORMED, UnsupportedAlgorithm) as fault:
         raise AttestationError(f"not a certificate: {fault}") from fault
+
+
+def read_certificate_der(der: bytes) -> Certificate:
+    """Parse one DER certificate; raises AttestationError as read_certificate does."""
+    body = base64.b64encode(der).decode()
+    return read_certificate(f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n")
 
 
 def self_signed(

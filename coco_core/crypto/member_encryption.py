@@ -9,7 +9,14 @@ from __future__ import annotations
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
 
 from coco_core.base.limits import (
     MEMBER_ENCRYPTION_KEY_BITS_MAX,
@@ -17,6 +24,14 @@ from coco_core.base.limits import (
     MEMBER_ENCRYPTION_KEY_SIZE_MAX_BYTES,
 )
 from coco_core.errors import AttestationError
+
+
+def make_encryption_key() -> tuple[str, str]:
+    """Return a fresh key of the smallest accepted size: private (PKCS #8, unencrypted) and public PEM."""
+    key = rsa.generate_private_key(public_exponent=65_537, key_size=MEMBER_ENCRYPTION_KEY_BITS_MIN)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return private.decode(), public.decode()
 
 
 def check_encryption_key(public_pem: str | bytes) -> None:

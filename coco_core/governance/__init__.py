@@ -12,6 +12,7 @@ from coco_core.governance.administration import (
     governance_payload,
     join_payload,
 )
+from coco_core.governance.callers import ANYONE, PARTICIPANTS, access_policy, identify, trust_anchors
 from coco_core.governance.consortium import (
     ACCEPTED,
     ACTIVE,
@@ -40,6 +41,7 @@ from coco_core.governance.join_requests import (
     read_join_request,
     report_data,
 )
+from coco_core.governance.member_messages import MemberMessage
 from coco_core.governance.membership import (
     PENDING,
     RETIRED,
@@ -91,6 +93,7 @@ from coco_core.governance.shipped import (
 from coco_core.governance.signed_requests import (
     SignedRequest,
     assemble,
+    check_signature,
     protected_header,
     read_signed_request,
     sign_request,
@@ -103,6 +106,7 @@ __all__ = [
     "ACTIVE",
     "ADMINISTRATION",
     "ADMINISTRATION_MAPS",
+    "ANYONE",
     "Administration",
     "Admission",
     "BALLOT_FUNCTIONS",
@@ -112,11 +116,13 @@ __all__ = [
     "JSON",
     "JoinRequest",
     "Member",
+    "MemberMessage",
     "Members",
     "MembershipChange",
     "NodeRecord",
     "OPEN",
     "OPENING",
+    "PARTICIPANTS",
     "PENDING",
     "Participant",
     "Proposal",
@@ -130,6 +136,7 @@ __all__ = [
     "SignedRequest",
     "StarlarkRuntime",
     "TRUSTED",
+    "access_policy",
     "admit",
     "assemble",
     "cancel_payload",
@@ -138,6 +145,7 @@ __all__ = [
     "charter_writes",
     "check_share",
     "check_shares_dealt",
+    "check_signature",
     "checked_member",
     "commitment_of",
     "deal_shares",
@@ -149,6 +157,7 @@ __all__ = [
     "forgetting_writes",
     "founding_writes",
     "governance_payload",
+    "identify",
     "join_payload",
     "node_from_json",
     "node_to_json",
@@ -182,5 +191,6 @@ __all__ = [
     "state_digest",
     "tells_members",
     "to_be_signed",
+    "trust_anchors",
     "with_secrets",
 ]

@@ -10,7 +10,7 @@ from typing import Final
 import attrs
 
 from coco_core.base import limits
-from coco_core.crypto import read_certificate
+from coco_core.crypto import read_certificate, token_key
 from coco_core.errors import AttestationError, MemberError
 from coco_core.governance.action import Action, Args, check_digest, check_text
 from coco_core.governance.consortium import (
@@ -176,14 +176,11 @@ def _key_of(key: object) -> tuple[str, str]:
     match key:
         case {"kid": str(kid), "x5c": [str(chain), *_]}:
             try:
-                pem = "-----BEGIN CERTIFICATE-----\n" + chain + "\n-----END CERTIFICATE-----\n"
-                base64.b64decode(chain, validate=True)
-                return check_text(kid, "'kid'"), base64.b64encode(
-                    read_certificate(pem).public_key.der
-                ).decode()
+                public = token_key(base64.b64decode(chain, validate=True))
+                return check_text(kid, "'kid'"), base64.b64encode(public).decode()
             except (AttestationError, binascii.Error) as error:
                 raise MemberError(f"key {kid[:40]!r}: {error}") from error
-    raise MemberError("a key needs 'kid' and 'x5c' (an EC certificate on P-256 or P-384)")
+    raise MemberError("a key needs 'kid' and 'x5c', a certificate with an RSA or ECDSA key")
 
 
 def _put_keys(args: Args, decision: Decision) -> None:

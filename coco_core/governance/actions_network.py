@@ -8,6 +8,7 @@ from typing import Final
 from coco_core.base import NodeID, limits
 from coco_core.errors import MemberError
 from coco_core.governance.action import Action, Args, check_count, check_digest, check_text
+from coco_core.governance.callers import POLICIES
 from coco_core.governance.consortium import checked_data
 from coco_core.governance.decision import Decision
 from coco_core.governance.membership import PENDING, read_nodes
@@ -143,6 +144,17 @@ def _check_adapter(args: Args) -> None:
     check_text(args["name"], "'name'", 64)
 
 
+def _set_access(args: Args, decision: Decision) -> None:
+    _known_adapter(args, decision)
+    decision.put(maps.ACCESS, args["name"], json.dumps({"callers": args["callers"]}).encode())
+
+
+def _check_access(args: Args) -> None:
+    _check_adapter(args)
+    if args["callers"] not in POLICIES:
+        raise MemberError(f"'callers' must be one of {', '.join(sorted(POLICIES))}")
+
+
 def _set_lease_policy(args: Args, decision: Decision) -> None:
     value = {"lease_s": args["lease_s"]}
     decision.put_singleton(maps.LEASE_POLICY, json.dumps(value).encode())
@@ -196,6 +208,12 @@ ACTIONS: Final = (
     ),
     Action(name="enable_adapter", apply=_enable_adapter, check=_check_adapter, required=_NAME),
     Action(name="disable_adapter", apply=_disable_adapter, check=_check_adapter, required=_NAME),
+    Action(
+        name="set_access_policy",
+        apply=_set_access,
+        check=_check_access,
+        required=frozenset({"name", "callers"}),
+    ),
     Action(
         name="set_lease_policy",
         apply=_set_lease_policy,

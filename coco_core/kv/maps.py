@@ -66,6 +66,10 @@ NODE_OWNERS: Final = "public:coco.gov.node_owners"
 """Key: node ID; JSON ``{member_id, node_data}``: whose node it is."""
 DISABLED_ADAPTERS: Final = "public:coco.gov.disabled_adapters"
 """Key: adapter name; JSON ``{}``: its ledger takes no transactions at the moment."""
+ACCESS: Final = "public:coco.gov.access"
+"""Key: adapter name; JSON ``{callers: anyone or participants}``: who may use its front ends."""
+LEASES: Final = "public:coco.gov.leases"
+"""Key: node ID; JSON ``{granted_ms, until_ms}``: how long the node may take part."""
 CONFIDENTIALITY: Final = "public:coco.gov.confidentiality"
 """Singleton; JSON: the confidentiality policy."""
 JWT_ISSUERS: Final = "public:ccf.gov.jwt.issuers"
@@ -87,6 +91,8 @@ SNAPSHOT_EVIDENCE: Final = "public:ccf.internal.snapshot_evidence"
 
 GOVERNANCE: Final = frozenset(
     {
+        ACCESS,
+        LEASES,
         ADAPTERS,
         ADMISSIONS,
         CODE_MEASUREMENTS,

@@ -104,6 +104,12 @@ class Driver:
         self._execute_wake = trio.Event()
         self._to_execute: Execute | None = None
         self._commit_wake = trio.Event()
+        self._watchers: list[tuple[frozenset[str], Callable[[], None]]] = []
+
+    def watch(self, names: frozenset[str], told: Callable[[], None]) -> None:
+        """Call ``told`` now, and whenever committed state of one of the maps ``names`` may have changed."""
+        self._watchers.append((names, told))
+        told()
 
     @property
     def replica(self) -> Replica:
@@ -183,6 +189,8 @@ class Driver:
         for name, adapter in self._adapters.items():
             with self._adapter_fault(name, "restored"):
                 adapter.restored(ScopedView(view, self._owned[name]))
+        for _, told in self._watchers:
+            told()
         self._wake_commits()
 
     def receive(self, sender: NodeID, message: bytes) -> None:
@@ -207,6 +215,9 @@ class Driver:
 
     def _on_committed(self, effect: BatchCommitted) -> None:
         self._writer.put(effect.txid)
+        for names, told in self._watchers:
+            if not names.isdisjoint(effect.writes):
+                told()
         for name, adapter in self._adapters.items():
             owned = self._owned[name]
             writes = {map_name: changes for map_name, changes in effect.writes.items() if map_name in owned}

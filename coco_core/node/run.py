@@ -25,7 +25,9 @@ from coco_core.governance import (
     read_operators,
     read_service_info,
     report_data,
+    trust_anchors,
 )
+from coco_core.kv import maps
 from coco_core.node.admission import RunningAdmissions
 from coco_core.node.capacity import UnfinishedBytes, connections_each
 from coco_core.node.constitution_process import ConstitutionProcess
@@ -42,6 +44,7 @@ from coco_core.node.snapshot_files import SnapshotFiles
 from coco_core.node.snapshotting import SnapshotKeeper
 from coco_core.node.stopping import hand_over, outliving
 from coco_core.node.tls import (
+    ClientAnchors,
     frontend_context,
     operators_context,
     peer_client_context,
@@ -216,6 +219,11 @@ async def _take_part(
         driver, node.disk, welcome.secrets, network.statistics, service_certificate, admissions, tickets
     )
     tls = frontend_context(certificate, node.key)
+    anchors = ClientAnchors(tls)
+    driver.watch(
+        frozenset({maps.MEMBERS_CERTS, maps.USERS_CERTS}),
+        lambda: anchors.believe(trust_anchors(driver.replica.chain.store.view())),
+    )
     async with outliving(lambda: hand_over(driver, network)) as nursery:
         nursery.start_soon(network.run, listeners.peer, driver.receive, driver.peer_lost)
         nursery.start_soon(driver.run)

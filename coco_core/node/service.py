@@ -7,6 +7,8 @@ import ssl
 from collections.abc import Sequence
 from typing import Protocol
 
+import attrs
+import orjson
 import trio
 
 from coco_core.adapter import (
@@ -14,13 +16,20 @@ from coco_core.adapter import (
     Caller,
     Committed,
     HTTPHandler,
+    HTTPRequest,
+    HTTPResponse,
     NodeStatus,
     NotCommitted,
+    PendingResponse,
     ReadView,
     Rejected,
     ScopedView,
 )
 from coco_core.base import limits
+from coco_core.errors import AttestationError
+from coco_core.governance import ANYONE, access_policy, identify
+from coco_core.kv import maps
+from coco_core.node.clock import unix_ms
 from coco_core.node.driver import Driver, Fates
 from coco_core.node.http import HTTPServer
 from coco_core.replica.events import Submitted
@@ -93,7 +102,7 @@ class NodeLedgerService:
     def __init__(
         self,
         name: str,
-        maps: frozenset[str],
+        owned: frozenset[str],
         driver: Driver,
         tickets: Tickets,
         *,
@@ -102,9 +111,9 @@ class NodeLedgerService:
         tls: ssl.SSLContext,
         plain_allowed: bool,
     ) -> None:
-        """Serve adapter ``name``, which owns ``maps``, on ``listeners``; none without a port for it."""
+        """Serve adapter ``name``, which owns ``owned``, on ``listeners``; none without a port for it."""
         self._name = name
-        self._maps = maps
+        self._owned = owned
         self._driver = driver
         self._tickets = tickets
         self._listeners = listeners
@@ -118,7 +127,7 @@ class NodeLedgerService:
 
     def view(self, seqno: int | None = None) -> ReadView:
         """Return committed state (see adapter.LedgerService)."""
-        return ScopedView(self._driver.replica.chain.store.view(seqno), self._maps)
+        return ScopedView(self._driver.replica.chain.store.view(seqno), self._owned)
 
     def status(self) -> NodeStatus:
         """Return a reading of the node."""
@@ -128,5 +137,34 @@ class NodeLedgerService:
         """Serve HTTP on this adapter's listeners until cancelled; without any, do nothing until then."""
         if not self._listeners:
             await trio.sleep_forever()
+        handler = _Identified(self._name, handler, self._driver)
         server = self._server(handler, self._tls, plain_allowed=self._plain_allowed)
         await server.serve(self._listeners)
+
+
+class _Identified:
+    """Says who asks before an adapter sees the request, and lets in only whom the consortium lets in."""
+
+    def __init__(self, name: str, handler: HTTPHandler, driver: Driver) -> None:
+        self._name = name
+        self._handler = handler
+        self._driver = driver
+
+    def accept(self, request: HTTPRequest) -> HTTPResponse | PendingResponse:
+        view = self._driver.replica.chain.store.view()
+        if view.get(maps.DISABLED_ADAPTERS, self._name.encode()) is not None:
+            return _refused(503, f"ledger {self._name!r} is disabled by the consortium")
+        if request.peer_certificate is not None or "authorization" in request.headers:
+            now_s = unix_ms() // 1000
+            try:
+                caller = identify(view, request.peer_certificate, request.headers, now_s)
+            except AttestationError as error:
+                return _refused(401, str(error))
+            request = attrs.evolve(request, caller=caller)
+        elif access_policy(view, self._name) != ANYONE:
+            return _refused(401, "only participants may use this ledger: present a certificate or a token")
+        return self._handler.accept(request)
+
+
+def _refused(status: int, reason: str) -> HTTPResponse:
+    return HTTPResponse(status=status, body=orjson.dumps({"error": reason}))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
@@ -26,6 +26,27 @@ def frontend_context(certificate: str, key: PrivateKey) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     _load(context, certificate, key)
     return context
+
+
+class ClientAnchors:
+    """Which client certificates a context believes: those of the consortium's people, as they come.
+
+    A context cannot forget one. That somebody left is found out from the tables, request by request.
+    """
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        """Believe nobody's certificate yet; nobody is asked for one then."""
+        self._context = context
+        self._known: set[str] = set()
+
+    def believe(self, anchors: Mapping[str, str]) -> None:
+        """Believe ``anchors``, PEM by ID, and what they issued; a client may still present nothing."""
+        new = anchors.keys() - self._known
+        if new:
+            self._context.verify_mode = ssl.CERT_OPTIONAL
+            self._context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+            self._context.load_verify_locations(cadata="".join(anchors[name] for name in sorted(new)))
+            self._known |= new
 
 
 def operators_context(certificate: str, key: PrivateKey, operators: Sequence[str]) -> ssl.SSLContext:

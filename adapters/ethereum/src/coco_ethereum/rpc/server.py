@@ -13,6 +13,7 @@ from typing import Final
 
 from coco_core.adapter import (
     TRANSACTION_IDS_HEADER,
+    Caller,
     Committed,
     HTTPRequest,
     HTTPResponse,
@@ -85,7 +86,7 @@ class RPCServer:
             body = messages.parse(request.body)
         except RPCError as error:
             return _json([messages.failure(None, error)], batch=False)
-        sending = _Sending(self._service, body)
+        sending = _Sending(self._service, body, request.caller)
 
         async def answer() -> HTTPResponse:
             fates = await sending.fates(self._gaps)
@@ -170,7 +171,8 @@ class _Evaluation:
 class _Sending:
     """The transactions of one body, submitted together when this is made."""
 
-    def __init__(self, service: LedgerService, body: Body) -> None:
+    def __init__(self, service: LedgerService, body: Body, caller: Caller) -> None:
+        self._caller = caller
         self._fates: dict[int, Fate] = {}
         self._positions: list[int] = []
         self._submission: Submission | None = None
@@ -191,7 +193,7 @@ class _Sending:
 
     def _submit(self, service: LedgerService, payloads: Sequence[bytes]) -> None:
         try:
-            self._submission = service.submit(payloads)
+            self._submission = service.submit(payloads, caller=self._caller)
         except BusyError as error:
             self._refuse(errors.not_now(f"busy, send it again: {error}"))
         except CallerError as error:

@@ -14,6 +14,7 @@ from coco_core.kv import maps
 from coco_core.ledger import (
     AuditReport,
     ChunkName,
+    Snapshot,
     audit,
     parse_chunk,
     read_public,
@@ -83,13 +84,23 @@ def audit_folder(folder: Path, service_certificate: str | None, snapshots: Path 
     One that does not begin at 1 is audited from the snapshot it follows, which lies in ``snapshots`` (by
     default the folder of that name beside ``folder``); raises OperatorError when it is not there.
     """
-    first = ChunkName.parse(_chunk_paths(folder)[0].name).first
-    start = None
-    if first > 1:
-        beside = folder.resolve().parent / "snapshots"
-        path = _snapshot_path(snapshots if snapshots is not None else beside, folder, first)
-        start = read_public_snapshot(path.name, _read(path), service_certificate)
+    start = snapshot_before(folder, service_certificate, snapshots)
     return audit(chunks(folder), service_cert_pem=service_certificate, start=start)
+
+
+def snapshot_before(
+    folder: Path, service_certificate: str | None, snapshots: Path | None = None
+) -> Snapshot | None:
+    """Return the snapshot that the ledger in ``folder`` follows, None for one that begins at 1.
+
+    Raises OperatorError when it is not there, IntegrityError when it does not prove itself.
+    """
+    first = ChunkName.parse(_chunk_paths(folder)[0].name).first
+    if first == 1:
+        return None
+    beside = folder.resolve().parent / "snapshots"
+    path = _snapshot_path(snapshots if snapshots is not None else beside, folder, first)
+    return read_public_snapshot(path.name, _read(path), service_certificate)
 
 
 def _chunk_paths(folder: Path) -> list[Path]:

@@ -14,9 +14,11 @@ import click
 
 import coco_core
 from coco_core.cli.adapters import adapters
+from coco_core.cli.auditor import auditor
 from coco_core.cli.bench import bench
 from coco_core.cli.demo import demo
 from coco_core.cli.ledger import ledger
+from coco_core.cli.member import member
 from coco_core.cli.node import node
 from coco_core.cli.nodes import nodes, operator
 from coco_core.cli.receipt import receipt
@@ -32,7 +34,7 @@ def cli() -> None:
     """Confidential consortium ledgers: run a network, measure it, audit it."""
 
 
-for command in (adapters, bench, demo, ledger, node, nodes, operator, receipt, up):
+for command in (adapters, auditor, bench, demo, ledger, member, node, nodes, operator, receipt, up):
     cli.add_command(command)
 
 

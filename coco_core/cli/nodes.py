@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import datetime
-import ssl
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import click
-import trio
 
-from coco_core.base import split_address
+from coco_core.cli.asking import ADMIN, FILE, SERVICE, ask, service_context
 from coco_core.cli.network import OPERATOR_FILE, OPERATOR_KEY_FILE
-from coco_core.client import Connection, NodeClient, pinned_context
+from coco_core.client import Connection, NodeClient
 from coco_core.crypto import Curve, PrivateKey, self_signed
 from coco_core.errors import OperatorError
 from coco_core.node import utc_now
 
 OPERATOR_VALIDITY_DAYS = 365
 
-_FILE = click.Path(path_type=Path)
-_ADMIN = click.option("--admin", required=True, help="Operators' interface of any node, host:port.")
-_SERVICE = click.option("--service-cert", type=_FILE, required=True, help="PEM of the service.")
 _CERTIFICATE = click.option(
-    "--operator-cert", type=_FILE, required=True, help="PEM of an operator the service was founded with."
+    "--operator-cert", type=FILE, required=True, help="PEM of an operator the service was founded with."
 )
-_KEY = click.option("--operator-key", type=_FILE, required=True, help="PEM of the operator's private key.")
+_KEY = click.option("--operator-key", type=FILE, required=True, help="PEM of the operator's private key.")
 
 
 @click.group()
@@ -35,7 +29,7 @@ def operator() -> None:
 
 
 @operator.command()
-@click.argument("folder", type=_FILE)
+@click.argument("folder", type=FILE)
 def keygen(folder: Path) -> None:
     """Make an operator's key and certificate in FOLDER.
 
@@ -72,16 +66,16 @@ def nodes() -> None:
 
 
 @nodes.command(name="list")
-@_ADMIN
-@_SERVICE
+@ADMIN
+@SERVICE
 def list_nodes(admin: str, service_cert: Path) -> None:
     """Show every node, its state, and the change of members under way."""
-    _ask(admin, _context(service_cert), _show)
+    ask(admin, service_context(service_cert), _show)
 
 
 @nodes.command()
-@_ADMIN
-@_SERVICE
+@ADMIN
+@SERVICE
 @_CERTIFICATE
 @_KEY
 @click.option("--add", multiple=True, help="ID of a node that asked to join; may be given again.")
@@ -100,28 +94,29 @@ def change(
     that is removed ends by itself once nobody needs it.
     """
 
-    async def ask(client: NodeClient) -> None:
+    async def question(connection: Connection) -> None:
+        client = NodeClient(connection)
         print(f"agreed at {await client.change_members(add, remove)}; made once who comes has caught up")
 
-    _ask(admin, _context(service_cert, operator_cert, operator_key), ask)
+    ask(admin, service_context(service_cert, operator_cert, operator_key), question)
 
 
 @nodes.command()
-@_ADMIN
-@_SERVICE
+@ADMIN
+@SERVICE
 @_CERTIFICATE
 @_KEY
 def cancel(admin: str, service_cert: Path, operator_cert: Path, operator_key: Path) -> None:
     """Take the change of members under way back."""
 
-    async def ask(client: NodeClient) -> None:
-        print(f"taken back at {await client.cancel_change()}")
+    async def question(connection: Connection) -> None:
+        print(f"taken back at {await NodeClient(connection).cancel_change()}")
 
-    _ask(admin, _context(service_cert, operator_cert, operator_key), ask)
+    ask(admin, service_context(service_cert, operator_cert, operator_key), question)
 
 
-async def _show(client: NodeClient) -> None:
-    network = await client.network()
+async def _show(connection: Connection) -> None:
+    network = await NodeClient(connection).network()
     under_way: dict[str, Any] = network["change"] or {"add": [], "remove": [], "waits_for": []}
     for name, one in sorted(network["nodes"].items(), key=lambda item: item[1]["peer_address"]):
         state = one["status"]
@@ -134,30 +129,3 @@ async def _show(client: NodeClient) -> None:
         if name in (under_way["waits_for"] or ()):
             state += ", waited for"
         print(f"{name}  {one['peer_address']:<24} {state}")
-
-
-def _context(service: Path, certificate: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
-    """Return a context that believes the service, and presents the operator if one is given."""
-    try:
-        context = pinned_context(service.read_text())
-    except (OSError, ValueError, ssl.SSLError) as error:
-        raise OperatorError(f"{service}: {error}") from error
-    if certificate is not None:
-        try:
-            context.load_cert_chain(certificate, key)
-        except (OSError, ssl.SSLError) as error:
-            raise OperatorError(f"{certificate} and {key}: {error}") from error
-    return context
-
-
-def _ask(admin: str, tls: ssl.SSLContext, question: Callable[[NodeClient], Awaitable[None]]) -> None:
-    try:
-        split_address(admin)
-    except ValueError as error:
-        raise OperatorError(f"--admin: {error}") from error
-
-    async def ask() -> None:
-        async with await Connection.open(admin, tls) as connection:
-            await question(NodeClient(connection))
-
-    trio.run(ask)

@@ -1,5 +1,6 @@
 """PUBLIC DOOR for users: talk to a network, measure it, and verify what it says without trusting it."""
 
+from coco_core.client.governance import GovernanceClient, RequestRefusedError, Signer
 from coco_core.client.http import AnswerError, Connection, ConnectionLostError, NodeClient, pinned_context
 from coco_core.client.load import (
     Endpoint,
@@ -16,10 +17,13 @@ __all__ = [
     "Connection",
     "ConnectionLostError",
     "Endpoint",
+    "GovernanceClient",
     "LoadResult",
     "LoadSettings",
     "NodeClient",
     "Progress",
+    "RequestRefusedError",
+    "Signer",
     "VerifiedReceipt",
     "percentiles_ms",
     "pinned_context",

@@ -85,9 +85,11 @@ class Connection:
         """Close without waiting for the peer."""
         await trio.aclose_forcefully(self._stream)
 
-    async def send(self, method: str, target: str, body: bytes = b"") -> None:
+    async def send(
+        self, method: str, target: str, body: bytes = b"", content_type: str = "application/json"
+    ) -> None:
         """Send one request; its answer comes from ``receive``, in the order of sending."""
-        data = render_request(method, target, self._host, body, "application/json")
+        data = render_request(method, target, self._host, body, content_type)
         try:
             await self._stream.send_all(data)
         except _ENDED as error:

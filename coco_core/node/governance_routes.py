@@ -11,6 +11,7 @@ POST /gov/members/state-digests/{m}:update and :ack     a member asks what to ac
 GET  /gov/members/proposals[/{id}[/actions]]            and ``/{id}/ballots/{m}``
 GET  /gov/members/state-digests/{m}
 GET  /gov/recovery/encrypted-shares/{m}                 the member's recovery share
+GET  /gov/recovery/state                                the tables of shares and epochs, as they are
 GET  /gov/service/info, constitution, members[/{m}], users[/{u}], nodes[/{n}], join-policy, jwk
 =====================================================  ============================================
 
@@ -92,6 +93,7 @@ class GovernanceRoutes:
                 (f"/gov/members/proposals/{_ID}/ballots/(?P<member>[0-9a-f]{{64}})", _ballot),
                 (f"/gov/members/state-digests/{_ID}", _digest),
                 (f"/gov/recovery/encrypted-shares/{_ID}", _share),
+                ("/gov/recovery/state", _recovery),
             )
         ]
 
@@ -253,6 +255,13 @@ def _share(view: View, names: Mapping[str, str]) -> Any:
         return None
     encrypted = base64.b64encode(share.encrypted_share).decode()
     return {"memberId": names["id"], "encryptedShare": encrypted}
+
+
+def _recovery(view: View, _names: Mapping[str, str]) -> Any:
+    return {
+        name: {key.hex(): value.decode() for key, value in view.items(name)}
+        for name in (maps.RECOVERY, maps.EPOCHS)
+    }
 
 
 def _json(value: Any, status: int = 200) -> HTTPResponse:

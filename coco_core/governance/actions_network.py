@@ -11,7 +11,8 @@ from coco_core.governance.action import Action, Args, check_count, check_digest,
 from coco_core.governance.callers import POLICIES
 from coco_core.governance.consortium import checked_data
 from coco_core.governance.decision import Decision
-from coco_core.governance.membership import PENDING, read_nodes
+from coco_core.governance.leases import lease_writes
+from coco_core.governance.membership import PENDING, TRUSTED, read_nodes
 from coco_core.kv import maps
 
 
@@ -158,6 +159,8 @@ def _check_access(args: Args) -> None:
 def _set_lease_policy(args: Args, decision: Decision) -> None:
     value = {"lease_s": args["lease_s"]}
     decision.put_singleton(maps.LEASE_POLICY, json.dumps(value).encode())
+    trusted = [node.node_id for node in read_nodes(decision.view).values() if node.status == TRUSTED]
+    decision.write(lease_writes(trusted, args["lease_s"], decision.time_ms))
 
 
 def _check_lease_policy(args: Args) -> None:

@@ -1,0 +1,115 @@
+"""Leases: how long a node may take part before it must be replaced by one that attested from a fresh start.
+
+A lease is granted when a node becomes trusted, or to all who are when the policy is set. It is never renewed:
+a node's state may have been tampered with since it attested, so whoever goes on is a *new* node. One whose
+lease has run out is **quarantined**: removed by a change of members of which the ledger says why, so that it
+gets no new data and has no vote. At least one node whose lease holds must be left to lead; until one is,
+nobody is quarantined, and health says so. Reads tables and the ledger's time; knows no clock.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import attrs
+import orjson
+
+from coco_core.base import NodeID
+from coco_core.errors import IntegrityError
+from coco_core.governance.membership import (
+    TRUSTED,
+    MembershipChange,
+    change_writes,
+    read_change,
+    read_nodes,
+)
+from coco_core.kv import View, Writes, maps
+
+QUARANTINE: Final = "the lease ran out"
+"""Who asks for a change of members that quarantines."""
+
+
+@attrs.frozen(kw_only=True)
+class Lease:
+    """From when until when a node may take part, in Unix milliseconds of the ledger's time."""
+
+    granted_ms: int
+    until_ms: int
+
+
+def read_lease_s(view: View) -> int | None:
+    """Return how long leases are, in seconds; None for ever."""
+    value = _read_json(view, maps.LEASE_POLICY, maps.SINGLETON_KEY)
+    if value is None:
+        return None
+    lease_s = value.get("lease_s")
+    if lease_s is not None and type(lease_s) is not int:
+        raise IntegrityError(f"{maps.LEASE_POLICY}: malformed")
+    return lease_s
+
+
+def read_leases(view: View) -> dict[NodeID, Lease]:
+    """Return the lease of every node that has one; raises IntegrityError for a malformed table."""
+    leases: dict[NodeID, Lease] = {}
+    for key, _ in view.items(maps.LEASES):
+        value = _read_json(view, maps.LEASES, key)
+        match value:
+            case {"granted_ms": int(granted), "until_ms": int(until)}:
+                leases[NodeID(key.decode())] = Lease(granted_ms=granted, until_ms=until)
+            case _:
+                raise IntegrityError(f"{maps.LEASES}: malformed lease of node {key[:64]!r}")
+    return leases
+
+
+def lease_writes(nodes: Iterable[NodeID], lease_s: int | None, time_ms: int) -> Writes:
+    """Return the writes that grant ``nodes`` a lease from now, or that give them back what had one."""
+    value = None
+    if lease_s is not None:
+        value = json.dumps({"granted_ms": time_ms, "until_ms": time_ms + lease_s * 1000}).encode()
+    changes: dict[bytes, bytes | None] = {node.encode(): value for node in nodes}
+    return {maps.LEASES: changes} if changes else {}
+
+
+def overdue(view: View, time_ms: int) -> list[NodeID]:
+    """Return the trusted nodes whose lease has run out, in order of ID."""
+    leases = read_leases(view)
+    if not leases:
+        return []
+    trusted = sorted(node.node_id for node in read_nodes(view).values() if node.status == TRUSTED)
+    return [node for node in trusted if node in leases and leases[node].until_ms <= time_ms]
+
+
+def quarantine_due(view: View, time_ms: int) -> Writes | None:
+    """Return the writes that begin, or add to, a change of members without whose lease has run out.
+
+    None when nobody's has that is not on its way out, or when no trusted node would be left whose lease holds.
+    """
+    late = overdue(view, time_ms)
+    if not late:
+        return None
+    change = read_change(view) or MembershipChange((), (), QUARANTINE)
+    going = {*change.remove, *late}
+    staying = [
+        node.node_id
+        for node in read_nodes(view).values()
+        if node.status == TRUSTED and node.node_id not in going
+    ]
+    if not staying or going == set(change.remove):
+        return None
+    remove = (*change.remove, *(node for node in late if node not in change.remove))
+    return change_writes(attrs.evolve(change, remove=remove))
+
+
+def _read_json(view: View, name: str, key: bytes) -> Mapping[str, object] | None:
+    value = view.get(name, key)
+    if value is None:
+        return None
+    try:
+        found = orjson.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise IntegrityError(f"{name}: {error}") from error
+    if not isinstance(found, dict):
+        raise IntegrityError(f"{name}: not an object")
+    return found

@@ -96,6 +96,8 @@ class LocalNode:
         self.waiting = trio.Event()
         """Whether it asked to join and waits to be let in."""
         self.listening = trio.Event()
+        self.opening = trio.Event()
+        """Whether it takes part in a service that its members have not opened yet."""
         self.opened = trio.Event()
         self.ended = trio.Event()
 
@@ -126,6 +128,8 @@ class LocalNode:
                 self.listening.set()
             case "role":
                 self.role, self.view = str(event["role"]), int(event["view"])
+            case "opening":
+                self.opening.set()
             case "open":
                 self.opened.set()
 
@@ -160,13 +164,13 @@ class LocalNetwork:
                 path.write_text(json.dumps(dict(ledger.config)))
             founder, *joiners = self.nodes
             await self._spawn(founder, self._settings(founder, self._founding()))
-            await _reached(self.nodes, founder.listening)
+            await reached(self.nodes, founder.listening)
             self.service_certificate = str(founder.info["service_certificate"])
             (folder / SERVICE_FILE).write_text(self.service_certificate)
             for node in joiners:
                 await self._spawn(node, self._settings(node, self._joining([founder])))
             for node in self.nodes:
-                await _reached(self.nodes, node.opened)
+                await reached(self.nodes, node.opened)
         self.worth_keeping = True
         if deadline.cancelled_caught:
             raise OperatorError(f"the network did not start within {START_TIMEOUT_S:.0f} s; logs in {folder}")
@@ -209,7 +213,7 @@ class LocalNetwork:
         settings |= {"admin": old.info["admin"], "rpc": old.info["rpc"]}
         settings |= {"peer": f"{self._place(node).host}:{peer_port}"}
         await self._spawn(node, settings)
-        await _reached([node], node.waiting)
+        await reached([node], node.waiting)
         return node
 
     async def stop(self) -> None:
@@ -301,7 +305,7 @@ class LocalNetwork:
         return {"join": {"target": target, "service_certificate": f"../{SERVICE_FILE}"}}
 
 
-async def _reached(nodes: Sequence[LocalNode], event: trio.Event) -> None:
+async def reached(nodes: Sequence[LocalNode], event: trio.Event) -> None:
     """Wait for ``event``, or raise OperatorError if one of ``nodes`` ends first."""
     async with trio.open_nursery() as nursery:
 

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
+import trio
 
+from coco_core.crypto import read_certificate
 from coco_core.errors import OperatorError
+from coco_core.governance import GovernanceAuditor, GovernanceReport
 from coco_core.kv import maps
 from coco_core.ledger import (
     AuditReport,
     ChunkName,
+    LedgerAuditor,
     Snapshot,
     audit,
     parse_chunk,
     read_public,
     read_public_snapshot,
 )
+from coco_core.node.constitution_process import ConstitutionProcess
 
 
 @click.group()
@@ -37,13 +43,18 @@ def ledger() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def audit_command(folder: Path, service_cert: Path | None, snapshots: Path | None, as_json: bool) -> None:
-    """Check every entry, proof and signature in FOLDER; exit 1 at the first that fails."""
-    report = audit_folder(folder, _read_text(service_cert) if service_cert else None, snapshots)
+    """Check all entries, proofs and signatures in FOLDER, and that governance kept its own rules.
+
+    Exit 1 at the first that fails.
+    """
+    certificate = _read_text(service_cert) if service_cert else None
+    report, governed = trio.run(partial(audit_service, folder, certificate, snapshots))
+    fields = report_fields(report) | governance_fields(governed)
     if as_json:
         pinned = {"service_identity_pinned": service_cert is not None}
-        print(json.dumps(report_fields(report) | pinned, indent=2))
+        print(json.dumps(fields | pinned, indent=2))
         return
-    for name, value in report_fields(report).items():
+    for name, value in fields.items():
         if value is not None:
             print(f"{name.replace('_', ' ')}: {value}")
     if service_cert is None:
@@ -82,10 +93,29 @@ def audit_folder(folder: Path, service_certificate: str | None, snapshots: Path 
     """Audit the ledger in ``folder``; raises IntegrityError naming file, offset, seqno and rule.
 
     One that does not begin at 1 is audited from the snapshot it follows, which lies in ``snapshots`` (by
-    default the folder of that name beside ``folder``); raises OperatorError when it is not there.
+    default the folder of that name beside ``folder``); raises OperatorError when it is not there. That
+    governance kept its rules is ``audit_service``'s to see.
     """
     start = snapshot_before(folder, service_certificate, snapshots)
     return audit(chunks(folder), service_cert_pem=service_certificate, start=start)
+
+
+async def audit_service(
+    folder: Path, service_certificate: str | None, snapshots: Path | None = None
+) -> tuple[AuditReport, GovernanceReport]:
+    """Audit the ledger in ``folder`` like ``audit_folder``, and what it says of governance with it."""
+    start = snapshot_before(folder, service_certificate, snapshots)
+    async with ConstitutionProcess() as runtime:
+        governance = GovernanceAuditor(runtime)
+        auditor = LedgerAuditor(watch=governance.note)
+        if start is not None:
+            auditor.begin(start)
+            governance.begin(start.place.txid.seqno, start.maps)
+        for name, data in chunks(folder):
+            auditor.read_chunk(name, data)
+            await governance.judge()
+        pinned = read_certificate(service_certificate) if service_certificate is not None else None
+        return auditor.finish(pinned), governance.finish()
 
 
 def snapshot_before(
@@ -144,6 +174,22 @@ def report_fields(report: AuditReport) -> dict[str, Any]:
         "recoveries": report.recoveries,
         "private_verified": report.private_verified,
         "size_bytes": report.size_bytes,
+    }
+
+
+def governance_fields(report: GovernanceReport) -> dict[str, Any]:
+    """Return what an audit of governance established as plain values, in the order to show them."""
+    return {
+        "governance_changes": report.changes,
+        "founded_by": report.founded_by or None,
+        "constitutions": [
+            f"{one.digest[:16]} from {one.first_seqno + 1} to {one.last_seqno}"
+            for one in report.constitutions
+        ],
+        "proposals": dict(report.proposals),
+        "ballots": report.ballots,
+        "members": dict(report.members),
+        "epochs": report.epochs,
     }
 
 

@@ -12,6 +12,8 @@ from coco_core.governance.administration import (
     governance_payload,
     join_payload,
 )
+from coco_core.governance.audit import GovernanceAuditor, GovernanceReport, InForce
+from coco_core.governance.audit_rules import GovernanceAuditError, GovernanceRule
 from coco_core.governance.callers import ANYONE, PARTICIPANTS, access_policy, identify, trust_anchors
 from coco_core.governance.consortium import (
     ACCEPTED,
@@ -121,6 +123,11 @@ __all__ = [
     "CONSTITUTION_FUNCTIONS",
     "Charter",
     "EpochRecord",
+    "GovernanceAuditError",
+    "GovernanceAuditor",
+    "GovernanceReport",
+    "GovernanceRule",
+    "InForce",
     "JSON",
     "JoinRequest",
     "Lease",

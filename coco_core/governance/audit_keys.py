@@ -1,0 +1,104 @@
+"""What can be checked of dealt shares and new epochs without any secret.
+
+Their values come from entropy, so nobody computes them again. That they are as many as they should be, for
+the right members and epochs, that any so many shares open the key, and that the escrow was made for this
+epoch can be seen. That an escrow holds the right secret only who opens it sees: then its commitment tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from coco_core.errors import IntegrityError, MemberError
+from coco_core.governance.audit_nodes import difference
+from coco_core.governance.audit_rules import Fail, GovernanceRule
+from coco_core.governance.recovery import check_shares_dealt
+from coco_core.governance.recovery_tables import EpochRecord, read_epochs, read_recovery
+from coco_core.kv import View, Writes, maps
+
+
+@attrs.frozen
+class AuditedKeys:
+    """The keys one entry writes, as the source of what re-executing it cannot compute."""
+
+    before: View
+    entry: Writes
+    window: tuple[int, int]
+    """When the entry was made: milliseconds from, and to."""
+    fail: Fail
+
+    def deal(self, view: View, holders: Mapping[str, str], threshold: int) -> Writes:
+        """Return the shares the entry deals, once they are what dealing over ``view`` gives (``Deal``)."""
+        key = read_recovery(self.before.over(self.entry))
+        if key is None or maps.RECOVERY not in self.entry:
+            self.fail(GovernanceRule.EFFECT, "no shares are dealt where new ones are due")
+        if key.threshold != threshold or sorted(key.members) != sorted(holders):
+            self.fail(
+                GovernanceRule.EFFECT,
+                f"shares for {len(key.members)} members with threshold {key.threshold} are dealt, and "
+                f"{len(holders)} with {threshold} are to hold them",
+            )
+        old = read_recovery(self.before)
+        if old is not None and old.public_key == key.public_key:
+            self.fail(GovernanceRule.EFFECT, "the recovery key is not a new one")
+        try:
+            check_shares_dealt(self.before.over(self.entry))
+        except IntegrityError as fault:
+            self.fail(GovernanceRule.EFFECT, f"the shares dealt do not fit together: {fault}")
+        written = dict(self.entry.get(maps.EPOCHS, {}))
+        dealt = {name: self.entry[name] for name in (maps.RECOVERY,)}
+        now = read_epochs(self.before.over(self.entry))
+        epochs = list(zip(view.items(maps.EPOCHS), read_epochs(view), strict=True))
+        for (number, _), was in epochs:
+            if number not in written:
+                self.fail(GovernanceRule.EFFECT, f"epoch {was.number} is not escrowed to the new key")
+            self._check_same(was, now[was.number - 1])
+        if epochs:
+            dealt[maps.EPOCHS] = {number: written[number] for (number, _), _ in epochs}
+        return dealt
+
+    def _check_same(self, was: EpochRecord, now: EpochRecord) -> None:
+        if attrs.evolve(now, escrow=was.escrow) != was:
+            self.fail(GovernanceRule.EFFECT, f"the record of epoch {was.number} is another one than before")
+        if now.escrow is None or now.escrow == was.escrow:
+            self.fail(GovernanceRule.EFFECT, f"epoch {was.number} is not escrowed to the new key")
+
+    def begin_epoch(self, view: View, reason: str) -> Writes:
+        """Return the epoch the entry begins, once it is the one due (``BeginEpoch``).
+
+        Raises MemberError when it begins none: what is decided then fails, and its record must say so.
+        """
+        known = read_epochs(view)
+        new = dict(self.entry.get(maps.EPOCHS, {}))
+        for number, _ in view.items(maps.EPOCHS):
+            new.pop(number, None)
+        if not new:
+            raise MemberError("the entry begins no epoch")
+        writes: Writes = {maps.EPOCHS: new}
+        added = read_epochs(view.over(writes))[len(known) :]
+        if len(added) != 1 or added[0].reason != reason:
+            self.fail(GovernanceRule.EPOCH, f"{len(added)} epochs begin, where one is due: {reason}")
+        (record,) = added
+        if not self.window[0] <= record.created_ms <= self.window[1]:
+            self.fail(GovernanceRule.TIME, f"epoch {record.number} says it began at {record.created_ms} ms")
+        if (record.escrow is None) != (read_recovery(view) is None):
+            self.fail(
+                GovernanceRule.EPOCH,
+                f"epoch {record.number} must be escrowed exactly to those who hold shares",
+            )
+        return writes
+
+
+def check_epoch(before: View, writes: Writes, window: tuple[int, int], fail: Fail) -> None:
+    """Judge an entry that begins an epoch of its own."""
+    rule = GovernanceRule.EPOCH
+    known = read_epochs(before)
+    added = read_epochs(before.over(writes))[len(known) :]
+    if len(added) != 1:
+        fail(rule, f"{len(added)} epochs begin with one entry that no member asked for")
+    begun = AuditedKeys(before, writes, window, fail).begin_epoch(before, added[0].reason)
+    found = difference(writes, begun)
+    if found is not None:
+        fail(rule, f"beginning an epoch changes more: {found}")

@@ -1,0 +1,246 @@
+"""What a primary may write of its own accord, and operators of a service that nobody governs: nodes.
+
+Each function judges one entry over the tables before it. Requests of members are ``audit_requests``'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from coco_core.base import NodeID
+from coco_core.crypto import check_issued, read_certificate
+from coco_core.errors import AttestationError
+from coco_core.governance.audit_rules import Fail, GovernanceRule
+from coco_core.governance.consortium import read_constitution, read_service_info
+from coco_core.governance.leases import lease_writes, quarantine_due, read_lease_s, read_leases
+from coco_core.governance.membership import (
+    PENDING,
+    RETIRED,
+    TRUSTED,
+    MembershipChange,
+    NodeRecord,
+    change_writes,
+    forgetting_writes,
+    node_writes,
+    read_change,
+    read_nodes,
+    read_operators,
+)
+from coco_core.kv import View, Writes, maps, merge
+
+JOIN_MAPS = frozenset({maps.NODES_INFO, maps.NODES_ENDORSED_CERTIFICATES, maps.ADMISSIONS})
+NODE_MAPS = JOIN_MAPS | {maps.LEASES, maps.MEMBERSHIP_CHANGE}
+
+
+def check_nodes(before: View, writes: Writes, window: tuple[int, int], fail: Fail) -> None:
+    """Judge an entry about nodes that no member asked for, made within ``window`` (milliseconds)."""
+    if maps.MEMBERSHIP_CHANGE in writes:
+        _check_change(before, writes, window, fail)
+        return
+    was, now = read_nodes(before), read_nodes(before.over(writes))
+    added = [name for name in now if name not in was]
+    if added:
+        _check_join(before, writes, [now[name] for name in added], fail)
+    elif any(name in was and now[name] != was[name] for name in now):
+        _check_retired(before, writes, was, now, fail)
+    else:
+        _check_forgotten(before, writes, was, now, fail)
+
+
+# ── joining ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _check_join(before: View, writes: Writes, added: list[NodeRecord], fail: Fail) -> None:
+    rule = GovernanceRule.JOIN
+    if len(added) != 1:
+        fail(rule, f"{len(added)} nodes come in with one entry")
+    (node,) = added
+    if node.status != PENDING or node.retired_committed:
+        fail(rule, f"node {node.node_id[:16]}… comes in {node.status}: only what was decided makes it more")
+    service = read_certificate(str(read_service_info(before)["cert"]))
+    try:
+        certificate = read_certificate(node.certificate)
+        check_issued(certificate, service)
+    except AttestationError as fault:
+        fail(rule, f"node {node.node_id[:16]}…: {fault}")
+    if certificate.public_key.node_id() != node.node_id:
+        fail(rule, f"the certificate of node {node.node_id[:16]}… is for another node's key")
+    expected = node_writes([node])
+    admitted = {key: value for key, value in writes.get(maps.ADMISSIONS, {}).items() if value is not None}
+    if admitted:
+        if admitted.keys() != {node.node_id.encode()}:
+            fail(rule, "it records the admission of another node than comes in")
+        merge(expected, {maps.ADMISSIONS: admitted})
+    merge(expected, forgetting_writes(_replaced(before, node)))
+    _require(
+        writes, expected, rule, "a node joins, and what else changes is not the end of its old entry", fail
+    )
+
+
+def _replaced(before: View, node: NodeRecord) -> list[NodeID]:
+    """Return whom a joiner takes the place of: who waits at the same address and is not being added."""
+    change = read_change(before)
+    learning = change.add if change is not None else ()
+    return [
+        one.node_id
+        for one in read_nodes(before).values()
+        if one.status == PENDING and one.node_id not in learning and one.peer_address == node.peer_address
+    ]
+
+
+# ── changes of members ───────────────────────────────────────────────────────────────────────────
+
+
+def _check_change(before: View, writes: Writes, window: tuple[int, int], fail: Fail) -> None:
+    """Judge the change under way being made, begun or taken back."""
+    change = read_change(before)
+    if change is not None and maps.NODES_INFO in writes:
+        nodes = read_nodes(before)
+        unknown = [name for name in (*change.add, *change.remove) if name not in nodes]
+        if unknown:
+            fail(
+                GovernanceRule.MEMBERSHIP, f"the change under way names {unknown[0][:16]}…, which is no node"
+            )
+        made = node_writes(
+            [attrs.evolve(nodes[name], status=TRUSTED) for name in change.add]
+            + [attrs.evolve(nodes[name], status=RETIRED) for name in change.remove]
+        )
+        merge(made, change_writes(None))
+        merge(made, _leases(before, writes, change, window, fail))
+        _require(
+            writes, made, GovernanceRule.MEMBERSHIP, "nodes change otherwise than the change under way", fail
+        )
+        return
+    if _is_quarantine(before, writes, window):
+        return
+    if read_constitution(before) is not None:
+        fail(GovernanceRule.MEMBERSHIP, "a change of nodes begins or ends that no member asked for")
+    _check_operators_change(before, writes, change, fail)
+
+
+def _leases(
+    before: View, writes: Writes, change: MembershipChange, window: tuple[int, int], fail: Fail
+) -> Writes:
+    """Return the leases that begin and end with a change: from when the entry was made."""
+    if maps.LEASES not in writes and read_lease_s(before) is None:
+        return {}
+    after = read_leases(before.over(writes))
+    granted = {after[name].granted_ms for name in change.add if name in after}
+    if len(granted) > 1 or any(not window[0] <= time_ms <= window[1] for time_ms in granted):
+        fail(GovernanceRule.TIME, f"leases are granted at {sorted(granted)} ms")
+    expected = lease_writes(change.remove, None, 0)
+    if granted:
+        merge(expected, lease_writes(change.add, read_lease_s(before), *granted))
+    return expected
+
+
+def _is_quarantine(before: View, writes: Writes, window: tuple[int, int]) -> bool:
+    """Tell whether the entry begins to remove whose lease ran out at some time within the window."""
+    ends = {lease.until_ms for lease in read_leases(before).values()}
+    times = [window[1], *(end for end in ends if window[0] <= end <= window[1])]
+    return any(quarantine_due(before, time_ms) == writes for time_ms in times)
+
+
+def _check_operators_change(
+    before: View, writes: Writes, change: MembershipChange | None, fail: Fail
+) -> None:
+    rule = GovernanceRule.MEMBERSHIP
+    begun = read_change(before.over(writes))
+    if begun is None:
+        if change is None:
+            fail(rule, "a change is taken back, and none is under way")
+        _require(writes, change_writes(None), rule, "taking a change back changes more", fail)
+        return
+    if change is not None:
+        fail(rule, "a change begins while another one is under way")
+    if begun.requested_by not in read_operators(before):
+        fail(rule, f"the change was asked for by {begun.requested_by[:16]}…, who is no operator")
+    nodes = read_nodes(before)
+    for names, status in ((begun.add, PENDING), (begun.remove, TRUSTED)):
+        for name in names:
+            found = nodes[name].status if name in nodes else "unknown"
+            if found != status:
+                fail(rule, f"the change names node {name[:16]}…, which is {found}, not {status}")
+    refused = _forgotten(nodes, read_nodes(before.over(writes)))
+    if any(nodes[name].status != PENDING or name in begun.add for name in refused):
+        fail(rule, "a node is forgotten that is more than one that waits")
+    expected = change_writes(begun)
+    merge(expected, forgetting_writes(refused))
+    _require(writes, expected, rule, "beginning a change changes more", fail)
+
+
+# ── the end of nodes ─────────────────────────────────────────────────────────────────────────────
+
+
+def _check_retired(
+    before: View,
+    writes: Writes,
+    was: Mapping[NodeID, NodeRecord],
+    now: Mapping[NodeID, NodeRecord],
+    fail: Fail,
+) -> None:
+    """Judge that removals are called agreed."""
+    rule = GovernanceRule.MEMBERSHIP
+    changed = [node for name, node in now.items() if node != was[name]]
+    for node in changed:
+        old = was[node.node_id]
+        if old.status != node.status:
+            fail(
+                rule,
+                f"node {node.node_id[:16]}… goes from {old.status} to {node.status} without a change",
+            )
+        if (
+            old.status != RETIRED
+            or old.retired_committed
+            or attrs.evolve(old, retired_committed=True) != node
+        ):
+            fail(
+                rule, f"the record of node {node.node_id[:16]}… changes, and not by its removal being agreed"
+            )
+    gone = _forgotten(was, now)
+    if any(not was[name].retired_committed for name in gone):
+        fail(rule, "a node is forgotten whose removal is not agreed")
+    expected = node_writes(changed)
+    merge(expected, forgetting_writes(gone))
+    _require(writes, expected, rule, "the end of nodes changes more", fail)
+
+
+def _check_forgotten(
+    before: View,
+    writes: Writes,
+    was: Mapping[NodeID, NodeRecord],
+    now: Mapping[NodeID, NodeRecord],
+    fail: Fail,
+) -> None:
+    """Judge that nodes which wait are refused: an operator may, of a service that nobody governs."""
+    rule = GovernanceRule.MEMBERSHIP
+    gone = _forgotten(was, now)
+    change = read_change(before)
+    learning = change.add if change is not None else ()
+    if not gone or read_constitution(before) is not None:
+        fail(rule, "nodes change, and nothing of the rules' has them change")
+    if change is not None or any(was[name].status != PENDING or name in learning for name in gone):
+        fail(rule, "a node is forgotten that is more than one that waits")
+    _require(writes, forgetting_writes(gone), rule, "refusing nodes changes more", fail)
+
+
+def _forgotten(was: Mapping[NodeID, NodeRecord], now: Mapping[NodeID, NodeRecord]) -> list[NodeID]:
+    return [name for name in was if name not in now]
+
+
+def _require(writes: Writes, expected: Writes, rule: GovernanceRule, reason: str, fail: Fail) -> None:
+    found = difference(writes, expected)
+    if found is not None:
+        fail(rule, f"{reason} ({found})")
+
+
+def difference(writes: Writes, expected: Writes) -> str | None:
+    """Return the first map in which two write sets differ, and at which key; None for equal ones."""
+    for name in sorted(writes.keys() | expected.keys()):
+        one, other = writes.get(name, {}), expected.get(name, {})
+        for key in sorted(one.keys() | other.keys()):
+            if key not in one or key not in other or one[key] != other[key]:
+                return f"{name} at {key.decode('ascii', 'replace')[:80]!r}"
+    return None

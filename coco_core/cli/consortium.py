@@ -55,13 +55,11 @@ class Organisation:
         """Its name in the tables."""
         return self.signer.member_id
 
-    def set_member(self, data: Any = None) -> JSONObject:
-        """Return the action that names it a member."""
-        args = {
-            "cert": self.signer.certificate,
-            "encryption_pub_key": self.files.encryption_public.read_text(),
-            "member_data": data,
-        }
+    def set_member(self, *, share: bool = True, data: Any = None) -> JSONObject:
+        """Return the action that names it a member, by default one with a share of the recovery key."""
+        args = {"cert": self.signer.certificate, "member_data": data}
+        if share:
+            args["encryption_pub_key"] = self.files.encryption_public.read_text()
         return action("set_member", **args)
 
     def founding(self) -> JSONObject:

@@ -178,7 +178,8 @@ class Governance:
             if decision.drops_others:
                 await self._try_constitution(decision.view)
         except (MemberError, RefusedError) as error:
-            return attrs.evolve(proposal, state=FAILED, failure=str(error)[:1000])
+            code = f"{error.code}: " if isinstance(error, RefusedError) else ""
+            return attrs.evolve(proposal, state=FAILED, failure=f"{code}{error}"[:1000])
         merge(writes, decided)
         if decision.drops_others:
             for other in read_proposals(moment.view).values():

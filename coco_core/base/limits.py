@@ -91,6 +91,11 @@ CERTIFICATE_SIZE_MAX_BYTES = 16 * KIB
 CERTIFICATE_HOSTS_MAX = 16
 LEDGER_EPOCHS_MAX = 10_000
 
+# Identities that one service had, one after the other: a receipt may have to show them all. After a recovery
+# views go on so much later: nodes that are lost may have begun some that this ledger does not know of.
+RECOVERIES_MAX = 32
+RECOVERY_UNKNOWN_VIEWS_MAX = 100
+
 # HTTP.
 HTTP_HEADERS_MAX_BYTES = 32 * KIB
 HTTP_BODY_MAX_BYTES = 5 * MIB
@@ -200,6 +205,9 @@ invariant(2 * GENESIS_SIZE_MAX_BYTES < CHUNK_SIZE_MAX_BYTES, "the founding batch
 invariant(
     2 * WRITE_SET_SIZE_MAX_BYTES + OUTCOME_RECEIPT_SIZE_MAX_BYTES <= BATCH_RESULT_MAX_BYTES,
     "one request and its closing writes fit a batch",
+)
+invariant(
+    RECOVERIES_MAX * KIB + 16 * KIB < RECEIPT_SIZE_MAX_BYTES, "a receipt holds all identities of a service"
 )
 invariant(OUTCOME_RECEIPT_SIZE_MAX_BYTES + KIB < MESSAGE_SIZE_MAX_BYTES, "a receipt fits a peer message")
 invariant(

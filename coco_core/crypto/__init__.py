@@ -21,6 +21,12 @@ from coco_core.crypto.member_encryption import (
     unwrap_by_member,
     wrap_for_member,
 )
+from coco_core.crypto.predecessors import (
+    Predecessor,
+    check_issued_before,
+    endorse_predecessor,
+    read_predecessors,
+)
 from coco_core.crypto.seal import hpke_open, hpke_seal
 from coco_core.crypto.threshold import (
     Dealt,
@@ -48,6 +54,7 @@ __all__ = [
     "DecryptionKey",
     "Encapsulated",
     "PartialDecryption",
+    "Predecessor",
     "PrivateKey",
     "PublicKey",
     "Share",
@@ -57,6 +64,7 @@ __all__ = [
     "check_encryption_key",
     "check_endorsed",
     "check_issued",
+    "check_issued_before",
     "check_partial",
     "check_point",
     "check_token",
@@ -64,12 +72,14 @@ __all__ = [
     "deal",
     "encapsulate",
     "endorse",
+    "endorse_predecessor",
     "hpke_open",
     "hpke_seal",
     "make_encryption_key",
     "partial",
     "read_certificate",
     "read_certificate_der",
+    "read_predecessors",
     "reconstruct",
     "self_signed",
     "sha256",

@@ -55,6 +55,11 @@ class Certificate:
         return self.x509.public_bytes(Encoding.PEM).decode()
 
     @property
+    def der(self) -> bytes:
+        """The certificate in DER form."""
+        return self.x509.public_bytes(Encoding.DER)
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 of the certificate's DER form in hex."""
         return self.x509.fingerprint(hashes.SHA256()).hex()

@@ -15,6 +15,9 @@ INTERNAL_PREFIX: Final = "public:ccf.internal."
 
 SERVICE_INFO: Final = "public:ccf.gov.service.info"
 """Singleton; JSON ``{cert: PEM, status}``."""
+PREVIOUS_IDENTITIES: Final = "public:coco.internal.previous_identities"
+"""Key: seqno (u64 big-endian) of the last entry signed under an identity the service had; its endorsement by
+the identity that took over then, as PEM."""
 NODES_INFO: Final = "public:ccf.gov.nodes.info"
 """Key: node ID (64 hex digits); JSON ``{status, quote_info, code_digest, …}``."""
 NODES_ENDORSED_CERTIFICATES: Final = "public:ccf.gov.nodes.endorsed_certificates"

@@ -30,6 +30,7 @@ from coco_core.ledger.entry import (
     read_header,
     read_public,
 )
+from coco_core.ledger.identities import endorsements_in, predecessor_writes
 from coco_core.ledger.merkle import LEAF_ZERO, MerkleFrontier, MerkleTree, root_from_path
 from coco_core.ledger.receipts import (
     LeafComponents,
@@ -102,11 +103,13 @@ __all__ = [
     "completed_header",
     "cose_receipt",
     "encode_chunk",
+    "endorsements_in",
     "entry_size_bytes",
     "is_signature",
     "json_receipt",
     "parse_chunk",
     "positions_table",
+    "predecessor_writes",
     "read_header",
     "read_public",
     "read_public_snapshot",

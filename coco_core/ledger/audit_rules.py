@@ -26,6 +26,8 @@ class Rule(enum.Enum):
     """Sealed parts open under the ledger's secrets (if the auditor holds them)."""
     SERVICE_IDENTITY = "service-identity"
     """The identity in force at the end is the expected one, and changes only by recovery."""
+    SERVICE_ENDORSEMENT = "service-endorsement"
+    """Who takes over from an identity endorses it, for everything up to the last signature before."""
     SERVICE_STATUS = "service-status"
     """The service's status follows its life cycle."""
     NODE_ID = "node-id"

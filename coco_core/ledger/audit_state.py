@@ -13,11 +13,18 @@ import attrs
 import orjson
 
 from coco_core.base import NodeID, TxID
-from coco_core.crypto import Certificate, check_issued, read_certificate
-from coco_core.errors import AttestationError
-from coco_core.kv.maps import NODES_ENDORSED_CERTIFICATES, NODES_INFO, SERVICE_INFO, SINGLETON_KEY
+from coco_core.crypto import Certificate, check_issued, read_certificate, read_predecessors
+from coco_core.errors import AttestationError, IntegrityError
+from coco_core.kv.maps import (
+    NODES_ENDORSED_CERTIFICATES,
+    NODES_INFO,
+    PREVIOUS_IDENTITIES,
+    SERVICE_INFO,
+    SINGLETON_KEY,
+)
 from coco_core.kv.write_set import Writes
 from coco_core.ledger.audit_rules import Rule
+from coco_core.ledger.identities import endorsements_in
 
 Fail = Callable[[Rule, str], Never]
 
@@ -66,12 +73,17 @@ class AuditedState:
             # How it came to be retired is not told, but nobody is who was not trusted.
             record.trusted_once = record.status != "Pending"
         for key, value in maps.get(NODES_ENDORSED_CERTIFICATES, {}).items():
-            self._apply_certificate(_node_id(key, fail), value, fail)
+            node = self._nodes.get(_node_id(key, fail))
+            # Who signs nothing any more may have its certificate from an identity the service had before.
+            if node is None or not node.retired_committed:
+                self._apply_certificate(_node_id(key, fail), value, fail)
 
     def apply(self, txid: TxID, writes: Writes, fail: Fail) -> None:
         """Take in what one entry writes; calls ``fail`` on the first contradiction."""
         if SERVICE_INFO in writes:
-            self._apply_service(txid, writes[SERVICE_INFO], fail)
+            self._apply_service(txid, writes, fail)
+        if PREVIOUS_IDENTITIES in writes and self.service_since != txid.seqno:
+            fail(Rule.SERVICE_ENDORSEMENT, "an identity is endorsed where none takes over")
         if NODES_INFO in writes:
             for key, value in writes[NODES_INFO].items():
                 self._apply_node(_node_id(key, fail), value, fail)
@@ -96,15 +108,17 @@ class AuditedState:
             fail(Rule.NODE_CERTIFICATE, f"node {node[:16]}… has no endorsed certificate")
         return certificate
 
-    def _apply_service(self, txid: TxID, changes: dict[bytes, bytes | None], fail: Fail) -> None:
-        status, service = _service(changes, fail)
+    def _apply_service(self, txid: TxID, writes: Writes, fail: Fail) -> None:
+        status, service = _service(writes[SERVICE_INFO], fail)
         if status not in SERVICE_TRANSITIONS[self._status]:
             fail(Rule.SERVICE_STATUS, f"status goes from {self._status} to {status}")
         self._status = status
         if self.service is None or service.public_key != self.service.public_key:
             if status not in _IDENTITY_CHANGES_IN:
                 fail(Rule.SERVICE_IDENTITY, f"identity is replaced while {status}")
-            self.recoveries += self.service is not None
+            if self.service is not None:
+                _check_succession(txid, writes, self.service, service, fail)
+                self.recoveries += 1
             self.service_since = txid.seqno
             self._certificates.clear()
         self.service = service
@@ -143,6 +157,21 @@ class AuditedState:
         except AttestationError as fault:
             fail(Rule.NODE_CERTIFICATE, str(fault))
         self._certificates[node] = certificate
+
+
+def _check_succession(
+    txid: TxID, writes: Writes, before: Certificate, service: Certificate, fail: Fail
+) -> None:
+    """Check that the identity which takes over at ``txid`` endorses the one before, for all before."""
+    try:
+        (predecessor,) = read_predecessors(endorsements_in(writes.get(PREVIOUS_IDENTITIES, {})), service)
+    except (AttestationError, IntegrityError, ValueError) as fault:
+        fail(Rule.SERVICE_ENDORSEMENT, f"the previous identity is not endorsed: {fault}")
+    until = predecessor.until
+    if predecessor.public_key != before.public_key:
+        fail(Rule.SERVICE_ENDORSEMENT, "another identity is endorsed than the one before")
+    if until.seqno != txid.seqno - 1 or until.view >= txid.view:
+        fail(Rule.SERVICE_ENDORSEMENT, f"the previous identity is endorsed up to {until}, at {txid}")
 
 
 def _service(values: Mapping[bytes, bytes | None], fail: Fail) -> tuple[str, Certificate]:

@@ -10,14 +10,14 @@ Protected header: ``{1: alg, 4: kid, 15: {1: iss, 2: sub, 6: iat}, 395: 2, "ccf.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import attrs
 import cbor2
 
 from coco_core.base import TxID
-from coco_core.base.limits import RECEIPT_SIZE_MAX_BYTES
+from coco_core.base.limits import RECEIPT_SIZE_MAX_BYTES, RECOVERIES_MAX
 from coco_core.crypto import Curve, PrivateKey, PublicKey
 from coco_core.errors import IntegrityError, MalformedError
 from coco_core.wire import cbor
@@ -26,7 +26,7 @@ COSE_FIRST_BYTE: Final = 0xD2
 """Tag 18 in one byte: what every COSE_Sign1 of ours begins with."""
 
 _TAG_SIGN1 = 18
-_ALG, _KID, _CWT, _VDS, _VDP, _CCF = 1, 4, 15, 395, 396, "ccf.v1"
+_ALG, _KID, _CWT, _X5CHAIN, _VDS, _VDP, _CCF = 1, 4, 15, 33, 395, 396, "ccf.v1"
 _ISS, _SUB, _IAT = 1, 2, 6
 _CCF_LEDGER_SHA256 = 2
 _INCLUSION_PROOFS = -1
@@ -57,6 +57,8 @@ class CoseRootSignature:
     issued_at_s: int
     txid: TxID
     proofs: tuple[InclusionProof, ...]
+    endorsements: tuple[bytes, ...] = ()
+    """Certificates (DER) from the signing key's on (x5chain, RFC 9360), as a receipt may carry them."""
 
 
 def sign_root(
@@ -75,8 +77,11 @@ def sign_root(
     return cbor.encode(cbor2.CBORTag(_TAG_SIGN1, [protected, {}, None, signature]))
 
 
-def with_proof(message: bytes, proof: InclusionProof) -> bytes:
-    """Return ``message`` with ``proof`` in its unprotected header: a receipt, without signing anew."""
+def with_proof(message: bytes, proof: InclusionProof, endorsements: Sequence[bytes] = ()) -> bytes:
+    """Return ``message`` with ``proof`` in its unprotected header: a receipt, without signing anew.
+
+    ``endorsements`` are certificates (DER) that lead from the key that signed to the service's of today.
+    """
     parsed = read(message)
     body = cbor.encode(
         {
@@ -84,7 +89,10 @@ def with_proof(message: bytes, proof: InclusionProof) -> bytes:
             _PATH: [[left, digest] for left, digest in proof.path],
         }
     )
-    unprotected = {_VDP: {_INCLUSION_PROOFS: [body]}}
+    unprotected: dict[int, object] = {_VDP: {_INCLUSION_PROOFS: [body]}}
+    if endorsements:
+        # RFC 9360 §2: one certificate is a byte string, several are an array.
+        unprotected[_X5CHAIN] = endorsements[0] if len(endorsements) == 1 else list(endorsements)
     return cbor.encode(cbor2.CBORTag(_TAG_SIGN1, [parsed.protected, unprotected, None, parsed.signature]))
 
 
@@ -121,7 +129,7 @@ def _read_parts(protected: bytes, unprotected: dict[object, object], signature: 
             "ccf.v1": {"txid": str(txid), **rest_ccf},
             **rest,
         } if not (rest or rest_cwt or rest_ccf):
-            proofs = _read_proofs(unprotected)
+            proofs, endorsements = _read_unprotected(unprotected)
             return CoseRootSignature(
                 protected,
                 signature,
@@ -132,17 +140,37 @@ def _read_parts(protected: bytes, unprotected: dict[object, object], signature: 
                 issued_at_s,
                 _read_txid(txid),
                 proofs,
+                endorsements,
             )
     raise IntegrityError("COSE protected header is not that of a ledger signature")
 
 
-def _read_proofs(unprotected: dict[object, object]) -> tuple[InclusionProof, ...]:
+def _read_unprotected(
+    unprotected: dict[object, object],
+) -> tuple[tuple[InclusionProof, ...], tuple[bytes, ...]]:
     match unprotected:
-        case {396: {-1: [*bodies], **inner}, **rest} if bodies and not (inner or rest):
-            return tuple(_read_proof(body) for body in bodies)
+        case {396: {-1: [*bodies], **inner}, **rest} if bodies and not (inner or rest.keys() - {_X5CHAIN}):
+            return tuple(_read_proof(body) for body in bodies), _read_endorsements(rest.get(_X5CHAIN))
         case _ if not unprotected:
+            return (), ()
+    raise IntegrityError("COSE unprotected header holds more than inclusion proofs and certificates")
+
+
+def _read_endorsements(value: object) -> tuple[bytes, ...]:
+    match value:
+        case None:
             return ()
-    raise IntegrityError("COSE unprotected header holds more than inclusion proofs")
+        case bytes(one):
+            return (one,)
+        case [_, _, *_] as several if len(several) <= RECOVERIES_MAX:
+            return tuple(_certificate(one) for one in several)
+    raise IntegrityError("COSE x5chain holds no certificates, or too many")
+
+
+def _certificate(value: object) -> bytes:
+    if not isinstance(value, bytes):
+        raise IntegrityError("COSE x5chain holds what is no certificate")
+    return value
 
 
 def _read_proof(body: object) -> InclusionProof:

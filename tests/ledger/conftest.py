@@ -12,7 +12,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from coco_core.base import TxID
-from coco_core.crypto import Curve, PrivateKey, endorse, self_signed
+from coco_core.crypto import (
+    Curve,
+    PrivateKey,
+    endorse,
+    endorse_predecessor,
+    read_certificate,
+    self_signed,
+)
 from coco_core.kv import Store
 from coco_core.kv.maps import (
     NODES_ENDORSED_CERTIFICATES,
@@ -39,6 +46,7 @@ from coco_core.ledger import (
     audit,
     encode_chunk,
     json_receipt,
+    predecessor_writes,
     read_signature,
     snapshot_evidence,
     write_snapshot,
@@ -79,6 +87,15 @@ def node_info(node: str, status: str, **more: object) -> Writes:
     # quote_info and code_digest are what the independent tool that lists code versions reads.
     info = {"status": status, "quote_info": {"format": "Insecure_Virtual"}, "code_digest": "00" * 32} | more
     return {NODES_INFO: {node.encode(): json.dumps(info).encode()}}
+
+
+def endorsing(writer: LedgerWriter, successor: Identities, until: TxID | None = None) -> Writes:
+    """Return what the recovery entry says next, that ``successor`` takes over from the writer's service."""
+    until = until if until is not None else TxID(writer.last_view, writer.seqno)
+    before = read_certificate(writer.ids.service)
+    return predecessor_writes(
+        endorse_predecessor(before, successor.service_key, successor.service, until), until
+    )
 
 
 def endorsed(node: str, cert: str) -> Writes:
@@ -124,6 +141,10 @@ class LedgerWriter:
             | endorsed(self.ids.node_id, self.ids.node)
         )
         self.sign()
+
+    @property
+    def last_view(self) -> int:
+        return max(view for view, first in self.views.items() if first <= self.seqno)
 
     def genesis(self, status: str = "Trusted") -> None:
         self.found(status)
@@ -238,4 +259,9 @@ def writer(ids: Identities) -> LedgerWriter:
 @pytest.fixture
 def tables() -> dict[str, Callable[..., Writes]]:
     """Makers of the built-in tables' contents, by name."""
-    return {"service_info": service_info, "node_info": node_info, "endorsed": endorsed}
+    return {
+        "service_info": service_info,
+        "node_info": node_info,
+        "endorsed": endorsed,
+        "endorsing": endorsing,
+    }

@@ -49,11 +49,15 @@ def check_receipts(receipts: Path, service_cert: Path, claims: bytes) -> dict[st
     leaf = ccf.ledger.digest(written + evidence + claims)
     node = load_pem_x509_certificate(receipt["cert"].encode())
     ccf.receipt.verify(ccf.receipt.root(leaf.hex(), receipt["proof"]), receipt["signature"], node)
-    ccf.receipt.check_endorsements(node, service, [])
-    ccf.receipt.check_cert_chain(node, service, [])
+    endorsements = [load_pem_x509_certificate(pem.encode()) for pem in receipt["service_endorsements"]]
+    ccf.receipt.check_endorsements(node, service, endorsements)
+    signer = endorsements[0] if endorsements else service
+    if not endorsements:
+        # What endorses an identity of before is no authority that could issue certificates today.
+        ccf.receipt.check_cert_chain(node, service, [])
     # Moved between the two versions.
     verify_cose = getattr(ccf.receipt, "verify_cose", None) or ccf.cose.verify_receipt
-    verify_cose((receipts / "receipt.cose").read_bytes(), service.public_key(), claims)
+    verify_cose((receipts / "receipt.cose").read_bytes(), signer.public_key(), claims)
     return {"receipts": 2}
 
 

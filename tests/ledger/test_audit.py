@@ -74,7 +74,9 @@ def _recover(writer, successor, tables) -> None:
     writer.genesis()
     writer.sign()
     writer.view += 2
-    writer.tx(tables["service_info"](successor.service, "Recovering"))
+    writer.tx(
+        tables["service_info"](successor.service, "Recovering") | tables["endorsing"](writer, successor)
+    )
     writer.tx(
         tables["node_info"](writer.ids.node_id, "Retired")
         | {NODES_ENDORSED_CERTIFICATES: {writer.ids.node_id.encode(): None}}

@@ -41,7 +41,9 @@ def test_identity_replaced_without_recovery(writer, strangers, tables) -> None:
 def test_identity_replaced_in_the_unsigned_tail(writer, strangers, tables) -> None:
     writer.genesis()
     writer.sign()
-    writer.tx(tables["service_info"](strangers.service, "Opening"))
+    endorsing = tables["endorsing"](writer, strangers)
+    writer.view += 1
+    writer.tx(tables["service_info"](strangers.service, "Opening") | endorsing)
     writer.refused("unsigned", pinned=strangers.service)
 
 

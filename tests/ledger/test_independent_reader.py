@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from coco_core.kv.maps import is_public
-from coco_core.ledger import audit, cose_receipt, json_receipt, read_snapshot
+from coco_core.kv.maps import PREVIOUS_IDENTITIES, is_public
+from coco_core.ledger import (
+    LedgerSigner,
+    audit,
+    cose_receipt,
+    endorsements_in,
+    json_receipt,
+    read_snapshot,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 READER = Path(__file__).with_name("independent_reader.py")
@@ -90,6 +97,47 @@ def test_receipts_pass(python, writer, ids, tmp_path) -> None:
     receipts = tmp_path / "receipts"
     found = _run(python, tmp_path / "ledger", "FULL", receipts, receipts / "service.pem", claims.hex())
     assert found["receipts"] == 2
+
+
+def test_receipts_from_before_a_recovery_pass_under_the_new_identity(
+    python, writer, strangers, tables, tmp_path
+) -> None:
+    writer.genesis()
+    claims = bytes(range(32))
+    seqno = writer.tx({"records": {b"k": b"v"}}, claims=claims)
+    size = writer.tree.size
+    writer.sign()
+    path, signature = writer.tree.path(seqno, size), writer.signature
+    endorsing = tables["endorsing"](writer, strangers)
+    endorsements = endorsements_in(endorsing[PREVIOUS_IDENTITIES])
+    writer.view += 100
+    writer.tx(
+        tables["service_info"](strangers.service, "Opening")
+        | endorsing
+        | {
+            **tables["node_info"](strangers.node_id, "Trusted"),
+            **tables["endorsed"](strangers.node_id, strangers.node),
+        }
+    )
+    writer.signer = LedgerSigner(strangers.node_key, strangers.node_id, strangers.node, strangers.service_key)
+    writer.sign()
+    writer.tx(tables["service_info"](strangers.service, "Open"))
+    writer.sign()
+    writer.close()
+    assert audit(writer.files, service_cert_pem=strangers.service).recoveries == 1
+    _write(tmp_path / "ledger", writer.files)
+    components = writer.components(seqno)
+    _write(
+        tmp_path / "receipts",
+        [
+            ("receipt.json", json_receipt(components, path, signature, endorsements)),
+            ("receipt.cose", cose_receipt(components, path, signature, endorsements)),
+            ("service.pem", strangers.service.encode()),
+        ],
+    )
+    receipts = tmp_path / "receipts"
+    found = _run(python, tmp_path / "ledger", "FULL", receipts, receipts / "service.pem", claims.hex())
+    assert (found["receipts"], found["last_verified_txid"]) == (2, f"102.{writer.seqno}")
 
 
 def test_a_snapshot_passes_with_its_receipt(python, writer, ids, tmp_path) -> None:

@@ -122,8 +122,8 @@ class Council:
         """Change the tables behind everybody's back."""
         self._write(writes)
 
-    def post(self, path: str, message: bytes, *, now_ms: int = NOW_MS) -> Outcome:
-        """Execute one signed request; keep what it writes."""
+    def executed(self, path: str, message: bytes, *, now_ms: int = NOW_MS) -> Outcome:
+        """Execute one signed request; keep nothing of it."""
         request = Request(governance_payload(path, message), ANONYMOUS)
         batch = Batch(
             requests=(request,),
@@ -133,6 +133,11 @@ class Council:
             randomness=bytes(32),
         )
         (outcome,) = run_at_once(self._administration.execute(batch, self.view)).outcomes
+        return outcome
+
+    def post(self, path: str, message: bytes, *, now_ms: int = NOW_MS) -> Outcome:
+        """Execute one signed request; keep what it writes."""
+        outcome = self.executed(path, message, now_ms=now_ms)
         if isinstance(outcome, Applied):
             self._write(outcome.writes)
         return outcome

@@ -1,0 +1,118 @@
+"""What a lying primary does to nodes and to changes of members, each named by rule and seqno."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import pytest
+
+from coco_core.crypto import read_certificate
+from coco_core.governance import (
+    TRUSTED,
+    MembershipChange,
+    change_writes,
+    forgetting_writes,
+    node_writes,
+    read_nodes,
+)
+from coco_core.kv import Writes, merge
+
+Governed = Callable[..., Any]
+
+
+def test_a_node_trusted_without_a_change(governed: Governed) -> None:
+    ledger = governed()
+    node = ledger.network.joiner(3)
+    ledger.place(node_writes([node]))
+    seqno = ledger.place(node_writes([attrs.evolve(node, status=TRUSTED)]))
+    ledger.refused("node-membership", seqno)
+
+
+def test_a_node_that_comes_in_trusted(governed: Governed) -> None:
+    ledger = governed()
+    node = attrs.evolve(ledger.network.joiner(3), status=TRUSTED)
+    seqno = ledger.place(node_writes([node]))
+    ledger.refused("node-join", seqno)
+
+
+def test_a_change_begun_by_nobody(governed: Governed) -> None:
+    ledger = governed()
+    node = ledger.network.joiner(3)
+    ledger.place(node_writes([node]))
+    operator = read_certificate(ledger.network.operator).fingerprint
+    seqno = ledger.place(change_writes(MembershipChange((node.node_id,), (), operator)))
+    ledger.refused("node-membership", seqno)
+
+
+def _nothing_waits(ledger: Any) -> Writes:
+    return change_writes(None)
+
+
+def _stranger(ledger: Any) -> Writes:
+    return change_writes(MembershipChange((), (ledger.network.identities[1].node_id,), "ab" * 32))
+
+
+def _trusted_again(ledger: Any) -> Writes:
+    operator = read_certificate(ledger.network.operator).fingerprint
+    return change_writes(MembershipChange((ledger.network.identities[1].node_id,), (), operator))
+
+
+def _forgotten(ledger: Any) -> Writes:
+    return forgetting_writes([ledger.network.identities[1].node_id])
+
+
+def _ended(ledger: Any) -> Writes:
+    node = ledger.network.identities[1].node_id
+    record = read_nodes(ledger.council.view)[node]
+    return node_writes([attrs.evolve(record, retired_committed=True)])
+
+
+def _moved(ledger: Any) -> Writes:
+    node = ledger.network.identities[1].node_id
+    record = read_nodes(ledger.council.view)[node]
+    return node_writes([attrs.evolve(record, peer_address="127.0.0.1:1")])
+
+
+@pytest.mark.parametrize("lie", [_nothing_waits, _stranger, _trusted_again, _forgotten, _ended, _moved])
+def test_what_operators_cannot_have_asked_for(governed: Governed, lie: Callable[[Any], Writes]) -> None:
+    ledger = governed(None)
+    seqno = ledger.place(lie(ledger))
+    ledger.refused("node-membership", seqno)
+
+
+def test_a_change_made_otherwise_than_it_was_asked_for(governed: Governed) -> None:
+    ledger = governed(None)
+    operator = read_certificate(ledger.network.operator).fingerprint
+    one, other = ledger.network.joiner(3), ledger.network.joiner(4)
+    for node in (one, other):
+        ledger.place(node_writes([node]))
+    ledger.place(change_writes(MembershipChange((one.node_id,), (), operator)))
+    writes = node_writes([attrs.evolve(other, status=TRUSTED)])
+    merge(writes, change_writes(None))
+    seqno = ledger.place(writes)
+    ledger.refused("node-membership", seqno)
+
+
+def test_a_joiner_that_pushes_somebody_else_out(governed: Governed) -> None:
+    ledger = governed()
+    one, other = ledger.network.joiner(3), ledger.network.joiner(4)
+    ledger.place(node_writes([one]))
+    writes = node_writes([other])
+    merge(writes, forgetting_writes([one.node_id]))
+    seqno = ledger.place(writes)
+    ledger.refused("node-join", seqno)
+
+
+def test_a_joiner_that_ended_before_it_began(governed: Governed) -> None:
+    ledger = governed()
+    forged = attrs.evolve(ledger.network.joiner(3), retired_committed=True)
+    seqno = ledger.place(node_writes([forged]))
+    ledger.refused("node-join", seqno)
+
+
+def test_two_joiners_in_one_entry(governed: Governed) -> None:
+    ledger = governed()
+    seqno = ledger.place(node_writes([ledger.network.joiner(3), ledger.network.joiner(4)]))
+    ledger.refused("node-join", seqno)

@@ -84,6 +84,7 @@ from coco_core.governance.recovery import (
     recover_secrets,
     with_secrets,
 )
+from coco_core.governance.recovery_round import RecoveryRound
 from coco_core.governance.recovery_tables import (
     EpochRecord,
     RecoveryKey,
@@ -110,6 +111,7 @@ from coco_core.governance.signed_requests import (
     to_be_signed,
 )
 from coco_core.governance.starlark_runtime import SCRIPT_BOUNDS, StarlarkRuntime, encode_question
+from coco_core.governance.takeover import Takeover, service_endorsements, takeover_writes
 
 __all__ = [
     "ACCEPTED",
@@ -144,6 +146,7 @@ __all__ = [
     "Proposal",
     "RETIRED",
     "RecoveryKey",
+    "RecoveryRound",
     "Runtime",
     "SCRIPT_BOUNDS",
     "SHIPPED",
@@ -152,6 +155,7 @@ __all__ = [
     "SignedRequest",
     "StarlarkRuntime",
     "TRUSTED",
+    "Takeover",
     "access_policy",
     "admit",
     "assemble",
@@ -206,10 +210,12 @@ __all__ = [
     "recover_secrets",
     "recovery_writes",
     "report_data",
+    "service_endorsements",
     "shipped_constitution",
     "sign_request",
     "signing_keys",
     "state_digest",
+    "takeover_writes",
     "tells_members",
     "to_be_signed",
     "trust_anchors",

@@ -23,6 +23,7 @@ from coco_core.governance.audit_keys import check_epoch
 from coco_core.governance.audit_nodes import NODE_MAPS, check_nodes
 from coco_core.governance.audit_requests import check_request
 from coco_core.governance.audit_rules import Fail, GovernanceAuditError, GovernanceRule
+from coco_core.governance.audit_takeover import check_takeover
 from coco_core.governance.consortium import read_consortium, read_constitution
 from coco_core.governance.json_values import MALFORMED
 from coco_core.governance.proposal_tables import read_proposals
@@ -168,7 +169,7 @@ class GovernanceAuditor:
             request = await check_request(self._runtime, before, writes, window, fail)
             self._requests[request.kind] += 1
         elif maps.SERVICE_INFO in writes:
-            _check_recovery(before, writes, fail)
+            check_takeover(before, writes, window, fail)
         elif writes.keys() & _KEY_MAPS:
             check_epoch(before, writes, window, fail)
         elif writes.keys() <= NODE_MAPS:
@@ -201,9 +202,3 @@ class GovernanceAuditor:
             *self._constitutions[:-1],
             *(attrs.evolve(one, last_seqno=max(one.first_seqno, last)) for one in self._constitutions[-1:]),
         ]
-
-
-def _check_recovery(before: View, writes: Writes, fail: Fail) -> None:
-    """Judge an entry by which a recovered service takes over: there are none yet."""
-    del before, writes
-    fail(GovernanceRule.SERVICE, "the service's identity or status changes, and no member asked for it")

@@ -15,7 +15,7 @@ INTERNAL_PREFIX: Final = "public:ccf.internal."
 
 SERVICE_INFO: Final = "public:ccf.gov.service.info"
 """Singleton; JSON ``{cert: PEM, status}``."""
-PREVIOUS_IDENTITIES: Final = "public:coco.internal.previous_identities"
+PREVIOUS_IDENTITIES: Final = "public:coco.gov.previous_identities"
 """Key: seqno (u64 big-endian) of the last entry signed under an identity the service had; its endorsement by
 the identity that took over then, as PEM."""
 NODES_INFO: Final = "public:ccf.gov.nodes.info"
@@ -119,6 +119,7 @@ GOVERNANCE: Final = frozenset(
         NODE_OWNERS,
         OPERATORS,
         PLATFORMS,
+        PREVIOUS_IDENTITIES,
         PROPOSALS,
         PROPOSALS_INFO,
         RECOVERY,

@@ -11,7 +11,13 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from coco_core.crypto import PrivateKey, check_encryption_key, unwrap_by_member, wrap_for_member
+from coco_core.crypto import (
+    PrivateKey,
+    check_encryption_key,
+    make_encryption_key,
+    unwrap_by_member,
+    wrap_for_member,
+)
 from coco_core.errors import AttestationError
 
 KEY = rsa.generate_private_key(65537, 2048)
@@ -96,3 +102,9 @@ def test_private_keys_refused(pem: str | bytes, fault: str) -> None:
 
 def test_acceptable_key() -> None:
     check_encryption_key(public(KEY))
+
+
+def test_fresh_key_serves() -> None:
+    private_pem, public_pem = make_encryption_key()
+    check_encryption_key(public_pem)
+    assert unwrap_by_member(private_pem, wrap_for_member(public_pem, b"a share")) == b"a share"

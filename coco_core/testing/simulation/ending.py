@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from coco_core.governance import GovernanceAuditError
 from coco_core.ledger import LedgerAuditError, Snapshot, SnapshotName, audit, read_snapshot
+from coco_core.testing.auditing import audit_all
 from coco_core.testing.linearizability import Operation, check_linearizable
 from coco_core.testing.simulation.host import Host
 from coco_core.testing.simulation.plan import SECOND_US
@@ -95,13 +97,13 @@ def _audit(world: World, host: Host) -> None:
     if last <= (start.evidence.seqno if start is not None else 0):
         return
     try:
-        report = audit(
+        report, _ = audit_all(
             [disk.file()],
             service_cert_pem=world.consortium.service.certificate,
             secrets=world.consortium.secrets,
             start=start,
         )
-    except LedgerAuditError as error:
+    except (LedgerAuditError, GovernanceAuditError) as error:
         raise ViolationError("audit", f"ledger of {host.label}: {error}") from error
     world.counts["ledgers audited from a snapshot"] += bool(begins)
     found = report.entries, report.last_verified.seqno, report.torn_tail_bytes

@@ -143,12 +143,16 @@ def maps_page() -> str:
 
 
 def rules_page() -> str:
-    """Render the auditor's rules by the code its errors carry."""
-    path = ROOT / "coco_core" / "ledger" / "audit_rules.py"
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    (rules,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Rule"]
-    parts = [HEAD, "# Audit rules\n\n", ast.get_docstring(tree) or "", "\n\n| code | rule |\n|---|---|\n"]
-    parts += [f"| `{value}` | {text} |\n" for _, value, text in described(rules.body)]
+    """Render the auditors' rules by the codes their errors carry: of ledgers, then of governance."""
+    parts = [HEAD, "# Audit rules\n"]
+    for heading, place, name in (
+        ("The ledger", "ledger", "Rule"),
+        ("Governance", "governance", "GovernanceRule"),
+    ):
+        tree = ast.parse((ROOT / "coco_core" / place / "audit_rules.py").read_text(encoding="utf-8"))
+        (rules,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name]
+        parts.append(f"\n## {heading}\n\n{ast.get_docstring(tree) or ''}\n\n| code | rule |\n|---|---|\n")
+        parts += [f"| `{value}` | {text} |\n" for _, value, text in described(rules.body)]
     return "".join(parts)
 
 

@@ -54,6 +54,9 @@ def audit_command(folder: Path, service_cert: Path | None, snapshots: Path | Non
         pinned = {"service_identity_pinned": service_cert is not None}
         print(json.dumps(fields | pinned, indent=2))
         return
+    fields["constitutions"] = [
+        f"{one['digest'][:16]} from {one['from']} to {one['to']}" for one in fields["constitutions"]
+    ]
     for name, value in fields.items():
         if value is not None:
             print(f"{name.replace('_', ' ')}: {value}")
@@ -183,7 +186,7 @@ def governance_fields(report: GovernanceReport) -> dict[str, Any]:
         "governance_changes": report.changes,
         "founded_by": report.founded_by or None,
         "constitutions": [
-            f"{one.digest[:16]} from {one.first_seqno + 1} to {one.last_seqno}"
+            {"digest": one.digest, "from": one.first_seqno + 1, "to": one.last_seqno}
             for one in report.constitutions
         ],
         "proposals": dict(report.proposals),

@@ -172,7 +172,7 @@ def test_what_no_signature_covers_is_not_judged(governed: Governed) -> None:
     ledger = governed()
     covered = ledger.seqno
     forged = change_writes(MembershipChange((), (), "nobody"))
-    ledger._append(forged)
+    ledger.append(forged)
     report = ledger.audit()
     assert (report.last_judged, report.changes) == (covered, 0)
 

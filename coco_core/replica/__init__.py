@@ -7,6 +7,7 @@ from coco_core.replica.assembly import (
     Timing,
     found_service,
     join_service,
+    recover_service,
 )
 from coco_core.replica.chain import Chain
 from coco_core.replica.checking import check_genesis, check_manifest
@@ -42,5 +43,6 @@ __all__ = [
     "make_receipt",
     "plan_receipt",
     "read_welcome",
+    "recover_service",
     "status_of",
 ]

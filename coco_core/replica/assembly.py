@@ -30,6 +30,7 @@ from coco_core.replica.checking import check_manifest
 from coco_core.replica.effects import Effect
 from coco_core.replica.following import Follower
 from coco_core.replica.identities import Identity, ServiceIdentity
+from coco_core.replica.lineage import Lineage
 from coco_core.replica.replica import Replica
 from coco_core.replica.restoring import Restoration
 from coco_core.replica.sequencing import Sequencer
@@ -116,6 +117,25 @@ def join_service(parts: Parts, restored: Restoration | None = None) -> tuple[Rep
     return replica, replica.join(parts.nodes)
 
 
+def recover_service(
+    parts: Parts, restored: Restoration, writes: Sequence[Writes]
+) -> tuple[Replica, list[Effect]]:
+    """Return the only node of a service that was restored from its ledger, and the effects of ``writes``.
+
+    It leads in the view that ``restored`` was made for, later than all in the ledger; ``writes``, one entry
+    each, begin with the one that makes it the only node (``governance.takeover_writes``).
+    """
+    start = restored.finish()
+    members = _told(parts)
+    raft = Raft.founder(_settings(parts, members), draw=parts.draw, reader=parts.reader, start=start)
+    restored.chain.take_over(members)
+    if restored.snapshot_seqno:
+        seqno = restored.snapshot_seqno
+        raft.handle(SnapshotAvailable(seqno, restored.chain.views.at(seqno)))
+    replica = _assemble(parts, raft, restored.chain, _follower(parts, restored.chain))
+    return replica, replica.found(list(writes))
+
+
 def _told(parts: Parts) -> Members:
     """Return the members this node was told of; itself as a learner if it is not one of them."""
     voters = frozenset(name for name, node in parts.nodes.items() if node.status == TRUSTED)
@@ -140,7 +160,8 @@ def _settings(parts: Parts, members: Members) -> RaftSettings:
 
 
 def _follower(parts: Parts, chain: Chain) -> Follower:
-    return Follower(chain, EntryOpener(parts.secrets), parts.service.certificate)
+    lineage = Lineage(parts.service.certificate, parts.service.endorsements)
+    return Follower(chain, EntryOpener(parts.secrets), lineage)
 
 
 def _assemble(parts: Parts, raft: Raft, chain: Chain, follower: Follower) -> Replica:

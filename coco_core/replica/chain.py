@@ -174,6 +174,11 @@ class Chain:
         self._untold = 0
         return [Membership(seqno, members.voters, members.learners) for seqno, members in news]
 
+    def take_over(self, members: Members) -> None:
+        """Let nobody but ``members`` take part behind the newest entry: all others are lost for good."""
+        self._members = [(self.head, members)]
+        self._untold = 0
+
     def _note_members(self, seqno: int) -> None:
         members = read_members(self.newest_view())
         if members != (self._members[-1][1] if self._members else self._first_members):

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping
 
 from coco_core.base import NodeID, TxID
 from coco_core.consensus import Entry
-from coco_core.crypto import PublicKey, check_issued, read_certificate
-from coco_core.errors import AttestationError, IntegrityError
-from coco_core.governance import NodeRecord, read_nodes, signing_keys
+from coco_core.crypto import PublicKey
+from coco_core.errors import IntegrityError
+from coco_core.governance import read_nodes, signing_keys
 from coco_core.kv import Writes, maps
 from coco_core.ledger import (
     CHUNK_AFTER,
@@ -26,18 +26,20 @@ from coco_core.ledger import (
     read_signature,
 )
 from coco_core.replica.chain import Chain
+from coco_core.replica.lineage import Lineage
 
 
 class Follower:
     """Adds entries somebody else sequenced to this node's chain."""
 
-    def __init__(self, chain: Chain, opener: EntryOpener, service_certificate: str) -> None:
+    def __init__(self, chain: Chain, opener: EntryOpener, lineage: Lineage) -> None:
         """Trust the nodes that the tables in the ledger name and the service has endorsed."""
         self._chain = chain
         self._opener = opener
-        self._service = read_certificate(service_certificate)
+        self._lineage = lineage
         self._keys: Mapping[NodeID, PublicKey] = {}
         self._nodes_changed = False
+        self._service_changed = False
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Open, check and add entries; raises IntegrityError when one contradicts its proof."""
@@ -77,6 +79,10 @@ class Follower:
         )
         if maps.NODES_INFO in opened.writes or maps.NODES_ENDORSED_CERTIFICATES in opened.writes:
             self._nodes_changed = True
+        if maps.SERVICE_INFO in opened.writes:
+            self._service_changed = True
+        if signs:
+            self._service_changed = False
         if signs and self._nodes_changed:
             self.refresh()
 
@@ -85,7 +91,7 @@ class Follower:
         self._chain.truncate(seqno)
         self.refresh()
         # What is left of a batch that was cut may have changed nodes: its new signature will tell.
-        self._nodes_changed = True
+        self._nodes_changed = self._service_changed = True
 
     def refresh(self) -> None:
         """Read the keys that may sign from the tables at the head of the chain."""
@@ -96,21 +102,17 @@ class Follower:
         signature = read_signature(writes)
         if signature is None:
             raise IntegrityError(f"signature entry {txid} is incomplete")
-        # Before the first signature there are no tables yet: who founds the service signs what names it.
-        keys = self._keys or self._founding_keys(txid)
-        key = keys.get(signature.node)
+        key = self._signing_keys(txid).get(signature.node)
         if key is None:
             raise IntegrityError(f"signature entry {txid} is by node {signature.node}, not a trusted one")
         check_root(signature, self._chain.tree.root(), txid, key)
 
-    def _founding_keys(self, txid: TxID) -> Mapping[NodeID, PublicKey]:
-        nodes = read_nodes(self._chain.newest_view())
-        for node in nodes.values():
-            self._check_issued(txid, node)
-        return signing_keys(nodes)
-
-    def _check_issued(self, txid: TxID, node: NodeRecord) -> None:
-        try:
-            check_issued(read_certificate(node.certificate), self._service)
-        except AttestationError as error:
-            raise IntegrityError(f"entry {txid}: founding node {node.node_id}: {error}") from error
+    def _signing_keys(self, txid: TxID) -> Mapping[NodeID, PublicKey]:
+        if not self._keys:
+            # Before the first signature there are no tables yet: who founds the service signs what names it.
+            return self._lineage.founding_keys(self._chain.newest_view(), txid)
+        if self._service_changed:
+            before, after = self._chain.store.head(), self._chain.newest_view()
+            if self._lineage.replaced(before, after, txid):
+                return self._lineage.takeover_keys(before, after, txid)
+        return self._keys

@@ -12,6 +12,7 @@ import attrs
 
 from coco_core.base import TxID
 from coco_core.errors import CallerError, IntegrityError
+from coco_core.governance import service_endorsements
 from coco_core.ledger import (
     LeafComponents,
     LedgerSecrets,
@@ -54,6 +55,8 @@ class ReceiptPlan:
     seqno: int
     signature_seqno: int
     path: list[tuple[bool, bytes]]
+    endorsements: tuple[str, ...] = ()
+    """What leads from the identity that signed to the service's of today."""
 
 
 def plan_receipt(chain: Chain, txid: TxID) -> ReceiptPlan:
@@ -68,7 +71,9 @@ def plan_receipt(chain: Chain, txid: TxID) -> ReceiptPlan:
     signature_seqno = chain.signature_covering(txid.seqno)
     if signature_seqno is None:
         raise CallerError(f"transaction {txid} is the newest signature itself: no later signature covers it")
-    return ReceiptPlan(txid.seqno, signature_seqno, chain.tree.path(txid.seqno, signature_seqno))
+    endorsements = service_endorsements(chain.store.view(), after=signature_seqno - 1)
+    path = chain.tree.path(txid.seqno, signature_seqno)
+    return ReceiptPlan(txid.seqno, signature_seqno, path, tuple(endorsements))
 
 
 def make_receipt(
@@ -93,4 +98,4 @@ def make_receipt(
         claims=public.claims,
     )
     make = cose_receipt if cose else json_receipt
-    return make(components, plan.path, signature)
+    return make(components, plan.path, signature, plan.endorsements)

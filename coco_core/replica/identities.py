@@ -22,7 +22,9 @@ class Identity:
 
 @attrs.frozen(kw_only=True)
 class ServiceIdentity:
-    """The service's key, shared by all its nodes, and its certificate."""
+    """The service's key, shared by all its nodes, its certificate, and the identities it had before."""
 
     key: PrivateKey = attrs.field(repr=False)
     certificate: str
+    endorsements: tuple[str, ...] = ()
+    """Of the identities before, oldest first: PEM, each issued by the next one, the last by this one."""

@@ -31,6 +31,7 @@ from coco_core.crypto import (
     hpke_open,
     hpke_seal,
     read_certificate,
+    read_predecessors,
 )
 from coco_core.errors import AttestationError
 from coco_core.governance import (
@@ -75,6 +76,7 @@ def encode_welcome(welcome: Welcome, receiver: PublicKey) -> bytes:
         {
             "certificate": welcome.certificate,
             "service_certificate": welcome.service.certificate,
+            "service_endorsements": list(welcome.service.endorsements),
             "nodes": [node_to_json(node) for node in welcome.nodes],
             "manifests": [attrs.asdict(manifest) for manifest in welcome.manifests],
             "operators": list(welcome.operators),
@@ -92,6 +94,7 @@ def read_welcome(data: bytes, key: PrivateKey) -> Welcome:
         service = ServiceIdentity(
             key=PrivateKey.from_pem(secrets["service_key"]),
             certificate=text(outer["service_certificate"]),
+            endorsements=tuple(text(pem) for pem in outer["service_endorsements"]),
         )
         if read_certificate(service.certificate).public_key != service.key.public:
             raise AttestationError("the service key is not that of the service certificate")
@@ -125,6 +128,7 @@ def check_welcome(
     service = read_certificate(welcome.service.certificate)
     if service.fingerprint != read_certificate(service_certificate).fingerprint:
         raise AttestationError("the welcome is to another service than the operator named")
+    read_predecessors(welcome.service.endorsements, service)
     if read_certificate(welcome.certificate).public_key != key:
         raise AttestationError("the certificate in the welcome is for another node's key")
     check_endorsed(welcome.certificate, welcome.service.certificate, at)

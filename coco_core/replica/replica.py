@@ -211,8 +211,10 @@ class Replica:
         return self._take_effects()
 
     def found(self, writes: list[Writes]) -> list[Effect]:
-        """As the first primary, place a new service's first entries: ``writes``, one entry each."""
-        invariant(self.is_primary and self._chain.head == 0, "only the founder of an empty ledger founds")
+        """As the only node, place the first entries of a new or a recovered service: ``writes``, each one."""
+        all_agreed = self._chain.head == self._chain.committed.seqno
+        invariant(self.is_primary and all_agreed, "only the founder founds, behind what is agreed")
+        self._time_ms = max(self._time_ms, self._sequencer.newest_time_ms())
         placed = self._sequencer.place_writes(writes, self._agreement.leadership.term, self._time_ms)
         self._on_members()
         self._agreement.propose(placed)

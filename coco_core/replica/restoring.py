@@ -9,6 +9,8 @@ entries up to there). The rest is cut.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 
 from coco_core.base import TxID
@@ -16,6 +18,7 @@ from coco_core.consensus.raft import LogStart
 from coco_core.ledger import EntryOpener, LedgerSecrets, Snapshot
 from coco_core.replica.chain import Chain
 from coco_core.replica.following import Follower
+from coco_core.replica.lineage import Lineage
 from coco_core.replica.views import ViewHistory, ViewRuns
 
 
@@ -37,10 +40,16 @@ class Agreed:
 class Restoration:
     """Collects what is to be kept; ``start`` is where the node's log begins then."""
 
-    def __init__(self, secrets: LedgerSecrets, service_certificate: str, agreed: Agreed) -> None:
-        """Begin empty."""
+    def __init__(
+        self,
+        secrets: LedgerSecrets,
+        service_certificate: str,
+        agreed: Agreed,
+        endorsements: Sequence[str] = (),
+    ) -> None:
+        """Begin empty; ``endorsements`` are of the identities the service had before."""
         self.chain = Chain()
-        self.follower = Follower(self.chain, EntryOpener(secrets), service_certificate)
+        self.follower = Follower(self.chain, EntryOpener(secrets), Lineage(service_certificate, endorsements))
         self.snapshot_seqno = 0
         """Where the newest verified snapshot at hand stands; 0 without one."""
         self._agreed = agreed

@@ -17,6 +17,7 @@ from coco_core.ledger import EntryOpener, EntrySealer, LedgerSigner
 from coco_core.replica import Chain
 from coco_core.replica.events import BatchExecuted
 from coco_core.replica.following import Follower
+from coco_core.replica.lineage import Lineage
 from coco_core.replica.sequencing import Sequencer
 from coco_core.testing import Cluster, Consortium, add, derived_key
 
@@ -55,7 +56,7 @@ class Writer:
 
 
 def new_follower() -> Follower:
-    return Follower(Chain(), EntryOpener(CONSORTIUM.secrets), CONSORTIUM.service.certificate)
+    return Follower(Chain(), EntryOpener(CONSORTIUM.secrets), Lineage(CONSORTIUM.service.certificate))
 
 
 def founding() -> Writer:
@@ -235,7 +236,7 @@ def test_sequencer_and_follower_agree(cluster: Cluster) -> None:
     follower = Follower(
         Chain(),
         EntryOpener(cluster.consortium.secrets),
-        cluster.consortium.service.certificate,
+        Lineage(cluster.consortium.service.certificate),
     )
     follower.add(cluster.primary.disk.entries)
     assert follower._chain.tree.root() == cluster.primary.replica.chain.tree.root()

@@ -83,14 +83,18 @@ class Raft:
         self._core = core
 
     @classmethod
-    def founder(cls, settings: RaftSettings, *, draw: Draw, reader: LogReader) -> Self:
+    def founder(
+        cls, settings: RaftSettings, *, draw: Draw, reader: LogReader, start: LogStart | None = None
+    ) -> Self:
         """Begin as the leader of the first term with an empty log: the first node of a new service.
 
-        Only one node of a service may ever be made so, for it leads without having been elected; safe
-        because every other node begins in this same term and asks for votes in later ones only. No
-        effects tell of this leadership: the host reads ``status()`` and proposes.
+        Or as the leader of ``start.agreed_term`` with the log ``start`` tells of, all agreed: of a service
+        that lost its other nodes for good, which are no members any more. Only one node of a service may
+        ever be made so, for it leads without having been elected; safe because every other node begins in
+        this same term and asks for votes in later ones only. No effects tell of this leadership: the host
+        reads ``status()`` and proposes.
         """
-        raft = cls(settings, draw=draw, reader=reader)
+        raft = cls(settings, draw=draw, reader=reader, start=start)
         core = raft._core
         core.term -= 1
         roles.become_candidate(core)

@@ -25,11 +25,11 @@ NODES ?= 5
 KILLS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt check test sim mutants nemesis failover cover demo bench catch-up revm ccf audit docs lock clean ci
+.PHONY: help setup fmt check test sim mutants nemesis failover cover demo demo-governance bench catch-up revm ccf audit docs lock clean ci
 .DELETE_ON_ERROR:
 
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --- environment -------------------------------------------------------------------------------
 
@@ -113,6 +113,9 @@ cover: setup ccf  ## every test with branch coverage
 
 demo: setup  ## three nodes, real Ethereum transactions, proofs
 	$(BIN)/coco demo
+
+demo-governance: setup  ## three organisations form a network and govern it
+	$(BIN)/coco demo-governance
 
 bench: setup  ## throughput and latency of a three-node network
 	$(BIN)/coco bench

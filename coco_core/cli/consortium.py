@@ -128,15 +128,24 @@ class GovernedNetwork(LocalNetwork):
             yield GovernanceClient(connection)
 
     async def post(self, member: Organisation, message: MemberMessage, node: int = 0) -> JSONObject:
-        """Have a member sign and post; raises RequestRefusedError with the service's reason.
+        """Have a member sign and post; raises RequestRefusedError with the service's reason."""
+        return await self.post_as(member.signer, message, node)
+
+    async def post_as(self, signer: Signer, message: MemberMessage, node: int = 0) -> JSONObject:
+        """Sign and post, whoever it is.
 
         Every request is made a second later than the one before at the earliest: two that say the same
         are two requests only if their times differ.
         """
         self._created_s = max(self._created_s + 1, now_s())
         async with self.client(node) as client:
-            answer: JSONObject = await client.post(message.path, member.signer.sign(message, self._created_s))
+            answer: JSONObject = await client.post(message.path, signer.sign(message, self._created_s))
         return answer
+
+    async def read_constitution(self, node: int = 0) -> str:
+        """Return the constitution in force."""
+        async with self.client(node) as client:
+            return await client.constitution()
 
     async def propose(self, member: Organisation, *actions: JSONObject) -> JSONObject:
         """Have a member propose; return how the proposal stands."""
@@ -190,5 +199,9 @@ class GovernedNetwork(LocalNetwork):
         await self.decide(
             members, action("transition_service_to_open", next_service_identity=self.service_certificate)
         )
+        await self.until_open()
+
+    async def until_open(self) -> None:
+        """Return once every node serves clients."""
         for node in self.nodes:
             await reached([node], node.opened)

@@ -17,6 +17,7 @@ from coco_core.cli.adapters import adapters
 from coco_core.cli.auditor import auditor
 from coco_core.cli.bench import bench
 from coco_core.cli.demo import demo
+from coco_core.cli.demo_governance import demo_governance
 from coco_core.cli.ledger import ledger
 from coco_core.cli.member import member
 from coco_core.cli.node import node
@@ -34,7 +35,20 @@ def cli() -> None:
     """Confidential consortium ledgers: run a network, measure it, audit it."""
 
 
-for command in (adapters, auditor, bench, demo, ledger, member, node, nodes, operator, receipt, up):
+for command in (
+    adapters,
+    auditor,
+    bench,
+    demo,
+    demo_governance,
+    ledger,
+    member,
+    node,
+    nodes,
+    operator,
+    receipt,
+    up,
+):
     cli.add_command(command)
 
 

@@ -138,7 +138,7 @@ class DecryptionKey:
 
     def open(self, encapsulated: Encapsulated, context: bytes) -> bytes:
         """Return the plaintext; raises IntegrityError when it is not for this key and context."""
-        _check_encapsulated(self.public_key, encapsulated, context)
+        check_encapsulated(self.public_key, encapsulated, context)
         shared = group.multiply(self.scalar, encapsulated.kem)
         try:
             return _cipher(shared, self.public_key, encapsulated.kem, context).decrypt(
@@ -218,7 +218,8 @@ def _cipher(shared: bytes, public_key: bytes, kem: bytes, context: bytes) -> AES
     return AESGCM(HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=info).derive(shared))
 
 
-def _check_encapsulated(public_key: bytes, encapsulated: Encapsulated, context: bytes) -> None:
+def check_encapsulated(public_key: bytes, encapsulated: Encapsulated, context: bytes) -> None:
+    """Raise IntegrityError unless a ciphertext was made for this key and context; what it holds is unseen."""
     check_point(public_key, "public key")
     check_point(encapsulated.kem, "encapsulated key")
     check_point(encapsulated.twin, "twin of the encapsulated key")
@@ -239,7 +240,7 @@ def partial(share: Share, public_key: bytes, encapsulated: Encapsulated, context
     Raises IntegrityError when the ciphertext was not made for this key and context: the partial
     decryption would be of something else than its holder believes.
     """
-    _check_encapsulated(public_key, encapsulated, context)
+    check_encapsulated(public_key, encapsulated, context)
     point = group.multiply(share.scalar, encapsulated.kem)
     pairs = ((group.GENERATOR, share.verification_key), (encapsulated.kem, point))
     return PartialDecryption(
@@ -275,7 +276,7 @@ def combine(
     Raises IntegrityError when the ciphertext is not for this key and context; ShareError when there are
     too few, an index comes twice, or they do not open it.
     """
-    _check_encapsulated(public_key, encapsulated, context)
+    check_encapsulated(public_key, encapsulated, context)
     given = {one.index: one.point for one in _enough(partials, threshold)}
     shared = group.weighted_sum(group.lagrange(given), given)
     try:

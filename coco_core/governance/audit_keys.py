@@ -1,8 +1,8 @@
 """What can be checked of dealt shares and new epochs without any secret.
 
-Their values come from entropy, so nobody computes them again. That they are as many as they should be, for
-the right members and epochs, that any so many shares open the key, and that the escrow was made for this
-epoch can be seen. That an escrow holds the right secret only who opens it sees: then its commitment tells.
+Their values come from entropy, so nobody computes them again. What can be seen is that they are as many as
+they should be, for the right members and epochs, that any so many shares open the key, and that each escrow
+was made for its epoch. That an escrow holds the right secret only who opens it sees, by its commitment.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import attrs
 from coco_core.errors import IntegrityError, MemberError
 from coco_core.governance.audit_nodes import difference
 from coco_core.governance.audit_rules import Fail, GovernanceRule
-from coco_core.governance.recovery import check_shares_dealt
+from coco_core.governance.recovery import check_escrowed, check_shares_dealt
 from coco_core.governance.recovery_tables import EpochRecord, read_epochs, read_recovery
 from coco_core.kv import View, Writes, maps
 
@@ -54,16 +54,18 @@ class AuditedKeys:
         for (number, _), was in epochs:
             if number not in written:
                 self.fail(GovernanceRule.EFFECT, f"epoch {was.number} is not escrowed to the new key")
-            self._check_same(was, now[was.number - 1])
+            self._check_dealt(was, now[was.number - 1])
         if epochs:
             dealt[maps.EPOCHS] = {number: written[number] for (number, _), _ in epochs}
         return dealt
 
-    def _check_same(self, was: EpochRecord, now: EpochRecord) -> None:
+    def _check_dealt(self, was: EpochRecord, now: EpochRecord) -> None:
         if attrs.evolve(now, escrow=was.escrow) != was:
             self.fail(GovernanceRule.EFFECT, f"the record of epoch {was.number} is another one than before")
-        if now.escrow is None or now.escrow == was.escrow:
-            self.fail(GovernanceRule.EFFECT, f"epoch {was.number} is not escrowed to the new key")
+        try:
+            check_escrowed(self.before.over(self.entry), [now])
+        except IntegrityError as fault:
+            self.fail(GovernanceRule.EFFECT, f"no escrow to the new key: {fault}")
 
     def begin_epoch(self, view: View, reason: str) -> Writes:
         """Return the epoch the entry begins, once it is the one due (``BeginEpoch``).
@@ -84,10 +86,12 @@ class AuditedKeys:
         if not self.window[0] <= record.created_ms <= self.window[1]:
             self.fail(GovernanceRule.TIME, f"epoch {record.number} says it began at {record.created_ms} ms")
         if (record.escrow is None) != (read_recovery(view) is None):
-            self.fail(
-                GovernanceRule.EPOCH,
-                f"epoch {record.number} must be escrowed exactly to those who hold shares",
-            )
+            self.fail(GovernanceRule.EPOCH, f"epoch {record.number} must be escrowed if members hold shares")
+        if record.escrow is not None:
+            try:
+                check_escrowed(view.over(writes), [record])
+            except IntegrityError as fault:
+                self.fail(GovernanceRule.EPOCH, str(fault))
         return writes
 
 

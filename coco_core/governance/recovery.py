@@ -26,6 +26,7 @@ from coco_core.crypto import (
     Share,
     ShareError,
     check_dealing,
+    check_encapsulated,
     check_partial,
     combine,
     deal,
@@ -149,6 +150,19 @@ def check_shares_dealt(view: View) -> None:
     key = _key_of(view)
     by_index = {record.index: record.verification_key for record in key.members.values()}
     check_dealing(key.public_key, by_index, key.threshold)
+
+
+def check_escrowed(view: View, records: Iterable[EpochRecord]) -> None:
+    """Check that the escrow in each of ``records`` was made for the recovery key and that epoch.
+
+    Whether it holds the secret only who opens it sees. Raises IntegrityError naming the epoch.
+    """
+    key = _key_of(view)
+    for record in records:
+        try:
+            check_encapsulated(key.public_key, _escrow_of(record), _context(record))
+        except IntegrityError as fault:
+            raise IntegrityError(f"epoch {record.number}: {fault}") from fault
 
 
 def recover_secrets(view: View, shares: Mapping[str, bytes]) -> list[tuple[int, bytes]]:

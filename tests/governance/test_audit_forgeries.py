@@ -322,7 +322,7 @@ def pending(ledger: Any) -> str:
     return found
 
 
-@pytest.mark.parametrize("lie", ["kept", "not escrowed", "other secret", "no shares"])
+@pytest.mark.parametrize("lie", ["kept", "old", "not escrowed", "other secret", "no shares"])
 def test_epochs_not_escrowed_to_the_new_key(governed: Governed, lie: str) -> None:
     ledger = opened(governed)
     writes = decisive(ledger, refresh())
@@ -330,6 +330,8 @@ def test_epochs_not_escrowed_to_the_new_key(governed: Governed, lie: str) -> Non
     record = json.loads(value or b"")
     if lie == "kept":
         del writes[maps.EPOCHS]
+    elif lie == "old":
+        writes[maps.EPOCHS] = dict(ledger.council.view.items(maps.EPOCHS))
     elif lie == "not escrowed":
         writes[maps.EPOCHS] = {key: json.dumps(record | {"escrow": None}).encode()}
     elif lie == "other secret":

@@ -112,7 +112,8 @@ class Follower:
             # Before the first signature there are no tables yet: who founds the service signs what names it.
             return self._lineage.founding_keys(self._chain.newest_view(), txid)
         if self._service_changed:
-            before, after = self._chain.store.head(), self._chain.newest_view()
+            store, after = self._chain.store, self._chain.newest_view()
+            before = store.head()
             if self._lineage.replaced(before, after, txid):
-                return self._lineage.takeover_keys(before, after, txid)
+                return self._lineage.takeover_keys(before, store.head_version, after, txid)
         return self._keys

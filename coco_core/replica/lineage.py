@@ -47,13 +47,13 @@ class Lineage:
         """Tell whether the service's identity is another one after ``txid``."""
         return self._place_in(before, txid) != self._place_in(after, txid)
 
-    def takeover_keys(self, before: View, after: View, txid: TxID) -> Mapping[NodeID, PublicKey]:
+    def takeover_keys(self, before: View, signed: int, after: View, txid: TxID) -> Mapping[NodeID, PublicKey]:
         """Return the keys of who may sign first under the identity that takes over, at ``txid``.
 
-        ``before`` are the tables as of the signature before; raises IntegrityError.
+        ``before`` are the tables as of the signature before, at ``signed``; raises IntegrityError.
         """
         was, now = self._place_in(before, txid), self._place_in(after, txid)
-        if was is None or now != was + 1 or self._before[was].until.seqno != before.version:
+        if was is None or now != was + 1 or self._before[was].until.seqno != signed:
             raise IntegrityError(f"entry {txid}: the service's identity is replaced where it was not")
         nodes = {name: node for name, node in read_nodes(after).items() if not node.retired_committed}
         self._check_issued(nodes.values(), now, txid)

@@ -30,7 +30,7 @@ from coco_core.errors import CallerError
 from coco_core.governance import ADMINISTRATION, TRUSTED, NodeRecord, read_nodes
 from coco_core.kv.write_set import encode_domain
 from coco_core.ledger import Snapshot
-from coco_core.replica import Agreed, Parts, Restoration, Timing, found_service, join_service
+from coco_core.replica import Agreed, Parts, Restoration, Timing, found_service, join_service, recover_service
 from coco_core.replica.effects import (
     Answer,
     BatchCommitted,
@@ -151,6 +151,13 @@ class Cluster:
         self._seat(node, effects)
         return node
 
+    def recover(self, old: ClusterNode, restored: Restoration, first: Any) -> None:
+        """Put node 0 on the table as the only one, going on behind what was restored of ``old``'s ledger."""
+        parts, node = self._parts(0, self.consortium.first(1))
+        node.disk.entries = old.disk.entries[: restored.chain.committed.seqno]
+        node.replica, effects = recover_service(parts, restored, [first])
+        self._seat(node, effects)
+
     def _restore(self, node: ClusterNode, old: ClusterNode, asked: ClusterNode) -> Restoration:
         chain = asked.replica.chain
         agreed = Agreed(
@@ -158,7 +165,8 @@ class Cluster:
             views=chain.views.runs(chain.committed.seqno),
             view=asked.replica.status().view,
         )
-        restored = Restoration(self.consortium.secrets, self.consortium.service.certificate, agreed)
+        service = self.consortium.service
+        restored = Restoration(self.consortium.secrets, service.certificate, agreed, service.endorsements)
         snapshot = old.shelf.newest()
         if snapshot is not None and restored.begin_at(snapshot):
             node.shelf.proven = dict(old.shelf.proven)

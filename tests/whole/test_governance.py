@@ -6,6 +6,7 @@ One organisation founds the service, and has nothing to say alone once others ar
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -19,6 +20,7 @@ import pytest
 import trio
 
 from coco_core.adapter import Load, Workload, WorkloadOptions
+from coco_core.base.limits import MIB
 from coco_core.cli.asking import now_s, service_context
 from coco_core.cli.consortium import GovernedNetwork, Organisation, action
 from coco_core.cli.network import SERVICE_FILE, NetworkSpec, running
@@ -32,7 +34,9 @@ from coco_core.client import (
     pinned_context,
     run_load,
 )
-from coco_core.governance import MemberMessage, shipped_constitution
+from coco_core.crypto import PrivateKey, self_signed
+from coco_core.errors import MemberError
+from coco_core.governance import MemberMessage, check_shares_dealt, read_recovery, shipped_constitution
 from coco_core.node import load
 
 pytestmark = pytest.mark.processes
@@ -126,6 +130,13 @@ async def test_three_organisations_start_from_one_founder_that_keeps_no_privileg
         await network.open_service([a, b])
         await stage.send(0, 1, 2)
         assert {one["status"] for one in (await stage.read("/gov/service/nodes"))["value"]} == {"Trusted"}
+        # A backup tells what the primary dealt: a share for each of them.
+        async with network.client(1) as client:
+            tables = await client.recovery_state()
+        check_shares_dealt(tables)
+        dealt = read_recovery(tables)
+        assert dealt is not None
+        assert dealt.members.keys() == {a.member_id, b.member_id, c.member_id}
 
         # What the founder wants alone stays a wish.
         alone = await network.propose(a, d.set_member())
@@ -179,11 +190,13 @@ ALLOCATING = ALLOCATING.replace("    for i", "    x = [0]\n    for i")
 
 
 async def test_what_is_hostile_is_refused_and_changes_nothing(tmp_path: Path) -> None:
-    async with staged(tmp_path, "A", "B", "C") as stage:
-        network, (a, b, c) = stage.network, stage.organisations
+    async with staged(tmp_path, "A", "B", "C", "D") as stage:
+        network, (a, b, c, d) = stage.network, stage.organisations
         await network.admit_member([a], b)
         await network.decide([a, b], c.set_member(share=False))
         await network.acknowledge(c)
+        expire(d)
+        await network.decide([a, b], d.set_member())
         await network.open_service([a, b])
         await stage.send(0)
 
@@ -200,13 +213,20 @@ async def test_what_is_hostile_is_refused_and_changes_nothing(tmp_path: Path) ->
         assert await stage.raw(message.path, request) == "wrong-type"
         assert await stage.raw(proposal.path, request[:-1]) == "malformed"
         assert await stage.raw(proposal.path, request[:-1] + bytes([request[-1] ^ 1])) == "signature"
+        assert await stage.refused(d, MemberMessage.state_digest(d.member_id)) == "certificate-expired"
         assert await stage.laws() == before
         await network.vote(a, said["proposalId"])
+        async with network.client() as client:
+            said = await client.post(proposal.path, request)
         before = await stage.laws()
         assert await stage.raw(message.path, ballot) == "not-open"
+        assert await stage.raw(proposal.path, request) == "replay"
 
         # A proposal of ten megabytes, to the node as it comes; a command would not even send it.
-        assert b" 413 " in (await stage_exchange(stage, proposal.path, bytes(10 * 1024 * 1024)))[:20]
+        with pytest.raises(MemberError, match="exceeds"):
+            await network.propose(a, action("set_user", cert="x" * 10 * MIB))
+        assert b" 413 " in (await exchange(stage, proposal.path, bytes(10 * MIB)))[:20]
+        assert b" 400 " in (await exchange(stage, proposal.path, bytes(2 * MIB)))[:20]
         assert await stage.laws() == before
 
         # A member that was removed.
@@ -240,7 +260,14 @@ async def test_what_is_hostile_is_refused_and_changes_nothing(tmp_path: Path) ->
         await stage.send(0)
 
 
-async def stage_exchange(stage: Stage, path: str, body: bytes) -> bytes:
+def expire(member: Organisation) -> None:
+    """Give a member a certificate that ended long ago."""
+    start, end = (datetime.datetime(year, 1, 1, tzinfo=datetime.UTC) for year in (2020, 2021))
+    key = PrivateKey.from_pem(member.files.key.read_text())
+    member.files.certificate.write_text(self_signed(key, member.name, not_before=start, not_after=end))
+
+
+async def exchange(stage: Stage, path: str, body: bytes) -> bytes:
     """Post a body over a connection of its own; return what came back until the node closed it."""
     host, _, port = stage.network.nodes[0].info["admin"].rpartition(":")
     tls = pinned_context(stage.network.service_certificate)

@@ -18,7 +18,7 @@ from typing import Never
 import attrs
 
 from coco_core.crypto import sha256
-from coco_core.errors import AttestationError, IntegrityError
+from coco_core.errors import AttestationError, IntegrityError, MemberError
 from coco_core.governance.audit_keys import check_epoch
 from coco_core.governance.audit_nodes import NODE_MAPS, check_nodes
 from coco_core.governance.audit_requests import check_request
@@ -33,6 +33,8 @@ from coco_core.governance.signed_requests import BALLOT
 from coco_core.kv import Store, View, Writes, maps
 from coco_core.ledger import AuditedEntry
 
+# A founder may have put anything into the tables: what no node could go on with is the ledger's fault here.
+_UNREADABLE = (*MALFORMED, AttributeError, IntegrityError, AttestationError, MemberError)
 _KEY_MAPS = frozenset({maps.EPOCHS})
 
 
@@ -131,7 +133,7 @@ class GovernanceAuditor:
                 epochs=len(read_epochs(view)),
                 constitutions=tuple(self._in_force()),
             )
-        except (*MALFORMED, IntegrityError, AttestationError) as fault:
+        except _UNREADABLE as fault:
             reason = f"what the tables hold cannot be read: {fault!r}"
             raise GovernanceAuditError(GovernanceRule.TABLES, "", 0, self._last_judged, reason) from fault
 
@@ -148,7 +150,7 @@ class GovernanceAuditor:
                 await self._check_cause(self._store.view(), entry.writes, window, fail)
             except GovernanceAuditError:
                 raise
-            except (*MALFORMED, IntegrityError, AttestationError) as fault:
+            except _UNREADABLE as fault:
                 fail(GovernanceRule.TABLES, f"what the tables hold cannot be judged: {fault!r}")
         changes = {name: keys for name, keys in entry.writes.items() if name in maps.GOVERNANCE}
         self._store.append(seqno, changes)

@@ -231,7 +231,7 @@ def read_config(view: View) -> ServiceConfig:
     if value is None:
         return ServiceConfig()
     names = {field.name for field in attrs.fields(ServiceConfig)}
-    if not isinstance(value, dict) or any(type(one) is not int for one in value.values()):
+    if not isinstance(value, dict) or any(type(one) is not int or one < 1 for one in value.values()):
         raise IntegrityError(f"{maps.SERVICE_CONFIG}: malformed")
     return ServiceConfig(**{name: one for name, one in value.items() if name in names})
 

@@ -41,10 +41,12 @@ class GovernedLedger:
         constitution: str | None = "majority",
         *,
         threshold: int = 2,
+        also: Writes | None = None,
     ) -> None:
         """Found a service on the first three nodes of ``network``; three ``members`` govern it.
 
-        They do under a shipped constitution, or the text given; with None nobody does.
+        They do under a shipped constitution, or the text given; with None nobody does. The founder puts
+        into the tables what ``also`` says.
         """
         self.network = network
         self.alice, self.bob, self.carol = members
@@ -66,6 +68,7 @@ class GovernedLedger:
             text = shipped_constitution(constitution) if constitution.isidentifier() else constitution
             config = ServiceConfig(recovery_threshold=threshold)
             merge(first, charter_writes(Charter(members=founders, constitution=text, config=config)))
+        merge(first, also if also is not None else {})
         last = opening_writes(
             network.service.certificate, [Tally().manifest], governed=constitution is not None
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from coco_core.base import limits
 from coco_core.errors import IntegrityError
 from coco_core.governance import (
     escrow_epoch,
+    node_writes,
     read_proposal,
     shipped_constitution,
 )
@@ -240,6 +242,24 @@ def test_a_request_and_records_of_a_ledger_in_one_entry(governed: Governed) -> N
     writes = executed(ledger, *ledger.ballot(ledger.alice, name))
     seqno = ledger.place({**writes, "public:records": {b"k": b"v"}})
     ledger.refused("governance-alone", seqno)
+
+
+@pytest.mark.parametrize("key", [b"ab" * 32, bytes(8), b"\xff"], ids=["id", "singleton", "binary"])
+@pytest.mark.parametrize(
+    "value", [b"", b"[]", b"\xff", b'{"k": 1}', b'"x"', b"1", b'{"recovery_threshold": 0}']
+)
+def test_a_founder_that_fills_tables_with_anything(governed: Governed, key: bytes, value: bytes) -> None:
+    """Whatever a primary claims to have done over such tables, the audit ends with a verdict."""
+    honest = governed()
+    path = "/gov/members/proposals:create"
+    request = executed(honest, path, honest.proposal(honest.alice, refresh()))
+    join = node_writes([honest.network.joiner(3)])
+    for name in sorted(maps.GOVERNANCE):
+        for claimed in (request, join):
+            ledger = governed(also={name: {key: value}})
+            ledger.place(claimed)
+            with contextlib.suppress(IntegrityError):
+                ledger.audit()
 
 
 # ── effects ──────────────────────────────────────────────────────────────────────────────────────

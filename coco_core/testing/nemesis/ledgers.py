@@ -15,7 +15,8 @@ import attrs
 
 from coco_core.base import TxID
 from coco_core.errors import CocoError, OperatorError
-from coco_core.ledger import AuditReport, ChunkName, audit, parse_chunk, read_public, read_public_snapshot
+from coco_core.ledger import AuditReport, ChunkName, parse_chunk, read_public, read_public_snapshot
+from coco_core.testing.auditing import audit_all
 from coco_core.testing.nemesis.clients import Call
 from coco_core.testing.tally import BLOCKS, SEEN
 
@@ -119,10 +120,10 @@ def _audit(run: Sequence[Path], snapshots: Path, service_certificate: str) -> Au
     for at, path in enumerate(run):
         first = ChunkName.parse(path.name).first
         if first == 1:
-            return audit(_contents(run), service_cert_pem=service_certificate)
+            return audit_all(_contents(run), service_cert_pem=service_certificate)[0]
         for snapshot in snapshots.glob(f"snapshot_{first - 1}_*.committed"):
             start = read_public_snapshot(snapshot.name, snapshot.read_bytes(), service_certificate)
-            return audit(_contents(run[at:]), service_cert_pem=service_certificate, start=start)
+            return audit_all(_contents(run[at:]), service_cert_pem=service_certificate, start=start)[0]
     raise OperatorError(f"{run[0]} follows a snapshot that is not in {snapshots}, nor is any later one")
 
 

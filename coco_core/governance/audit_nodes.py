@@ -123,16 +123,18 @@ def _check_change(before: View, writes: Writes, window: tuple[int, int], fail: F
 def _leases(
     before: View, writes: Writes, change: MembershipChange, window: tuple[int, int], fail: Fail
 ) -> Writes:
-    """Return the leases that begin and end with a change: from when the entry was made."""
-    if maps.LEASES not in writes and read_lease_s(before) is None:
-        return {}
-    after = read_leases(before.over(writes))
-    granted = {after[name].granted_ms for name in change.add if name in after}
+    """Return the leases that begin with a change, from when the entry was made, and those it ends."""
+    lease_s, leases = read_lease_s(before), read_leases(before.over(writes))
+    granted = {leases[name].granted_ms for name in change.add if name in leases}
     if len(granted) > 1 or any(not window[0] <= time_ms <= window[1] for time_ms in granted):
         fail(GovernanceRule.TIME, f"leases are granted at {sorted(granted)} ms")
-    expected = lease_writes(change.remove, None, 0)
-    if granted:
-        merge(expected, lease_writes(change.add, read_lease_s(before), *granted))
+    if lease_s is not None and change.add and not granted:
+        fail(GovernanceRule.MEMBERSHIP, "nodes are trusted, and get no lease, as the policy wants")
+    # A lease of who is gone means nothing: it may go with it.
+    ended = [name for name in change.remove if name.encode() in writes.get(maps.LEASES, {})]
+    expected = lease_writes(ended, None, 0)
+    for time_ms in granted:
+        merge(expected, lease_writes(change.add, lease_s, time_ms))
     return expected
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
+import pytest
 
 from coco_core.crypto import read_certificate, sha256
 from coco_core.governance import (
@@ -16,11 +17,15 @@ from coco_core.governance import (
     StarlarkRuntime,
     change_writes,
     forgetting_writes,
+    lease_writes,
     node_writes,
+    quarantine_due,
     read_change,
+    read_leases,
     read_nodes,
     shipped_constitution,
 )
+from coco_core.governance.leases import QUARANTINE
 from coco_core.kv import Writes, maps, merge
 from coco_core.testing.cluster import run_at_once
 from coco_core.testing.members import Signatory
@@ -195,3 +200,60 @@ def test_an_audit_goes_on_from_a_snapshot(governed: Governed) -> None:
     assert (report.changes, report.ballots, report.founded_by) == (2, 1, 0)
     (constitution,) = report.constitutions
     assert (constitution.digest, constitution.first_seqno) == (digest("unanimous"), at)
+
+
+def leased(ledger: Any) -> int:
+    """Have leases end after a day at most; return when that is for those there are."""
+    ended: int = ledger.now_ms + 24 * 3600 * 1000
+    ledger.propose(ledger.alice, {"name": "set_lease_policy", "args": {"lease_s": 24 * 3600}})
+    return ended
+
+
+def test_leases_begin_and_end_with_changes_and_whose_ran_out_goes(governed: Governed) -> None:
+    ledger = governed(ALLOWING)
+    ended = leased(ledger)
+    fourth, first = ledger.network.joiner(3).node_id, ledger.network.identities[1].node_id
+    ledger.place(node_writes([ledger.network.joiner(3)]))
+    ledger.propose(ledger.alice, {"name": "replace_node", "args": {"node_id": fourth, "replaces": first}})
+    writes = made(ledger)
+    merge(writes, lease_writes([fourth], 24 * 3600, ledger.now_ms))
+    merge(writes, lease_writes([first], None, 0))
+    ledger.place(writes)
+    ledger.now_ms = ended + 500
+    due = quarantine_due(ledger.council.view, ledger.now_ms)
+    assert due is not None
+    ledger.place(due)
+    ledger.place(
+        made(ledger) | lease_writes(sorted(read_leases(ledger.council.view).keys() - {fourth}), None, 0)
+    )
+    assert ledger.audit().changes == 6
+
+
+@pytest.mark.parametrize("lie", ["longer", "earlier", "none", "other node"])
+def test_leases_granted_otherwise_than_the_policy_says(governed: Governed, lie: str) -> None:
+    ledger = governed(ALLOWING)
+    leased(ledger)
+    fourth = ledger.network.joiner(3).node_id
+    ledger.place(node_writes([ledger.network.joiner(3)]))
+    ledger.propose(ledger.alice, {"name": "transition_node_to_trusted", "args": {"node_id": fourth}})
+    writes = made(ledger)
+    lease_s, node, at_ms = 24 * 3600, fourth, ledger.now_ms
+    if lie == "longer":
+        lease_s += 1
+    elif lie == "earlier":
+        at_ms -= 60_000
+    elif lie == "other node":
+        node = ledger.network.identities[1].node_id
+    merge(writes, {} if lie == "none" else lease_writes([node], lease_s, at_ms))
+    seqno = ledger.place(writes)
+    ledger.refused("governance-time" if lie == "earlier" else "node-membership", seqno)
+
+
+def test_nobody_is_quarantined_whose_lease_holds(governed: Governed) -> None:
+    ledger = governed(ALLOWING)
+    ended = leased(ledger)
+    due = quarantine_due(ledger.council.view, ended)
+    assert due is None
+    early = MembershipChange((), (ledger.network.identities[1].node_id,), QUARANTINE)
+    seqno = ledger.place(change_writes(early))
+    ledger.refused("node-membership", seqno)

@@ -127,7 +127,7 @@ async def test_operators_decide_about_nodes_alone_and_about_nothing_else() -> No
     assert await Rule("operator", only, [SET_USER], proposer="o")(yes="o") == "Rejected"
 
 
-def node(status: str = "Pending", owner: str = "a", measurement: str = "good") -> dict[str, JSON]:
+def node(status: str = "Pending", owner: str | None = None, measurement: str = "good") -> dict[str, JSON]:
     return {"status": status, "owner": owner, "measurement": measurement, "platform": "virtual"}
 
 
@@ -139,7 +139,6 @@ NODES = {
     "mine": node(),
     "mine2": node(),
     "mine3": node(),
-    "theirs": node(owner="b"),
     "unlisted": node(measurement="bad"),
     "old": node("Retired"),
     "others": node("Trusted", "b"),
@@ -152,14 +151,14 @@ NODES = {
         (trust("mine"), {}, "Accepted"),
         (trust("mine", "mine2"), {}, "Accepted"),
         (trust("mine", "mine2", "mine3"), {}, "Open"),
-        (trust("mine"), {"run": node("Trusted")}, "Accepted"),
-        (trust("mine", "mine2"), {"run": node("Trusted")}, "Open"),
-        (trust("mine"), {"run": node("Trusted"), "run2": node("Trusted")}, "Open"),
-        (trust("theirs"), {}, "Open"),
+        (trust("mine"), {"run": node("Trusted", "a")}, "Accepted"),
+        (trust("mine", "mine2"), {"run": node("Trusted", "a")}, "Open"),
+        (trust("mine"), {"run": node("Trusted", "a"), "run2": node("Trusted", "a")}, "Open"),
+        ([{"name": "transition_node_to_trusted", "args": {"node_id": "mine", "owner": "b"}}], {}, "Open"),
         (trust("unlisted"), {}, "Open"),
         (trust("old"), {}, "Open"),
         (trust("nowhere"), {}, "Open"),
-        (trust("mine", "theirs"), {}, "Open"),
+        (trust("mine", "others"), {}, "Open"),
         ([*trust("mine"), SET_USER], {}, "Open"),
         ([{"name": "remove_node", "args": {"node_id": "mine"}}], {}, "Open"),
     ],

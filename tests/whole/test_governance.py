@@ -272,7 +272,14 @@ async def exchange(stage: Stage, path: str, body: bytes) -> bytes:
     host, _, port = stage.network.nodes[0].info["admin"].rpartition(":")
     tls = pinned_context(stage.network.service_certificate)
     stream = await trio.open_ssl_over_tcp_stream(host, int(port), ssl_context=tls, https_compatible=True)
-    fields = ("host: x", "content-type: application/cose", f"content-length: {len(body)}", "", "")
+    fields = (
+        "host: x",
+        "connection: close",
+        "content-type: application/cose",
+        f"content-length: {len(body)}",
+        "",
+        "",
+    )
     head = "\r\n".join((f"POST {path} HTTP/1.1", *fields))
     received = b""
     async with trio.open_nursery() as nursery:

@@ -27,8 +27,9 @@ from coco_core.cli.network import (
     reached,
 )
 from coco_core.client import Connection, GovernanceClient, NodeClient, Signer, pinned_context
+from coco_core.crypto import read_certificate
 from coco_core.errors import OperatorError
-from coco_core.governance import MemberMessage
+from coco_core.governance import MemberMessage, open_share, read_recovery
 
 JSONObject = Mapping[str, Any]
 
@@ -120,6 +121,33 @@ class GovernedNetwork(LocalNetwork):
         await reached([node], node.waiting)
         return node
 
+    async def recover(self, folder: Path) -> LocalNode:
+        """Start a node that recovers the service from what is in ``folder``, all nodes of before being lost.
+
+        Returns when members can give their shares; raises OperatorError with its reason otherwise.
+        """
+        for lost in self.nodes:
+            await lost.ended.wait()
+        node = LocalNode(0, folder)
+        self.nodes = [node]
+        await self._spawn(node, self._settings(node, {"recover": {}}))
+        await reached([node], node.recovering)
+        self.service_certificate = str(node.info["service_certificate"])
+        (self.spec.folder / SERVICE_FILE).write_text(self.service_certificate)
+        return node
+
+    async def give_share(self, member: Organisation) -> JSONObject:
+        """Have a member give its share to the node that recovers the service; return how many are there."""
+        async with self.client() as client:
+            view = await client.recovery_state()
+        recovery = read_recovery(view)
+        if recovery is None or member.member_id not in recovery.members:
+            raise OperatorError(f"{member.name} holds no share")
+        encrypted = recovery.members[member.member_id].encrypted_share
+        share = open_share(encrypted, member.files.encryption_key.read_text())
+        identity = read_certificate(self.service_certificate).fingerprint
+        return await self.post(member, MemberMessage.recovery_share(member.member_id, share, identity))
+
     @asynccontextmanager
     async def client(self, node: int = 0) -> AsyncIterator[GovernanceClient]:
         """Give a members' view of a node."""
@@ -194,11 +222,15 @@ class GovernedNetwork(LocalNetwork):
             while (await client.network())["nodes"][node.info["node_id"]]["status"] != "Trusted":
                 _, seqno = await client.committed_after(seqno)
 
-    async def open_service(self, members: Sequence[Organisation]) -> None:
-        """Have ``members`` open the service; return when every node serves clients."""
-        await self.decide(
-            members, action("transition_service_to_open", next_service_identity=self.service_certificate)
-        )
+    async def open_service(self, members: Sequence[Organisation], previous: str | None = None) -> None:
+        """Have ``members`` open the service; return when every node serves clients.
+
+        ``previous`` is the certificate of the service as it was before a recovery.
+        """
+        args = {"next_service_identity": self.service_certificate}
+        if previous is not None:
+            args["previous_service_identity"] = previous
+        await self.decide(members, action("transition_service_to_open", **args))
         await self.until_open()
 
     async def until_open(self) -> None:

@@ -13,6 +13,7 @@ import click
 from coco_core.cli.asking import ADMIN, FILE, SERVICE, ask, now_s, read_text, service_context, write_new
 from coco_core.cli.member_external import finish, prepare
 from coco_core.cli.member_keys import CERTIFICATE, make_member, read_member_certificate, signing
+from coco_core.cli.member_recover import recover
 from coco_core.cli.member_requests import ballot_of, check_constitution, printable, proposal_of
 from coco_core.client import GovernanceClient, Signer
 from coco_core.crypto import read_certificate
@@ -35,6 +36,7 @@ def member() -> None:
 
 member.add_command(prepare)
 member.add_command(finish)
+member.add_command(recover)
 
 
 def _connected(command: Callable[..., Question]) -> Callable[..., None]:

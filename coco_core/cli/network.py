@@ -95,6 +95,8 @@ class LocalNode:
         """The view in which it has that role."""
         self.waiting = trio.Event()
         """Whether it asked to join and waits to be let in."""
+        self.recovering = trio.Event()
+        """Whether it found a lost service's ledger and waits for members' shares."""
         self.listening = trio.Event()
         self.opening = trio.Event()
         """Whether it takes part in a service that its members have not opened yet."""
@@ -123,6 +125,9 @@ class LocalNode:
             case "waiting":
                 self.info = dict(event)
                 self.waiting.set()
+            case "recovering":
+                self.info = dict(event)
+                self.recovering.set()
             case "listening":
                 self.info = dict(event)
                 self.listening.set()

@@ -5,6 +5,7 @@ The other side of ``member_requests``, for whoever speaks for a member. Knows no
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -12,7 +13,14 @@ from typing import Any, Final
 import attrs
 
 from coco_core.governance.runtime import JSON
-from coco_core.governance.signed_requests import ACK, BALLOT, PROPOSAL, STATE_DIGEST, WITHDRAWAL
+from coco_core.governance.signed_requests import (
+    ACK,
+    BALLOT,
+    PROPOSAL,
+    RECOVERY_SHARE,
+    STATE_DIGEST,
+    WITHDRAWAL,
+)
 
 _MEMBERS: Final = "/gov/members"
 
@@ -24,7 +32,7 @@ class MemberMessage:
     kind: str
     path: str
     """Where it is posted."""
-    payload: bytes
+    payload: bytes = attrs.field(repr=False)
     proposal_id: str | None = None
 
     @classmethod
@@ -65,3 +73,10 @@ class MemberMessage:
         """Acknowledge the state whose digest was asked for."""
         payload = json.dumps({"state_digest": state_digest}).encode()
         return cls(kind=ACK, path=f"{_MEMBERS}/state-digests/{member_id}:ack", payload=payload)
+
+    @classmethod
+    def recovery_share(cls, member_id: str, share: bytes, service_identity: str) -> MemberMessage:
+        """Give a recovery share to the service whose new certificate has this fingerprint."""
+        said = {"share": base64.b64encode(share).decode(), "service_identity": service_identity}
+        path = f"/gov/recovery/members/{member_id}:recover"
+        return cls(kind=RECOVERY_SHARE, path=path, payload=json.dumps(said).encode())

@@ -147,6 +147,33 @@ def read_change(view: View) -> MembershipChange | None:
     raise IntegrityError(f"{maps.MEMBERSHIP_CHANGE}: malformed change")
 
 
+def read_manifests(view: View) -> list[Manifest]:
+    """Return the ledgers the service runs; raises IntegrityError for a malformed table."""
+    found: list[Manifest] = []
+    for key, value in view.items(maps.ADAPTERS):
+        match orjson.loads(value):
+            case {
+                "version": str(version),
+                "api": int(api),
+                "engine": str(engine),
+                "maps": list(names),
+                "deterministic": bool(deterministic),
+            }:
+                found.append(
+                    Manifest(
+                        name=key.decode(),
+                        version=version,
+                        api=api,
+                        engine=engine,
+                        maps=tuple(map(str, names)),
+                        deterministic=deterministic,
+                    )
+                )
+            case _:
+                raise IntegrityError(f"{maps.ADAPTERS}: malformed record of {key[:80]!r}")
+    return found
+
+
 def read_operators(view: View) -> dict[str, str]:
     """Return the certificate of every operator by its fingerprint."""
     return {key.decode(): pem.decode() for key, pem in view.items(maps.OPERATORS)}

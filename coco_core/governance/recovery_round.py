@@ -19,7 +19,7 @@ from coco_core.base import limits
 from coco_core.errors import MemberError
 from coco_core.governance.member_requests import Moment, open_request, read_object, require_active
 from coco_core.governance.recovery import check_share, recover_secrets
-from coco_core.governance.recovery_tables import read_recovery
+from coco_core.governance.recovery_tables import read_epochs, read_recovery
 from coco_core.governance.refusal import RefusedError
 from coco_core.governance.signed_requests import RECOVERY_SHARE
 from coco_core.kv import View, Writes
@@ -38,6 +38,8 @@ class RecoveryRound:
         key = read_recovery(view)
         if key is None:
             raise MemberError("no shares were dealt before the service was lost: no member can recover it")
+        if not read_epochs(view) or any(epoch.escrow is None for epoch in read_epochs(view)):
+            raise MemberError("not every epoch of the ledger was escrowed to the members' shares")
         self._view = view
         self._service_identity = service_identity
         self.threshold = key.threshold

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from itertools import pairwise
@@ -30,10 +30,11 @@ from coco_core.base.limits import (
     SNAPSHOT_SIZE_MAX_BYTES,
     SNAPSHOT_VIEWS_MAX,
 )
-from coco_core.crypto import check_issued, read_certificate
+from coco_core.crypto import check_issued, check_issued_before, read_certificate, read_predecessors
 from coco_core.errors import AttestationError, IntegrityError
 from coco_core.kv.maps import SERVICE_INFO, SINGLETON_KEY, SNAPSHOT_EVIDENCE, TREE, is_public
 from coco_core.kv.write_set import Writes
+from coco_core.ledger import cose
 from coco_core.ledger import snapshot_layout as layout
 from coco_core.ledger.merkle import MerkleFrontier, MerkleTree
 from coco_core.ledger.receipts import ReceiptKind, verify_receipt
@@ -102,14 +103,19 @@ class Snapshot:
 
 
 def read_snapshot(
-    name: str, data: bytes | memoryview, secrets: LedgerSecrets, service_cert_pem: str | bytes
+    name: str,
+    data: bytes | memoryview,
+    secrets: LedgerSecrets,
+    service_cert_pem: str | bytes,
+    endorsements: Sequence[str] = (),
 ) -> Snapshot:
     """Check a proven snapshot file against the service's certificate and return what it says.
 
+    ``endorsements`` (PEM) are of the identities before: it may have been made under one of those.
     Raises IntegrityError, with file and offset, unless its name, receipt, digest, seal and every single
     byte are what they must be.
     """
-    return _Reader(name, data).read(service_cert_pem, secrets)
+    return _Reader(name, data, endorsements).read(service_cert_pem, secrets)
 
 
 def read_public_snapshot(
@@ -151,8 +157,9 @@ def read_snapshot_evidence(writes: Writes) -> tuple[int, bytes] | None:
 class _Reader:
     """One pass over one file."""
 
-    def __init__(self, name: str, data: bytes | memoryview) -> None:
+    def __init__(self, name: str, data: bytes | memoryview, endorsements: Sequence[str] = ()) -> None:
         self._name = name
+        self._endorsements = endorsements
         self._data = memoryview(data)
         self._maps_at: dict[str, int] = {}
 
@@ -281,7 +288,7 @@ class _Reader:
         """Return the transaction that the receipt proves to have claimed ``digest``."""
         with self._naming(end):
             receipt = bytes(self._data[end:])
-            proved = verify_receipt(receipt, service_cert_pem)
+            proved = verify_receipt(receipt, service_cert_pem, self._endorsements)
             if proved.kind is not ReceiptKind.JSON or orjson.dumps(orjson.loads(receipt)) != receipt:
                 raise IntegrityError("a snapshot's receipt is in our canonical JSON")
             if proved.claims != digest:
@@ -318,8 +325,17 @@ class _Reader:
                 raise IntegrityError(f"tree of {tree.size} leaves, expected {txid.seqno}")
             service = read_certificate(service_cert_pem)
             node = read_certificate(signature.node_cert_pem)
-            check_issued(node, service)
-            check_signature(signature, tree.root(), txid, node.public_key, service.public_key)
+            before = [
+                one
+                for one in read_predecessors(self._endorsements, service)
+                if one.public_key.node_id() == cose.read(signature.cose).kid
+            ]
+            if before:
+                check_issued_before(node, before[0])
+            else:
+                check_issued(node, service)
+            signer = before[0].public_key if before else service.public_key
+            check_signature(signature, tree.root(), txid, node.public_key, signer)
 
     # ── how failures are told ────────────────────────────────────────────────────────────────────
 

@@ -3,7 +3,15 @@
 from coco_core.node.clock import utc_now
 from coco_core.node.plugins import installed, load
 from coco_core.node.run import LEDGER_FOLDER, run_node
-from coco_core.node.settings import Address, Founding, Joining, LedgerSettings, NodeSettings, load_settings
+from coco_core.node.settings import (
+    Address,
+    Founding,
+    Joining,
+    LedgerSettings,
+    NodeSettings,
+    Recovering,
+    load_settings,
+)
 
 __all__ = [
     "Address",
@@ -12,6 +20,7 @@ __all__ = [
     "LEDGER_FOLDER",
     "LedgerSettings",
     "NodeSettings",
+    "Recovering",
     "installed",
     "load",
     "load_settings",

@@ -24,10 +24,21 @@ from coco_core.consensus import EntriesCompactedError, Entry
 from coco_core.errors import IntegrityError, OperatorError
 from coco_core.ledger import CHUNK_AFTER, IN_PROGRESS_HEADER, ChunkName, completed_header, positions_table
 from coco_core.node.chunk_files import ChunkFile, find_chunks
-from coco_core.node.durable import make_folder, same_contents, sync_folder, write_all, write_fault
+from coco_core.node.durable import (
+    copy_file,
+    make_folder,
+    read_fault,
+    same_contents,
+    sync_folder,
+    write_all,
+    write_fault,
+)
 
 ARCHIVE_FOLDER = "archive"
 """Where chunks go that a snapshot replaced, below the ledger's folder."""
+
+IGNORED_FOLDER = "ignored"
+"""Where copies go of files whose end no signature closes, below the ledger's folder."""
 
 _FLAGS_AT = 1
 
@@ -87,6 +98,28 @@ class LedgerFiles:
         """
         for chunk in self._chunks:
             yield from chunk.raw_entries()
+
+    def chunks(self) -> Iterator[tuple[str, bytes]]:
+        """Yield name and contents of every file, oldest first, as an auditor reads them."""
+        for chunk in self._chunks:
+            try:
+                yield str(chunk.name), chunk.path.read_bytes()
+            except OSError as error:
+                raise read_fault(error, chunk.path) from error
+
+    def keep_last(self, name: str) -> Path:
+        """Keep a copy of the newest file, as it is now, in the folder IGNORED_FOLDER; return where.
+
+        For what is behind the entries that are about to be adopted. Raises OperatorError.
+        """
+        newest = self._chunks[-1].path
+        target = self._folder / IGNORED_FOLDER / name
+        try:
+            make_folder(target.parent)
+            copy_file(newest, target)
+        except OSError as error:
+            raise write_fault(error, f"cannot copy {newest} to {target}") from error
+        return target
 
     def adopt(self, last_index: int, committable: Iterable[int]) -> None:
         """Take over the entries up to ``last_index``, which were verified, and drop what follows.

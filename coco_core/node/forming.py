@@ -78,6 +78,8 @@ class Membership:
     first_effects: Sequence[Effect]
     adapters: Mapping[str, LedgerAdapter]
     welcome: Welcome
+    begins_after: int = 0
+    """The tables as of this seqno and before say nothing of whether clients may come."""
 
 
 class Founder:
@@ -91,12 +93,7 @@ class Founder:
             )
         self._node = node
         self._adapters, self._genesis = _founding_adapters(founding)
-        service_key = PrivateKey.generate(Curve.P384)
-        not_before, not_after = _validity()
-        certificate = self_signed(
-            service_key, "Coco Service", not_before=not_before, not_after=not_after, ca=True
-        )
-        self.service = ServiceIdentity(key=service_key, certificate=certificate)
+        self.service = new_service()
         self.certificate = endorse_node(node.key.public, node.settings.hosts, self.service)
         self._operators = founding.operators
         self._charter = founding.charter
@@ -106,7 +103,7 @@ class Founder:
         """Wait for the joiners, place the first entries, and welcome everybody."""
         node = self._node
         joiners = await self.admissions.complete()
-        records = [_record(_request(node), node.measurement, self.certificate)]
+        records = [own_record(node, self.certificate)]
         for request, verdict in joiners:
             certificate = endorse_node(request.public_key, request.hosts, self.service)
             records.append(_record(request, verdict.measurement, certificate))
@@ -118,7 +115,9 @@ class Founder:
             manifests=[adapter.manifest for adapter in self._adapters.values()],
             operators=self._operators,
         )
-        replica, effects = found_service(_parts(node, welcome), self._genesis, self._operators, self._charter)
+        replica, effects = found_service(
+            parts_of(node, welcome), self._genesis, self._operators, self._charter
+        )
         certificates = {record.node_id: record.certificate for record in records}
         self.admissions.welcome(
             {
@@ -144,14 +143,20 @@ async def join(node: BareNode, joining: Joining, waiting: Callable[[], None]) ->
     check_welcome(
         welcome, node.key.public, joining.service_certificate, rules.verifiers, rules.policy, utc_now()
     )
-    adapters = _joined_adapters(welcome.manifests)
+    adapters = joined_adapters(welcome.manifests)
     restored = await _restored(node, welcome)
-    replica, effects = join_service(_parts(node, welcome), restored)
+    replica, effects = join_service(parts_of(node, welcome), restored)
     return Membership(replica=replica, first_effects=effects, adapters=adapters, welcome=welcome)
 
 
 async def _restored(node: BareNode, welcome: Welcome) -> Restoration | None:
-    old = OldLedger(node.disk, node.snapshots, welcome.secrets, welcome.service.certificate)
+    old = OldLedger(
+        node.disk,
+        node.snapshots,
+        welcome.secrets,
+        welcome.service.certificate,
+        welcome.service.endorsements,
+    )
     if not old.exists:
         return None
     if welcome.agreed is None:
@@ -203,7 +208,7 @@ def _founding_adapters(founding: Founding) -> tuple[dict[str, LedgerAdapter], li
     return adapters, genesis
 
 
-def _joined_adapters(manifests: Sequence[Manifest]) -> dict[str, LedgerAdapter]:
+def joined_adapters(manifests: Sequence[Manifest]) -> dict[str, LedgerAdapter]:
     """Load what the network runs; this node must have exactly the same versions."""
     adapters: dict[str, LedgerAdapter] = {}
     for manifest in manifests:
@@ -233,6 +238,19 @@ def _validity() -> tuple[datetime.datetime, datetime.datetime]:
     return now - datetime.timedelta(hours=1), now + datetime.timedelta(days=CERTIFICATE_VALIDITY_DAYS)
 
 
+def new_service() -> ServiceIdentity:
+    """Return a fresh service identity."""
+    key = PrivateKey.generate(Curve.P384)
+    not_before, not_after = _validity()
+    certificate = self_signed(key, "Coco Service", not_before=not_before, not_after=not_after, ca=True)
+    return ServiceIdentity(key=key, certificate=certificate)
+
+
+def own_record(node: BareNode, certificate: str) -> NodeRecord:
+    """Return the record of this node, the first of a service."""
+    return _record(_request(node), node.measurement, certificate)
+
+
 def endorse_node(public_key: PublicKey, hosts: Sequence[str], service: ServiceIdentity) -> str:
     """Return a certificate of the service for a node known by ``hosts``."""
     not_before, not_after = _validity()
@@ -247,7 +265,8 @@ def endorse_node(public_key: PublicKey, hosts: Sequence[str], service: ServiceId
     )
 
 
-def _parts(node: BareNode, welcome: Welcome) -> Parts:
+def parts_of(node: BareNode, welcome: Welcome) -> Parts:
+    """Return what this node's replica is made of."""
     settings = node.settings
     least, most = settings.election_timeout_ms
     return Parts(

@@ -23,7 +23,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -41,6 +41,7 @@ from coco_core.governance import (
     read_proposals,
     read_recovery,
     read_service_info,
+    service_endorsements,
 )
 from coco_core.kv import View, maps
 from coco_core.node.driver import Driver
@@ -59,6 +60,8 @@ _STATUSES: Final = {
     "certificate-expired": 401,
     "not-active": 403,
     "not-proposer": 403,
+    "other-service-identity": 403,
+    "wrong-share": 403,
     "not-found": 404,
     "too-many-proposals": 503,
 }
@@ -74,59 +77,23 @@ class GovernanceRoutes:
         """Read from and submit to ``driver``'s replica."""
         self._driver = driver
         self._tickets = tickets
-        self._readings: list[tuple[re.Pattern[str], Callable[[View, Mapping[str, str]], Any]]] = [
-            (re.compile(pattern), reading)
-            for pattern, reading in (
-                ("/gov/service/info", _info),
-                ("/gov/service/constitution", _constitution),
-                ("/gov/service/members", _members),
-                (f"/gov/service/members/{_ID}", _member),
-                ("/gov/service/users", _users),
-                (f"/gov/service/users/{_ID}", _user),
-                ("/gov/service/nodes", _nodes),
-                (f"/gov/service/nodes/{_ID}", _node),
-                ("/gov/service/join-policy", _join_policy),
-                ("/gov/service/jwk", _jwk),
-                ("/gov/members/proposals", _proposals),
-                (f"/gov/members/proposals/{_ID}", _proposal),
-                (f"/gov/members/proposals/{_ID}/actions", _actions),
-                (f"/gov/members/proposals/{_ID}/ballots/(?P<member>[0-9a-f]{{64}})", _ballot),
-                (f"/gov/members/state-digests/{_ID}", _digest),
-                (f"/gov/recovery/encrypted-shares/{_ID}", _share),
-                ("/gov/recovery/state", _recovery),
-            )
-        ]
 
     def accept(self, request: HTTPRequest) -> HTTPResponse | PendingResponse:
         """Answer one request whose path begins with PREFIX (see adapter.HTTPHandler)."""
         url = urlsplit(request.target)
-        version = parse_qs(url.query).get("api-version", ["latest"])[-1]
-        if version not in _VERSIONS:
-            return _error(400, "UnsupportedApiVersion", f"the versions are {', '.join(sorted(_VERSIONS))}")
+        refusal = check_request(request)
+        if refusal is not None:
+            return refusal
         if request.method == "POST":
             return self._post(url.path, request)
-        if request.method != "GET":
-            return _error(405, "UnsupportedHttpVerb", f"{request.method} is not offered here")
-        view = self._driver.replica.chain.store.view()
-        for pattern, reading in self._readings:
-            found = pattern.fullmatch(url.path)
-            if found is None:
-                continue
-            value = reading(view, found.groupdict())
-            if value is None:
-                return _error(404, "ResourceNotFound", f"there is nothing at {url.path[:200]}")
-            return value if isinstance(value, HTTPResponse) else _json(value)
-        return _error(404, "ResourceNotFound", "there is no such path")
+        return read_governance(self._driver.replica.chain.store.view(), url.path)
 
     def _post(self, path: str, request: HTTPRequest) -> HTTPResponse | PendingResponse:
-        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if content_type != _COSE:
-            return _error(415, "InvalidHeaderValue", f"a signed request has content type {_COSE}")
         try:
             payload = governance_payload(path, request.body)
             submission = self._tickets.submit(self._driver, ADMINISTRATION, [payload], ANONYMOUS)
         except CallerError as error:
-            return _error(503 if "queue" in str(error) else 400, "InvalidInput", str(error))
+            return refused(503 if "queue" in str(error) else 400, "InvalidInput", str(error))
 
         async def answer() -> HTTPResponse:
             (fate,) = await submission.wait()
@@ -135,10 +102,36 @@ class GovernanceRoutes:
                     headers = {"x-ms-ccf-transaction-id": str(fate.txid)}
                     return HTTPResponse(body=fate.receipt, headers=headers)
                 case Rejected():
-                    return _error(_STATUSES.get(fate.code, 409), fate.code, fate.message)
-            return _error(503, "not-known", f"not known yet, ask for the proposal: {fate.reason}")
+                    return refused(status_of(fate.code), fate.code, fate.message)
+            return refused(503, "not-known", f"not known yet, ask for the proposal: {fate.reason}")
 
         return answer
+
+
+def check_request(request: HTTPRequest) -> HTTPResponse | None:
+    """Return the refusal of a request whose version, verb or content type is none of this interface."""
+    version = parse_qs(urlsplit(request.target).query).get("api-version", ["latest"])[-1]
+    if version not in _VERSIONS:
+        return refused(400, "UnsupportedApiVersion", f"the versions are {', '.join(sorted(_VERSIONS))}")
+    if request.method not in ("GET", "POST"):
+        return refused(405, "UnsupportedHttpVerb", f"{request.method} is not offered here")
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.method == "POST" and content_type != _COSE:
+        return refused(415, "InvalidHeaderValue", f"a signed request has content type {_COSE}")
+    return None
+
+
+def read_governance(view: View, path: str) -> HTTPResponse:
+    """Answer what is read at ``path`` of the tables."""
+    for pattern, reading in _READINGS:
+        found = pattern.fullmatch(path)
+        if found is None:
+            continue
+        value = reading(view, found.groupdict())
+        if value is None:
+            return refused(404, "ResourceNotFound", f"there is nothing at {path[:200]}")
+        return value if isinstance(value, HTTPResponse) else _json(value)
+    return refused(404, "ResourceNotFound", "there is no such path")
 
 
 # ── readings ─────────────────────────────────────────────────────────────────────────────────────
@@ -149,7 +142,9 @@ def _info(view: View, _names: Mapping[str, str]) -> Any:
     return {
         "status": info["status"],
         "certificate": info["cert"],
+        "previousCertificate": info.get("previous_service_identity"),
         "recoveryCount": info.get("recovery_count", 0),
+        "endorsements": service_endorsements(view),
         "configuration": {"recoveryThreshold": read_config(view).recovery_threshold},
     }
 
@@ -268,5 +263,35 @@ def _json(value: Any, status: int = 200) -> HTTPResponse:
     return HTTPResponse(status=status, body=json.dumps(value).encode())
 
 
-def _error(status: int, code: str, message: str) -> HTTPResponse:
+def refused(status: int, code: str, message: str) -> HTTPResponse:
+    """Return the answer to what is refused, with a code that stays the same."""
     return _json({"error": {"code": code, "message": message}}, status)
+
+
+def status_of(code: str) -> int:
+    """Return the HTTP status for a code of the rules."""
+    return _STATUSES.get(code, 409)
+
+
+_READINGS: Final[Sequence[tuple[re.Pattern[str], Callable[[View, Mapping[str, str]], Any]]]] = [
+    (re.compile(pattern), reading)
+    for pattern, reading in (
+        ("/gov/service/info", _info),
+        ("/gov/service/constitution", _constitution),
+        ("/gov/service/members", _members),
+        (f"/gov/service/members/{_ID}", _member),
+        ("/gov/service/users", _users),
+        (f"/gov/service/users/{_ID}", _user),
+        ("/gov/service/nodes", _nodes),
+        (f"/gov/service/nodes/{_ID}", _node),
+        ("/gov/service/join-policy", _join_policy),
+        ("/gov/service/jwk", _jwk),
+        ("/gov/members/proposals", _proposals),
+        (f"/gov/members/proposals/{_ID}", _proposal),
+        (f"/gov/members/proposals/{_ID}/actions", _actions),
+        (f"/gov/members/proposals/{_ID}/ballots/(?P<member>[0-9a-f]{{64}})", _ballot),
+        (f"/gov/members/state-digests/{_ID}", _digest),
+        (f"/gov/recovery/encrypted-shares/{_ID}", _share),
+        ("/gov/recovery/state", _recovery),
+    )
+]

@@ -7,6 +7,8 @@ is the operator's decision. Only the rules of ``replica.Restoration`` decide wha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 
 from coco_core.errors import IntegrityError, OperatorError
@@ -22,13 +24,22 @@ class OldLedger:
     """The folders of a node that was here before."""
 
     def __init__(
-        self, disk: LedgerFiles, snapshots: SnapshotFiles, secrets: LedgerSecrets, service_certificate: str
+        self,
+        disk: LedgerFiles,
+        snapshots: SnapshotFiles,
+        secrets: LedgerSecrets,
+        service_certificate: str,
+        endorsements: Sequence[str] = (),
     ) -> None:
-        """Read ``disk`` and ``snapshots`` with the secrets of the service."""
+        """Read ``disk`` and ``snapshots`` with the secrets of the service.
+
+        ``endorsements`` are of the identities it had before.
+        """
         self._disk = disk
         self._snapshots = snapshots
         self._secrets = secrets
         self._service_certificate = service_certificate
+        self._endorsements = endorsements
 
     @property
     def exists(self) -> bool:
@@ -41,7 +52,7 @@ class OldLedger:
         Raises IntegrityError, naming file and offset, for anything that is not what it should be, and
         OperatorError when its parts do not belong together.
         """
-        restored = Restoration(self._secrets, self._service_certificate, agreed)
+        restored = Restoration(self._secrets, self._service_certificate, agreed, self._endorsements)
         newest = self._snapshots.newest()
         snapshot = None if newest is None else self._read_snapshot(*newest)
         first = self._disk.first_index
@@ -107,4 +118,6 @@ class OldLedger:
             parts.append(self._snapshots.read(seqno, offset, size - offset))
             offset += len(parts[-1])
         name = str(SnapshotName(seqno, evidence))
-        return read_snapshot(name, b"".join(parts), self._secrets, self._service_certificate)
+        return read_snapshot(
+            name, b"".join(parts), self._secrets, self._service_certificate, self._endorsements
+        )

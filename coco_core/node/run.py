@@ -38,8 +38,9 @@ from coco_core.node.http import HTTPServer
 from coco_core.node.measure import code_measurement
 from coco_core.node.operator_routes import OperatorRoutes
 from coco_core.node.peers import PeerNetwork
+from coco_core.node.recovering import Recovery, RecoveryRoutes
 from coco_core.node.service import NodeLedgerService, Tickets
-from coco_core.node.settings import Address, Founding, NodeSettings
+from coco_core.node.settings import Address, Founding, NodeSettings, Recovering
 from coco_core.node.snapshot_files import SnapshotFiles
 from coco_core.node.snapshotting import SnapshotKeeper
 from coco_core.node.stopping import hand_over, outliving
@@ -119,7 +120,7 @@ async def run_node(settings: NodeSettings, announce: Announce) -> None:
 
 
 async def _live(node: BareNode, listeners: _Listeners, fronts: _FrontEnds, announce: Announce) -> None:
-    """Found or join a service, then take part in it."""
+    """Found, join or recover a service, then take part in it."""
     key, role = node.key, node.settings.role
     async with trio.open_nursery() as nursery:
         if isinstance(role, Founding):
@@ -129,6 +130,17 @@ async def _live(node: BareNode, listeners: _Listeners, fronts: _FrontEnds, annou
             nursery.start_soon(fronts.server(routes, tls).serve, listeners.admin)
             announce(_listening(node, listeners, founder.service.certificate))
             membership = await founder.found()
+        elif isinstance(role, Recovering):
+            recovery = await Recovery.begin(node)
+            routes = OperatorRoutes(node.node_id, None)
+            meanwhile = RecoveryRoutes(recovery, routes)
+            tls = operators_context(recovery.certificate, key, recovery.operators)
+            nursery.start_soon(fronts.server(meanwhile, tls).serve, listeners.admin)
+            listening = _listening(node, listeners, recovery.service.certificate)
+            announce({**listening, "event": "recovering"})
+            membership = await recovery.complete()
+            meanwhile.complete = True
+            announce(listening)
         else:
             waiting = {"event": "waiting", "node_id": node.node_id, "peer": node.peer_address}
             membership = await join(node, role, lambda: announce(waiting))
@@ -195,14 +207,6 @@ async def _take_part(
         announce({"event": "role", "role": leadership.role.value, "view": leadership.term})
 
     tickets = Tickets()
-    snapshots = SnapshotKeeper(
-        node.snapshots,
-        node.disk,
-        welcome.secrets,
-        service_certificate,
-        kept=node.settings.snapshots_kept,
-        archive=node.settings.archive,
-    )
     driver = Driver(
         membership.replica,
         node.disk,
@@ -211,7 +215,7 @@ async def _take_part(
         on_answer=tickets.settle,
         on_role=on_role,
         on_peers=network.talk_to,
-        snapshots=snapshots,
+        snapshots=_snapshot_keeper(node, welcome),
         tick_ms=node.settings.tick_ms,
     )
     admissions = _running_admissions(node, membership, driver, tickets)
@@ -230,7 +234,7 @@ async def _take_part(
         driver.carry_out(membership.first_effects)
         if driver.replica.chain.committed.seqno:
             driver.restored()
-        await _service_is_open(driver, announce)
+        await _service_is_open(driver, announce, membership.begins_after)
         for name, adapter in membership.adapters.items():
             address = node.settings.rpc.get(name)
             service = NodeLedgerService(
@@ -248,6 +252,18 @@ async def _take_part(
         await driver.retired.wait()
         announce({"event": "retired", "node_id": node.node_id})
         nursery.cancel_scope.cancel()
+
+
+def _snapshot_keeper(node: BareNode, welcome: Welcome) -> SnapshotKeeper:
+    return SnapshotKeeper(
+        node.snapshots,
+        node.disk,
+        welcome.secrets,
+        welcome.service.certificate,
+        endorsements=welcome.service.endorsements,
+        kept=node.settings.snapshots_kept,
+        archive=node.settings.archive,
+    )
 
 
 def _running_admissions(
@@ -283,9 +299,9 @@ def _running_admissions(
     return RunningAdmissions(driver, tickets, admission_rules(node), endorse, welcome)
 
 
-async def _service_is_open(driver: Driver, announce: Announce) -> None:
+async def _service_is_open(driver: Driver, announce: Announce, after: int) -> None:
     """Return once clients may come: when the first entries are committed, and members opened the service."""
-    committed = await driver.wait_committed_after(0)
+    committed = await driver.wait_committed_after(after)
     told = False
     while (status := read_service_info(driver.replica.chain.store.view())["status"]) != OPEN:
         if not told:

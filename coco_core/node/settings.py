@@ -13,13 +13,14 @@
                                            (or who governs, see ``charter_settings``)
       "join": {"target": ["127.0.0.1:9545"],     operators' interfaces of one or more nodes, asked in turn
                "service_certificate": "service.pem"},
+      "recover": {},                           go on with the ledger in the folder, its nodes being lost
       "snapshot_interval": 50000,                entries after which the primary ends a chunk
       "snapshots_kept": 2,
       "archive": "archive",                      chunks older than the newest snapshot are moved here
       "tick_ms": 20, "election_timeout_ms": [700, 1200], "heartbeat_ms": 100
     }
 
-A node either founds a service or joins one. Relative paths are relative to the file.
+A node founds a service, joins one, or recovers one. Relative paths are relative to the file.
 """
 
 from __future__ import annotations
@@ -105,6 +106,11 @@ class Joining:
 
 
 @attrs.frozen(kw_only=True)
+class Recovering:
+    """This node recovers a service, all of whose nodes are lost, from the ledger in its folder."""
+
+
+@attrs.frozen(kw_only=True)
 class NodeSettings:
     """Everything an operator decides for one node; see the module's head."""
 
@@ -112,7 +118,7 @@ class NodeSettings:
     admin: Address
     peer: Address
     rpc: Mapping[str, Address]
-    role: Founding | Joining
+    role: Founding | Joining | Recovering
     published: str = ""
     """The host others reach this node by; empty for that of ``peer``."""
     tick_ms: int = 20
@@ -172,6 +178,7 @@ class _Reader:
             "rpc",
             "found",
             "join",
+            "recover",
             "tick_ms",
             "election_timeout_ms",
             "heartbeat_ms",
@@ -253,11 +260,15 @@ class _Reader:
         found = {name: self._address(name, value) for name in value}
         return {name: address for name, address in found.items() if address is not None}
 
-    def _role(self) -> Founding | Joining | None:
-        found, join = self._raw.get("found"), self._raw.get("join")
-        if (found is None) == (join is None):
-            self.faults.append("exactly one of 'found' and 'join' must be given")
+    def _role(self) -> Founding | Joining | Recovering | None:
+        found, join, recover = (self._raw.get(name) for name in ("found", "join", "recover"))
+        if sum(one is not None for one in (found, join, recover)) != 1:
+            self.faults.append("exactly one of 'found', 'join' and 'recover' must be given")
             return None
+        if recover is not None:
+            if recover != {}:
+                self.faults.append("'recover' must be {}: the ledger says all there is to say")
+            return Recovering()
         return self._founding(found) if found is not None else self._joining(join)
 
     def _founding(self, value: Any) -> Founding | None:

@@ -6,7 +6,7 @@ written (no room, state beyond the bounds) costs that snapshot and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -39,14 +39,19 @@ class SnapshotKeeper:
         secrets: LedgerSecrets,
         service_certificate: str,
         *,
+        endorsements: Sequence[str] = (),
         kept: int,
         archive: Path | None,
     ) -> None:
-        """Keep the newest ``kept`` in ``files``; move chunks they make superfluous to ``archive``."""
+        """Keep the newest ``kept`` in ``files``; move chunks they make superfluous to ``archive``.
+
+        ``endorsements`` are of the identities the service had before.
+        """
         self._files = files
         self._disk = disk
         self._secrets = secrets
         self._service_certificate = service_certificate
+        self._endorsements = endorsements
         self._kept = kept
         self._archive = archive
         self._thread = trio.CapacityLimiter(1)
@@ -151,6 +156,6 @@ class SnapshotKeeper:
     def _judge(self, work: LoadSnapshot) -> Snapshot:
         name = str(SnapshotName(work.seqno, work.evidence))
         data = self._files.received(work.seqno)
-        snapshot = read_snapshot(name, data, self._secrets, self._service_certificate)
+        snapshot = read_snapshot(name, data, self._secrets, self._service_certificate, self._endorsements)
         self._files.accept(work.seqno, work.evidence)
         return snapshot

@@ -141,3 +141,6 @@ def test_a_request_from_the_future_is_refused() -> None:
 def test_nobody_recovers_what_was_shared_with_nobody() -> None:
     with pytest.raises(MemberError, match="no shares were dealt"):
         RecoveryRound(Store().head(), IDENTITY)
+    nothing_escrowed = Store().head().over(deal_shares({ALICE.member_id: ALICE.encryption_public}, 1, []))
+    with pytest.raises(MemberError, match="not every epoch"):
+        RecoveryRound(nothing_escrowed, IDENTITY)

@@ -12,7 +12,7 @@ from coco_core.adapter import Writes
 from coco_core.base import limits
 from coco_core.errors import OperatorError
 from coco_core.node import forming, plugins
-from coco_core.node.forming import _founding_adapters, _joined_adapters
+from coco_core.node.forming import _founding_adapters, joined_adapters
 from coco_core.node.settings import Founding, LedgerSettings
 from coco_core.testing import Tally
 from coco_core.testing.tally import COUNTERS
@@ -52,7 +52,7 @@ def test_a_ledger_that_is_fit(install: Any) -> None:
     adapters, genesis = _founding_adapters(FOUNDING)
     assert adapters.keys() == {"tally"}
     assert genesis[0][COUNTERS] == {b"x": b"1"}
-    assert _joined_adapters([adapters["tally"].manifest]).keys() == {"tally"}
+    assert joined_adapters([adapters["tally"].manifest]).keys() == {"tally"}
 
 
 LARGE = bytes(limits.WRITE_SET_SIZE_MAX_BYTES - limits.KIB)
@@ -99,4 +99,4 @@ def test_manifest_that_may_not_be(install: Any, fault: str) -> None:
 def test_another_version_than_the_network_runs(install: Any) -> None:
     install(Plugin())
     with pytest.raises(OperatorError, match="the network runs tally 2"):
-        _joined_adapters([attrs.evolve(Tally().manifest, version="2")])
+        joined_adapters([attrs.evolve(Tally().manifest, version="2")])

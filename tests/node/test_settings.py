@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from coco_core.errors import OperatorError
-from coco_core.node import Address, Founding, Joining, load_settings
+from coco_core.node import Address, Founding, Joining, Recovering, load_settings
 from coco_core.testing import Consortium
 
 PEM = Consortium.of(1).service.certificate
@@ -53,6 +53,11 @@ def test_joiner(tmp_path: Path) -> None:
     settings = load_settings(written(tmp_path, found=None, join=several))
     assert isinstance(settings.role, Joining)
     assert settings.role.targets == (Address("127.0.0.1", 1), Address("::1", 2))
+
+
+def test_who_recovers_takes_everything_from_the_ledger(tmp_path: Path) -> None:
+    settings = load_settings(written(tmp_path, found=None, recover={}))
+    assert settings.role == Recovering()
 
 
 def test_operators_snapshots_and_archive(tmp_path: Path) -> None:
@@ -109,6 +114,7 @@ FAULTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "rpc": ({"rpc": []}, ("'rpc' must map",)),
     "folder": ({"folder": ""}, ("'folder' must be a path",)),
     "no role": ({"found": None}, ("exactly one of",)),
+    "recovering what": ({"found": None, "recover": {"nodes": 3}}, ("'recover' must be {}",)),
     "both roles": ({"join": {}}, ("exactly one of",)),
     "found": ({"found": []}, ("'found' must be an object",)),
     "nodes": ({"found": {"nodes": 0, "ledgers": []}}, ("'found.nodes'", "'found.ledgers'")),

@@ -68,7 +68,15 @@ class IntegrityError(CocoError):
 
 
 class AttestationError(CocoError):
-    """Evidence or an identity is missing, malformed or not acceptable under the policy."""
+    """Evidence or an identity is missing, malformed or not acceptable under the policy.
+
+    ``code`` names the rule that failed, for whoever is refused and for operators: it stays the same while
+    messages may change. ``refused`` stands for every rule that has no name of its own.
+    """
+
+    def __init__(self, message: str, *, code: str = "refused") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class AdapterError(CocoError):

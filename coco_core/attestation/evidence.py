@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
+
+from coco_core.errors import AttestationError
 
 
 @attrs.frozen(kw_only=True)
@@ -22,8 +25,28 @@ class Policy:
     """Which evidence a network accepts: the code manifest and the TEE manifest in one value."""
 
     formats: frozenset[str]
-    measurements: frozenset[str]
-    """Accepted code measurements, lower-case hex."""
+    """Accepted platforms."""
+    measurements: frozenset[tuple[str, str]]
+    """Accepted code: platform and measurement, lower-case hex. What one platform calls a measurement another
+    could claim without having measured anything."""
+    minimum_tcb: Mapping[str, str] = attrs.field(factory=dict)
+    """By platform, the oldest state of its firmware that is accepted, in the platform's own notation."""
+    allowed_advisories: Mapping[str, frozenset[str]] = attrs.field(factory=dict)
+    """By platform, the vendor's advisories that are accepted although they are not mended."""
+
+    def check_platform(self, platform: str) -> None:
+        """Check that a platform is accepted; raises AttestationError."""
+        if platform not in self.formats:
+            raise AttestationError(
+                f"platform {platform[:64]!r} is not accepted by this network", code="platform"
+            )
+
+    def check_measurement(self, platform: str, measurement: str) -> None:
+        """Check that code is accepted on a platform; raises AttestationError."""
+        if (platform, measurement) not in self.measurements:
+            raise AttestationError(
+                f"code measurement {measurement[:128]} is not in the code manifest", code="measurement"
+            )
 
 
 @attrs.frozen(kw_only=True)

@@ -6,9 +6,12 @@ argument, so that a verdict can be reached again, later, by anyone, from what th
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from coco_core.attestation.evidence import Evidence, Policy, Verdict
+
+REPORT_DATA_SIZE_BYTES: Final = 64
+"""What every platform signs beside what it measured: all of it is compared, not only a beginning."""
 
 
 class Platform(Protocol):
@@ -20,7 +23,7 @@ class Platform(Protocol):
         ...
 
     def attest(self, report_data: bytes) -> Evidence:
-        """Return evidence over 32 bytes of ``report_data``; may ask the hardware."""
+        """Return evidence over the 64 bytes ``report_data``; may ask the hardware, and take a while."""
         ...
 
 
@@ -33,5 +36,9 @@ class Verifier(Protocol):
         ...
 
     def verify(self, evidence: Evidence, policy: Policy, expected_report_data: bytes, now_s: int) -> Verdict:
-        """Return the verdict; raises AttestationError naming the first rule that failed."""
+        """Return the verdict; raises AttestationError whose ``code`` names the first rule that failed.
+
+        Codes in the order of the rules: ``format``, ``platform``, ``size``, ``malformed``, ``report_data``,
+        those of the platform (``signature``, …), ``measurement``.
+        """
         ...

@@ -11,6 +11,8 @@ import re
 from typing import Final
 
 from coco_core.attestation.evidence import Evidence, Policy, Verdict
+from coco_core.attestation.verifier import REPORT_DATA_SIZE_BYTES
+from coco_core.base import invariant
 from coco_core.errors import AttestationError
 
 FORMAT: Final = "Insecure_Virtual"
@@ -29,6 +31,7 @@ class VirtualPlatform:
 
     def attest(self, report_data: bytes) -> Evidence:
         """Return unsigned evidence over ``report_data``."""
+        invariant(len(report_data) == REPORT_DATA_SIZE_BYTES, "evidence is over 64 bytes")
         quote = json.dumps({"measurement": self._measurement, "report_data": report_data.hex()})
         return Evidence(format=FORMAT, quote=quote.encode())
 
@@ -41,19 +44,23 @@ class VirtualVerifier:
     def verify(self, evidence: Evidence, policy: Policy, expected_report_data: bytes, now_s: int) -> Verdict:
         """Return an insecure verdict; raises AttestationError as the contract says."""
         del now_s  # Nothing here expires.
-        if evidence.format != FORMAT or FORMAT not in policy.formats:
-            raise AttestationError(f"evidence format {evidence.format!r} is not accepted by this network")
+        if evidence.format != FORMAT:
+            raise AttestationError(
+                f"evidence of format {evidence.format[:64]!r} is not virtual", code="format"
+            )
+        policy.check_platform(FORMAT)
         if len(evidence.quote) > _QUOTE_SIZE_MAX_BYTES:
-            raise AttestationError("virtual evidence: quote is too long")
+            raise AttestationError("virtual evidence: quote is too long", code="size")
         try:
             quote = json.loads(evidence.quote)
         except (ValueError, RecursionError) as error:
-            raise AttestationError("virtual evidence: quote is not JSON") from error
+            raise AttestationError("virtual evidence: quote is not JSON", code="malformed") from error
         measurement = quote.get("measurement") if isinstance(quote, dict) else None
         if not isinstance(measurement, str) or not _HEX_DIGEST.fullmatch(measurement):
-            raise AttestationError("virtual evidence: no 32-byte measurement")
+            raise AttestationError("virtual evidence: no 32-byte measurement", code="malformed")
         if quote.get("report_data") != expected_report_data.hex():
-            raise AttestationError("virtual evidence: bound to another key than the one presented")
-        if measurement not in policy.measurements:
-            raise AttestationError(f"code measurement {measurement} is not in the code manifest")
+            raise AttestationError(
+                "virtual evidence: made for another key or purpose than is presented", code="report_data"
+            )
+        policy.check_measurement(FORMAT, measurement)
         return Verdict(format=FORMAT, measurement=measurement, secure=False)

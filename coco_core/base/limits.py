@@ -89,6 +89,7 @@ SIGNATURE_SIZE_MAX_BYTES = 16 * KIB
 RECEIPT_SIZE_MAX_BYTES = 64 * KIB
 CERTIFICATE_SIZE_MAX_BYTES = 16 * KIB
 CERTIFICATE_HOSTS_MAX = 16
+CERTIFICATE_QUOTE_MAX_BYTES = 8 * KIB
 LEDGER_EPOCHS_MAX = 10_000
 
 # Identities that one service had, one after the other: a receipt may have to show them all. After a recovery
@@ -125,6 +126,18 @@ COMMIT_POLL_MAX_MS = 10_000
 # How long a joining node tries to reach the founder, and the founder waits for joiners.
 JOIN_TIMEOUT_MS = 60_000
 JOIN_RETRY_MS = 200
+
+# How often a node asks that must wait for an operator: each time both sides make evidence.
+JOIN_WAITING_RETRY_MS = 500
+
+# Nonces a node gave out to those who ask to join, evidence it makes at one time, and refusals it remembers.
+NONCE_SIZE_BYTES = 32
+NONCE_TTL_MS = 60_000
+NONCES_MAX = 1_024
+EVIDENCE_AT_ONCE_MAX = 4
+REFUSALS_KEPT_MAX = 64
+REFUSAL_MESSAGE_SIZE_MAX = 500
+
 FOUNDING_NODES_MAX = 64
 
 # Members of a running service: nodes that take part, wait for their admission, or are remembered as
@@ -194,13 +207,14 @@ invariant(
 invariant(
     min(WRITE_SET_SIZE_MAX_BYTES, WELCOME_SIZE_MAX_BYTES)
     > FOUNDING_NODES_MAX
-    * (2 * (QUOTE_SIZE_MAX_BYTES + ENDORSEMENTS_SIZE_MAX_BYTES) + CERTIFICATE_SIZE_MAX_BYTES + KIB),
-    "the records of all founding nodes fit one entry and one welcome",
+    * (8 * (QUOTE_SIZE_MAX_BYTES + ENDORSEMENTS_SIZE_MAX_BYTES) // 3 + CERTIFICATE_SIZE_MAX_BYTES + 4 * KIB),
+    "the records of all founding nodes, with both their evidences in base64, fit one entry and one welcome",
 )
 invariant(
     LEDGER_EPOCHS_MAX * KIB + SHARES_MAX * 2 * KIB < WRITE_SET_SIZE_MAX_BYTES - 4 * MIB,
     "all shares and all epochs, dealt anew, fit one entry beside the decision to do so",
 )
+invariant(2 * CERTIFICATE_QUOTE_MAX_BYTES <= CERTIFICATE_SIZE_MAX_BYTES, "a certificate holds a quote in PEM")
 invariant(2 * GENESIS_SIZE_MAX_BYTES < CHUNK_SIZE_MAX_BYTES, "the founding batch fits one chunk")
 invariant(
     2 * WRITE_SET_SIZE_MAX_BYTES + OUTCOME_RECEIPT_SIZE_MAX_BYTES <= BATCH_RESULT_MAX_BYTES,

@@ -69,7 +69,7 @@ def nodes() -> None:
 @ADMIN
 @SERVICE
 def list_nodes(admin: str, service_cert: Path) -> None:
-    """Show every node, its state, and the change of members under way."""
+    """Show every node, its state, the change under way, and whom the asked node refused lately."""
     ask(admin, service_context(service_cert), _show)
 
 
@@ -116,7 +116,8 @@ def cancel(admin: str, service_cert: Path, operator_cert: Path, operator_key: Pa
 
 
 async def _show(connection: Connection) -> None:
-    network = await NodeClient(connection).network()
+    client = NodeClient(connection)
+    network, refusals = await client.network(), await client.refusals()
     under_way: dict[str, Any] = network["change"] or {"add": [], "remove": [], "waits_for": []}
     for name, one in sorted(network["nodes"].items(), key=lambda item: item[1]["peer_address"]):
         state = one["status"]
@@ -129,3 +130,9 @@ async def _show(connection: Connection) -> None:
         if name in (under_way["waits_for"] or ()):
             state += ", waited for"
         print(f"{name}  {one['peer_address']:<24} {state}")
+    if refusals:
+        print("refused by this node lately:")
+    for one in refusals:
+        at = datetime.datetime.fromtimestamp(one["at_ms"] / 1000, datetime.UTC).isoformat("T", "seconds")
+        who = f"{one['node_id'] or 'no node'}  {one['peer_address']:<24}"
+        print(f"{who} {at} {one['code']}: {one['message']}")

@@ -1,7 +1,14 @@
 """PUBLIC DOOR for users: talk to a network, measure it, and verify what it says without trusting it."""
 
 from coco_core.client.governance import GovernanceClient, RequestRefusedError, Signer
-from coco_core.client.http import AnswerError, Connection, ConnectionLostError, NodeClient, pinned_context
+from coco_core.client.http import (
+    AnswerError,
+    Connection,
+    ConnectionLostError,
+    NodeClient,
+    fetch_certificate,
+    pinned_context,
+)
 from coco_core.client.load import (
     Endpoint,
     LoadResult,
@@ -25,6 +32,7 @@ __all__ = [
     "RequestRefusedError",
     "Signer",
     "VerifiedReceipt",
+    "fetch_certificate",
     "percentiles_ms",
     "pinned_context",
     "run_load",

@@ -17,6 +17,7 @@ from typing import Any, Self
 import trio
 
 from coco_core.base import limits
+from coco_core.crypto import Certificate, read_certificate_der
 from coco_core.errors import CallerError, CocoError
 from coco_core.wire.http import HTTPMessageError, Message, MessageReader, render_request
 
@@ -38,6 +39,19 @@ def pinned_context(service_certificate: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cadata=service_certificate)
     return context
+
+
+async def fetch_certificate(address: str, tls: ssl.SSLContext | None = None) -> Certificate:
+    """Return the certificate of the node at ``host:port``, whoever issued it unless ``tls`` says by whom.
+
+    Whoever answers holds its key: TLS shows that. Raises ConnectionLostError, AttestationError.
+    """
+    if tls is None:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        tls.check_hostname = False
+        tls.verify_mode = ssl.CERT_NONE
+    async with await Connection.open(address, tls) as connection:
+        return read_certificate_der(connection.peer_certificate)
 
 
 class Connection:
@@ -69,6 +83,13 @@ class Connection:
             return cls(stream, address)
         except _ENDED as error:
             raise ConnectionLostError(f"cannot connect to {address}: {error.__cause__ or error}") from error
+
+    @property
+    def peer_certificate(self) -> bytes:
+        """The certificate (DER) of who answers; empty without TLS."""
+        if isinstance(self._stream, trio.SSLStream):
+            return self._stream.getpeercert(binary_form=True) or b""
+        return b""
 
     async def __aenter__(self) -> Self:
         return self
@@ -150,6 +171,11 @@ class NodeClient:
     async def network(self) -> dict[str, Any]:
         """Return nodes, ledgers and the service certificate."""
         return await self._get("/node/network")
+
+    async def refusals(self) -> list[dict[str, Any]]:
+        """Return the nodes this one refused to admit lately, the oldest first."""
+        found: list[dict[str, Any]] = (await self._get("/node/refusals"))["refusals"]
+        return found
 
     async def change_members(self, add: Sequence[str], remove: Sequence[str]) -> str:
         """As an operator, ask for members to come and go in one change; return where that stands.

@@ -10,7 +10,8 @@ from __future__ import annotations
 import base64
 import datetime
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import attrs
 from cryptography import x509
@@ -53,6 +54,16 @@ class Certificate:
     def pem(self) -> str:
         """The certificate in its one canonical PEM form (RFC 7468 §3)."""
         return self.x509.public_bytes(Encoding.PEM).decode()
+
+    def extension(self, oid: str) -> bytes | None:
+        """Return the value of an extension this room knows nothing of, None when there is none."""
+        try:
+            found = self.x509.extensions.get_extension_for_oid(x509.ObjectIdentifier(oid)).value
+        except x509.ExtensionNotFound:
+            return None
+        except _MALFORMED as fault:
+            raise AttestationError(f"not a certificate: {fault}", code="malformed") from fault
+        return found.value if isinstance(found, x509.UnrecognizedExtension) else None
 
     @property
     def der(self) -> bytes:
@@ -111,9 +122,11 @@ def endorse(
     not_before: datetime.datetime,
     not_after: datetime.datetime,
     sans: Sequence[str] = (),
+    extensions: Mapping[str, bytes] = MappingProxyType({}),
 ) -> str:
     """Return a PEM certificate for ``subject_public_key`` signed by the issuer; it can endorse nobody.
 
+    ``extensions`` are further ones by OID, none of them critical.
     Raises AttestationError when ``issuer_cert`` is not the certificate of ``issuer_key``.
     """
     issuer = read_certificate(issuer_cert)
@@ -123,6 +136,9 @@ def endorse(
     builder = builder.issuer_name(issuer.x509.subject).add_extension(
         _issuer_id(issuer_key.public), critical=False
     )
+    for oid, value in extensions.items():
+        extra = x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value)
+        builder = builder.add_extension(extra, critical=False)
     return _signed(builder, issuer_key)
 
 

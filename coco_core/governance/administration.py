@@ -3,7 +3,7 @@
 They are submitted like a ledger's, to the reserved name ``coco``, travel to the primary, and are executed
 there like a ledger's batch, on the core's own maps. A payload is JSON with one member::
 
-    {"join": {…}}                            a node asks to join; its record as in ``join_requests``
+    {"join": {…}}                            a node asks to join, see ``joins``
     {"change": {"add": [...], "remove": [...]}}    an operator changes the members, all at once
     {"cancel": true}                         an operator takes the change under way back
     {"gov": {"path": …, "message": base64}}  a member's signed request, see ``proposals``
@@ -14,7 +14,6 @@ a change waits for, and when it is made, is ``upkeep``'s.
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
@@ -24,28 +23,19 @@ import orjson
 
 from coco_core.adapter import Applied, Batch, BatchResult, Outcome, Rejected, Request
 from coco_core.base import NodeID, limits
-from coco_core.crypto import check_endorsed, read_certificate
-from coco_core.errors import AttestationError, MemberError
+from coco_core.errors import MemberError
+from coco_core.governance.admission import Admission
 from coco_core.governance.consortium import read_constitution
 from coco_core.governance.decision import dealing_of
-from coco_core.governance.join_requests import (
-    Admission,
-    JoinRequest,
-    admit,
-    encryption_key,
-    node_from_json,
-    node_to_json,
-)
+from coco_core.governance.joins import join_writes
 from coco_core.governance.json_values import from_base64, text, to_base64
 from coco_core.governance.member_requests import Moment
 from coco_core.governance.membership import (
     PENDING,
     TRUSTED,
     MembershipChange,
-    NodeRecord,
     change_writes,
     forgetting_writes,
-    node_writes,
     read_change,
     read_nodes,
     read_operators,
@@ -64,11 +54,6 @@ ADMINISTRATION_MAPS: Final = maps.GOVERNANCE
 
 
 # ── what is submitted ────────────────────────────────────────────────────────────────────────────
-
-
-def join_payload(node: NodeRecord) -> bytes:
-    """Return the transaction by which ``node`` asks to join; its certificate is endorsed already."""
-    return json.dumps({"join": node_to_json(node)}).encode()
 
 
 def change_payload(add: Iterable[NodeID], remove: Iterable[NodeID]) -> bytes:
@@ -161,46 +146,9 @@ class Administration:
         raise MemberError(f"no new epoch can begin here ({reason})")
 
     def _join(self, body: Any, asked: _Asked) -> Writes:
-        node = node_from_json(body)
-        nodes = read_nodes(asked.view)
-        if node.node_id in nodes:
-            raise RefusedError("known-node", f"node {node.node_id} asked before")
-        if node.status != PENDING or node.retired_committed:
-            raise RefusedError("malformed", "a node that asks to join is pending")
-        self._judge(node, asked.time_ms)
-        change = read_change(asked.view)
-        learning = set(change.add) if change is not None else set()
-        # A joiner that restarts has a new key; its place must not stay with the one that is gone.
-        waiting = [one for one in nodes.values() if one.status == PENDING and one.node_id not in learning]
-        gone = [one.node_id for one in waiting if one.peer_address == node.peer_address]
-        if len(waiting) - len(gone) >= limits.PENDING_NODES_MAX:
-            raise RefusedError("too-many-pending", f"{len(waiting)} nodes wait for an operator already")
-        writes = node_writes([node])
-        if gone:
-            merge(writes, forgetting_writes(gone))
-        return writes
-
-    def _judge(self, node: NodeRecord, time_ms: int) -> None:
-        """Judge anew what the node that was asked judged, by the ledger's own time."""
-        at = datetime.datetime.fromtimestamp(time_ms / 1000, datetime.UTC)
-        try:
-            check_endorsed(node.certificate, self._service_certificate, at)
-            key = read_certificate(node.certificate).public_key
-            if key.node_id() != node.node_id:
-                raise AttestationError(
-                    f"the certificate of node {node.node_id[:64]} is for another node's key"
-                )
-            request = JoinRequest(
-                public_key=key,
-                encryption_key=encryption_key(node.encryption_key),
-                evidence=node.evidence,
-                peer_address=node.peer_address,
-            )
-            verdict = admit(request, self._admission.verifiers, self._admission.policy, time_ms // 1000)
-        except AttestationError as error:
-            raise RefusedError("not-admitted", str(error)) from error
-        if verdict.measurement != node.measurement:
-            raise RefusedError("not-admitted", "the node was measured as something else than it says")
+        return join_writes(
+            body, asked.view, asked.time_ms, self._admission.verifiers, self._service_certificate
+        )
 
 
 @attrs.frozen

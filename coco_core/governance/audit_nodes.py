@@ -9,11 +9,14 @@ from collections.abc import Mapping
 
 import attrs
 
+from coco_core.attestation import known_verifiers
 from coco_core.base import NodeID
-from coco_core.crypto import check_issued, read_certificate
-from coco_core.errors import AttestationError
+from coco_core.crypto import PublicKey, check_issued, read_certificate
+from coco_core.errors import AttestationError, IntegrityError
+from coco_core.governance.admission import read_admissions, reaudit_admission
 from coco_core.governance.audit_rules import Fail, GovernanceRule
 from coco_core.governance.consortium import read_constitution, read_service_info
+from coco_core.governance.fitness import unfit_writes
 from coco_core.governance.leases import lease_writes, quarantine_due, read_lease_s, read_leases
 from coco_core.governance.membership import (
     PENDING,
@@ -28,6 +31,8 @@ from coco_core.governance.membership import (
     read_nodes,
     read_operators,
 )
+from coco_core.governance.policy import read_policy
+from coco_core.governance.transcripts import key_digest
 from coco_core.kv import View, Writes, maps, merge
 
 JOIN_MAPS = frozenset({maps.NODES_INFO, maps.NODES_ENDORSED_CERTIFICATES, maps.ADMISSIONS})
@@ -42,7 +47,7 @@ def check_nodes(before: View, writes: Writes, window: tuple[int, int], fail: Fai
     was, now = read_nodes(before), read_nodes(before.over(writes))
     added = [name for name in now if name not in was]
     if added:
-        _check_join(before, writes, [now[name] for name in added], fail)
+        _check_join(before, writes, [now[name] for name in added], window, fail)
     elif any(name in was and now[name] != was[name] for name in now):
         _check_retired(before, writes, was, now, fail)
     else:
@@ -52,7 +57,9 @@ def check_nodes(before: View, writes: Writes, window: tuple[int, int], fail: Fai
 # ── joining ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _check_join(before: View, writes: Writes, added: list[NodeRecord], fail: Fail) -> None:
+def _check_join(
+    before: View, writes: Writes, added: list[NodeRecord], window: tuple[int, int], fail: Fail
+) -> None:
     rule = GovernanceRule.JOIN
     if len(added) != 1:
         fail(rule, f"{len(added)} nodes come in with one entry")
@@ -68,15 +75,35 @@ def _check_join(before: View, writes: Writes, added: list[NodeRecord], fail: Fai
     if certificate.public_key.node_id() != node.node_id:
         fail(rule, f"the certificate of node {node.node_id[:16]}… is for another node's key")
     expected = node_writes([node])
-    admitted = {key: value for key, value in writes.get(maps.ADMISSIONS, {}).items() if value is not None}
-    if admitted:
-        if admitted.keys() != {node.node_id.encode()}:
-            fail(rule, "it records the admission of another node than comes in")
-        merge(expected, {maps.ADMISSIONS: admitted})
+    _check_admission(before, writes, node, window, fail)
+    merge(
+        expected, {maps.ADMISSIONS: {node.node_id.encode(): writes[maps.ADMISSIONS][node.node_id.encode()]}}
+    )
     merge(expected, forgetting_writes(_replaced(before, node)))
     _require(
         writes, expected, rule, "a node joins, and what else changes is not the end of its old entry", fail
     )
+
+
+def _check_admission(
+    before: View, writes: Writes, node: NodeRecord, window: tuple[int, int], fail: Fail
+) -> None:
+    """Judge the joiner's evidence again, by the policy in force before the entry."""
+    rule = GovernanceRule.JOIN
+    record = read_admissions(before.over(writes)).get(node.node_id)
+    if record is None:
+        fail(rule, f"nothing tells why node {node.node_id[:16]}… was admitted")
+    if not window[0] <= record.judged_at_ms <= window[1]:
+        fail(GovernanceRule.TIME, f"an admission was judged at {record.judged_at_ms} ms")
+    service_id = read_certificate(str(read_service_info(before)["cert"])).fingerprint
+    try:
+        reaudit_admission(node.node_id, record, service_id, known_verifiers(), read_policy(before))
+    except IntegrityError as fault:
+        fail(rule, str(fault))
+    if (record.platform, record.measurement) != (node.evidence.format, node.measurement):
+        fail(rule, f"node {node.node_id[:16]}… is recorded as something else than it was measured as")
+    if record.proof.transcript.encryption_key != key_digest(PublicKey.from_pem(node.encryption_key)):
+        fail(rule, f"node {node.node_id[:16]}… is recorded with another encryption key than it proved")
 
 
 def _replaced(before: View, node: NodeRecord) -> list[NodeID]:
@@ -96,6 +123,8 @@ def _replaced(before: View, node: NodeRecord) -> list[NodeID]:
 def _check_change(before: View, writes: Writes, window: tuple[int, int], fail: Fail) -> None:
     """Judge the change under way being made, begun or taken back."""
     change = read_change(before)
+    if change is not None and writes == unfit_writes(before):
+        return
     if change is not None and maps.NODES_INFO in writes:
         nodes = read_nodes(before)
         unknown = [name for name in (*change.add, *change.remove) if name not in nodes]

@@ -106,7 +106,11 @@ def node_writes(nodes: Iterable[NodeRecord]) -> Writes:
 def forgetting_writes(nodes: Iterable[NodeID]) -> Writes:
     """Return the writes that take ``nodes`` out of the tables."""
     gone: dict[bytes, bytes | None] = {node.encode(): None for node in nodes}
-    return {maps.NODES_INFO: dict(gone), maps.NODES_ENDORSED_CERTIFICATES: gone}
+    return {
+        maps.NODES_INFO: dict(gone),
+        maps.NODES_ENDORSED_CERTIFICATES: dict(gone),
+        maps.ADMISSIONS: gone,
+    }
 
 
 def change_writes(change: MembershipChange | None) -> Writes:

@@ -31,11 +31,11 @@ OPERATORS: Final = "public:coco.gov.operators"
 CODE_MEASUREMENTS: Final = "public:coco.gov.code_measurements"
 """Key: ``<platform>:<measurement>``, lower-case hex; JSON ``{}``: code that nodes may run."""
 PLATFORMS: Final = "public:coco.gov.platforms"
-"""Key: format of its evidence; JSON ``{minimum_tcb: text or null, allowed_advisories: [text]}``: what nodes may
-run on."""
+"""Key: format of its evidence; JSON ``{minimum_tcb: text or null, allowed_advisories: [text]}``: what nodes
+may run on."""
 ADMISSIONS: Final = "public:coco.gov.admissions"
-"""Key: node ID; JSON ``{evidence, transcript, judged_at, policy, verdict}``: how it came to be admitted, so that
-the verdict can be reached again."""
+"""Key: node ID; JSON ``{evidence, transcript, judged_at, policy, verdict}``: how it came to be admitted, for
+whoever wants to reach the verdict again."""
 RECOVERY: Final = "public:coco.gov.recovery"
 """Singleton; JSON ``{public_key, threshold, members}``: the key that members hold shares of, and by member ID
 ``{index, verification_key, encrypted_share}``."""

@@ -7,33 +7,35 @@ earlier node left in its folder.
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 import trio
 
 from coco_core.adapter import LedgerAdapter, Manifest, Writes
-from coco_core.attestation import Evidence, Policy, VirtualVerifier
-from coco_core.base import NodeID, limits
-from coco_core.crypto import Curve, PrivateKey, PublicKey, endorse, self_signed
+from coco_core.attestation import known_verifiers
+from coco_core.base import limits
 from coco_core.errors import AdapterError, OperatorError
-from coco_core.governance import Admission, JoinRequest, NodeRecord, Runtime
+from coco_core.governance import (
+    Admission,
+    policy_of,
+)
 from coco_core.ledger import LedgerSecrets
 from coco_core.node import plugins
-from coco_core.node.admission import FoundingAdmissions, ask_to_join
+from coco_core.node.admission import FoundingAdmissions
+from coco_core.node.asking import Applicant, ask_to_join
+from coco_core.node.bare_node import BareNode, admitted, certify, certify_own, new_service, own_admission
 from coco_core.node.clock import unix_ms, utc_now
-from coco_core.node.disk import LedgerFiles
+from coco_core.node.doorkeeping import Doorkeeper, Judged
 from coco_core.node.entropy import draw, random_bytes
+from coco_core.node.refusals import Refusals
 from coco_core.node.restoring import OldLedger
-from coco_core.node.settings import Founding, Joining, NodeSettings
-from coco_core.node.snapshot_files import SnapshotFiles
+from coco_core.node.settings import Founding, Joining
 from coco_core.replica import (
     Identity,
     Parts,
     Replica,
     Restoration,
-    ServiceIdentity,
     Timing,
     Welcome,
     check_genesis,
@@ -45,29 +47,6 @@ from coco_core.replica import (
     read_welcome,
 )
 from coco_core.replica.effects import Effect
-
-CERTIFICATE_VALIDITY_DAYS = 365
-
-
-@attrs.frozen(kw_only=True)
-class BareNode:
-    """What a node is before it takes part."""
-
-    settings: NodeSettings
-    key: PrivateKey = attrs.field(repr=False)
-    encryption_key: PrivateKey = attrs.field(repr=False)
-    evidence: Evidence
-    measurement: str
-    peer_address: str
-    disk: LedgerFiles
-    snapshots: SnapshotFiles
-    runtime: Runtime
-    """Evaluates what members write."""
-
-    @property
-    def node_id(self) -> NodeID:
-        """The node's name, derived from its key."""
-        return self.key.public.node_id()
 
 
 @attrs.frozen(kw_only=True)
@@ -85,8 +64,10 @@ class Membership:
 class Founder:
     """Founds a service; ``certificate`` and ``service`` exist before any joiner comes."""
 
-    def __init__(self, node: BareNode, founding: Founding) -> None:
-        """Make the service identity. Raises OperatorError for an unusable folder, ledger or genesis."""
+    def __init__(self, node: BareNode, founding: Founding, refusals: Refusals) -> None:
+        """Make the service identity; nodes that run other code than this one are refused.
+
+        Raises OperatorError for an unusable folder, ledger or genesis."""
         if node.disk.has_ledger or node.snapshots.newest() is not None:
             raise OperatorError(
                 f"{node.settings.folder} holds a ledger already: who founds a service needs an empty folder"
@@ -94,40 +75,60 @@ class Founder:
         self._node = node
         self._adapters, self._genesis = _founding_adapters(founding)
         self.service = new_service()
-        self.certificate = endorse_node(node.key.public, node.settings.hosts, self.service)
+        self.certificate = certify_own(node, self.service)
         self._operators = founding.operators
         self._charter = founding.charter
-        self.admissions = FoundingAdmissions(founding.nodes - 1, admission_rules(node))
+        self._policy = policy_of([(node.platform.format, node.measurement)])
+        door = Doorkeeper(
+            self.certificate,
+            self.service.certificate,
+            node.platform,
+            known_verifiers(),
+            lambda: self._policy,
+            refusals,
+        )
+        self.admissions = FoundingAdmissions(founding.nodes - 1, door)
 
     async def found(self) -> Membership:
         """Wait for the joiners, place the first entries, and welcome everybody."""
         node = self._node
         joiners = await self.admissions.complete()
-        records = [own_record(node, self.certificate)]
-        for request, verdict in joiners:
-            certificate = endorse_node(request.public_key, request.hosts, self.service)
-            records.append(_record(request, verdict.measurement, certificate))
+        now_ms = unix_ms()
+        found = [own_admission(node, self.certificate, self.service, self._policy, now_ms)]
+        for judged in joiners:
+            request = judged.request
+            # Judged anew, by the time the ledger has, so that anybody who reads it finds the same.
+            found.append(
+                admitted(
+                    request,
+                    certify(request, self.service),
+                    node.node_id,
+                    self.service,
+                    self._policy,
+                    now_ms,
+                )
+            )
         welcome = Welcome(
-            certificate=records[0].certificate,
+            certificate=self.certificate,
             service=self.service,
             secrets=LedgerSecrets([(1, random_bytes(32))]),
-            nodes=records,
+            nodes=[one.node for one in found],
             manifests=[adapter.manifest for adapter in self._adapters.values()],
+            policy=self._policy,
             operators=self._operators,
         )
-        replica, effects = found_service(
-            parts_of(node, welcome), self._genesis, self._operators, self._charter
+        parts = attrs.evolve(
+            parts_of(node, welcome, now_ms),
+            admissions={one.node.node_id: one.admission for one in found},
         )
-        certificates = {record.node_id: record.certificate for record in records}
-        self.admissions.welcome(
-            {
-                request.node_id: encode_welcome(
-                    attrs.evolve(welcome, certificate=certificates[request.node_id]),
-                    request.encryption_key,
-                )
-                for request, _ in joiners
-            }
-        )
+        replica, effects = found_service(parts, self._genesis, self._operators, self._charter)
+        certificates = {one.node.node_id: one.node.certificate for one in found}
+
+        def seal(judged: Judged) -> bytes:
+            own = attrs.evolve(welcome, certificate=certificates[judged.request.node_id])
+            return encode_welcome(own, judged.request.encryption_key, judged.record.proof.transcript)
+
+        self.admissions.welcome(seal)
         return Membership(replica=replica, first_effects=effects, adapters=self._adapters, welcome=welcome)
 
 
@@ -137,15 +138,21 @@ async def join(node: BareNode, joining: Joining, waiting: Callable[[], None]) ->
     Raises AttestationError when refused or led elsewhere, OperatorError otherwise, and IntegrityError when
     what an earlier node left in the folder is not what it should be.
     """
-    request = _request(node)
-    welcome = read_welcome(await ask_to_join(joining, request, node.key, waiting), node.encryption_key)
-    rules = admission_rules(node)
-    check_welcome(
-        welcome, node.key.public, joining.service_certificate, rules.verifiers, rules.policy, utc_now()
+    applicant = Applicant(
+        key=node.key,
+        encryption_key=node.encryption_key,
+        platform=node.platform,
+        standing=node.standing,
+        verifiers=known_verifiers(),
+        peer_address=node.peer_address,
+        hosts=node.settings.hosts,
     )
+    welcomed = await ask_to_join(joining, applicant, waiting)
+    welcome = read_welcome(welcomed.welcome, node.encryption_key, welcomed.transcript)
+    check_welcome(welcome, node.key.public, joining.service_certificate, known_verifiers(), utc_now())
     adapters = joined_adapters(welcome.manifests)
     restored = await _restored(node, welcome)
-    replica, effects = join_service(parts_of(node, welcome), restored)
+    replica, effects = join_service(parts_of(node, welcome, unix_ms()), restored)
     return Membership(replica=replica, first_effects=effects, adapters=adapters, welcome=welcome)
 
 
@@ -162,34 +169,6 @@ async def _restored(node: BareNode, welcome: Welcome) -> Restoration | None:
     if welcome.agreed is None:
         raise OperatorError(f"{node.settings.folder} holds a ledger: a founding node needs an empty folder")
     return await trio.to_thread.run_sync(old.restore, welcome.agreed)
-
-
-def _request(node: BareNode) -> JoinRequest:
-    return JoinRequest(
-        public_key=node.key.public,
-        encryption_key=node.encryption_key.public,
-        evidence=node.evidence,
-        peer_address=node.peer_address,
-        hosts=node.settings.hosts,
-    )
-
-
-def _record(request: JoinRequest, measurement: str, certificate: str) -> NodeRecord:
-    return NodeRecord(
-        node_id=request.node_id,
-        certificate=certificate,
-        peer_address=request.peer_address,
-        encryption_key=request.encryption_key.pem,
-        measurement=measurement,
-        evidence=request.evidence,
-    )
-
-
-def admission_rules(node: BareNode) -> Admission:
-    """Return how nodes judge each other: same platform, same code, in both directions."""
-    verifier = VirtualVerifier()
-    policy = Policy(formats=frozenset({node.evidence.format}), measurements=frozenset({node.measurement}))
-    return Admission(verifiers={verifier.format: verifier}, policy=policy)
 
 
 def _founding_adapters(founding: Founding) -> tuple[dict[str, LedgerAdapter], list[Writes]]:
@@ -232,40 +211,7 @@ def _create(name: str, engine: str) -> LedgerAdapter:
     return adapter
 
 
-def _validity() -> tuple[datetime.datetime, datetime.datetime]:
-    # An hour of slack, because clocks of a consortium's machines differ.
-    now = utc_now().replace(microsecond=0)
-    return now - datetime.timedelta(hours=1), now + datetime.timedelta(days=CERTIFICATE_VALIDITY_DAYS)
-
-
-def new_service() -> ServiceIdentity:
-    """Return a fresh service identity."""
-    key = PrivateKey.generate(Curve.P384)
-    not_before, not_after = _validity()
-    certificate = self_signed(key, "Coco Service", not_before=not_before, not_after=not_after, ca=True)
-    return ServiceIdentity(key=key, certificate=certificate)
-
-
-def own_record(node: BareNode, certificate: str) -> NodeRecord:
-    """Return the record of this node, the first of a service."""
-    return _record(_request(node), node.measurement, certificate)
-
-
-def endorse_node(public_key: PublicKey, hosts: Sequence[str], service: ServiceIdentity) -> str:
-    """Return a certificate of the service for a node known by ``hosts``."""
-    not_before, not_after = _validity()
-    return endorse(
-        public_key,
-        "Coco Node",
-        service.key,
-        service.certificate,
-        not_before=not_before,
-        not_after=not_after,
-        sans=sorted({*hosts, "localhost", "127.0.0.1", "::1"}),
-    )
-
-
-def parts_of(node: BareNode, welcome: Welcome) -> Parts:
+def parts_of(node: BareNode, welcome: Welcome, now_ms: int) -> Parts:
     """Return what this node's replica is made of."""
     settings = node.settings
     least, most = settings.election_timeout_ms
@@ -280,7 +226,7 @@ def parts_of(node: BareNode, welcome: Welcome) -> Parts:
         secrets=welcome.secrets,
         nodes={record.node_id: record for record in welcome.nodes},
         manifests=welcome.manifests,
-        admission=admission_rules(node),
+        admission=Admission(verifiers=known_verifiers()),
         runtime=node.runtime,
         entropy=random_bytes,
         timing=Timing(
@@ -291,7 +237,7 @@ def parts_of(node: BareNode, welcome: Welcome) -> Parts:
         draw=draw,
         reader=node.disk,
         snapshots=node.snapshots,
-        time_ms=unix_ms(),
+        time_ms=now_ms,
         randomness=random_bytes(),
         chunk_entries=settings.snapshot_interval,
         # Who lacks more than lies between two snapshots is better served with one.

@@ -7,6 +7,8 @@ GET  /node/tx               ``?transaction_id=V.S``: Unknown, Pending, Committed
 GET  /node/receipt          ``?transaction_id=V.S[&format=json|cose]``
 GET  /node/resources        memory per map and per entry, processor time used
 GET  /node/network          nodes, change of members under way, service certificate, ledgers
+GET  /node/refusals         nodes this one refused lately, with the code of the rule that failed
+POST /node/join/challenge   a node that wants to join asks for a challenge (see ``doorkeeping``)
 POST /node/join             a node asks to join (see ``admission``)
 POST /node/members          operators: ``{"add": [node ID], "remove": [node ID]}``, all in one change
 POST /node/members/cancel   operators: take the change under way back
@@ -41,14 +43,22 @@ from coco_core.errors import BusyError, CallerError, CocoError, MalformedError
 from coco_core.governance import ADMINISTRATION, cancel_payload, change_payload, read_change, read_nodes
 from coco_core.kv import maps
 from coco_core.ledger import LedgerSecrets
-from coco_core.node.admission import JOIN_TARGET, FoundingAdmissions, RunningAdmissions
+from coco_core.node.admission import (
+    CHALLENGE_TARGET,
+    JOIN_TARGET,
+    FoundingAdmissions,
+    RunningAdmissions,
+)
 from coco_core.node.disk import LedgerFiles
 from coco_core.node.driver import Driver
 from coco_core.node.governance_routes import PREFIX, GovernanceRoutes
+from coco_core.node.refusals import Refusals
 from coco_core.node.service import Tickets
 from coco_core.replica import make_receipt, plan_receipt, status_of
 
 Query = Mapping[str, str]
+
+REFUSALS_TARGET: Final = "/node/refusals"
 
 _CHANGES: Final = frozenset({"/node/members", "/node/members/cancel"})
 _STATUSES: Final = {"malformed": 400, "not-operator": 403}
@@ -57,11 +67,13 @@ _SEQNO: Final = re.compile(r"-?[0-9]{1,20}")
 
 
 class OperatorRoutes:
-    """Answers operators; before the service opens, only ``/node/health`` and ``/node/join``."""
+    """Answers operators; before the service opens, only of its health, refusals and joining."""
 
-    def __init__(self, node_id: str, admissions: FoundingAdmissions | None) -> None:
+    def __init__(self, node_id: str, admissions: FoundingAdmissions | None, refusals: Refusals) -> None:
         """Speak for ``node_id``; ``admissions`` is the founder's, None on other nodes until they are open."""
         self._node_id = node_id
+        self.refusals = refusals
+        """Whom this node refused."""
         self._admissions: FoundingAdmissions | RunningAdmissions | None = admissions
         self._open: _Open | None = None
         self._governance: GovernanceRoutes | None = None
@@ -91,18 +103,16 @@ class OperatorRoutes:
             if self._governance is None:
                 return _json({"error": {"code": "NotOpen", "message": "the node has not joined yet"}}, 503)
             return self._governance.accept(request)
-        if url.path == JOIN_TARGET and request.method == "POST":
-            if self._admissions is None:
-                return _json({"error": "this node does not admit nodes"}, 404)
-            return self._admissions.accept(request.body)
+        if url.path in (CHALLENGE_TARGET, JOIN_TARGET) and request.method == "POST":
+            return self._ask_admissions(url.path, request.body)
         if request.method == "POST" and self._open is not None and url.path in _CHANGES:
             return self._open.change_members(url.path, request)
         if request.method != "GET":
             return _json({"error": f"{request.method} is not offered here"}, 405)
+        if url.path == REFUSALS_TARGET:
+            return _json({"refusals": self.refusals.to_json()})
         if self._open is None:
-            if url.path == "/node/health":
-                return _json({"node_id": self._node_id, "state": "joining"})
-            return _json({"error": "the node has not joined yet"}, 503)
+            return self._not_open(url.path)
         route = self._open.routes.get(url.path)
         if route is None:
             return _json({"error": f"no such path; there are {', '.join(sorted(self._open.routes))}"}, 404)
@@ -112,6 +122,18 @@ class OperatorRoutes:
         except CocoError as error:
             return _refusal(error)
         return answer if isinstance(answer, HTTPResponse) else _guarded(answer)
+
+    def _ask_admissions(self, path: str, body: bytes) -> HTTPResponse | PendingResponse:
+        if self._admissions is None:
+            return _json({"error": "this node does not admit nodes"}, 404)
+        if path == CHALLENGE_TARGET:
+            return self._admissions.challenge(body)
+        return self._admissions.accept(body)
+
+    def _not_open(self, path: str) -> HTTPResponse:
+        if path == "/node/health":
+            return _json({"node_id": self._node_id, "state": "joining"})
+        return _json({"error": "the node has not joined yet"}, 503)
 
 
 def _guarded(pending: PendingResponse) -> PendingResponse:

@@ -27,23 +27,19 @@ from coco_core.errors import MemberError, OperatorError
 from coco_core.governance import (
     RecoveryRound,
     Takeover,
+    admission_writes,
     read_manifests,
     read_operators,
+    read_policy,
     read_service_info,
     takeover_writes,
 )
 from coco_core.governance.refusal import RefusedError
+from coco_core.kv import merge
 from coco_core.ledger import LedgerSecrets
+from coco_core.node.bare_node import BareNode, certify_own, new_service, own_admission
 from coco_core.node.clock import unix_ms
-from coco_core.node.forming import (
-    BareNode,
-    Membership,
-    endorse_node,
-    joined_adapters,
-    new_service,
-    own_record,
-    parts_of,
-)
+from coco_core.node.forming import Membership, joined_adapters, parts_of
 from coco_core.node.governance_routes import PREFIX, check_request, read_governance, refused, status_of
 from coco_core.node.lost_service import LostService, find_lost
 from coco_core.node.operator_routes import OperatorRoutes
@@ -71,7 +67,7 @@ class Recovery:
         self.service: ServiceIdentity = attrs.evolve(
             made, endorsements=(*lost.endorsements, self._endorsement)
         )
-        self.certificate = endorse_node(node.key.public, node.settings.hosts, self.service)
+        self.certificate = certify_own(node, self.service)
         self.operators = list(read_operators(lost.tables).values())
         try:
             self._round = RecoveryRound(lost.tables, read_certificate(self.service.certificate).fingerprint)
@@ -96,7 +92,6 @@ class Recovery:
     def told(self) -> dict[str, Any]:
         """Return how far the recovery is, and what members look at before they give a share."""
         lost, node = self._lost, self._node
-        evidence = node.evidence
         return {
             "status": WAITING,
             "certificate": self.service.certificate,
@@ -109,7 +104,7 @@ class Recovery:
             "submitted": self._round.given,
             "nodeCertificate": self.certificate,
             "measurement": node.measurement,
-            "platform": evidence.format,
+            "platform": node.platform.format,
         }
 
     def view_info(self) -> dict[str, Any]:
@@ -139,24 +134,28 @@ class Recovery:
             _log.warning("what no signature closes is cut", after=str(lost.until), copy=str(kept))
         old = OldLedger(node.disk, node.snapshots, secrets, lost.certificate.pem, lost.endorsements)
         restored = await trio.to_thread.run_sync(functools.partial(old.restore, lost.agreed(view)))
-        record = own_record(node, self.certificate)
+        now_ms = unix_ms()
+        policy = read_policy(restored.chain.store.view())
+        own = own_admission(node, self.certificate, self.service, policy, now_ms)
         welcome = Welcome(
             certificate=self.certificate,
             service=self.service,
             secrets=secrets,
-            nodes=[record],
+            nodes=[own.node],
             manifests=self._manifests,
+            policy=policy,
             operators=self.operators,
         )
-        parts = parts_of(node, welcome)
+        parts = parts_of(node, welcome, now_ms)
         takeover = Takeover(
-            node=record,
+            node=own.node,
             service_certificate=self.service.certificate,
             endorsement=self._endorsement,
             until=lost.until,
             time_ms=parts.time_ms,
         )
         first = takeover_writes(restored.chain.store.view(), takeover)
+        merge(first, admission_writes({own.node.node_id: own.admission}))
         replica, effects = recover_service(parts, restored, [first])
         _log.info("the service is recovered", behind=str(lost.until), view=view)
         return Membership(

@@ -11,7 +11,7 @@ import attrs
 import trio
 
 from coco_core.adapter import HTTPHandler
-from coco_core.attestation import VirtualPlatform
+from coco_core.attestation import Policy, VirtualPlatform, known_verifiers
 from coco_core.consensus import Leadership
 from coco_core.crypto import Curve, PrivateKey
 from coco_core.errors import OperatorError
@@ -23,22 +23,26 @@ from coco_core.governance import (
     read_change,
     read_nodes,
     read_operators,
+    read_policy,
     read_service_info,
-    report_data,
+    standing_report_data,
     trust_anchors,
 )
 from coco_core.kv import maps
 from coco_core.node.admission import RunningAdmissions
+from coco_core.node.bare_node import BareNode, certify
 from coco_core.node.capacity import UnfinishedBytes, connections_each
 from coco_core.node.constitution_process import ConstitutionProcess
 from coco_core.node.disk import LedgerFiles
+from coco_core.node.doorkeeping import Doorkeeper
 from coco_core.node.driver import Driver
-from coco_core.node.forming import BareNode, Founder, Membership, admission_rules, endorse_node, join
+from coco_core.node.forming import Founder, Membership, join
 from coco_core.node.http import HTTPServer
 from coco_core.node.measure import code_measurement
 from coco_core.node.operator_routes import OperatorRoutes
 from coco_core.node.peers import PeerNetwork
 from coco_core.node.recovering import Recovery, RecoveryRoutes
+from coco_core.node.refusals import Refusals
 from coco_core.node.service import NodeLedgerService, Tickets
 from coco_core.node.settings import Address, Founding, NodeSettings, Recovering
 from coco_core.node.snapshot_files import SnapshotFiles
@@ -97,13 +101,16 @@ async def run_node(settings: NodeSettings, announce: Announce) -> None:
     connections = connections_each(1 + len(settings.rpc))
     listeners = await _bind(settings)
     key = PrivateKey.generate(Curve.P256)
-    measurement = code_measurement()
+    encryption_key = PrivateKey.generate(Curve.P256)
+    measurement = settings.virtual_measurement or code_measurement()
+    platform = VirtualPlatform(measurement)
     constitution = ConstitutionProcess()
     node = BareNode(
         settings=settings,
         key=key,
-        encryption_key=PrivateKey.generate(Curve.P256),
-        evidence=VirtualPlatform(measurement).attest(report_data(key.public)),
+        encryption_key=encryption_key,
+        platform=platform,
+        standing=platform.attest(standing_report_data(key.public, encryption_key.public)),
         measurement=measurement,
         peer_address=str(Address(settings.published_host, _bound(settings.peer, listeners.peer).port)),
         disk=LedgerFiles(settings.folder / LEDGER_FOLDER),
@@ -122,17 +129,18 @@ async def run_node(settings: NodeSettings, announce: Announce) -> None:
 async def _live(node: BareNode, listeners: _Listeners, fronts: _FrontEnds, announce: Announce) -> None:
     """Found, join or recover a service, then take part in it."""
     key, role = node.key, node.settings.role
+    refusals = Refusals()
     async with trio.open_nursery() as nursery:
         if isinstance(role, Founding):
-            founder = Founder(node, role)
-            routes = OperatorRoutes(node.node_id, founder.admissions)
+            founder = Founder(node, role, refusals)
+            routes = OperatorRoutes(node.node_id, founder.admissions, refusals)
             tls = operators_context(founder.certificate, key, role.operators)
             nursery.start_soon(fronts.server(routes, tls).serve, listeners.admin)
             announce(_listening(node, listeners, founder.service.certificate))
             membership = await founder.found()
         elif isinstance(role, Recovering):
             recovery = await Recovery.begin(node)
-            routes = OperatorRoutes(node.node_id, None)
+            routes = OperatorRoutes(node.node_id, None, refusals)
             meanwhile = RecoveryRoutes(recovery, routes)
             tls = operators_context(recovery.certificate, key, recovery.operators)
             nursery.start_soon(fronts.server(meanwhile, tls).serve, listeners.admin)
@@ -145,7 +153,7 @@ async def _live(node: BareNode, listeners: _Listeners, fronts: _FrontEnds, annou
             waiting = {"event": "waiting", "node_id": node.node_id, "peer": node.peer_address}
             membership = await join(node, role, lambda: announce(waiting))
             welcome = membership.welcome
-            routes = OperatorRoutes(node.node_id, None)
+            routes = OperatorRoutes(node.node_id, None, refusals)
             tls = operators_context(welcome.certificate, key, welcome.operators)
             nursery.start_soon(fronts.server(routes, tls).serve, listeners.admin)
             announce(_listening(node, listeners, membership.welcome.service.certificate))
@@ -218,7 +226,7 @@ async def _take_part(
         snapshots=_snapshot_keeper(node, welcome),
         tick_ms=node.settings.tick_ms,
     )
-    admissions = _running_admissions(node, membership, driver, tickets)
+    admissions = _running_admissions(node, membership, driver, tickets, routes.refusals)
     routes.open(
         driver, node.disk, welcome.secrets, network.statistics, service_certificate, admissions, tickets
     )
@@ -267,7 +275,7 @@ def _snapshot_keeper(node: BareNode, welcome: Welcome) -> SnapshotKeeper:
 
 
 def _running_admissions(
-    node: BareNode, membership: Membership, driver: Driver, tickets: Tickets
+    node: BareNode, membership: Membership, driver: Driver, tickets: Tickets, refusals: Refusals
 ) -> RunningAdmissions:
     """Return how this node answers those who ask to join the running service."""
     own = membership.welcome
@@ -285,6 +293,7 @@ def _running_admissions(
                 for one in read_nodes(view).values()
                 if one.status == TRUSTED or (one.status == PENDING and one.node_id in learners)
             ],
+            policy=read_policy(view),
             operators=list(read_operators(view).values()),
             agreed=Agreed(
                 committed=chain.committed,
@@ -294,9 +303,14 @@ def _running_admissions(
         )
 
     def endorse(request: JoinRequest) -> str:
-        return endorse_node(request.public_key, request.hosts, own.service)
+        return certify(request, own.service)
 
-    return RunningAdmissions(driver, tickets, admission_rules(node), endorse, welcome)
+    def policy() -> Policy:
+        return read_policy(driver.replica.chain.store.view())
+
+    verifiers, service = known_verifiers(), own.service.certificate
+    door = Doorkeeper(own.certificate, service, node.platform, verifiers, policy, refusals)
+    return RunningAdmissions(driver, tickets, door, endorse, welcome)
 
 
 async def _service_is_open(driver: Driver, announce: Announce, after: int) -> None:

@@ -17,6 +17,8 @@
       "snapshot_interval": 50000,                entries after which the primary ends a chunk
       "snapshots_kept": 2,
       "archive": "archive",                      chunks older than the newest snapshot are moved here
+      "virtual": {"measurement": "…"},           64 hex digits: what a node on the virtual platform says it
+                                           runs, instead of a digest of its code; as insecure as that
       "tick_ms": 20, "election_timeout_ms": [700, 1200], "heartbeat_ms": 100
     }
 
@@ -28,9 +30,10 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -39,6 +42,8 @@ from coco_core.crypto import read_certificate
 from coco_core.errors import AttestationError, OperatorError
 from coco_core.governance import Charter
 from coco_core.node.charter_settings import read_charter
+
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 
 @attrs.frozen
@@ -130,6 +135,9 @@ class NodeSettings:
     archive: Path | None = None
     """Where chunks go that the newest snapshot makes superfluous; None leaves them."""
 
+    virtual_measurement: str = ""
+    """What the virtual platform says that it measured; empty for a digest of the code."""
+
     @property
     def published_host(self) -> str:
         """The host other nodes dial."""
@@ -185,6 +193,7 @@ class _Reader:
             "snapshot_interval",
             "snapshots_kept",
             "archive",
+            "virtual",
         }
     )
 
@@ -211,6 +220,7 @@ class _Reader:
         interval = self._count("snapshot_interval", limits.CHUNK_TARGET_ENTRIES, 1_000_000_000)
         kept = self._count("snapshots_kept", 2, 1_000)
         archive = self._archive()
+        measurement = self._virtual_measurement()
         if self.faults or role is None or admin is None or peer is None:
             return None
         return NodeSettings(
@@ -226,6 +236,7 @@ class _Reader:
             snapshot_interval=interval,
             snapshots_kept=kept,
             archive=archive,
+            virtual_measurement=measurement,
         )
 
     def _address(self, field: str, raw: Mapping[str, Any] | None = None) -> Address | None:
@@ -342,6 +353,15 @@ class _Reader:
             self.faults.append("'archive' must be a path")
             return None
         return self._base / value
+
+    def _virtual_measurement(self) -> str:
+        match self._raw.get("virtual"):
+            case None:
+                return ""
+            case {"measurement": str(measurement), **rest} if not rest and _DIGEST.fullmatch(measurement):
+                return measurement
+        self.faults.append("'virtual' must be {\"measurement\": 64 hex digits in lower case}")
+        return ""
 
     def _count(self, field: str, default: int, most: int) -> int:
         value = self._raw.get(field, default)

@@ -15,13 +15,17 @@ from coco_core.governance import (
     TRUSTED,
     Administration,
     Admission,
+    AdmissionRecord,
     Charter,
     Members,
     NodeRecord,
     Runtime,
+    admission_writes,
     charter_writes,
     founding_writes,
     opening_writes,
+    policy_of,
+    policy_writes,
 )
 from coco_core.kv import merge
 from coco_core.ledger import EntryOpener, EntrySealer, LedgerSecrets, LedgerSigner
@@ -70,6 +74,8 @@ class Parts:
     snapshots: SnapshotReader
     time_ms: int
     randomness: bytes
+    admissions: Mapping[NodeID, AdmissionRecord] = attrs.field(factory=dict)
+    """Of the nodes of a service to be founded: what they were measured as is what may join it."""
     chunk_size_bytes: int = limits.CHUNK_SIZE_TARGET_BYTES
     chunk_entries: int = limits.CHUNK_TARGET_ENTRIES
     append_size_max_bytes: int = limits.APPEND_SIZE_MAX_BYTES
@@ -93,6 +99,9 @@ def found_service(
     chain = Chain(members)
     replica = _assemble(parts, raft, chain, _follower(parts, chain))
     first = founding_writes(parts.nodes.values(), parts.service.certificate, operators)
+    merge(first, admission_writes(parts.admissions))
+    measured = [(one.platform, one.measurement) for one in parts.admissions.values()]
+    merge(first, policy_writes(policy_of(measured)))
     if charter is not None:
         merge(first, charter_writes(charter))
     last = opening_writes(parts.service.certificate, parts.manifests, governed=charter is not None)

@@ -1,10 +1,12 @@
 """What an admitted node is handed, and how it judges in turn whom it joins.
 
 The joiner dials over TLS that ends in the service's identity and asks to join (see ``coco_core.governance``).
-Once it is admitted, the answer is a *welcome*: the joiner's endorsed certificate, the list of nodes, and
-the service key and ledger secrets sealed to the joiner's encryption key (HPKE, RFC 9180), so that only the
-attested key opens them, whoever else sees the bytes. The joiner judges in turn: the service is the one it was told
-to join, and every node of it passes its policy.
+Once it is admitted, the answer is a *welcome*: the joiner's endorsed certificate, the list of nodes, the
+policy in force, and the service key and ledger secrets sealed to the joiner's encryption key (HPKE, RFC
+9180), so that only the attested key opens them, whoever else sees the bytes. They are sealed for one request:
+its transcript is part of how. A digest of everything in the clear is sealed with them, so that all of it is
+from who has the service's key. The joiner judges in turn: the service is the one it was told to join, and the
+policy accepts itself and every node.
 
 Values and checks only; who listens where is the shell's.
 """
@@ -32,22 +34,26 @@ from coco_core.crypto import (
     hpke_seal,
     read_certificate,
     read_predecessors,
+    sha256,
 )
 from coco_core.errors import AttestationError
 from coco_core.governance import (
-    JoinRequest,
     NodeRecord,
+    Transcript,
     admit,
     encryption_key,
     node_from_json,
     node_to_json,
+    policy_from_json,
+    policy_to_json,
+    standing_report_data,
 )
 from coco_core.governance.json_values import MALFORMED, from_base64, text, to_base64
 from coco_core.ledger import LedgerSecrets
 from coco_core.replica.identities import ServiceIdentity
 from coco_core.replica.restoring import Agreed
 
-_SEAL_INFO: Final = b"coco welcome v1"
+_SEAL_DOMAIN: Final = b"coco welcome v2"
 
 
 @attrs.frozen(kw_only=True)
@@ -60,37 +66,45 @@ class Welcome:
     nodes: Sequence[NodeRecord]
     """Everybody who takes part, the joiner included."""
     manifests: Sequence[Manifest]
+    policy: Policy
+    """The policy in force."""
     operators: Sequence[str] = ()
     """Certificates (PEM) of those who may change the members."""
     agreed: Agreed | None = None
     """What is agreed already, for a node that may have an old ledger; None while the service forms."""
 
 
-def encode_welcome(welcome: Welcome, receiver: PublicKey) -> bytes:
-    """Return the welcome as JSON, its secrets sealed to ``receiver``, its encryption key."""
+def encode_welcome(welcome: Welcome, receiver: PublicKey, transcript: Transcript) -> bytes:
+    """Return the welcome as JSON, its secrets sealed to ``receiver``, the encryption key of who asked so."""
+    in_clear = {
+        "certificate": welcome.certificate,
+        "service_certificate": welcome.service.certificate,
+        "service_endorsements": list(welcome.service.endorsements),
+        "nodes": [node_to_json(node) for node in welcome.nodes],
+        "manifests": [attrs.asdict(manifest) for manifest in welcome.manifests],
+        "policy": policy_to_json(welcome.policy),
+        "operators": list(welcome.operators),
+        "agreed": None if welcome.agreed is None else _agreed_to_json(welcome.agreed),
+    }
     secrets = {
         "service_key": welcome.service.key.to_pem(),
         "ledger_secrets": to_base64(welcome.secrets.to_bytes()),
+        "in_clear": _digest(in_clear),
     }
-    return json.dumps(
-        {
-            "certificate": welcome.certificate,
-            "service_certificate": welcome.service.certificate,
-            "service_endorsements": list(welcome.service.endorsements),
-            "nodes": [node_to_json(node) for node in welcome.nodes],
-            "manifests": [attrs.asdict(manifest) for manifest in welcome.manifests],
-            "operators": list(welcome.operators),
-            "agreed": None if welcome.agreed is None else _agreed_to_json(welcome.agreed),
-            "sealed": to_base64(hpke_seal(receiver, _SEAL_INFO, json.dumps(secrets).encode())),
-        }
-    ).encode()
+    sealed = hpke_seal(receiver, _seal_info(transcript), json.dumps(secrets).encode())
+    return json.dumps({**in_clear, "sealed": to_base64(sealed)}).encode()
 
 
-def read_welcome(data: bytes, key: PrivateKey) -> Welcome:
-    """Open a welcome with the joiner's encryption key; raises AttestationError when it is not for it."""
+def read_welcome(data: bytes, key: PrivateKey, transcript: Transcript) -> Welcome:
+    """Open, with the joiner's encryption key, the welcome that answers the request with this transcript.
+
+    Raises AttestationError when it is for another node or request, or was changed.
+    """
     try:
         outer = orjson.loads(data)
-        secrets = orjson.loads(hpke_open(key, _SEAL_INFO, from_base64(outer["sealed"])))
+        secrets = orjson.loads(hpke_open(key, _seal_info(transcript), from_base64(outer.pop("sealed"))))
+        if secrets["in_clear"] != _digest(outer):
+            raise AttestationError("what is in the clear in the welcome is not from who sealed the rest")
         service = ServiceIdentity(
             key=PrivateKey.from_pem(secrets["service_key"]),
             certificate=text(outer["service_certificate"]),
@@ -104,11 +118,12 @@ def read_welcome(data: bytes, key: PrivateKey) -> Welcome:
             secrets=LedgerSecrets.from_bytes(from_base64(secrets["ledger_secrets"])),
             nodes=[node_from_json(node) for node in outer["nodes"]],
             manifests=[_manifest_from_json(manifest) for manifest in outer["manifests"]],
+            policy=policy_from_json(outer["policy"]),
             operators=[text(pem) for pem in outer["operators"]],
             agreed=None if outer["agreed"] is None else _agreed_from_json(outer["agreed"]),
         )
-    except MALFORMED as error:
-        raise AttestationError(f"malformed welcome: {error!r}") from error
+    except (*MALFORMED, AttributeError) as error:
+        raise AttestationError(f"malformed welcome: {error!r}", code="malformed") from error
 
 
 def check_welcome(
@@ -116,14 +131,13 @@ def check_welcome(
     key: PublicKey,
     service_certificate: str,
     verifiers: Mapping[str, Verifier],
-    policy: Policy,
     at: datetime.datetime,
 ) -> None:
-    """Check that a welcome leads into the expected service, among nodes that ``policy`` accepts.
+    """Check that a welcome leads into the expected service, whose policy accepts this node and every other.
 
     The joiner with ``key`` trusts nobody's word for whom it joins: the service must be the one whose
     certificate its operator gave, must have issued the joiner's certificate and every other node's,
-    and every node's evidence must pass as a joiner's would. Raises AttestationError.
+    and every node's standing evidence, its own too, must pass the policy. Raises AttestationError.
     """
     service = read_certificate(welcome.service.certificate)
     if service.fingerprint != read_certificate(service_certificate).fingerprint:
@@ -140,15 +154,20 @@ def check_welcome(
         if certificate.public_key.node_id() != node.node_id:
             raise AttestationError(f"the certificate of node {node.node_id} is for another node's key")
         check_issued(certificate, service)
-        claimed = JoinRequest(
-            public_key=certificate.public_key,
-            encryption_key=encryption_key(node.encryption_key),
-            evidence=node.evidence,
-            peer_address=node.peer_address,
-        )
-        verdict = admit(claimed, verifiers, policy, int(at.timestamp()))
+        expected = standing_report_data(certificate.public_key, encryption_key(node.encryption_key))
+        verdict = admit(node.evidence, expected, verifiers, welcome.policy, int(at.timestamp()))
         if verdict.measurement != node.measurement:
-            raise AttestationError(f"node {node.node_id} was measured as something else than is recorded")
+            raise AttestationError(
+                f"node {node.node_id} was measured as something else than is recorded", code="measurement"
+            )
+
+
+def _seal_info(transcript: Transcript) -> bytes:
+    return _SEAL_DOMAIN + transcript.report_data
+
+
+def _digest(in_clear: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(in_clear, sort_keys=True, separators=(",", ":")).encode()).hex()
 
 
 def _agreed_to_json(agreed: Agreed) -> dict[str, Any]:

@@ -4,6 +4,8 @@ The laws:
 
 * The change under way is made in one entry, once every node it adds has caught up and a majority of the
   new members is heard of and up to date; so the new set can go on at once, whatever it replaced.
+* Code must be accepted when a node comes to take part, not only when it asked: whoever is to be added and
+  runs what the tables do not list any more is left out of the change, and forgotten.
 * When a removal is agreed, one more entry says so (``retired_committed``): when *that* is agreed,
   whoever was removed may be switched off.
 * Records of retired nodes are kept for a while, and not for ever.
@@ -27,6 +29,7 @@ from coco_core.governance import (
     node_writes,
     read_change,
     read_nodes,
+    unfit_writes,
 )
 from coco_core.kv import View, Writes, merge
 
@@ -37,7 +40,12 @@ def change_due(head: View, match: Mapping[NodeID, int], last: int) -> Writes | N
     ``match`` is how far the ledger is durable on each node heard of, ``last`` where it ends.
     """
     change = read_change(head)
-    if change is None or behind(head, match, last):
+    if change is None:
+        return None
+    unfit = unfit_writes(head)
+    if unfit is not None:
+        return unfit
+    if behind(head, match, last):
         return None
     nodes = read_nodes(head)
     changed = [attrs.evolve(nodes[name], status=TRUSTED) for name in change.add]

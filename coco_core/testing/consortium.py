@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -11,20 +11,32 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from coco_core.adapter import Manifest
-from coco_core.attestation import Policy, VirtualPlatform, VirtualVerifier
+from coco_core.attestation import VirtualPlatform, VirtualVerifier, known_verifiers
 from coco_core.base import NodeID
 from coco_core.consensus import LogReader
-from coco_core.crypto import PrivateKey, endorse, self_signed
-from coco_core.governance import PENDING, Admission, NodeRecord, StarlarkRuntime, report_data
+from coco_core.crypto import PrivateKey, endorse, read_certificate, self_signed, sha256
+from coco_core.governance import (
+    JOINER,
+    PENDING,
+    Admission,
+    AdmissionRecord,
+    JoinProof,
+    NodeRecord,
+    StarlarkRuntime,
+    Transcript,
+    judge_joiner,
+    key_digest,
+    policy_of,
+    standing_report_data,
+)
 from coco_core.ledger import LedgerSecrets
 from coco_core.replica import Identity, Parts, ServiceIdentity, SnapshotReader, Timing
 
 MEASUREMENT: Final = "c0" * 32
-ADMISSION: Final = Admission(
-    verifiers={VirtualVerifier.format: VirtualVerifier()},
-    policy=Policy(formats=frozenset({VirtualVerifier.format}), measurements=frozenset({MEASUREMENT})),
-)
-"""How nodes are judged: those of a consortium on paper are what they should be."""
+ADMISSION: Final = Admission(verifiers=known_verifiers())
+"""Who judges nodes on paper."""
+POLICY: Final = policy_of([(VirtualVerifier.format, MEASUREMENT)])
+"""What they are judged by: nodes of a consortium on paper are what they should be."""
 _ENCRYPTION_KEYS: Final = 1_000_000
 """How much further the numbers of nodes' encryption keys begin than those of their signing keys."""
 _START = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
@@ -81,7 +93,7 @@ class Consortium:
                 peer_address=f"127.0.0.1:{7000 + number}",
                 encryption_key=encryption_key.public.pem,
                 measurement=MEASUREMENT,
-                evidence=platform.attest(report_data(key.public)),
+                evidence=platform.attest(standing_report_data(key.public, encryption_key.public)),
             )
         secrets = LedgerSecrets([(1, bytes(range(32)))])
         operator = self_signed(
@@ -112,6 +124,7 @@ class Consortium:
             nodes=nodes,
             manifests=manifests,
             admission=ADMISSION,
+            admissions=self.admissions(nodes, time_ms),
             runtime=StarlarkRuntime(),
             entropy=bytes,
             timing=timing,
@@ -126,6 +139,41 @@ class Consortium:
     def first(self, count: int) -> Mapping[NodeID, NodeRecord]:
         """Return the records of the first ``count`` nodes."""
         return dict(list(self.nodes.items())[:count])
+
+    def number(self, name: NodeID) -> int:
+        """Return the number of the node of that name."""
+        return list(self.nodes).index(name)
+
+    def proof(self, number: int, verifier: int = 0, *, measurement: str = MEASUREMENT) -> JoinProof:
+        """Return what node ``number`` proves to node ``verifier`` when it asks to join."""
+        identity = self.identities[number]
+        transcript = Transcript(
+            service_id=read_certificate(self.service.certificate).fingerprint,
+            role=JOINER,
+            nonce=sha256(number.to_bytes(4, "big")),
+            joiner=identity.node_id,
+            encryption_key=key_digest(identity.encryption_key.public),
+            verifier=self.identities[verifier].node_id,
+        )
+        evidence = VirtualPlatform(measurement).attest(transcript.report_data)
+        return JoinProof(evidence=evidence, transcript=transcript)
+
+    def admissions(self, nodes: Iterable[NodeID], now_ms: int) -> dict[NodeID, AdmissionRecord]:
+        """Return what the first entry records of ``nodes``, all of them judged by the first."""
+        found = {}
+        for name in nodes:
+            number = self.number(name)
+            identity, standing = self.identities[number], self.nodes[name].evidence
+            found[name] = judge_joiner(
+                identity.key.public,
+                identity.encryption_key.public,
+                self.proof(number),
+                standing,
+                ADMISSION.verifiers,
+                POLICY,
+                now_ms,
+            )
+        return found
 
     def joiner(self, number: int) -> NodeRecord:
         """Return the record of node ``number`` as it asks to join."""

@@ -15,17 +15,21 @@ from coco_core.governance import (
     ACTIVE,
     Administration,
     Charter,
+    NodeRecord,
     ServiceConfig,
     StarlarkRuntime,
+    admission_writes,
     charter_writes,
     escrow_epoch,
     founding_writes,
+    node_writes,
     opening_writes,
+    policy_writes,
     shipped_constitution,
 )
 from coco_core.kv import Store, Writes, merge
 from coco_core.ledger import IN_PROGRESS_HEADER, EntrySealer, LedgerSigner, MerkleTree
-from coco_core.testing.consortium import ADMISSION, Consortium
+from coco_core.testing.consortium import ADMISSION, POLICY, Consortium
 from coco_core.testing.members import NOW_MS, Council, Signatory
 from coco_core.testing.stage import SafetyError
 from coco_core.testing.tally import Tally
@@ -59,6 +63,7 @@ class GovernedLedger:
         first: Writes = founding_writes(
             network.first(3).values(), network.service.certificate, [network.operator]
         )
+        merge(first, policy_writes(POLICY))
         merge(
             first,
             escrow_epoch(Store().view(), first_seqno=1, secret=bytes(range(32)), created_ms=0, reason="x"),
@@ -113,6 +118,12 @@ class GovernedLedger:
             raise SafetyError(f"an honest primary refuses this: {outcome}")
         self.place(outcome.writes)
         return json.loads(outcome.receipt)
+
+    def joining(self, node: NodeRecord) -> Writes:
+        """Return the writes by which ``node`` comes in pending, admitted now."""
+        writes = node_writes([node])
+        merge(writes, admission_writes(self.network.admissions([node.node_id], self.now_ms)))
+        return writes
 
     def propose(self, member: Signatory, *actions: Mapping[str, Any]) -> str:
         """Propose, and return the proposal's ID."""

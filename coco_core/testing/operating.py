@@ -14,6 +14,7 @@ from coco_core.adapter import Committed, NotCommitted, Rejected
 from coco_core.base import NodeID
 from coco_core.governance import (
     TRUSTED,
+    JoinProof,
     MembershipChange,
     NodeRecord,
     cancel_payload,
@@ -51,11 +52,18 @@ class Operating:
         return fate
 
     def ask(
-        self, number: int, *, at: ClusterNode | None = None, **changes: Any
+        self,
+        number: int,
+        *,
+        at: ClusterNode | None = None,
+        proof: JoinProof | None = None,
+        **changes: Any,
     ) -> Committed | Rejected | NotCommitted:
-        """Let node ``number`` ask to join, with ``changes`` to its record."""
-        record = attrs.evolve(self.cluster.consortium.joiner(number), **changes)
-        return self.say(join_payload(record), at=at, operator=False)
+        """Let node ``number`` ask to join, with another ``proof`` than it should have, or ``changes``."""
+        consortium, asked = self.cluster.consortium, at or self.cluster.primary
+        record = attrs.evolve(consortium.joiner(number), **changes)
+        shown = proof or consortium.proof(number, consortium.number(asked.name))
+        return self.say(join_payload(record, shown), at=asked, operator=False)
 
     def change(
         self,

@@ -26,14 +26,15 @@ from coco_core.governance import (
     founding_writes,
     join_payload,
     node_writes,
+    policy_writes,
     read_change,
     read_nodes,
 )
-from coco_core.kv import Store, View, Writes, maps
+from coco_core.kv import Store, View, Writes, maps, merge
 from coco_core.replica.checking import check_result
 from coco_core.testing import Consortium
 from coco_core.testing.cluster import run_at_once
-from coco_core.testing.consortium import ADMISSION
+from coco_core.testing.consortium import ADMISSION, POLICY
 
 CONSORTIUM = Consortium.of(6)
 OPERATOR = Caller(kind="operator", identity=read_certificate(CONSORTIUM.operator).fingerprint)
@@ -57,6 +58,7 @@ def tables(*changes: Writes) -> Store:
     founding = founding_writes(
         CONSORTIUM.first(3).values(), CONSORTIUM.service.certificate, [CONSORTIUM.operator]
     )
+    merge(founding, policy_writes(POLICY))
     for seqno, writes in enumerate((founding, *changes), 1):
         store.append(seqno, writes)
         store.commit(seqno)
@@ -85,7 +87,7 @@ def code(outcome: Outcome) -> str:
 
 
 def join(number: int) -> bytes:
-    return join_payload(CONSORTIUM.joiner(number))
+    return join_payload(CONSORTIUM.joiner(number), CONSORTIUM.proof(number))
 
 
 def waiting(*numbers: int) -> Writes:
@@ -202,7 +204,7 @@ def test_requests_of_a_batch_see_those_before_them() -> None:
     )
     assert [code(outcome) for outcome in outcomes] == [
         "applied",
-        "known-node",
+        "duplicate",
         "applied",
         "applied",
         "change-under-way",
@@ -219,14 +221,14 @@ def test_each_writes_what_is_its_own() -> None:
     outcomes = run(tables(), join(3), join(4), change_payload([name(3)], []))
     first, second, change = (outcome.writes for outcome in outcomes)  # type: ignore[union-attr] # applied
     for writes, number in ((first, 3), (second, 4)):
-        assert writes.keys() == {maps.NODES_INFO, maps.NODES_ENDORSED_CERTIFICATES}
+        assert writes.keys() == {maps.NODES_INFO, maps.NODES_ENDORSED_CERTIFICATES, maps.ADMISSIONS}
         assert all(changes.keys() == {name(number).encode()} for changes in writes.values())
     assert change.keys() == {maps.MEMBERSHIP_CHANGE}
 
 
 def test_a_change_of_the_same_batch_protects_who_it_adds() -> None:
     address = CONSORTIUM.joiner(3).peer_address
-    late = join_payload(attrs.evolve(CONSORTIUM.joiner(4), peer_address=address))
+    late = join_payload(attrs.evolve(CONSORTIUM.joiner(4), peer_address=address), CONSORTIUM.proof(4))
     store = tables()
     outcomes = run(store, join(3), change_payload([name(3)], []), late)
     assert [code(outcome) for outcome in outcomes] == ["applied"] * 3
@@ -239,7 +241,7 @@ def test_only_refusing_begins_no_change() -> None:
     store = tables(waiting(3, 4))
     (outcome,) = run(store, change_payload([], [name(3), name(4)]))
     assert isinstance(outcome, Applied)
-    assert outcome.writes.keys() == {maps.NODES_INFO, maps.NODES_ENDORSED_CERTIFICATES}
+    assert outcome.writes.keys() == {maps.NODES_INFO, maps.NODES_ENDORSED_CERTIFICATES, maps.ADMISSIONS}
     assert read_nodes(after(store, outcome)).keys() == {*map(name, (0, 1, 2))}
 
 
@@ -247,15 +249,14 @@ def test_retired_nodes_are_neither_added_nor_removed() -> None:
     retired = attrs.evolve(CONSORTIUM.joiner(3), status=RETIRED)
     store = tables(node_writes([retired]))
     outcomes = run(store, change_payload([name(3)], []), change_payload([], [name(3)]), join(3))
-    assert [code(outcome) for outcome in outcomes] == ["not-pending", "not-a-member", "known-node"]
+    assert [code(outcome) for outcome in outcomes] == ["not-pending", "not-a-member", "retired"]
 
 
 def test_last_member_stays() -> None:
     alone = Store()
-    alone.append(
-        1,
-        founding_writes(CONSORTIUM.first(1).values(), CONSORTIUM.service.certificate, [CONSORTIUM.operator]),
-    )
+    nodes = CONSORTIUM.first(1).values()
+    founding = founding_writes(nodes, CONSORTIUM.service.certificate, [CONSORTIUM.operator])
+    alone.append(1, {**founding, **policy_writes(POLICY)})
     alone.commit(1)
     outcomes = run(alone, change_payload([], [name(0)]), join(1), change_payload([name(1)], [name(0)]))
     assert [code(outcome) for outcome in outcomes] == ["too-few-or-many", "applied", "applied"]
@@ -263,7 +264,8 @@ def test_last_member_stays() -> None:
 
 def test_service_without_operators_is_changed_by_nobody() -> None:
     store = Store()
-    store.append(1, founding_writes(CONSORTIUM.first(3).values(), CONSORTIUM.service.certificate))
+    founding = founding_writes(CONSORTIUM.first(3).values(), CONSORTIUM.service.certificate)
+    store.append(1, {**founding, **policy_writes(POLICY)})
     store.commit(1)
     outcomes = run(store, join(3), change_payload([name(3)], []), cancel_payload())
     assert [code(outcome) for outcome in outcomes] == ["applied", "not-operator", "not-operator"]

@@ -24,6 +24,7 @@ from coco_core.governance import (
     read_leases,
     read_nodes,
     shipped_constitution,
+    unfit_writes,
 )
 from coco_core.governance.leases import QUARANTINE
 from coco_core.kv import Writes, maps, merge
@@ -126,9 +127,9 @@ def test_members_who_hold_shares_come_and_go(governed: Governed) -> None:
 def test_nodes_come_and_go_as_decided(governed: Governed) -> None:
     ledger = governed(ALLOWING)
     fourth = ledger.network.joiner(3)
-    ledger.place(node_writes([fourth]))
+    ledger.place(ledger.joining(fourth))
     restarted = attrs.evolve(ledger.network.joiner(4), peer_address=fourth.peer_address)
-    writes = node_writes([restarted])
+    writes = ledger.joining(restarted)
     merge(writes, forgetting_writes([fourth.node_id]))
     ledger.place(writes)
     first = ledger.network.identities[1].node_id
@@ -141,6 +142,21 @@ def test_nodes_come_and_go_as_decided(governed: Governed) -> None:
     ledger.place(node_writes([attrs.evolve(retired, retired_committed=True)]))
     ledger.place(forgetting_on_end(ledger, first))
     assert ledger.audit().changes == 8
+
+
+def test_who_may_not_come_in_any_more_is_left_out(governed: Governed) -> None:
+    ledger = governed(ALLOWING)
+    fourth = ledger.network.joiner(3)
+    ledger.place(ledger.joining(fourth))
+    ledger.propose(ledger.alice, {"name": "transition_node_to_trusted", "args": {"node_id": fourth.node_id}})
+    assert unfit_writes(ledger.council.view) is None
+    ledger.propose(ledger.alice, {"name": "remove_platform", "args": {"platform": fourth.evidence.format}})
+    writes = unfit_writes(ledger.council.view)
+    assert writes is not None
+    ledger.place(writes)
+    assert fourth.node_id not in read_nodes(ledger.council.view)
+    assert read_change(ledger.council.view) is None
+    assert ledger.audit().changes == 4
 
 
 def forgetting_on_end(ledger: Any, gone: str) -> Writes:
@@ -159,7 +175,7 @@ def test_operators_of_a_service_nobody_governs(governed: Governed) -> None:
     operator = read_certificate(ledger.network.operator).fingerprint
     fourth, fifth = ledger.network.joiner(3), ledger.network.joiner(4)
     for node in (fourth, fifth):
-        ledger.place(node_writes([node]))
+        ledger.place(ledger.joining(node))
     change = MembershipChange((fourth.node_id,), (ledger.network.identities[0].node_id,), operator)
     writes = change_writes(change)
     merge(writes, forgetting_writes([fifth.node_id]))
@@ -167,7 +183,7 @@ def test_operators_of_a_service_nobody_governs(governed: Governed) -> None:
     ledger.place(change_writes(None))
     ledger.place(change_writes(change))
     ledger.place(made(ledger))
-    ledger.place(node_writes([fifth]))
+    ledger.place(ledger.joining(fifth))
     ledger.place(forgetting_writes([fifth.node_id]))
     report = ledger.audit()
     assert (report.constitutions, report.members, report.ballots) == ((), {}, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ from coco_core.governance import (
     node_writes,
     read_nodes,
 )
-from coco_core.kv import Writes, merge
+from coco_core.kv import Writes, maps, merge
 
 Governed = Callable[..., Any]
 
@@ -25,7 +26,7 @@ Governed = Callable[..., Any]
 def test_a_node_trusted_without_a_change(governed: Governed) -> None:
     ledger = governed()
     node = ledger.network.joiner(3)
-    ledger.place(node_writes([node]))
+    ledger.place(ledger.joining(node))
     seqno = ledger.place(node_writes([attrs.evolve(node, status=TRUSTED)]))
     ledger.refused("node-membership", seqno)
 
@@ -33,14 +34,14 @@ def test_a_node_trusted_without_a_change(governed: Governed) -> None:
 def test_a_node_that_comes_in_trusted(governed: Governed) -> None:
     ledger = governed()
     node = attrs.evolve(ledger.network.joiner(3), status=TRUSTED)
-    seqno = ledger.place(node_writes([node]))
+    seqno = ledger.place(ledger.joining(node))
     ledger.refused("node-join", seqno)
 
 
 def test_a_change_begun_by_nobody(governed: Governed) -> None:
     ledger = governed()
     node = ledger.network.joiner(3)
-    ledger.place(node_writes([node]))
+    ledger.place(ledger.joining(node))
     operator = read_certificate(ledger.network.operator).fingerprint
     seqno = ledger.place(change_writes(MembershipChange((node.node_id,), (), operator)))
     ledger.refused("node-membership", seqno)
@@ -87,7 +88,7 @@ def test_a_change_made_otherwise_than_it_was_asked_for(governed: Governed) -> No
     operator = read_certificate(ledger.network.operator).fingerprint
     one, other = ledger.network.joiner(3), ledger.network.joiner(4)
     for node in (one, other):
-        ledger.place(node_writes([node]))
+        ledger.place(ledger.joining(node))
     ledger.place(change_writes(MembershipChange((one.node_id,), (), operator)))
     writes = node_writes([attrs.evolve(other, status=TRUSTED)])
     merge(writes, change_writes(None))
@@ -98,8 +99,8 @@ def test_a_change_made_otherwise_than_it_was_asked_for(governed: Governed) -> No
 def test_a_joiner_that_pushes_somebody_else_out(governed: Governed) -> None:
     ledger = governed()
     one, other = ledger.network.joiner(3), ledger.network.joiner(4)
-    ledger.place(node_writes([one]))
-    writes = node_writes([other])
+    ledger.place(ledger.joining(one))
+    writes = ledger.joining(other)
     merge(writes, forgetting_writes([one.node_id]))
     seqno = ledger.place(writes)
     ledger.refused("node-join", seqno)
@@ -116,3 +117,67 @@ def test_two_joiners_in_one_entry(governed: Governed) -> None:
     ledger = governed()
     seqno = ledger.place(node_writes([ledger.network.joiner(3), ledger.network.joiner(4)]))
     ledger.refused("node-join", seqno)
+
+
+def _no_admission(ledger: Any, writes: Writes) -> None:
+    del writes[maps.ADMISSIONS]
+
+
+def _row(ledger: Any, writes: Writes, change: Callable[[dict[str, Any]], object]) -> None:
+    (name,) = writes[maps.ADMISSIONS]
+    row = json.loads(writes[maps.ADMISSIONS][name] or b"")
+    change(row)
+    writes[maps.ADMISSIONS][name] = json.dumps(row).encode()
+
+
+def _other_verdict(ledger: Any, writes: Writes) -> None:
+    _row(ledger, writes, lambda row: row["verdict"].update(measurement="ab" * 32))
+
+
+def _other_policy(ledger: Any, writes: Writes) -> None:
+    _row(ledger, writes, lambda row: row.update(policy="ab" * 32))
+
+
+def _other_verifier(ledger: Any, writes: Writes) -> None:
+    _row(ledger, writes, lambda row: row["transcript"].update(verifier="ab" * 32))
+
+
+def _other_code(ledger: Any, writes: Writes) -> None:
+    node = attrs.evolve(ledger.network.joiner(3), measurement="ab" * 32)
+    writes.update(node_writes([node]))
+
+
+def _other_encryption_key(ledger: Any, writes: Writes) -> None:
+    key = ledger.network.joiner(4).encryption_key
+    writes.update(node_writes([attrs.evolve(ledger.network.joiner(3), encryption_key=key)]))
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [_no_admission, _other_verdict, _other_policy, _other_verifier, _other_code, _other_encryption_key],
+)
+def test_a_joiner_whose_admission_does_not_hold(
+    governed: Governed, lie: Callable[[Any, Writes], None]
+) -> None:
+    ledger = governed()
+    writes = ledger.joining(ledger.network.joiner(3))
+    lie(ledger, writes)
+    ledger.refused("node-join", ledger.place(writes))
+
+
+def test_a_joiner_judged_at_another_time(governed: Governed) -> None:
+    ledger = governed()
+    writes = ledger.joining(ledger.network.joiner(3))
+    _row(ledger, writes, lambda row: row.update(judged_at=1))
+    ledger.refused("governance-time", ledger.place(writes))
+
+
+def test_who_may_not_come_in_any_more_is_left_out(governed: Governed) -> None:
+    ledger = governed(None)
+    operator = read_certificate(ledger.network.operator).fingerprint
+    node = ledger.network.joiner(3)
+    ledger.place(ledger.joining(node))
+    ledger.place(change_writes(MembershipChange((node.node_id,), (), operator)))
+    writes = change_writes(None)
+    merge(writes, forgetting_writes([node.node_id]))
+    ledger.refused("node-membership", ledger.place(writes))

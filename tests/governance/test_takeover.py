@@ -115,7 +115,7 @@ def test_an_honest_recovery_passes_with_its_admission() -> None:
     view = before()
     writes = takeover_writes(view, takeover())
     check_takeover(view, writes, WINDOW, fail)
-    writes[maps.ADMISSIONS] = {NEW.identities[0].node_id.encode(): b"{}"}
+    writes[maps.ADMISSIONS][NEW.identities[0].node_id.encode()] = b"{}"
     check_takeover(view, writes, WINDOW, fail)
 
 

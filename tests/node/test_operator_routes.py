@@ -18,8 +18,8 @@ from coco_core.ledger import LedgerSecrets
 from coco_core.node.admission import RunningAdmissions
 from coco_core.node.operator_routes import OperatorRoutes
 from coco_core.replica import Welcome
-from coco_core.testing import add
-from coco_core.testing.consortium import ADMISSION
+from coco_core.testing import Consortium, add
+from coco_core.testing.doors import Door
 
 
 async def get(routes: OperatorRoutes, target: str) -> tuple[int, Any]:
@@ -37,9 +37,10 @@ def no_welcome(certificate: str) -> Welcome:
 
 
 def opened(node) -> OperatorRoutes:
-    routes = OperatorRoutes("node", None)
+    door = Door(Consortium.of(1))
+    routes = OperatorRoutes("node", None, door.refusals)
     secrets = LedgerSecrets([(1, bytes(range(32)))])
-    admissions = RunningAdmissions(node.driver, node.tickets, ADMISSION, no_certificate, no_welcome)
+    admissions = RunningAdmissions(node.driver, node.tickets, door.keeper, no_certificate, no_welcome)
     routes.open(node.driver, node.files, secrets, dict, "certificate", admissions, node.tickets)
     return routes
 
@@ -111,3 +112,16 @@ async def test_health_names_ledgers_that_failed(running, tmp_path: Path) -> None
         node.adapter.whim = fail
         await node.tickets.submit(node.driver, "tally", [add("a", "x", 1)], ANONYMOUS).wait()
         assert "its own" in (await get(routes, "/node/health"))[1]["failed_ledgers"]["tally"]
+
+
+async def test_refusals_are_told_before_and_after_the_service_opens(running, tmp_path: Path) -> None:
+    door = Door(Consortium.of(2))
+    forming = OperatorRoutes("node", None, door.refusals)
+    assert await get(forming, "/node/refusals") == (200, {"refusals": []})
+    door.keeper.judge(b"{")
+    assert [one["code"] for one in (await get(forming, "/node/refusals"))[1]["refusals"]] == ["malformed"]
+    async with running(tmp_path) as node:
+        routes = opened(node)
+        routes.refusals.note("measurement", "not listed", None)
+        status, body = await get(routes, "/node/refusals")
+        assert (status, [one["code"] for one in body["refusals"]]) == (200, ["measurement"])

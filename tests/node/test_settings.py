@@ -72,6 +72,12 @@ def test_operators_snapshots_and_archive(tmp_path: Path) -> None:
     assert settings.role.operators == (PEM,)
 
 
+def test_what_the_virtual_platform_says(tmp_path: Path) -> None:
+    assert load_settings(written(tmp_path)).virtual_measurement == ""
+    settings = load_settings(written(tmp_path, virtual={"measurement": "ab" * 32}))
+    assert settings.virtual_measurement == "ab" * 32
+
+
 def test_hosts_others_know_a_node_by(tmp_path: Path) -> None:
     settings = load_settings(written(tmp_path))
     assert (settings.published_host, settings.hosts) == ("::1", ("127.0.0.1", "::1", "localhost"))
@@ -105,6 +111,11 @@ FAULTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {"admin": "nowhere", "peer": 5, "rpc": {"tally": "x:99999", "other": ":1"}},
         ("'admin' must be", "'peer' must be", "'tally' must be", "'other' must be"),
     ),
+    "virtual": ({"virtual": {}}, ("'virtual' must be",)),
+    "virtual text": ({"virtual": "ab"}, ("'virtual' must be",)),
+    "virtual short": ({"virtual": {"measurement": "ab"}}, ("'virtual' must be",)),
+    "virtual upper case": ({"virtual": {"measurement": "AB" * 32}}, ("'virtual' must be",)),
+    "virtual more": ({"virtual": {"measurement": "ab" * 32, "x": 1}}, ("'virtual' must be",)),
     "published": ({"published": "a..b"}, ("'published' must be a host",)),
     "published number": ({"published": 5}, ("'published' must be a host",)),
     "published nowhere": ({"peer": "0.0.0.0:1"}, ("'published' must say",)),

@@ -9,17 +9,26 @@ from typing import Any
 import attrs
 import pytest
 
-from coco_core.attestation import Policy, VirtualPlatform, VirtualVerifier
+from coco_core.attestation import Evidence, VirtualPlatform, VirtualVerifier
 from coco_core.base import TxID, limits
-from coco_core.crypto import endorse
+from coco_core.crypto import Curve, PrivateKey, PublicKey, endorse, hpke_open, hpke_seal
 from coco_core.errors import AttestationError
-from coco_core.governance import JoinRequest, admit, encode_join_request, read_join_request, report_data
-from coco_core.replica import Agreed, Welcome, check_welcome, encode_welcome, read_welcome
+from coco_core.governance import (
+    JoinRequest,
+    Transcript,
+    encode_join_request,
+    judge_joiner,
+    policy_of,
+    read_join_request,
+    standing_report_data,
+)
+from coco_core.governance.json_values import from_base64, to_base64
+from coco_core.replica import Agreed, Welcome, check_welcome, encode_welcome, joining, read_welcome
 from coco_core.testing import MEASUREMENT, Consortium, Tally, derived_key
+from coco_core.testing.consortium import POLICY
 
 CONSORTIUM = Consortium.of(2)
 IDENTITY = CONSORTIUM.identities[1]
-POLICY = Policy(formats=frozenset({"Insecure_Virtual"}), measurements=frozenset({MEASUREMENT}))
 VERIFIERS = {"Insecure_Virtual": VirtualVerifier()}
 WELCOME = Welcome(
     certificate=IDENTITY.certificate,
@@ -27,24 +36,47 @@ WELCOME = Welcome(
     secrets=CONSORTIUM.secrets,
     nodes=list(CONSORTIUM.nodes.values()),
     manifests=[Tally().manifest],
+    policy=POLICY,
 )
+PROOF = CONSORTIUM.proof(1)
+TRANSCRIPT = PROOF.transcript
 
 
-def request(measurement: str = MEASUREMENT, *, bound_to: int = 1002) -> JoinRequest:
+def standing(number: int, measurement: str = MEASUREMENT) -> Evidence:
+    node = CONSORTIUM.identities[number]
+    expected = standing_report_data(node.key.public, node.encryption_key.public)
+    return VirtualPlatform(measurement).attest(expected)
+
+
+def request(measurement: str = MEASUREMENT) -> JoinRequest:
     return JoinRequest(
         public_key=IDENTITY.key.public,
         encryption_key=IDENTITY.encryption_key.public,
-        evidence=VirtualPlatform(measurement).attest(report_data(derived_key(bound_to).public)),
+        nonce=TRANSCRIPT.nonce,
+        evidence=CONSORTIUM.proof(1, measurement=measurement).evidence,
+        standing=standing(1, measurement),
         peer_address="127.0.0.1:7001",
     )
+
+
+def sealed(welcome: Welcome, key: PublicKey = IDENTITY.encryption_key.public) -> bytes:
+    return encode_welcome(welcome, key, TRANSCRIPT)
+
+
+def opened(data: bytes, key: PrivateKey = IDENTITY.encryption_key) -> Welcome:
+    return read_welcome(data, key, TRANSCRIPT)
 
 
 def test_request_round_trip() -> None:
     read = read_join_request(encode_join_request(request(), IDENTITY.key))
     assert read == request()
     assert read.node_id == IDENTITY.node_id
-    verdict = admit(read, VERIFIERS, POLICY, 0)
-    assert (verdict.measurement, verdict.secure) == (MEASUREMENT, False)
+    proof = read.proof(TRANSCRIPT.service_id, TRANSCRIPT.verifier)
+    assert proof == PROOF
+    keys = read.public_key, read.encryption_key
+    record = judge_joiner(*keys, proof, read.standing, VERIFIERS, POLICY, 5_000)
+    assert (record.platform, record.measurement, record.secure) == ("Insecure_Virtual", MEASUREMENT, False)
+    assert (record.judged_at_ms, record.proof) == (5_000, proof)
 
 
 def test_signed_by_another_key() -> None:
@@ -61,6 +93,9 @@ def tampered(change: Callable[[dict[str, Any]], object]) -> bytes:
 TAMPERED = {
     "address": tampered(lambda outer: outer["body"].update(peer_address="127.0.0.1:1")),
     "evidence": tampered(lambda outer: outer["body"]["evidence"].update(quote="AAAA")),
+    "standing evidence": tampered(lambda outer: outer["body"]["standing"].update(quote="AAAA")),
+    "nonce": tampered(lambda outer: outer["body"].update(nonce="AAAA")),
+    "encryption key": tampered(lambda outer: outer["body"].update(encryption_key=derived_key(9).public.pem)),
     "more fields": tampered(lambda outer: outer["body"].update(more=1)),
     "no signature": tampered(lambda outer: outer.pop("signature")),
     "signature not base64": tampered(lambda outer: outer.update(signature="!")),
@@ -107,23 +142,21 @@ def test_nesting_is_bounded_whatever_the_recursion_limit() -> None:
             with pytest.raises(AttestationError, match="malformed join request"):
                 read_join_request(data)
             with pytest.raises(AttestationError, match="malformed welcome"):
-                read_welcome(data, IDENTITY.encryption_key)
+                opened(data)
     finally:
         sys.setrecursionlimit(before)
 
 
-def test_evidence_is_judged() -> None:
-    with pytest.raises(AttestationError, match="is not in the code manifest"):
-        admit(request("ab" * 32), VERIFIERS, POLICY, 0)
-    with pytest.raises(AttestationError, match="bound to another key"):
-        admit(request(bound_to=5), VERIFIERS, POLICY, 0)
-    with pytest.raises(AttestationError, match="no verifier"):
-        admit(request(), {}, POLICY, 0)
+def test_encryption_key_is_on_the_curve_of_the_seal() -> None:
+    other = attrs.evolve(request(), encryption_key=PrivateKey.generate(Curve.P384).public)
+    with pytest.raises(AttestationError, match="is on P-256, not P-384") as caught:
+        read_join_request(encode_join_request(other, IDENTITY.key))
+    assert caught.value.code == "malformed"
 
 
 def test_welcome_round_trip() -> None:
-    data = encode_welcome(WELCOME, IDENTITY.encryption_key.public)
-    read = read_welcome(data, IDENTITY.encryption_key)
+    data = sealed(WELCOME)
+    read = opened(data)
     assert read.service.key.public == CONSORTIUM.service.key.public
     assert read.secrets.to_bytes() == CONSORTIUM.secrets.to_bytes()
     assert read.nodes == WELCOME.nodes
@@ -139,33 +172,83 @@ AGREED = Agreed(committed=TxID(4, 20), views=((2, 1), (4, 10)), view=6)
 @pytest.mark.parametrize("agreed", [None, AGREED, Agreed(committed=TxID(2, 1), views=((2, 1),), view=2)])
 def test_welcome_to_a_running_service_tells_what_is_agreed(agreed: Agreed | None) -> None:
     welcome = attrs.evolve(WELCOME, agreed=agreed, operators=[CONSORTIUM.operator])
-    read = read_welcome(encode_welcome(welcome, IDENTITY.encryption_key.public), IDENTITY.encryption_key)
+    read = opened(sealed(welcome))
     assert read.agreed == agreed
     assert read.operators == [CONSORTIUM.operator]
 
 
 def test_welcome_for_somebody_else() -> None:
-    data = encode_welcome(WELCOME, IDENTITY.encryption_key.public)
-    with pytest.raises(AttestationError):
-        read_welcome(data, derived_key(9))
+    data = sealed(WELCOME)
+    with pytest.raises(AttestationError, match="not for this key"):
+        opened(data, derived_key(9))
+
+
+def test_key_that_ends_tls_and_signs_opens_no_welcome() -> None:
+    data = sealed(WELCOME)
+    with pytest.raises(AttestationError, match="not for this key"):
+        opened(data, IDENTITY.key)
+    assert opened(data).service.key.public == CONSORTIUM.service.key.public
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"nonce": bytes(32)}, {"verifier": "ab" * 32}, {"service_id": "ab" * 32}, {"role": "member"}],
+)
+def test_welcome_to_another_request(changes: dict[str, Any]) -> None:
+    data = sealed(WELCOME)
+    other: Transcript = attrs.evolve(TRANSCRIPT, **changes)
+    with pytest.raises(AttestationError, match="not for this key"):
+        read_welcome(data, IDENTITY.encryption_key, other)
+
+
+@pytest.mark.parametrize("name", ["certificate", "nodes", "manifests", "policy", "operators", "agreed"])
+def test_what_is_in_the_clear_is_from_who_sealed_the_rest(name: str) -> None:
+    outer = json.loads(sealed(WELCOME))
+    outer[name] = json.loads(sealed(attrs.evolve(WELCOME, **OTHERWISE[name])))[name]
+    with pytest.raises(AttestationError, match="not from who sealed"):
+        opened(json.dumps(outer).encode())
 
 
 def test_service_key_must_be_the_certificates() -> None:
     stranger = attrs.evolve(CONSORTIUM.service, key=derived_key(9))
-    data = encode_welcome(attrs.evolve(WELCOME, service=stranger), IDENTITY.encryption_key.public)
+    data = sealed(attrs.evolve(WELCOME, service=stranger))
     with pytest.raises(AttestationError, match="service key"):
-        read_welcome(data, IDENTITY.encryption_key)
+        opened(data)
 
 
 def welcome_with(change: Callable[[dict[str, Any]], object]) -> bytes:
-    outer = json.loads(encode_welcome(WELCOME, IDENTITY.encryption_key.public))
+    """Return the welcome of a service that makes it so: what is in the clear is as it was sealed."""
+    outer = json.loads(sealed(WELCOME))
+    info = joining._seal_info(TRANSCRIPT)
+    secrets = json.loads(hpke_open(IDENTITY.encryption_key, info, from_base64(outer.pop("sealed"))))
+    before = dict(outer)
     change(outer)
+    secrets["in_clear"] = joining._digest(outer)
+    if outer.keys() <= before.keys():
+        plaintext = json.dumps(secrets).encode()
+        outer["sealed"] = to_base64(hpke_seal(IDENTITY.encryption_key.public, info, plaintext))
     return json.dumps(outer).encode()
 
 
+OTHERWISE: dict[str, dict[str, Any]] = {
+    "certificate": {"certificate": CONSORTIUM.identities[0].certificate},
+    "nodes": {"nodes": WELCOME.nodes[:1]},
+    "manifests": {"manifests": []},
+    "policy": {"policy": policy_of([("Insecure_Virtual", "ab" * 32)])},
+    "operators": {"operators": [CONSORTIUM.operator]},
+    "agreed": {"agreed": Agreed(committed=TxID(2, 1), views=((2, 1),), view=2)},
+}
+
 BAD_WELCOMES = {
-    "sealed part": welcome_with(lambda outer: outer.update(sealed="A" + outer["sealed"][1:])),
-    "no sealed part": welcome_with(lambda outer: outer.pop("sealed")),
+    "sealed part": json.dumps({**json.loads(sealed(WELCOME)), "sealed": to_base64(bytes(200))}).encode(),
+    "no sealed part": welcome_with(lambda outer: outer.update(more=1)),
+    "a list": b"[]",
+    "no policy": welcome_with(lambda outer: outer.pop("policy")),
+    "policy a number": welcome_with(lambda outer: outer.update(policy=1)),
+    "platforms a number": welcome_with(lambda outer: outer["policy"].update(platforms=1)),
+    "measurement alone": welcome_with(lambda outer: outer["policy"].update(measurements=["ab"])),
+    "minimum a number": welcome_with(lambda outer: outer["policy"].update(minimum_tcb={"SGX": 1})),
+    "advisories a list": welcome_with(lambda outer: outer["policy"].update(allowed_advisories=[1])),
     "nodes a number": welcome_with(lambda outer: outer.update(nodes=1)),
     "node without fields": welcome_with(lambda outer: outer.update(nodes=[{}])),
     "manifest with infinity": welcome_with(lambda outer: outer["manifests"][0].update(api=float("inf"))),
@@ -202,17 +285,21 @@ BAD_WELCOMES = {
 @pytest.mark.parametrize("fault", BAD_WELCOMES)
 def test_bad_welcome(fault: str) -> None:
     with pytest.raises(AttestationError):
-        read_welcome(BAD_WELCOMES[fault], IDENTITY.encryption_key)
+        opened(BAD_WELCOMES[fault])
 
 
+@pytest.mark.parametrize("which", ["evidence", "standing"])
 @pytest.mark.parametrize(
     ("field", "bound"),
     [("quote", limits.QUOTE_SIZE_MAX_BYTES), ("endorsements", limits.ENDORSEMENTS_SIZE_MAX_BYTES)],
 )
-def test_evidence_is_bounded(field: str, bound: int) -> None:
-    large = attrs.evolve(request(), evidence=attrs.evolve(request().evidence, **{field: bytes(bound + 1)}))
-    with pytest.raises(AttestationError, match=f"{field} of {bound + 1} bytes exceeds? the bound"):
-        admit(large, VERIFIERS, POLICY, 0)
+def test_evidence_is_bounded(which: str, field: str, bound: int) -> None:
+    made = request()
+    large = attrs.evolve(getattr(made, which), **{field: bytes(bound + 1)})
+    data = encode_join_request(attrs.evolve(made, **{which: large}), IDENTITY.key)
+    with pytest.raises(AttestationError, match=f"{field} of {bound + 1} bytes") as caught:
+        read_join_request(data)
+    assert caught.value.code == "size"
 
 
 NOW = datetime.datetime(2030, 1, 1, tzinfo=datetime.UTC)
@@ -228,7 +315,7 @@ def with_node(**changes: Any) -> Welcome:
 def judge(
     welcome: Welcome, *, pinned: str = CONSORTIUM.service.certificate, at: datetime.datetime = NOW
 ) -> None:
-    check_welcome(welcome, IDENTITY.key.public, pinned, VERIFIERS, POLICY, at)
+    check_welcome(welcome, IDENTITY.key.public, pinned, VERIFIERS, at)
 
 
 def test_welcome_into_the_expected_service() -> None:
@@ -257,11 +344,30 @@ UNFIT: dict[str, tuple[Welcome, str]] = {
     ),
     "a node with others' evidence": (
         with_node(evidence=CONSORTIUM.nodes[IDENTITY.node_id].evidence),
-        "bound to another key",
+        "for another key or purpose",
+    ),
+    "a node with another encryption key": (
+        with_node(encryption_key=derived_key(9).public.pem),
+        "for another key or purpose",
+    ),
+    "a node with evidence for joining": (
+        with_node(evidence=CONSORTIUM.proof(0).evidence),
+        "for another key or purpose",
     ),
     "a node that runs something else": (
-        with_node(evidence=VirtualPlatform("ab" * 32).attest(report_data(OTHER.key.public))),
+        with_node(evidence=standing(0, "ab" * 32)),
         "is not in the code manifest",
+    ),
+    "a policy that does not accept this node": (
+        attrs.evolve(
+            with_node(evidence=standing(0, "ab" * 32), measurement="ab" * 32),
+            policy=policy_of([("Insecure_Virtual", "ab" * 32)]),
+        ),
+        "is not in the code manifest",
+    ),
+    "a policy that accepts no such platform": (
+        attrs.evolve(WELCOME, policy=attrs.evolve(POLICY, formats=frozenset({"SGX"}))),
+        "is not accepted by this network",
     ),
     "a node recorded as something else": (with_node(measurement="ab" * 32), "measured as something else"),
 }

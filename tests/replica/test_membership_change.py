@@ -103,7 +103,7 @@ def test_retired_node_is_no_member(operating: Operating) -> None:
     message = f"node {operating.name(2)} is Retired: there is nothing to remove"
     assert operating.change(remove=[2]) == Rejected("not-a-member", message)
     assert code(operating.change([2])) == "not-pending"
-    assert code(operating.ask(2)) == "known-node"
+    assert code(operating.ask(2)) == "retired"
 
 
 def test_pending_node_is_refused_at_once(operating: Operating) -> None:

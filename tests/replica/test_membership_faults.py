@@ -34,7 +34,9 @@ def carry_through(operating: Operating) -> None:
         if operating.members == [1, 2, 3]:
             return
         if not operating.status(3):
-            operating.begin(join_payload(cluster.consortium.joiner(3)), operator=False)
+            operating.begin(
+                join_payload(cluster.consortium.joiner(3), cluster.consortium.proof(3)), operator=False
+            )
         elif operating.change_under_way is None:
             operating.begin(change_payload([operating.name(3)], [operating.name(0)]))
         elif operating.name(3) not in cluster.nodes:
@@ -47,7 +49,9 @@ def begun(operating: Operating, phase: str) -> None:
     """Bring a change as far as its ``phase`` begins."""
     cluster = operating.cluster
     if phase == "asking":
-        operating.begin(join_payload(cluster.consortium.joiner(3)), operator=False)
+        operating.begin(
+            join_payload(cluster.consortium.joiner(3), cluster.consortium.proof(3)), operator=False
+        )
         return
     operating.ask(3)
     if phase == "changing":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
+from coco_core.attestation import Policy
 from coco_core.base import NodeID, limits
 from coco_core.governance import (
     PENDING,
@@ -14,12 +15,15 @@ from coco_core.governance import (
     NodeRecord,
     change_writes,
     node_writes,
+    policy_of,
+    policy_writes,
     read_change,
     read_nodes,
 )
 from coco_core.kv import Store, View, Writes, maps
 from coco_core.replica.upkeep import behind, change_due, retirement_due
 from coco_core.testing import Consortium
+from coco_core.testing.consortium import POLICY
 
 CONSORTIUM = Consortium.of(8)
 CLOSE = limits.CAUGHT_UP_ENTRIES_MAX
@@ -38,13 +42,18 @@ def record(number: int, status: str, *, ended: bool = False) -> NodeRecord:
     return attrs.evolve(CONSORTIUM.joiner(number), status=status, retired_committed=ended)
 
 
-def view_of(*records: NodeRecord, add: tuple[int, ...] = (), remove: tuple[int, ...] = ()) -> View:
+def view_of(
+    *records: NodeRecord,
+    add: tuple[int, ...] = (),
+    remove: tuple[int, ...] = (),
+    policy: Policy = POLICY,
+) -> View:
     store = Store()
     writes: Writes = {}
     if add or remove:
         change = MembershipChange(tuple(map(name, add)), tuple(map(name, remove)), "ab")
         writes = change_writes(change)
-    store.append(1, {**node_writes(records), **writes})
+    store.append(1, {**node_writes(records), **writes, **policy_writes(policy)})
     return store.head()
 
 
@@ -126,6 +135,53 @@ def test_majority_that_is_left_must_be_there(
 def test_majority_with_those_that_are_added(there: tuple[int, ...], waits_for: tuple[int, ...]) -> None:
     view = view_of(*trusted(0, 1, 2, 3, 4), *pending(5), add=(5,))
     assert behind(view, reached(*there), LAST) == names(*waits_for)
+
+
+OLD = "0d" * 32
+LISTED = policy_of([("Insecure_Virtual", OLD)])
+
+
+def old(number: int) -> NodeRecord:
+    return attrs.evolve(record(number, PENDING), measurement=OLD)
+
+
+def test_code_that_is_accepted_no_more_does_not_come_in() -> None:
+    view = view_of(*trusted(0, 1, 2), *pending(3), old(4), add=(3, 4), remove=(0,))
+    writes = change_due(view, {}, LAST)
+    assert writes is not None
+    after = view.over(writes)
+    assert read_change(after) == MembershipChange((name(3),), (name(0),), "ab")
+    assert name(4) not in read_nodes(after)
+    assert change_due(after, reached(0, 1, 2), LAST) is None
+    made = change_due(after, reached(0, 1, 2, 3), LAST)
+    assert made is not None
+    assert made[maps.NODES_INFO].keys() == {one.encode() for one in names(0, 3)}
+
+
+def test_platform_that_is_accepted_no_more_does_not_come_in() -> None:
+    elsewhere = attrs.evolve(POLICY, formats=frozenset({"SGX"}))
+    view = view_of(*trusted(0, 1), *pending(3), add=(3,), policy=elsewhere)
+    writes = change_due(view, reached(0, 1, 3), LAST)
+    assert writes is not None
+    after = view.over(writes)
+    assert read_change(after) is None
+    assert read_nodes(after).keys() == {name(0), name(1)}
+
+
+def test_change_that_would_leave_nobody_ends() -> None:
+    view = view_of(*trusted(0, 1), *pending(3), add=(3,), remove=(0, 1), policy=LISTED)
+    writes = change_due(view, reached(0, 1, 3), LAST)
+    assert writes is not None
+    after = view.over(writes)
+    assert read_change(after) is None
+    assert {node.status for node in read_nodes(after).values()} == {TRUSTED}
+
+
+def test_members_whose_code_is_accepted_no_more_stay_until_they_are_removed() -> None:
+    view = view_of(*trusted(0, 1, 2), old(4), add=(4,), remove=(0,), policy=LISTED)
+    writes = change_due(view, reached(0, 1, 2, 4), LAST)
+    assert writes is not None
+    assert [read_nodes(view.over(writes))[name(n)].status for n in (0, 1, 4)] == [RETIRED, TRUSTED, TRUSTED]
 
 
 # ── the end of who was removed ───────────────────────────────────────────────────────────────────

@@ -47,7 +47,7 @@ class Joiner:
     number: int
     machine: Machine
     name: NodeID
-    payload: bytes
+    record: NodeRecord
     alarm: int = 0
     sent_us: int | None = None
     welcomed: bool = False
@@ -63,7 +63,9 @@ class Joiner:
         host = world.choose()
         if self.welcomed or host is None:
             return 30 * MILLISECOND_US
-        if world.administer(self, host, self.payload, operator=False):
+        consortium = world.consortium
+        proof = consortium.proof(self.number, consortium.number(host.name))
+        if world.administer(self, host, join_payload(self.record, proof), operator=False):
             self.sent_us = world.now_us
         return world.plan.patience_us
 
@@ -72,7 +74,7 @@ class Joiner:
         del names
         (fate,) = fates
         self.sent_us = None
-        if isinstance(fate, Committed) or (isinstance(fate, Rejected) and fate.code == "known-node"):
+        if isinstance(fate, Committed) or (isinstance(fate, Rejected) and fate.code == "duplicate"):
             world.counts["joins asked for again"] += isinstance(fate, Rejected)
             world.comings.welcome(self, host)
         else:
@@ -134,7 +136,7 @@ class Comings:
         record = attrs.evolve(
             world.consortium.joiner(number), peer_address=f"127.0.0.1:{7000 + machine.number}"
         )
-        machine.joiner = Joiner(number, machine, record.node_id, join_payload(record))
+        machine.joiner = Joiner(number, machine, record.node_id, record)
         world.counts["nodes that came"] += 1
         world.wake(machine.joiner, 0)
 

@@ -1,0 +1,50 @@
+"""Who may not come in any more: code was accepted when a node asked, and is not when it would take part.
+
+A law of the tables alone, so that an auditor finds the same as the primary.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from coco_core.attestation import Policy
+from coco_core.errors import AttestationError
+from coco_core.governance.membership import (
+    TRUSTED,
+    NodeRecord,
+    change_writes,
+    forgetting_writes,
+    read_change,
+    read_nodes,
+)
+from coco_core.governance.policy import read_policy
+from coco_core.kv import View, Writes, merge
+
+
+def unfit_writes(view: View) -> Writes | None:
+    """Return the writes that leave out of the change under way, and forget, who may not come in any more.
+
+    None when nobody is. The change goes on without them, and ends if nothing, or nobody, would be left.
+    """
+    change = read_change(view)
+    if change is None or not change.add:
+        return None
+    nodes, policy = read_nodes(view), read_policy(view)
+    unfit = [name for name in change.add if name in nodes and not _fit(nodes[name], policy)]
+    if not unfit:
+        return None
+    rest = attrs.evolve(change, add=tuple(name for name in change.add if name not in unfit))
+    trusted = {name for name, node in nodes.items() if node.status == TRUSTED}
+    left = {*(trusted - set(rest.remove)), *rest.add}
+    writes = change_writes(rest if (rest.add or rest.remove) and left else None)
+    merge(writes, forgetting_writes(unfit))
+    return writes
+
+
+def _fit(node: NodeRecord, policy: Policy) -> bool:
+    try:
+        policy.check_platform(node.evidence.format)
+        policy.check_measurement(node.evidence.format, node.measurement)
+    except AttestationError:
+        return False
+    return True

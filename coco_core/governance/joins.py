@@ -1,0 +1,117 @@
+"""The transaction by which a node asks to join: judged anew when it is executed, by tables and ledger time.
+
+What the node that was asked found is not believed: whoever executes has the policy in force, and judges over
+the same transcript. What only that node could know, that its nonce was used once, is its word.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from coco_core.attestation import Verifier
+from coco_core.base import NodeID, limits
+from coco_core.crypto import check_endorsed, read_certificate
+from coco_core.errors import AttestationError
+from coco_core.governance.admission import (
+    AdmissionRecord,
+    JoinProof,
+    admission_writes,
+    judge_joiner,
+    proof_from_json,
+    proof_to_json,
+)
+from coco_core.governance.join_requests import encryption_key, node_from_json, node_to_json
+from coco_core.governance.membership import (
+    PENDING,
+    RETIRED,
+    NodeRecord,
+    forgetting_writes,
+    node_writes,
+    read_change,
+    read_nodes,
+)
+from coco_core.governance.policy import read_policy
+from coco_core.governance.refusal import RefusedError
+from coco_core.kv import View, Writes, merge
+
+
+def join_payload(node: NodeRecord, proof: JoinProof) -> bytes:
+    """Return the transaction by which ``node`` asks to join; its certificate is endorsed already."""
+    return json.dumps({"join": {"node": node_to_json(node), **proof_to_json(proof)}}).encode()
+
+
+def join_writes(
+    body: Mapping[str, Any],
+    view: View,
+    time_ms: int,
+    verifiers: Mapping[str, Verifier],
+    service_certificate: str,
+) -> Writes:
+    """Return the writes that make a node pending, with the record of its admission.
+
+    Raises RefusedError, and ValueError, KeyError or TypeError for a malformed ``body``.
+    """
+    node, proof = node_from_json(body["node"]), proof_from_json(body)
+    nodes = read_nodes(view)
+    known = nodes.get(node.node_id)
+    if known is not None and known.status == RETIRED:
+        raise RefusedError("retired", f"node {node.node_id} was removed: it may start anew with another key")
+    if known is not None:
+        raise RefusedError("duplicate", f"node {node.node_id} asked before")
+    if any(one.encryption_key == node.encryption_key for one in nodes.values()):
+        raise RefusedError("duplicate", "another node has the same encryption key")
+    if node.status != PENDING or node.retired_committed:
+        raise RefusedError("malformed", "a node that asks to join is pending")
+    try:
+        record = _judge(node, proof, view, time_ms, verifiers, service_certificate)
+    except AttestationError as error:
+        raise RefusedError(error.code, str(error)) from error
+    gone = _replaced(node, nodes, view)
+    writes = node_writes([node])
+    merge(writes, admission_writes({node.node_id: record}))
+    if gone:
+        merge(writes, forgetting_writes(gone))
+    return writes
+
+
+def _judge(
+    node: NodeRecord,
+    proof: JoinProof,
+    view: View,
+    time_ms: int,
+    verifiers: Mapping[str, Verifier],
+    service_certificate: str,
+) -> AdmissionRecord:
+    at = datetime.datetime.fromtimestamp(time_ms / 1000, datetime.UTC)
+    check_endorsed(node.certificate, service_certificate, at)
+    key = read_certificate(node.certificate).public_key
+    if key.node_id() != node.node_id:
+        raise AttestationError(f"the certificate of node {node.node_id[:64]} is for another node's key")
+    if proof.transcript.service_id != read_certificate(service_certificate).fingerprint:
+        raise AttestationError("the transcript is for another service", code="report_data")
+    asked = read_nodes(view).get(proof.transcript.verifier)
+    if asked is None or asked.status == PENDING:
+        raise AttestationError("the node that was asked is not of this service", code="verifier")
+    record = judge_joiner(
+        key, encryption_key(node.encryption_key), proof, node.evidence, verifiers, read_policy(view), time_ms
+    )
+    if record.measurement != node.measurement:
+        raise AttestationError("the node was measured as something else than it says", code="measurement")
+    return record
+
+
+def _replaced(node: NodeRecord, nodes: Mapping[NodeID, NodeRecord], view: View) -> list[NodeID]:
+    """Return who gives up its place to ``node``; raises RefusedError when there is no place.
+
+    A joiner that restarts has a new key; its place must not stay with the one that is gone.
+    """
+    change = read_change(view)
+    learning = set(change.add) if change is not None else set()
+    waiting = [one for one in nodes.values() if one.status == PENDING and one.node_id not in learning]
+    gone = [one.node_id for one in waiting if one.peer_address == node.peer_address]
+    if len(waiting) - len(gone) >= limits.PENDING_NODES_MAX:
+        raise RefusedError("too-many-pending", f"{len(waiting)} nodes wait for an operator already")
+    return gone

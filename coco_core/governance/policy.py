@@ -1,0 +1,111 @@
+"""The policy nodes are judged by, as the tables have it: which code may run, on which platforms.
+
+Pure: tables in, values out. Who may change the tables is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from coco_core.attestation import Policy
+from coco_core.crypto import sha256
+from coco_core.errors import IntegrityError
+from coco_core.governance.json_values import text
+from coco_core.kv import View, Writes, maps
+from coco_core.wire import cbor
+
+
+def policy_of(measured: Iterable[tuple[str, str]]) -> Policy:
+    """Return the policy that accepts what was ``measured``, pairs of platform and measurement."""
+    measurements = frozenset(measured)
+    return Policy(formats=frozenset(platform for platform, _ in measurements), measurements=measurements)
+
+
+def policy_writes(policy: Policy) -> Writes:
+    """Return the writes that put a policy into empty tables."""
+    if not (policy.measurements or policy.formats):
+        return {}
+    return {
+        maps.CODE_MEASUREMENTS: {
+            f"{platform}:{measurement}".encode(): b"{}" for platform, measurement in policy.measurements
+        },
+        maps.PLATFORMS: {
+            platform.encode(): json.dumps(
+                {
+                    "minimum_tcb": policy.minimum_tcb.get(platform),
+                    "allowed_advisories": sorted(policy.allowed_advisories.get(platform, ())),
+                }
+            ).encode()
+            for platform in policy.formats
+        },
+    }
+
+
+def read_policy(view: View) -> Policy:
+    """Return the policy in force; raises IntegrityError for malformed tables."""
+    minimum_tcb: dict[str, str] = {}
+    allowed_advisories: dict[str, frozenset[str]] = {}
+    formats: set[str] = set()
+    measurements: set[tuple[str, str]] = set()
+    try:
+        for key, _ in view.items(maps.CODE_MEASUREMENTS):
+            platform, colon, measurement = key.decode().rpartition(":")
+            if not colon:
+                raise ValueError("no platform is named")
+            measurements.add((platform, measurement))
+        for key, value in view.items(maps.PLATFORMS):
+            platform, rules = key.decode(), orjson.loads(value)
+            formats.add(platform)
+            if rules["minimum_tcb"] is not None:
+                minimum_tcb[platform] = text(rules["minimum_tcb"])
+            if rules["allowed_advisories"]:
+                allowed_advisories[platform] = frozenset(map(text, rules["allowed_advisories"]))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise IntegrityError(f"the tables of code and platforms are malformed: {error}") from error
+    return Policy(
+        formats=frozenset(formats),
+        measurements=frozenset(measurements),
+        minimum_tcb=minimum_tcb,
+        allowed_advisories=allowed_advisories,
+    )
+
+
+def policy_to_json(policy: Policy) -> dict[str, Any]:
+    """Return a policy as JSON values, the same for equal policies."""
+    return {
+        "platforms": sorted(policy.formats),
+        "measurements": [list(pair) for pair in sorted(policy.measurements)],
+        "minimum_tcb": dict(sorted(policy.minimum_tcb.items())),
+        "allowed_advisories": {
+            platform: sorted(names) for platform, names in sorted(policy.allowed_advisories.items()) if names
+        },
+    }
+
+
+def policy_from_json(value: Mapping[str, Any]) -> Policy:
+    """Read what policy_to_json returned; raises ValueError, KeyError or TypeError for anything else."""
+    return Policy(
+        formats=frozenset(map(text, value["platforms"])),
+        measurements=frozenset(map(_pair, value["measurements"])),
+        minimum_tcb={text(name): text(tcb) for name, tcb in dict(value["minimum_tcb"]).items()},
+        allowed_advisories={
+            text(name): frozenset(map(text, names))
+            for name, names in dict(value["allowed_advisories"]).items()
+        },
+    )
+
+
+def _pair(value: Any) -> tuple[str, str]:
+    if not isinstance(value, list):
+        raise TypeError("a measurement is listed with its platform")
+    platform, measurement = value
+    return text(platform), text(measurement)
+
+
+def policy_digest(policy: Policy) -> str:
+    """Return SHA-256 over a policy in hex: which one a verdict was reached by."""
+    return sha256(cbor.encode(policy_to_json(policy))).hex()

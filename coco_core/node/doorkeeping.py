@@ -1,0 +1,128 @@
+"""The door of a node of the service: it gives out challenges, shows who it is, and judges who comes back.
+
+The same while a service forms and while it runs; what becomes of who passed is ``admission``'s.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+import attrs
+import trio
+
+from coco_core.adapter import HTTPResponse, PendingResponse
+from coco_core.attestation import Platform, Policy, Verifier
+from coco_core.base import NodeID, limits
+from coco_core.crypto import read_certificate
+from coco_core.errors import AttestationError
+from coco_core.governance import (
+    AdmissionRecord,
+    Challenge,
+    Challenges,
+    JoinRequest,
+    encode_challenge,
+    find_verifier,
+    judge_joiner,
+    read_challenge_request,
+    read_join_request,
+)
+from coco_core.node.clock import unix_ms
+from coco_core.node.entropy import random_bytes
+from coco_core.node.refusals import Refusals
+
+
+@attrs.frozen(kw_only=True)
+class Judged:
+    """A joiner that passed."""
+
+    request: JoinRequest
+    record: AdmissionRecord
+
+
+class Doorkeeper:
+    """Challenges and judges joiners on behalf of one node."""
+
+    def __init__(
+        self,
+        certificate: str,
+        service_certificate: str,
+        platform: Platform,
+        verifiers: Mapping[str, Verifier],
+        policy: Callable[[], Policy],
+        refusals: Refusals,
+        *,
+        now_ms: Callable[[], int] = unix_ms,
+        entropy: Callable[[int], bytes] = random_bytes,
+    ) -> None:
+        """Speak for the node with ``certificate``; judge by what ``policy`` returns at that time."""
+        self._certificate = certificate
+        self._service_certificate = service_certificate
+        self._node_id: NodeID = read_certificate(certificate).public_key.node_id()
+        self._service_id = read_certificate(service_certificate).fingerprint
+        self._platform = platform
+        self._verifiers = verifiers
+        self._policy = policy
+        self._refusals = refusals
+        self._now_ms = now_ms
+        self._entropy = entropy
+        self._challenges = Challenges()
+        self._making_evidence = trio.CapacityLimiter(limits.EVIDENCE_AT_ONCE_MAX)
+
+    def challenge(self, body: bytes) -> HTTPResponse | PendingResponse:
+        """Answer who asks for a challenge: a nonce for its key, and this node's evidence for its nonce."""
+        try:
+            request = read_challenge_request(body)
+        except AttestationError as error:
+            return self.refuse(error.code, str(error), None)
+        transcript = request.transcript(self._service_id, self._node_id)
+
+        async def answer() -> HTTPResponse:
+            evidence = await trio.to_thread.run_sync(
+                self._platform.attest, transcript.report_data, limiter=self._making_evidence
+            )
+            nonce = self._entropy(limits.NONCE_SIZE_BYTES)
+            self._challenges.issue(nonce, request.public_key.node_id(), self._now_ms())
+            challenge = Challenge(
+                nonce=nonce,
+                evidence=evidence,
+                certificate=self._certificate,
+                service_certificate=self._service_certificate,
+                policy=self._policy(),
+            )
+            return HTTPResponse(body=encode_challenge(challenge))
+
+        return answer
+
+    def judge(self, body: bytes) -> Judged | HTTPResponse:
+        """Judge one request to join; return the refusal if it does not pass.
+
+        In this order, cheap things first: size and form, possession of the key, formats, nonce, what the
+        evidence is bound to, the evidence itself, policy.
+        """
+        request = None
+        try:
+            request = read_join_request(body)
+            for evidence in (request.evidence, request.standing):
+                find_verifier(evidence, self._verifiers)
+            now_ms = self._now_ms()
+            self._challenges.redeem(request.nonce, request.node_id, now_ms)
+            proof = request.proof(self._service_id, self._node_id)
+            record = judge_joiner(
+                request.public_key,
+                request.encryption_key,
+                proof,
+                request.standing,
+                self._verifiers,
+                self._policy(),
+                now_ms,
+            )
+        except AttestationError as error:
+            return self.refuse(error.code, str(error), request)
+        return Judged(request=request, record=record)
+
+    def refuse(self, code: str, message: str, request: JoinRequest | None) -> HTTPResponse:
+        """Return a refusal, kept for operators to see."""
+        self._refusals.note(code, message, request)
+        body = json.dumps({"error": f"not admitted: {message}", "code": code}).encode()
+        return HTTPResponse(status=403, body=body)

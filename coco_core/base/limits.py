@@ -96,6 +96,8 @@ LEDGER_EPOCHS_MAX = 10_000
 # views go on so much later: nodes that are lost may have begun some that this ledger does not know of.
 RECOVERIES_MAX = 32
 RECOVERY_UNKNOWN_VIEWS_MAX = 100
+# Epochs of ledger secrets that begin because time passed: the others are for changes of members.
+SCHEDULED_EPOCHS_MAX = 9_000
 
 # HTTP.
 HTTP_HEADERS_MAX_BYTES = 32 * KIB
@@ -215,6 +217,10 @@ invariant(
     "all shares and all epochs, dealt anew, fit one entry beside the decision to do so",
 )
 invariant(2 * CERTIFICATE_QUOTE_MAX_BYTES <= CERTIFICATE_SIZE_MAX_BYTES, "a certificate holds a quote in PEM")
+invariant(SCHEDULED_EPOCHS_MAX < LEDGER_EPOCHS_MAX, "members may change when a schedule used its epochs up")
+invariant(
+    2 * NODES_MAX * KIB + KIB < WRITE_SET_SIZE_MAX_BYTES, "copies of a secret for all nodes fit one entry"
+)
 invariant(2 * GENESIS_SIZE_MAX_BYTES < CHUNK_SIZE_MAX_BYTES, "the founding batch fits one chunk")
 invariant(
     2 * WRITE_SET_SIZE_MAX_BYTES + OUTCOME_RECEIPT_SIZE_MAX_BYTES <= BATCH_RESULT_MAX_BYTES,

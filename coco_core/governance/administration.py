@@ -21,12 +21,12 @@ from typing import Any, Final
 import attrs
 import orjson
 
-from coco_core.adapter import Applied, Batch, BatchResult, Outcome, Rejected, Request
+from coco_core.adapter import Applied, Batch, BatchResult, Deferred, Outcome, Rejected, Request
 from coco_core.base import NodeID, limits
-from coco_core.errors import MemberError
 from coco_core.governance.admission import Admission
 from coco_core.governance.consortium import read_constitution
 from coco_core.governance.decision import dealing_of
+from coco_core.governance.epochs import ADDITION_CANCELLED, begin_epoch, want_epoch
 from coco_core.governance.joins import join_writes
 from coco_core.governance.json_values import from_base64, text, to_base64
 from coco_core.governance.member_requests import Moment
@@ -106,6 +106,10 @@ class Administration:
         pending: Writes = {}
         outcomes: list[Outcome] = []
         for request in batch.requests:
+            if maps.LEDGER_SECRETS in pending:
+                # Nobody has the new secret before its entry has a place, and the next may have to escrow it.
+                outcomes.append(Deferred())
+                continue
             seqno = batch.first_seqno + sum(isinstance(one, Applied) for one in outcomes)
             outcome = await self._execute_one(_Asked(request, view.over(pending), batch.time_ms, seqno))
             if isinstance(outcome, Applied):
@@ -137,13 +141,12 @@ class Administration:
             view=asked.view,
             time_ms=asked.time_ms,
             state_digest=state_digest(asked.view),
-            begin_epoch=self._no_epoch,
+            begin_epoch=lambda view, reason: begin_epoch(
+                view, self._entropy, seqno=asked.seqno, time_ms=asked.time_ms, reason=reason
+            ),
         )
         writes, answer = await self._governance.execute(text(body["path"]), message, moment)
         return Applied(writes, json.dumps(answer).encode())
-
-    def _no_epoch(self, view: View, reason: str) -> Writes:
-        raise MemberError(f"no new epoch can begin here ({reason})")
 
     def _join(self, body: Any, asked: _Asked) -> Writes:
         return join_writes(
@@ -209,9 +212,15 @@ def _cancel(body: Any, asked: _Asked) -> Writes:
     asked.operator()
     if body is not True:
         raise ValueError("expected true")
-    if read_change(asked.view) is None:
+    change = read_change(asked.view)
+    if change is None:
         raise RefusedError("no-change", "no change of members is under way")
-    return change_writes(None)
+    writes = change_writes(None)
+    if change.add:
+        # They hold what was sealed until now, and no copy of what comes: each must ask anew, as another node.
+        merge(writes, forgetting_writes(change.add))
+        merge(writes, want_epoch(ADDITION_CANCELLED))
+    return writes
 
 
 def _names(values: Any) -> list[NodeID]:

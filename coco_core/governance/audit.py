@@ -35,7 +35,7 @@ from coco_core.ledger import AuditedEntry
 
 # A founder may have put anything into the tables: what no node could go on with is the ledger's fault here.
 _UNREADABLE = (*MALFORMED, AttributeError, IntegrityError, AttestationError, MemberError)
-_KEY_MAPS = frozenset({maps.EPOCHS})
+_KEY_MAPS = frozenset({maps.EPOCHS, maps.LEDGER_SECRETS})
 
 
 @attrs.frozen

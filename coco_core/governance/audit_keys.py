@@ -14,8 +14,9 @@ import attrs
 from coco_core.errors import IntegrityError, MemberError
 from coco_core.governance.audit_nodes import difference
 from coco_core.governance.audit_rules import Fail, GovernanceRule
+from coco_core.governance.epochs import met_wish, read_copies, taking_part
 from coco_core.governance.recovery import check_escrowed, check_shares_dealt
-from coco_core.governance.recovery_tables import EpochRecord, read_epochs, read_recovery
+from coco_core.governance.recovery_tables import EpochRecord, epoch_key, read_epochs, read_recovery
 from coco_core.kv import View, Writes, maps
 
 
@@ -92,7 +93,20 @@ class AuditedKeys:
                 check_escrowed(view.over(writes), [record])
             except IntegrityError as fault:
                 self.fail(GovernanceRule.EPOCH, str(fault))
-        return writes
+        return {**writes, **self._copies(view, record), **met_wish(view)}
+
+    def _copies(self, view: View, record: EpochRecord) -> Writes:
+        """Return the copies of the new secret that the entry hands out, once they are for the right nodes."""
+        after = view.over(self.entry)
+        copies, wanted = read_copies(after, record.number), taking_part(view)
+        if copies.keys() != wanted:
+            others = sorted(name[:16] for name in copies.keys() ^ wanted)
+            self.fail(
+                GovernanceRule.EPOCH,
+                f"epoch {record.number} is handed out to others than those who take part: {others}",
+            )
+        key = epoch_key(record.number)
+        return {maps.LEDGER_SECRETS: {key: after.get(maps.LEDGER_SECRETS, key)}}
 
 
 def check_epoch(before: View, writes: Writes, window: tuple[int, int], fail: Fail) -> None:

@@ -16,6 +16,7 @@ from coco_core.errors import AttestationError, IntegrityError
 from coco_core.governance.admission import read_admissions, reaudit_admission
 from coco_core.governance.audit_rules import Fail, GovernanceRule
 from coco_core.governance.consortium import read_constitution, read_service_info
+from coco_core.governance.epochs import ADDITION_CANCELLED, MEMBERS_CHANGED, want_epoch
 from coco_core.governance.fitness import unfit_writes
 from coco_core.governance.leases import lease_writes, quarantine_due, read_lease_s, read_leases
 from coco_core.governance.membership import (
@@ -36,7 +37,7 @@ from coco_core.governance.transcripts import key_digest
 from coco_core.kv import View, Writes, maps, merge
 
 JOIN_MAPS = frozenset({maps.NODES_INFO, maps.NODES_ENDORSED_CERTIFICATES, maps.ADMISSIONS})
-NODE_MAPS = JOIN_MAPS | {maps.LEASES, maps.MEMBERSHIP_CHANGE}
+NODE_MAPS = JOIN_MAPS | {maps.LEASES, maps.MEMBERSHIP_CHANGE, maps.REKEY_WANTED}
 
 
 def check_nodes(before: View, writes: Writes, window: tuple[int, int], fail: Fail) -> None:
@@ -125,7 +126,7 @@ def _check_change(before: View, writes: Writes, window: tuple[int, int], fail: F
     change = read_change(before)
     if change is not None and writes == unfit_writes(before):
         return
-    if change is not None and maps.NODES_INFO in writes:
+    if change is not None and maps.NODES_INFO in writes and not _sends_away(before, writes, change):
         nodes = read_nodes(before)
         unknown = [name for name in (*change.add, *change.remove) if name not in nodes]
         if unknown:
@@ -137,6 +138,7 @@ def _check_change(before: View, writes: Writes, window: tuple[int, int], fail: F
             + [attrs.evolve(nodes[name], status=RETIRED) for name in change.remove]
         )
         merge(made, change_writes(None))
+        merge(made, want_epoch(MEMBERS_CHANGED))
         merge(made, _leases(before, writes, change, window, fail))
         _require(
             writes, made, GovernanceRule.MEMBERSHIP, "nodes change otherwise than the change under way", fail
@@ -147,6 +149,11 @@ def _check_change(before: View, writes: Writes, window: tuple[int, int], fail: F
     if read_constitution(before) is not None:
         fail(GovernanceRule.MEMBERSHIP, "a change of nodes begins or ends that no member asked for")
     _check_operators_change(before, writes, change, fail)
+
+
+def _sends_away(before: View, writes: Writes, change: MembershipChange) -> bool:
+    """Tell whether the entry forgets nodes that the change under way adds: then it takes it back."""
+    return not read_nodes(before.over(writes)).keys() >= set(change.add)
 
 
 def _leases(
@@ -182,7 +189,11 @@ def _check_operators_change(
     if begun is None:
         if change is None:
             fail(rule, "a change is taken back, and none is under way")
-        _require(writes, change_writes(None), rule, "taking a change back changes more", fail)
+        taken_back = change_writes(None)
+        if change.add:
+            merge(taken_back, forgetting_writes(change.add))
+            merge(taken_back, want_epoch(ADDITION_CANCELLED))
+        _require(writes, taken_back, rule, "taking a change back changes more, or less", fail)
         return
     if change is not None:
         fail(rule, "a change begins while another one is under way")

@@ -21,6 +21,7 @@ from coco_core.governance.consortium import (
     read_member,
     read_service_info,
 )
+from coco_core.governance.epochs import ADDITION_CANCELLED, want_epoch
 from coco_core.governance.membership import (
     PENDING,
     TRUSTED,
@@ -111,6 +112,9 @@ class Decision:
         for name in remove:
             status = nodes[name].status if name in nodes else "unknown"
             if name in added or status == PENDING:
+                if name in added:
+                    # It holds what was sealed until now.
+                    self.write(want_epoch(ADDITION_CANCELLED))
                 added.pop(name, None)
                 self.write(forgetting_writes([name]))
             elif status == TRUSTED and name not in removed:

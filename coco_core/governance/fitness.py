@@ -9,6 +9,7 @@ import attrs
 
 from coco_core.attestation import Policy
 from coco_core.errors import AttestationError
+from coco_core.governance.epochs import ADDITION_CANCELLED, want_epoch
 from coco_core.governance.membership import (
     TRUSTED,
     NodeRecord,
@@ -38,6 +39,7 @@ def unfit_writes(view: View) -> Writes | None:
     left = {*(trusted - set(rest.remove)), *rest.add}
     writes = change_writes(rest if (rest.add or rest.remove) and left else None)
     merge(writes, forgetting_writes(unfit))
+    merge(writes, want_epoch(ADDITION_CANCELLED))
     return writes
 
 

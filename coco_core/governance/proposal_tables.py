@@ -16,7 +16,15 @@ from coco_core.governance.runtime import JSON
 from coco_core.kv import View, Writes, maps
 from coco_core.wire import cbor
 
-_PASSING = frozenset({maps.MEMBERS_ACKS, maps.COSE_HISTORY, maps.COSE_RECENT_PROPOSALS})
+_PASSING = frozenset(
+    {
+        maps.COSE_HISTORY,
+        maps.COSE_RECENT_PROPOSALS,
+        maps.LEDGER_SECRETS,
+        maps.MEMBERS_ACKS,
+        maps.REKEY_WANTED,
+    }
+)
 
 PROPOSED, DECIDED, REJECTED = "Open", "Accepted", "Rejected"
 WITHDRAWN, FAILED, DROPPED = "Withdrawn", "Failed", "Dropped"

@@ -43,6 +43,7 @@ from coco_core.governance.recovery_tables import (
     RecoveryKey,
     ShareRecord,
     epoch_writes,
+    newest_epoch,
     read_epochs,
     read_recovery,
     recovery_writes,
@@ -56,6 +57,12 @@ _ESCROW_DOMAIN: Final = b"coco epoch escrow v1"
 def commitment_of(secret: bytes) -> str:
     """Return SHA-256 of "coco epoch v1" and the secret, in hex."""
     return sha256(_COMMITMENT_DOMAIN + secret).hex()
+
+
+def check_commitment(record: EpochRecord, secret: bytes) -> None:
+    """Check that ``secret`` is the one the table commits to; raises IntegrityError."""
+    if commitment_of(secret) != record.commitment:
+        raise IntegrityError(f"epoch {record.number}: the secret is not the one committed to")
 
 
 # ── dealing and escrow ───────────────────────────────────────────────────────────────────────────
@@ -93,10 +100,10 @@ def escrow_epoch(view: View, *, first_seqno: int, secret: bytes, created_ms: int
     """
     if len(reason.encode(errors="replace")) > EPOCH_REASON_SIZE_MAX_BYTES:
         raise MemberError(f"the reason for an epoch exceeds {EPOCH_REASON_SIZE_MAX_BYTES} bytes")
-    epochs = read_epochs(view)
-    invariant(not epochs or first_seqno > epochs[-1].first_seqno, "epochs begin in ascending order")
+    newest = newest_epoch(view)
+    invariant(newest is None or first_seqno > newest.first_seqno, "epochs begin in ascending order")
     record = EpochRecord(
-        number=len(epochs) + 1,
+        number=1 if newest is None else newest.number + 1,
         first_seqno=first_seqno,
         commitment=commitment_of(secret),
         created_ms=created_ms,
@@ -121,7 +128,7 @@ def with_secrets(
     for record in epochs:
         if record.first_seqno not in known:
             raise IntegrityError(f"epoch {record.number}: no secret from seqno {record.first_seqno}")
-        _check_commitment(record, known[record.first_seqno])
+        check_commitment(record, known[record.first_seqno])
         found.append((record, known[record.first_seqno]))
     return found
 
@@ -186,7 +193,7 @@ def recover_secrets(view: View, shares: Mapping[str, bytes]) -> list[tuple[int, 
             secret = whole.open(_escrow_of(record), _context(record))
         except IntegrityError as fault:
             raise IntegrityError(f"epoch {record.number}: {fault}") from fault
-        _check_commitment(record, secret)
+        check_commitment(record, secret)
         secrets.append((record.first_seqno, secret))
     return secrets
 
@@ -237,7 +244,7 @@ def open_epoch(view: View, number: int, partials: Iterable[bytes]) -> bytes:
     except ShareError as fault:
         # Every one of them was proved right, so it is the tables that are wrong.
         raise IntegrityError(f"epoch {number}: {fault}") from fault
-    _check_commitment(record, secret)
+    check_commitment(record, secret)
     return secret
 
 
@@ -309,7 +316,7 @@ def _context(record: EpochRecord) -> bytes:
 
 
 def _escrowed(record: EpochRecord, secret: bytes, key: RecoveryKey) -> EpochRecord:
-    _check_commitment(record, secret)
+    check_commitment(record, secret)
     return attrs.evolve(record, escrow=encapsulate(key.public_key, secret, _context(record)))
 
 
@@ -317,8 +324,3 @@ def _escrow_of(record: EpochRecord) -> Encapsulated:
     if record.escrow is None:
         raise IntegrityError(f"epoch {record.number} is not escrowed, though members hold shares")
     return record.escrow
-
-
-def _check_commitment(record: EpochRecord, secret: bytes) -> None:
-    if commitment_of(secret) != record.commitment:
-        raise IntegrityError(f"epoch {record.number}: the secret is not the one committed to")

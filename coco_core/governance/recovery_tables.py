@@ -60,6 +60,11 @@ class EpochRecord:
     """The secret, encrypted to the recovery key; None when no member holds shares."""
 
 
+def epoch_key(number: int) -> bytes:
+    """Return the key of epoch ``number`` in every table about epochs."""
+    return _NUMBER.pack(number)
+
+
 # ── writes ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -79,7 +84,7 @@ def recovery_writes(key: RecoveryKey) -> Writes:
 
 def epoch_writes(epochs: Iterable[EpochRecord]) -> Writes:
     """Return the writes that put ``epochs`` into the table as they are."""
-    return {maps.EPOCHS: {_NUMBER.pack(record.number): _encode_epoch(record) for record in epochs}}
+    return {maps.EPOCHS: {epoch_key(record.number): _encode_epoch(record) for record in epochs}}
 
 
 # ── readings ─────────────────────────────────────────────────────────────────────────────────────
@@ -106,13 +111,30 @@ def read_epochs(view: View) -> list[EpochRecord]:
     """Return every epoch, oldest first; raises IntegrityError for a malformed table."""
     epochs: list[EpochRecord] = []
     for place, (key, value) in enumerate(view.items(maps.EPOCHS), start=1):
-        if key != _NUMBER.pack(place):
+        if key != epoch_key(place):
             raise IntegrityError(f"{maps.EPOCHS}: key {key[:40].hex()} where epoch {place} should be")
-        epochs.append(_decode_epoch(place, value))
+        epochs.append(decode_epoch(place, value))
     for one, after in pairwise(epochs):
         if after.first_seqno <= one.first_seqno:
             raise IntegrityError(f"{maps.EPOCHS}: epoch {after.number} does not begin after the one before")
     return epochs
+
+
+def newest_epoch(view: View) -> EpochRecord | None:
+    """Return the newest epoch without reading all others; raises IntegrityError when it is malformed."""
+    none = 1
+    while view.get(maps.EPOCHS, epoch_key(none)) is not None:
+        none *= 2
+    # Numbers leave no gap, so halving finds the last one there is.
+    there = none // 2
+    while none - there > 1:
+        middle = (there + none) // 2
+        if view.get(maps.EPOCHS, epoch_key(middle)) is None:
+            none = middle
+        else:
+            there = middle
+    value = view.get(maps.EPOCHS, epoch_key(there))
+    return None if value is None else decode_epoch(there, value)
 
 
 # ── encodings ────────────────────────────────────────────────────────────────────────────────────
@@ -154,7 +176,8 @@ def _encode_escrow(escrow: Encapsulated) -> dict[str, str]:
     }
 
 
-def _decode_epoch(number: int, value: bytes) -> EpochRecord:
+def decode_epoch(number: int, value: bytes) -> EpochRecord:
+    """Return epoch ``number`` from its value; raises IntegrityError when it is malformed."""
     try:
         match orjson.loads(value):
             case {

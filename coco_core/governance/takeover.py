@@ -17,6 +17,7 @@ import attrs
 
 from coco_core.base import TxID
 from coco_core.governance.consortium import OPENING, read_service_info
+from coco_core.governance.epochs import RECOVERED, want_epoch
 from coco_core.governance.leases import lease_writes, read_lease_s, read_leases
 from coco_core.governance.membership import (
     PENDING,
@@ -64,6 +65,7 @@ def takeover_writes(view: View, takeover: Takeover) -> Writes:
     merge(writes, node_writes([takeover.node]))
     if read_change(view) is not None:
         merge(writes, change_writes(None))
+    merge(writes, want_epoch(RECOVERED))
     merge(writes, lease_writes(read_leases(view), None, 0))
     merge(writes, lease_writes([takeover.node.node_id], read_lease_s(view), takeover.time_ms))
     return {name: changes for name, changes in writes.items() if changes}

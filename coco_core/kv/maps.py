@@ -89,13 +89,17 @@ COSE_SIGNATURES: Final = "public:ccf.internal.cose_signatures"
 """Singleton; JSON string, base64 of a COSE_Sign1 by the service identity over the tree."""
 TREE: Final = "public:ccf.internal.tree"
 """Singleton; the Merkle tree's frontier."""
+LEDGER_SECRETS: Final = "public:coco.internal.ledger_secrets"
+"""Key: an epoch's number as in ``public:coco.gov.epochs``; JSON ``{node ID: base64}``: the epoch's secret,
+sealed (HPKE) to every node that takes part when it begins."""
+REKEY_WANTED: Final = "public:coco.internal.rekey_wanted"
+"""Singleton; JSON ``{reason}``: a new epoch is to begin as soon as nobody leaves any more."""
 SNAPSHOT_EVIDENCE: Final = "public:ccf.internal.snapshot_evidence"
 """Singleton; JSON ``{hash, version}``: SHA-256 of the snapshot at that seqno, in hex."""
 
 GOVERNANCE: Final = frozenset(
     {
         ACCESS,
-        LEASES,
         ADAPTERS,
         ADMISSIONS,
         CODE_MEASUREMENTS,
@@ -108,7 +112,9 @@ GOVERNANCE: Final = frozenset(
         JWT_ISSUERS,
         JWT_KEYS,
         KEY_POLICY,
+        LEASES,
         LEASE_POLICY,
+        LEDGER_SECRETS,
         MEMBERSHIP_CHANGE,
         MEMBERS_ACKS,
         MEMBERS_CERTS,
@@ -123,6 +129,7 @@ GOVERNANCE: Final = frozenset(
         PROPOSALS,
         PROPOSALS_INFO,
         RECOVERY,
+        REKEY_WANTED,
         SERVICE_CONFIG,
         SERVICE_INFO,
         USERS_CERTS,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hmac
 import struct
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import attrs
@@ -47,17 +47,18 @@ class Epoch:
 
 
 class LedgerSecrets:
-    """All secrets of a ledger, oldest first; grows by :meth:`rekey`."""
+    """All secrets of a ledger, oldest first; everything of one node shares one.
 
-    __slots__ = ("_epochs", "_firsts")
+    Other threads read while it changes: every change puts a whole new tuple in place, and what they ask for
+    is of agreed entries, whose epochs stay.
+    """
+
+    __slots__ = ("_epochs",)
 
     def __init__(self, epochs: Iterable[tuple[int, bytes]]) -> None:
         """Take ``(first_seqno, secret)`` pairs in ascending order; the first begins at 1 or later."""
-        self._epochs: list[Epoch] = []
-        self._firsts: list[int] = []
-        for first_seqno, secret in epochs:
-            self.rekey(first_seqno, secret)
-        invariant(self._epochs, "a ledger has at least one secret")
+        self._epochs: tuple[Epoch, ...] = ()
+        self.replace(epochs)
 
     @property
     def epochs(self) -> list[tuple[int, bytes]]:
@@ -74,29 +75,51 @@ class LedgerSecrets:
 
         Raises IntegrityError when the entry is older than the oldest secret this node was given.
         """
-        last = self._epochs[-1]
+        epochs = self._epochs
+        last = epochs[-1]
         if seqno >= last.first_seqno:
             return last
-        place = bisect_right(self._firsts, seqno)
+        place = bisect_right(epochs, seqno, key=_first_seqno)
         if place == 0:
             raise IntegrityError(
-                f"no ledger secret for seqno {seqno}: the oldest begins at {self._firsts[0]}"
+                f"no ledger secret for seqno {seqno}: the oldest begins at {epochs[0].first_seqno}"
             )
-        return self._epochs[place - 1]
+        return epochs[place - 1]
 
     def rekey(self, first_seqno: int, secret: bytes) -> None:
         """Begin a new epoch; its first entry comes after that of the current one."""
-        invariant(first_seqno >= 1, "seqnos start at 1")
-        invariant(not self._firsts or first_seqno > self._firsts[-1], "epochs begin in ascending order")
-        invariant(len(self._firsts) < LEDGER_EPOCHS_MAX, "too many rekeys for one ledger")
-        self._epochs.append(Epoch.of(first_seqno, secret))
-        self._firsts.append(first_seqno)
+        self._put([*self._epochs, Epoch.of(first_seqno, secret)])
+
+    def replace(self, epochs: Iterable[tuple[int, bytes]]) -> None:
+        """Put ``(first_seqno, secret)`` pairs, in ascending order, in place of all there were."""
+        known = {epoch.first_seqno: epoch for epoch in self._epochs}
+        made: list[Epoch] = []
+        for first_seqno, secret in epochs:
+            same = known.get(first_seqno)
+            made.append(same if same and same.secret == secret else Epoch.of(first_seqno, secret))
+        self._put(made)
 
     def truncate(self, seqno: int) -> None:
-        """Forget epochs that begin after ``seqno``: the entries that began them were rolled back."""
-        while len(self._epochs) > 1 and self._firsts[-1] > seqno:
-            self._epochs.pop()
-            self._firsts.pop()
+        """Forget epochs that entries after ``seqno`` began: each begins right behind the entry that tells."""
+        self._epochs = self._begun_by(seqno)
+
+    def begun_by(self, seqno: int) -> LedgerSecrets:
+        """Return a copy that knows only the epochs which entries up to ``seqno`` began."""
+        copy = LedgerSecrets.__new__(LedgerSecrets)
+        copy._epochs = self._begun_by(seqno)  # noqa: SLF001 - it is one of these
+        return copy
+
+    def _begun_by(self, seqno: int) -> tuple[Epoch, ...]:
+        epochs = self._epochs
+        return epochs[: max(1, bisect_right(epochs, seqno + 1, key=_first_seqno))]
+
+    def _put(self, epochs: Sequence[Epoch]) -> None:
+        firsts = [epoch.first_seqno for epoch in epochs]
+        invariant(firsts, "a ledger has at least one secret")
+        invariant(firsts[0] >= 1, "seqnos start at 1")
+        invariant(all(a < b for a, b in pairwise(firsts)), "epochs begin in ascending order")
+        invariant(len(firsts) <= LEDGER_EPOCHS_MAX, "too many rekeys for one ledger")
+        self._epochs = tuple(epochs)
 
     def to_bytes(self) -> bytes:
         """Return all secrets in the clear, for sealing to a joiner or for recovery shares."""
@@ -120,7 +143,11 @@ class LedgerSecrets:
         return cls(epochs)
 
     def __repr__(self) -> str:
-        return f"<LedgerSecrets from seqnos {self._firsts}>"
+        return f"<LedgerSecrets from seqnos {[epoch.first_seqno for epoch in self._epochs]}>"
+
+
+def _first_seqno(epoch: Epoch) -> int:
+    return epoch.first_seqno
 
 
 def commit_evidence(secrets: LedgerSecrets, txid: TxID) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from itertools import pairwise
@@ -32,7 +32,7 @@ from coco_core.base.limits import (
 )
 from coco_core.crypto import check_issued, check_issued_before, read_certificate, read_predecessors
 from coco_core.errors import AttestationError, IntegrityError
-from coco_core.kv.maps import SERVICE_INFO, SINGLETON_KEY, SNAPSHOT_EVIDENCE, TREE, is_public
+from coco_core.kv.maps import LEDGER_SECRETS, SERVICE_INFO, SINGLETON_KEY, SNAPSHOT_EVIDENCE, TREE, is_public
 from coco_core.kv.write_set import Writes
 from coco_core.ledger import cose
 from coco_core.ledger import snapshot_layout as layout
@@ -43,6 +43,8 @@ from coco_core.ledger.signatures import SIGNATURE_MAPS, check_signature, read_si
 from coco_core.ledger.snapshot_layout import SnapshotPlace
 
 Maps = dict[str, dict[bytes, bytes]]
+SecretsOf = Callable[[Maps], LedgerSecrets]
+"""Returns the secrets as of a snapshot, of whose public maps it is told; may raise IntegrityError."""
 
 _NAME: Final = re.compile(r"snapshot_([1-9][0-9]{0,18})(?:_([1-9][0-9]{0,18})\.committed)?", re.ASCII)
 _IV_AT: Final = 24
@@ -105,13 +107,14 @@ class Snapshot:
 def read_snapshot(
     name: str,
     data: bytes | memoryview,
-    secrets: LedgerSecrets,
+    secrets: LedgerSecrets | SecretsOf,
     service_cert_pem: str | bytes,
     endorsements: Sequence[str] = (),
 ) -> Snapshot:
     """Check a proven snapshot file against the service's certificate and return what it says.
 
-    ``endorsements`` (PEM) are of the identities before: it may have been made under one of those.
+    ``secrets`` are the ledger's, or what finds them in the snapshot: it may be of a later epoch than any this
+    node knows. ``endorsements`` (PEM) are of the identities before: it may have been made under one of those.
     Raises IntegrityError, with file and offset, unless its name, receipt, digest, seal and every single
     byte are what they must be.
     """
@@ -163,7 +166,9 @@ class _Reader:
         self._data = memoryview(data)
         self._maps_at: dict[str, int] = {}
 
-    def read(self, service_cert_pem: str | bytes | None, secrets: LedgerSecrets | None) -> Snapshot:
+    def read(
+        self, service_cert_pem: str | bytes | None, secrets: LedgerSecrets | SecretsOf | None
+    ) -> Snapshot:
         """Read the file, by whatever service it is when that is None."""
         named = SnapshotName.parse(self._name)
         if named.evidence is None:
@@ -180,7 +185,8 @@ class _Reader:
         if evidence.seqno != named.evidence or evidence.view < txid.view:
             self._fail(end, f"is proved by {evidence}, not by what its name says")
         if secrets is not None:
-            opened = self._open(tag, txid, clear, end, secrets)
+            known = secrets if isinstance(secrets, LedgerSecrets) else self._find_secrets(secrets, maps)
+            opened = self._open(tag, txid, clear, end, known)
             maps |= self._read_maps(opened, 0, public_end, txid.seqno, public=False)
         self._check_signature(maps, txid, service)
         return Snapshot(place, maps, evidence, digest, len(self._data))
@@ -294,6 +300,10 @@ class _Reader:
             if proved.claims != digest:
                 raise IntegrityError(f"receipt is for {proved.claims.hex()}, the digest is {digest.hex()}")
             return proved.txid
+
+    def _find_secrets(self, secrets: SecretsOf, maps: Maps) -> LedgerSecrets:
+        with self._naming(self._maps_at.get(LEDGER_SECRETS, layout.PUBLIC_AT)):
+            return secrets(maps)
 
     def _open(self, tag: bytes, txid: TxID, clear: bytes, end: int, secrets: LedgerSecrets) -> bytes:
         with self._naming(_IV_AT):

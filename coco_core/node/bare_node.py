@@ -23,7 +23,7 @@ from coco_core.node.disk import LedgerFiles
 from coco_core.node.entropy import random_bytes
 from coco_core.node.settings import NodeSettings
 from coco_core.node.snapshot_files import SnapshotFiles
-from coco_core.replica import ServiceIdentity
+from coco_core.replica import Identity, ServiceIdentity
 
 CERTIFICATE_VALIDITY_DAYS = 365
 
@@ -49,6 +49,15 @@ class BareNode:
     def node_id(self) -> NodeID:
         """The node's name, derived from its key."""
         return self.key.public.node_id()
+
+    def identity(self, certificate: str) -> Identity:
+        """Return who the node is, with what the service says of it."""
+        return Identity(
+            node_id=self.node_id,
+            key=self.key,
+            encryption_key=self.encryption_key,
+            certificate=certificate,
+        )
 
 
 # ── certificates ─────────────────────────────────────────────────────────────────────────────────

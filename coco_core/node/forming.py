@@ -32,7 +32,7 @@ from coco_core.node.refusals import Refusals
 from coco_core.node.restoring import OldLedger
 from coco_core.node.settings import Founding, Joining
 from coco_core.replica import (
-    Identity,
+    LedgerKeys,
     Parts,
     Replica,
     Restoration,
@@ -157,10 +157,11 @@ async def join(node: BareNode, joining: Joining, waiting: Callable[[], None]) ->
 
 
 async def _restored(node: BareNode, welcome: Welcome) -> Restoration | None:
+    keys = LedgerKeys(welcome.secrets, node.identity(welcome.certificate))
     old = OldLedger(
         node.disk,
         node.snapshots,
-        welcome.secrets,
+        keys,
         welcome.service.certificate,
         welcome.service.endorsements,
     )
@@ -216,12 +217,7 @@ def parts_of(node: BareNode, welcome: Welcome, now_ms: int) -> Parts:
     settings = node.settings
     least, most = settings.election_timeout_ms
     return Parts(
-        identity=Identity(
-            node_id=node.node_id,
-            key=node.key,
-            encryption_key=node.encryption_key,
-            certificate=welcome.certificate,
-        ),
+        identity=node.identity(welcome.certificate),
         service=welcome.service,
         secrets=welcome.secrets,
         nodes={record.node_id: record for record in welcome.nodes},

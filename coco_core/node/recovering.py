@@ -44,7 +44,7 @@ from coco_core.node.governance_routes import PREFIX, check_request, read_governa
 from coco_core.node.lost_service import LostService, find_lost
 from coco_core.node.operator_routes import OperatorRoutes
 from coco_core.node.restoring import OldLedger
-from coco_core.replica import ServiceIdentity, Welcome, recover_service
+from coco_core.replica import LedgerKeys, ServiceIdentity, Welcome, recover_service
 
 _log = structlog.get_logger("coco.recovery")
 
@@ -132,7 +132,8 @@ class Recovery:
                 node.disk.keep_last, f"after_{lost.until}_recovered_in_{view}.ignored"
             )
             _log.warning("what no signature closes is cut", after=str(lost.until), copy=str(kept))
-        old = OldLedger(node.disk, node.snapshots, secrets, lost.certificate.pem, lost.endorsements)
+        keys = LedgerKeys(secrets, node.identity(self.certificate))
+        old = OldLedger(node.disk, node.snapshots, keys, lost.certificate.pem, lost.endorsements)
         restored = await trio.to_thread.run_sync(functools.partial(old.restore, lost.agreed(view)))
         now_ms = unix_ms()
         policy = read_policy(restored.chain.store.view())

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import structlog
 
 from coco_core.errors import IntegrityError, OperatorError
-from coco_core.ledger import LedgerSecrets, Snapshot, SnapshotName, read_snapshot
+from coco_core.ledger import Snapshot, SnapshotName, read_snapshot
 from coco_core.node.disk import LedgerFiles
 from coco_core.node.snapshot_files import SnapshotFiles
-from coco_core.replica import Agreed, Restoration
+from coco_core.replica import Agreed, LedgerKeys, Restoration
 
 _log = structlog.get_logger("coco.restoring")
 
@@ -27,17 +27,17 @@ class OldLedger:
         self,
         disk: LedgerFiles,
         snapshots: SnapshotFiles,
-        secrets: LedgerSecrets,
+        keys: LedgerKeys,
         service_certificate: str,
         endorsements: Sequence[str] = (),
     ) -> None:
-        """Read ``disk`` and ``snapshots`` with the secrets of the service.
+        """Read ``disk`` and ``snapshots`` with the secrets the node was welcomed with.
 
         ``endorsements`` are of the identities it had before.
         """
         self._disk = disk
         self._snapshots = snapshots
-        self._secrets = secrets
+        self._keys = keys
         self._service_certificate = service_certificate
         self._endorsements = endorsements
 
@@ -52,12 +52,20 @@ class OldLedger:
         Raises IntegrityError, naming file and offset, for anything that is not what it should be, and
         OperatorError when its parts do not belong together.
         """
-        restored = Restoration(self._secrets, self._service_certificate, agreed, self._endorsements)
+        restored = Restoration(self._keys, self._service_certificate, agreed, self._endorsements)
         newest = self._snapshots.newest()
-        snapshot = None if newest is None else self._read_snapshot(*newest)
+        snapshot = None
+        if newest is not None and newest[0] <= agreed.committed.seqno:
+            # One from behind that is of no use yet, and of an epoch perhaps whose secret is not known here.
+            snapshot = self._read_snapshot(*newest)
         first = self._disk.first_index
         if not self._disk.has_ledger or first > 1:
-            self._begin(restored, snapshot, first - 1)
+            if newest is None:
+                raise OperatorError(
+                    f"the ledger in this folder begins at {first}, and there is no snapshot at {first - 1}: "
+                    "move the folder away to fetch everything anew"
+                )
+            self._begin(restored, newest, snapshot, first - 1)
         committable = self._read_back(restored)
         log_start = restored.finish()
         if self._disk.has_ledger:
@@ -72,15 +80,15 @@ class OldLedger:
         )
         return restored
 
-    def _begin(self, restored: Restoration, newest: Snapshot | None, before: int) -> None:
-        """Begin at the snapshot behind which the ledger goes on, or at the newest without the ledger."""
-        if newest is None:
-            raise OperatorError(
-                f"the ledger in this folder begins at {before + 1}, and there is no snapshot at {before}: "
-                "move the folder away to fetch everything anew"
-            )
-        start = newest
-        if self._disk.has_ledger and newest.place.txid.seqno != before:
+    def _begin(
+        self, restored: Restoration, newest: tuple[int, int], read: Snapshot | None, before: int
+    ) -> None:
+        """Begin at the snapshot behind which the ledger goes on, or at the newest without the ledger.
+
+        ``read`` is the newest one, if it may be agreed.
+        """
+        seqno, start = newest[0], read
+        if self._disk.has_ledger and seqno != before:
             try:
                 evidence, _ = self._snapshots.look(before)
             except OperatorError:
@@ -88,13 +96,14 @@ class OldLedger:
                     "the old ledger has a gap before its snapshot: it is put aside", begins=before + 1
                 )
             else:
-                start = self._read_snapshot(before, evidence)
-        if not restored.begin_at(start):
+                seqno, start = before, self._read_snapshot(before, evidence)
+        if start is None or not restored.begin_at(start):
+            place = start.place.txid if start is not None else seqno
             raise OperatorError(
-                f"snapshot {start.place.txid} is not of what this service agreed on: move the folder away"
+                f"snapshot {place} is not of what this service agreed on: move the folder away"
             )
-        if start.place.txid.seqno != before:
-            self._disk.begin_after(start.place.txid.seqno)
+        if seqno != before:
+            self._disk.begin_after(seqno)
 
     def _read_back(self, restored: Restoration) -> list[int]:
         """Feed every entry that may be kept; return the seqnos of signatures among them."""
@@ -119,5 +128,5 @@ class OldLedger:
             offset += len(parts[-1])
         name = str(SnapshotName(seqno, evidence))
         return read_snapshot(
-            name, b"".join(parts), self._secrets, self._service_certificate, self._endorsements
+            name, b"".join(parts), self._keys.secrets, self._service_certificate, self._endorsements
         )

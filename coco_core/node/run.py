@@ -223,7 +223,7 @@ async def _take_part(
         on_answer=tickets.settle,
         on_role=on_role,
         on_peers=network.talk_to,
-        snapshots=_snapshot_keeper(node, welcome),
+        snapshots=_snapshot_keeper(node, membership),
         tick_ms=node.settings.tick_ms,
     )
     admissions = _running_admissions(node, membership, driver, tickets, routes.refusals)
@@ -262,13 +262,14 @@ async def _take_part(
         nursery.cancel_scope.cancel()
 
 
-def _snapshot_keeper(node: BareNode, welcome: Welcome) -> SnapshotKeeper:
+def _snapshot_keeper(node: BareNode, membership: Membership) -> SnapshotKeeper:
+    service = membership.welcome.service
     return SnapshotKeeper(
         node.snapshots,
         node.disk,
-        welcome.secrets,
-        welcome.service.certificate,
-        endorsements=welcome.service.endorsements,
+        membership.replica.chain.keys,
+        service.certificate,
+        endorsements=service.endorsements,
         kept=node.settings.snapshots_kept,
         archive=node.settings.archive,
     )
@@ -288,6 +289,7 @@ def _running_admissions(
         return attrs.evolve(
             own,
             certificate=certificate,
+            secrets=own.secrets.begun_by(chain.committed.seqno),
             nodes=[
                 one
                 for one in read_nodes(view).values()

@@ -15,10 +15,10 @@ import trio
 
 from coco_core.consensus import EntriesCompactedError
 from coco_core.errors import IntegrityError, OperatorError, PeerError
-from coco_core.ledger import LedgerSecrets, Snapshot, SnapshotName, read_snapshot, write_snapshot
+from coco_core.ledger import Snapshot, SnapshotName, read_snapshot, write_snapshot
 from coco_core.node.disk import LedgerFiles
 from coco_core.node.snapshot_files import SnapshotFiles
-from coco_core.replica import make_receipt
+from coco_core.replica import LedgerKeys, make_receipt
 from coco_core.replica.effects import LoadSnapshot, ProveSnapshot, StoreSnapshotPart, TakeSnapshot
 from coco_core.replica.events import Event, SnapshotLoaded, SnapshotProven, SnapshotTaken
 
@@ -36,7 +36,7 @@ class SnapshotKeeper:
         self,
         files: SnapshotFiles,
         disk: LedgerFiles,
-        secrets: LedgerSecrets,
+        keys: LedgerKeys,
         service_certificate: str,
         *,
         endorsements: Sequence[str] = (),
@@ -49,7 +49,7 @@ class SnapshotKeeper:
         """
         self._files = files
         self._disk = disk
-        self._secrets = secrets
+        self._keys = keys
         self._service_certificate = service_certificate
         self._endorsements = endorsements
         self._kept = kept
@@ -114,7 +114,7 @@ class SnapshotKeeper:
         self._files.discard(self._unproven)
         self._unproven = seqno
         with self._files.create(seqno) as file:
-            return write_snapshot(file, work.place, work.pinned, self._secrets)
+            return write_snapshot(file, work.place, work.pinned, self._keys.secrets)
 
     async def _prove(self, work: ProveSnapshot) -> None:
         await self._wait_persisted(work.evidence.signature_seqno)
@@ -142,7 +142,7 @@ class SnapshotKeeper:
     def _attach(self, work: ProveSnapshot) -> None:
         plan = work.evidence
         entry, signature = self._disk.read_raw(plan.seqno), self._disk.read_raw(plan.signature_seqno)
-        receipt = make_receipt(plan, entry, signature, self._secrets, cose=False)
+        receipt = make_receipt(plan, entry, signature, self._keys.secrets, cose=False)
         self._files.prove(work.seqno, plan.seqno, receipt)
 
     async def _load(self, work: LoadSnapshot) -> None:
@@ -156,6 +156,6 @@ class SnapshotKeeper:
     def _judge(self, work: LoadSnapshot) -> Snapshot:
         name = str(SnapshotName(work.seqno, work.evidence))
         data = self._files.received(work.seqno)
-        snapshot = read_snapshot(name, data, self._secrets, self._service_certificate, self._endorsements)
+        snapshot = read_snapshot(name, data, self._keys.as_of, self._service_certificate, self._endorsements)
         self._files.accept(work.seqno, work.evidence)
         return snapshot

@@ -14,6 +14,7 @@ from coco_core.replica.checking import check_genesis, check_manifest
 from coco_core.replica.history import ReceiptPlan, TransactionStatus, make_receipt, plan_receipt, status_of
 from coco_core.replica.identities import Identity, ServiceIdentity
 from coco_core.replica.joining import Welcome, check_welcome, encode_welcome, read_welcome
+from coco_core.replica.ledger_keys import LedgerKeys
 from coco_core.replica.replica import Replica
 from coco_core.replica.restoring import Agreed, Restoration
 from coco_core.replica.snapshots import SnapshotReader
@@ -23,6 +24,7 @@ __all__ = [
     "Chain",
     "FIRST_VIEW",
     "Identity",
+    "LedgerKeys",
     "Parts",
     "ReceiptPlan",
     "Replica",

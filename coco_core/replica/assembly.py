@@ -22,6 +22,7 @@ from coco_core.governance import (
     Runtime,
     admission_writes,
     charter_writes,
+    first_epoch,
     founding_writes,
     opening_writes,
     policy_of,
@@ -34,6 +35,7 @@ from coco_core.replica.checking import check_manifest
 from coco_core.replica.effects import Effect
 from coco_core.replica.following import Follower
 from coco_core.replica.identities import Identity, ServiceIdentity
+from coco_core.replica.ledger_keys import LedgerKeys
 from coco_core.replica.lineage import Lineage
 from coco_core.replica.replica import Replica
 from coco_core.replica.restoring import Restoration
@@ -96,12 +98,16 @@ def found_service(
     """
     members = _told(parts)
     raft = Raft.founder(_settings(parts, members), draw=parts.draw, reader=parts.reader)
-    chain = Chain(members)
+    chain = Chain(LedgerKeys(parts.secrets, parts.identity), members)
     replica = _assemble(parts, raft, chain, _follower(parts, chain))
     first = founding_writes(parts.nodes.values(), parts.service.certificate, operators)
     merge(first, admission_writes(parts.admissions))
     measured = [(one.platform, one.measurement) for one in parts.admissions.values()]
     merge(first, policy_writes(policy_of(measured)))
+    merge(
+        first,
+        first_epoch(chain.store.head(), parts.secrets.current.secret, time_ms=parts.time_ms),
+    )
     if charter is not None:
         merge(first, charter_writes(charter))
     last = opening_writes(parts.service.certificate, parts.manifests, governed=charter is not None)
@@ -113,7 +119,7 @@ def join_service(parts: Parts, restored: Restoration | None = None) -> tuple[Rep
     start = LogStart() if restored is None else restored.finish()
     if restored is None or not start.last_index:
         members = _told(parts)
-        chain = Chain(members)
+        chain = Chain(LedgerKeys(parts.secrets, parts.identity), members)
         follower = _follower(parts, chain)
     else:
         chain, follower = restored.chain, restored.follower
@@ -170,7 +176,7 @@ def _settings(parts: Parts, members: Members) -> RaftSettings:
 
 def _follower(parts: Parts, chain: Chain) -> Follower:
     lineage = Lineage(parts.service.certificate, parts.service.endorsements)
-    return Follower(chain, EntryOpener(parts.secrets), lineage)
+    return Follower(chain, EntryOpener(chain.keys.secrets), lineage)
 
 
 def _assemble(parts: Parts, raft: Raft, chain: Chain, follower: Follower) -> Replica:
@@ -179,7 +185,7 @@ def _assemble(parts: Parts, raft: Raft, chain: Chain, follower: Follower) -> Rep
     signer = LedgerSigner(
         parts.identity.key, parts.identity.node_id, parts.identity.certificate, parts.service.key
     )
-    sealer = EntrySealer(parts.secrets)
+    sealer = EntrySealer(chain.keys.secrets)
     return Replica(
         node_id=parts.identity.node_id,
         consensus=raft,
@@ -191,10 +197,11 @@ def _assemble(parts: Parts, raft: Raft, chain: Chain, follower: Follower) -> Rep
             parts.admission,
             parts.service.certificate,
             runtime=parts.runtime,
-            secrets=parts.secrets,
+            secrets=chain.keys.secrets,
             entropy=parts.entropy,
         ),
         adapters={manifest.name: frozenset(manifest.maps) for manifest in parts.manifests},
+        entropy=parts.entropy,
         time_ms=parts.time_ms,
         randomness=parts.randomness,
     )

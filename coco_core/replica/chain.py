@@ -1,4 +1,4 @@
-"""The sequence this node holds: Merkle tree, state layers, view history and members, moving as one.
+"""The sequence this node holds: tree, state layers, view history, members and secrets, moving as one.
 
 Primary and backup feed it the same way, entry by entry; the primary with entries it sealed, a
 backup with entries it opened. A signature entry closes the layer of everything since the one
@@ -24,6 +24,7 @@ from coco_core.consensus import Membership
 from coco_core.governance import Members, read_members, tells_members
 from coco_core.kv import Pinned, Store, View, Writes, maps, merged
 from coco_core.ledger import MerkleTree, Snapshot, SnapshotPlace
+from coco_core.replica.ledger_keys import LedgerKeys
 from coco_core.replica.views import ViewHistory
 
 Changes = Mapping[str, Mapping[bytes, bytes | None]]
@@ -84,8 +85,9 @@ class CommittedLayer:
 class Chain:
     """Everything this node holds of the ledger, in memory."""
 
-    def __init__(self, members: Members | None = None) -> None:
+    def __init__(self, keys: LedgerKeys, members: Members | None = None) -> None:
         """Start with an empty ledger; ``members`` take part until its entries say who does."""
+        self.keys = keys
         self.store = Store()
         self.tree = MerkleTree()
         self.views = ViewHistory()
@@ -145,6 +147,8 @@ class Chain:
         self._fill = self._fill.after(item)
         if tells_members(writes):
             self._note_members(txid.seqno)
+        if maps.LEDGER_SECRETS in writes:
+            self.keys.took(txid.seqno, writes, self.newest_view())
         if signature:
             layer_writes = self._open_writes()
             self._layers.append(_Layer(tuple(self._open), layer_writes, self._fill))
@@ -202,6 +206,7 @@ class Chain:
             self._signatures.pop()
         while self._members and self._members[-1][0] > seqno:
             self._members.pop()
+        self.keys.truncate(seqno)
         self.store.rollback(seqno)
         self.views.truncate(seqno)
         self.tree.truncate(seqno + 1)
@@ -243,6 +248,7 @@ class Chain:
         """Begin anew behind ``snapshot``, which is ahead of what is committed."""
         place = snapshot.place
         self.store.restore(place.txid.seqno, snapshot.maps)
+        self.keys.restart(self.store.view(), place.txid.seqno)
         self.tree = snapshot.tree()
         self.views = ViewHistory(place.views)
         self.begins_after = place.txid.seqno

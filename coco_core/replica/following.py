@@ -51,10 +51,12 @@ class Follower:
                 raise IntegrityError(f"entry {opened.txid}: signature table and commit flag disagree")
             self._add(opened, len(entry.data))
 
-    def read_back(self, raw: bytes) -> Entry:
+    def read_back(self, raw: bytes, view: int) -> Entry | None:
         """Open, check and add an entry of this node's own ledger; return it as a log holds it.
 
-        Raises IntegrityError when it contradicts its proof or does not follow.
+        None, and nothing is added, when it is of another ``view`` than the one agreed at its place: it may
+        begin an epoch that nobody else knows of. Raises IntegrityError when it contradicts its proof or does
+        not follow.
         """
         opened = self._opener.open(raw)
         txid = opened.txid
@@ -62,6 +64,8 @@ class Follower:
             raise IntegrityError(f"entry {txid} does not follow seqno {self._chain.head}")
         if txid.view < self._chain.views.at(self._chain.head):
             raise IntegrityError(f"entry {txid} is of an earlier view than the one before it")
+        if txid.view != view:
+            return None
         self._add(opened, len(raw))
         return Entry(txid.view, txid.seqno, raw, is_signature(opened.writes))
 

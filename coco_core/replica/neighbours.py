@@ -54,8 +54,9 @@ class Neighbours:
     def follow(self, newest: View, agreed: View, members: Set[NodeID], leader: NodeID | None) -> None:
         """Open the channel to whom the newest entries name, and end if it is agreed that this node may.
 
-        It is closed to nobody before that is agreed: consensus goes on with all ``members`` until then. Nor
-        to the ``leader`` this node hears: tables of long ago may know it as nobody yet, or no more.
+        It is closed to nobody before that is agreed: consensus goes on with all ``members`` until then, also
+        with those that the newest entries forget. Nor to the ``leader`` this node hears: tables of long ago
+        may know it as nobody yet, or no more.
         """
         named, known = _named(agreed), read_nodes(newest)
         if self._node_id in named:
@@ -63,7 +64,8 @@ class Neighbours:
         if agreed.version >= self._told_at:
             self._told = {}
         learning = {name: known[name] for name in members if name in known}
-        followed = {leader: self._peers[leader]} if leader is not None and leader in self._peers else {}
+        still = members if leader is None else {*members, leader}
+        followed = {name: self._peers[name] for name in still if name in self._peers}
         self._named = followed | _channels({**named, **learning, **_named(newest)})
         self._tell()
         own = named.get(self._node_id)

@@ -14,7 +14,7 @@ refuses a peer's message and changes nothing; IntegrityError means this node mus
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import attrs
 
@@ -32,7 +32,6 @@ from coco_core.consensus import (
 from coco_core.errors import AdapterError
 from coco_core.governance import ADMINISTRATION, ADMINISTRATION_MAPS, Administration, NodeRecord, read_members
 from coco_core.kv import Writes
-from coco_core.ledger import NO_CLAIMS
 from coco_core.replica import upkeep
 from coco_core.replica.agreement import Agreement
 from coco_core.replica.chain import Chain
@@ -76,6 +75,7 @@ from coco_core.replica.sequencing import Sequencer
 from coco_core.replica.snapshots import Snapshots
 from coco_core.replica.submission import Queued
 from coco_core.replica.succession import Succession
+from coco_core.replica.upkeep import Upkeep
 
 _ADAPTER_FAULT = Rejected("adapter-fault", "the ledger adapter failed on this transaction")
 
@@ -103,10 +103,11 @@ class Replica:
         snapshots: Snapshots,
         administration: Administration,
         adapters: Mapping[str, frozenset[str]],
+        entropy: Callable[[int], bytes],
         time_ms: int,
         randomness: bytes,
     ) -> None:
-        """Run ``adapters`` (name to the maps each owns); time and randomness are the shell's."""
+        """Run ``adapters`` (name to the maps each owns); entropy, time and randomness are the shell's."""
         self._node_id = node_id
         self._chain = chain
         self._sequencer = sequencer
@@ -126,10 +127,8 @@ class Replica:
         self._agreement.on_members = self._on_members
         self._effects: list[Effect] = []
         self._succession = Succession()
-        self._upkeep_due = False
-        """Whether to look for what the primary should write of its own accord."""
-        self._removals_due = False
-        """Whether removals may have been agreed that the ledger does not say are."""
+        agreement = self._agreement
+        self._upkeep = Upkeep(chain, lambda: agreement.match, agreement.evidence_due, entropy)
 
     # ── readings ─────────────────────────────────────────────────────────────────────────────────
 
@@ -253,7 +252,7 @@ class Replica:
         self._agreement.tick()
         self._neighbours.tick(alone=self.leader is None)
         self._succession.tick()
-        self._upkeep_due = True
+        self._upkeep.due = True
 
     def _on_disk_full(self, *, full: bool) -> None:
         """Take nothing while nothing can be stored, and let another node lead."""
@@ -305,8 +304,7 @@ class Replica:
                 return
             if self._chain.uncommitted_batches >= limits.PIPELINE_BATCHES_MAX:
                 return
-            if self._upkeep_due:
-                self._upkeep_due = False
+            if self._upkeep.due:
                 self._keep_up()
                 continue
             if not self._requests:
@@ -360,25 +358,17 @@ class Replica:
 
     def _keep_up(self) -> None:
         """Write what became possible or due since the last time; at most one thing, the next comes after."""
-        head = self._chain.store.head()
-        claims = NO_CLAIMS
-        writes = upkeep.change_due(head, self._agreement.match, self._chain.head)
-        if writes is None and self._removals_due:
-            writes = upkeep.retirement_due(head, self._chain.store.view())
-            self._removals_due = writes is not None
-        if writes is None:
-            evidence = self._agreement.evidence_due()
-            if evidence is None:
-                return
-            writes, claims = evidence
-        self._upkeep_due = True
-        term = self._agreement.leadership.term
-        self._agreement.propose(self._sequencer.place_writes([writes], term, self._time_ms, claims=claims))
+        found = self._upkeep.take(self._time_ms)
+        if found is not None:
+            writes, claims = found
+            term = self._agreement.leadership.term
+            placed = self._sequencer.place_writes([writes], term, self._time_ms, claims=claims)
+            self._agreement.propose(placed)
 
     # ── what agreement brings ────────────────────────────────────────────────────────────────────
 
     def _on_members(self) -> None:
-        self._upkeep_due = self._removals_due = True
+        self._upkeep.members_changed()
         chain, leader = self._chain, self._agreement.heard
         self._neighbours.follow(chain.newest_view(), chain.store.view(), chain.taking_part, leader)
 
@@ -391,7 +381,7 @@ class Replica:
         if leadership.leader != before.leader or leadership.term != before.term:
             self._requests.leader_changed(leadership.leader)
         if leadership.role is Role.LEADER and before.role is not Role.LEADER:
-            self._upkeep_due = self._removals_due = True
+            self._upkeep.members_changed()
             # The clocks of those who led before may have been ahead of this node's.
             self._time_ms = max(self._time_ms, self._sequencer.newest_time_ms())
             # Commits what earlier views left: only an entry of its own view commits anything.

@@ -15,9 +15,10 @@ import attrs
 
 from coco_core.base import TxID
 from coco_core.consensus.raft import LogStart
-from coco_core.ledger import EntryOpener, LedgerSecrets, Snapshot
+from coco_core.ledger import EntryOpener, Snapshot
 from coco_core.replica.chain import Chain
 from coco_core.replica.following import Follower
+from coco_core.replica.ledger_keys import LedgerKeys
 from coco_core.replica.lineage import Lineage
 from coco_core.replica.views import ViewHistory, ViewRuns
 
@@ -42,14 +43,19 @@ class Restoration:
 
     def __init__(
         self,
-        secrets: LedgerSecrets,
+        keys: LedgerKeys,
         service_certificate: str,
         agreed: Agreed,
         endorsements: Sequence[str] = (),
     ) -> None:
-        """Begin empty; ``endorsements`` are of the identities the service had before."""
-        self.chain = Chain()
-        self.follower = Follower(self.chain, EntryOpener(secrets), Lineage(service_certificate, endorsements))
+        """Begin empty, with the secrets the node was welcomed with: of every epoch that is agreed.
+
+        ``endorsements`` are of the identities the service had before.
+        """
+        self.chain = Chain(keys)
+        self.follower = Follower(
+            self.chain, EntryOpener(keys.secrets), Lineage(service_certificate, endorsements)
+        )
         self.snapshot_seqno = 0
         """Where the newest verified snapshot at hand stands; 0 without one."""
         self._agreed = agreed
@@ -72,8 +78,8 @@ class Restoration:
         seqno = self.chain.head + 1
         if seqno > self._agreed.committed.seqno:
             return None
-        entry = self.follower.read_back(raw)
-        if entry.term != self._views.at(seqno):
+        entry = self.follower.read_back(raw, self._views.at(seqno))
+        if entry is None:
             return None
         if entry.committable:
             for layer in self.chain.commit(seqno):

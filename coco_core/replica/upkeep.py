@@ -1,4 +1,4 @@
-"""What a primary writes of its own accord: changes of members that became possible, and their end.
+"""What a primary writes of its own accord: changes of members that became possible, their end, new epochs.
 
 The laws:
 
@@ -9,29 +9,89 @@ The laws:
 * When a removal is agreed, one more entry says so (``retired_committed``): when *that* is agreed,
   whoever was removed may be switched off.
 * Records of retired nodes are kept for a while, and not for ever.
+* After a change of members a new epoch of ledger secrets begins, and one when the newest has lasted as long
+  as the key policy lets it: not while somebody who left may be needed, for who has no copy of the new secret
+  can read no further.
 
-Knows tables and how far peers are; must not know consensus, requests or time.
+Each primary looks for it in the tables anew, so nothing is lost when leadership moves. Knows tables and how
+far peers are; must not know consensus or requests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import attrs
 
 from coco_core.base import NodeID, limits
 from coco_core.governance import (
+    MEMBERS_CHANGED,
     RETIRED,
     TRUSTED,
     NodeRecord,
+    begin_epoch,
     change_writes,
     forgetting_writes,
+    leaving,
+    newest_epoch,
     node_writes,
+    overdue_epoch,
     read_change,
     read_nodes,
+    staying,
+    taking_part,
     unfit_writes,
+    want_epoch,
+    wanted_epoch,
 )
 from coco_core.kv import View, Writes, merge
+from coco_core.ledger import NO_CLAIMS
+from coco_core.replica.chain import Chain
+
+
+class Upkeep:
+    """Looks for what is due."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        match: Callable[[], Mapping[NodeID, int]],
+        evidence_due: Callable[[], tuple[Writes, bytes] | None],
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        """Look in ``chain``; ``match`` tells how far peers are, ``entropy`` returns so many random bytes.
+
+        ``evidence_due`` returns what the ledger should be told of a snapshot made here, and its claims.
+        """
+        self._chain = chain
+        self._match = match
+        self._evidence_due = evidence_due
+        self._entropy = entropy
+        self.due = False
+        """Whether to look for anything."""
+        self._removals_due = False
+        """Whether removals may have been agreed that the ledger does not say are."""
+
+    def members_changed(self) -> None:
+        """Look for everything: nodes may have come, changed or gone, or this node leads now."""
+        self.due = self._removals_due = True
+
+    def take(self, time_ms: int) -> tuple[Writes, bytes] | None:
+        """Return the writes that became due and what they claim: at most one thing, the next comes after."""
+        chain = self._chain
+        head = chain.store.head()
+        writes = change_due(head, self._match(), chain.head)
+        if writes is None and self._removals_due:
+            writes = retirement_due(head, chain.store.view())
+            self._removals_due = writes is not None
+        if writes is None:
+            reason = rekey_due(head, chain.store.view(), time_ms)
+            if reason is not None:
+                place = chain.head + 1
+                writes = begin_epoch(head, self._entropy, seqno=place, time_ms=time_ms, reason=reason)
+        found = (writes, NO_CLAIMS) if writes is not None else self._evidence_due()
+        self.due = found is not None
+        return found
 
 
 def change_due(head: View, match: Mapping[NodeID, int], last: int) -> Writes | None:
@@ -52,6 +112,7 @@ def change_due(head: View, match: Mapping[NodeID, int], last: int) -> Writes | N
     changed += [attrs.evolve(nodes[name], status=RETIRED) for name in change.remove]
     writes = node_writes(changed)
     merge(writes, change_writes(None))
+    merge(writes, want_epoch(MEMBERS_CHANGED))
     return writes
 
 
@@ -82,6 +143,24 @@ def retirement_due(head: View, agreed: View) -> Writes | None:
     writes = node_writes(unsaid)
     merge(writes, forgetting_writes(_too_many(nodes)))
     return {name: changes for name, changes in writes.items() if changes}
+
+
+def rekey_due(head: View, agreed: View, time_ms: int) -> str | None:
+    """Return why a new epoch is to begin now, None while it is not.
+
+    It waits while somebody leaves: as long as a removal, or a cancelled addition, is not agreed, others may
+    send that node entries and need its vote, so it must be able to read on. Who holds the entry that begins
+    the epoch knows that it is agreed: that entry is behind one that was written once it was.
+    """
+    reason = wanted_epoch(head)
+    newest = newest_epoch(head)
+    count = newest.number if newest is not None else 0
+    if reason is None and count < limits.SCHEDULED_EPOCHS_MAX and overdue_epoch(head, time_ms):
+        reason = "the epoch lasted as long as it may"
+    if reason is None or count >= limits.LEDGER_EPOCHS_MAX:
+        return None
+    left = (taking_part(agreed) | leaving(read_nodes(head))) - staying(head)
+    return None if left else reason
 
 
 def _too_many(nodes: Mapping[NodeID, NodeRecord]) -> list[NodeID]:

@@ -29,8 +29,16 @@ from coco_core.crypto import read_certificate
 from coco_core.errors import CallerError
 from coco_core.governance import ADMINISTRATION, TRUSTED, NodeRecord, read_nodes
 from coco_core.kv.write_set import encode_domain
-from coco_core.ledger import Snapshot
-from coco_core.replica import Agreed, Parts, Restoration, Timing, found_service, join_service, recover_service
+from coco_core.ledger import LedgerSecrets, Snapshot
+from coco_core.replica import (
+    LedgerKeys,
+    Parts,
+    Restoration,
+    Timing,
+    found_service,
+    join_service,
+    recover_service,
+)
 from coco_core.replica.effects import (
     Answer,
     BatchCommitted,
@@ -96,7 +104,7 @@ class Cluster:
         cluster = cls(consortium=consortium, draw=draw, make=make, bounds=bounds)
         nodes = consortium.first(count)
         for number in range(count):
-            parts, node = cluster._parts(number, nodes)
+            parts, node = cluster._parts(number, nodes, LedgerSecrets(consortium.secrets.epochs))
             if number:
                 node.replica, effects = join_service(parts)
             else:
@@ -105,11 +113,13 @@ class Cluster:
             cluster._seat(node, effects)
         return cluster
 
-    def _parts(self, number: int, nodes: Mapping[NodeID, NodeRecord]) -> tuple[Parts, ClusterNode]:
+    def _parts(
+        self, number: int, nodes: Mapping[NodeID, NodeRecord], secrets: LedgerSecrets
+    ) -> tuple[Parts, ClusterNode]:
         """Return what node ``number`` is made of, and its place on the table without a replica yet."""
-        consortium = self.consortium
-        adapter, disk = self.make(), ClusterDisk()
-        shelf = SnapshotShelf(consortium.secrets, consortium.service.certificate)
+        consortium, adapter, disk = self.consortium, self.make(), ClusterDisk()
+        keys = LedgerKeys(secrets, consortium.identities[number])
+        shelf = SnapshotShelf(keys, consortium.service.certificate)
         parts = consortium.parts(
             number,
             nodes,
@@ -119,6 +129,7 @@ class Cluster:
             snapshots=shelf,
             timing=TIMING,
             time_ms=self.now_ms,
+            secrets=secrets,
             **self.bounds,
         )
         return parts, ClusterNode(name=parts.identity.node_id, adapter=adapter, disk=disk, shelf=shelf)
@@ -143,39 +154,28 @@ class Cluster:
         records = read_nodes(asked.replica.chain.store.view())
         name = self.consortium.identities[number].node_id
         nodes = {one: node for one, node in records.items() if node.status == TRUSTED or one == name}
-        parts, node = self._parts(number, nodes)
+        chain = asked.replica.chain
+        parts, node = self._parts(number, nodes, chain.keys.secrets.begun_by(chain.committed.seqno))
         restored: Restoration | None = None
         if old is not None:
-            restored = self._restore(node, old, asked)
+            keys = LedgerKeys(parts.secrets, parts.identity)
+            restored = node.restore(old, asked.agreed(), keys, self.consortium.service)
         node.replica, effects = join_service(parts, restored)
         self._seat(node, effects)
         return node
 
     def recover(self, old: ClusterNode, restored: Restoration, first: Any) -> None:
         """Put node 0 on the table as the only one, going on behind what was restored of ``old``'s ledger."""
-        parts, node = self._parts(0, self.consortium.first(1))
+        parts, node = self._parts(0, self.consortium.first(1), restored.chain.keys.secrets)
         node.disk.entries = old.disk.entries[: restored.chain.committed.seqno]
         node.replica, effects = recover_service(parts, restored, [first])
         self._seat(node, effects)
 
-    def _restore(self, node: ClusterNode, old: ClusterNode, asked: ClusterNode) -> Restoration:
-        chain = asked.replica.chain
-        agreed = Agreed(
-            committed=chain.committed,
-            views=chain.views.runs(chain.committed.seqno),
-            view=asked.replica.status().view,
-        )
-        service = self.consortium.service
-        restored = Restoration(self.consortium.secrets, service.certificate, agreed, service.endorsements)
-        snapshot = old.shelf.newest()
-        if snapshot is not None and restored.begin_at(snapshot):
-            node.shelf.proven = dict(old.shelf.proven)
-        node.disk.compacted_index = old.disk.compacted_index
-        for entry in old.disk.entries[restored.chain.head :]:
-            if restored.read_back(entry.data) is None:
-                break
-        node.disk.entries = old.disk.entries[: restored.chain.committed.seqno]
-        return restored
+    @property
+    def secrets(self) -> LedgerSecrets:
+        """Those of the ledger, as the node that knows most of it holds them."""
+        chains = [node.replica.chain for node in self.nodes.values()]
+        return max(chains, key=lambda chain: chain.committed.seqno).keys.secrets
 
     # ── readings ─────────────────────────────────────────────────────────────────────────────────
 
@@ -252,7 +252,7 @@ class Cluster:
         """Let ``node`` do the oldest of what it does in the background; return whether there was any."""
         if node.crashed or not node.work:
             return False
-        event = node.do_work(self.consortium.secrets)
+        event = node.do_work()
         if event is None:
             return bool(node.disk.pending)
         self.handle(node, event)

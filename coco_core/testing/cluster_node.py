@@ -13,8 +13,15 @@ import attrs
 from coco_core.adapter import Committed, LedgerAdapter, NotCommitted, Rejected
 from coco_core.base import NodeID, unreachable
 from coco_core.consensus import Entry
-from coco_core.ledger import IN_PROGRESS_HEADER, LedgerSecrets, Snapshot
-from coco_core.replica import Replica, make_receipt
+from coco_core.ledger import IN_PROGRESS_HEADER, Snapshot
+from coco_core.replica import (
+    Agreed,
+    LedgerKeys,
+    Replica,
+    Restoration,
+    ServiceIdentity,
+    make_receipt,
+)
 from coco_core.replica.effects import (
     AdapterFailed,
     BatchCommitted,
@@ -115,7 +122,7 @@ class ClusterNode:
             case _:
                 unreachable(f"not for a node alone: {effect!r}")
 
-    def do_work(self, secrets: LedgerSecrets) -> Event | None:
+    def do_work(self) -> Event | None:
         """Do the oldest piece of work; return what came of it, None when it must wait for the disk."""
         effect = self.work.popleft()
         match effect:
@@ -129,9 +136,29 @@ class ClusterNode:
             self.work.append(effect)
             return None
         raw, signature = entries[plan.seqno - 1].data, entries[plan.signature_seqno - 1].data
-        receipt = make_receipt(plan, raw, signature, secrets, cose=False)
+        receipt = make_receipt(plan, raw, signature, self.replica.chain.keys.secrets, cose=False)
         self.shelf.prove(effect.seqno, plan.seqno, receipt)
         return SnapshotProven(effect.seqno)
+
+    def agreed(self) -> Agreed:
+        """Return what is agreed, as this node knows it."""
+        chain, view = self.replica.chain, self.replica.status().view
+        return Agreed(committed=chain.committed, views=chain.views.runs(chain.committed.seqno), view=view)
+
+    def restore(
+        self, old: ClusterNode, agreed: Agreed, keys: LedgerKeys, service: ServiceIdentity
+    ) -> Restoration:
+        """Take over from the disk of ``old`` what may be kept."""
+        restored = Restoration(keys, service.certificate, agreed, service.endorsements)
+        snapshot = old.shelf.newest()
+        if snapshot is not None and restored.begin_at(snapshot):
+            self.shelf.proven = dict(old.shelf.proven)
+        self.disk.compacted_index = old.disk.compacted_index
+        for entry in old.disk.entries[restored.chain.head :]:
+            if restored.read_back(entry.data) is None:
+                break
+        self.disk.entries = old.disk.entries[: restored.chain.committed.seqno]
+        return restored
 
     def state(self) -> dict[str, dict[bytes, bytes]]:
         """Return the committed state, every map that holds anything."""

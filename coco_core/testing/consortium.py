@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -30,7 +31,7 @@ from coco_core.governance import (
     standing_report_data,
 )
 from coco_core.ledger import LedgerSecrets
-from coco_core.replica import Identity, Parts, ServiceIdentity, SnapshotReader, Timing
+from coco_core.replica import Identity, LedgerKeys, Parts, ServiceIdentity, SnapshotReader, Timing
 
 MEASUREMENT: Final = "c0" * 32
 ADMISSION: Final = Admission(verifiers=known_verifiers())
@@ -59,6 +60,7 @@ class Consortium:
     identities: tuple[Identity, ...]
     nodes: Mapping[NodeID, NodeRecord]
     secrets: LedgerSecrets
+    """As the service begins; every node has its own."""
     operator: str
     """The certificate (PEM) of who may change the members."""
 
@@ -114,19 +116,23 @@ class Consortium:
         snapshots: SnapshotReader,
         timing: Timing,
         time_ms: int,
+        secrets: LedgerSecrets | None = None,
         **bounds: Any,
     ) -> Parts:
-        """Return what node ``number`` is made of, among ``nodes``; ``bounds`` are further fields of Parts."""
+        """Return what node ``number`` is made of, among ``nodes``; ``bounds`` are further fields of Parts.
+
+        Without ``secrets`` it begins with those of the founding.
+        """
         return Parts(
             identity=self.identities[number],
             service=self.service,
-            secrets=self.secrets,
+            secrets=secrets if secrets is not None else LedgerSecrets(self.secrets.epochs),
             nodes=nodes,
             manifests=manifests,
             admission=ADMISSION,
             admissions=self.admissions(nodes, time_ms),
             runtime=StarlarkRuntime(),
-            entropy=bytes,
+            entropy=random.Random(number).randbytes,  # noqa: S311 - what it seals is nobody's secret
             timing=timing,
             draw=draw,
             reader=reader,
@@ -135,6 +141,10 @@ class Consortium:
             randomness=bytes(32),
             **bounds,
         )
+
+    def keys(self, number: int) -> LedgerKeys:
+        """Return the secrets as the service begins, as node ``number`` holds them."""
+        return LedgerKeys(LedgerSecrets(self.secrets.epochs), self.identities[number])
 
     def first(self, count: int) -> Mapping[NodeID, NodeRecord]:
         """Return the records of the first ``count`` nodes."""

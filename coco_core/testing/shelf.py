@@ -8,16 +8,17 @@ from __future__ import annotations
 import io
 
 from coco_core.errors import OperatorError
-from coco_core.ledger import LedgerSecrets, Snapshot, SnapshotName, read_snapshot, write_snapshot
+from coco_core.ledger import Snapshot, SnapshotName, read_snapshot, write_snapshot
+from coco_core.replica import LedgerKeys
 from coco_core.replica.effects import StoreSnapshotPart, TakeSnapshot
 
 
 class SnapshotShelf:
     """The snapshots of one node; meets ``replica.SnapshotReader``."""
 
-    def __init__(self, secrets: LedgerSecrets, service_certificate: str) -> None:
-        """Hold none."""
-        self._secrets = secrets
+    def __init__(self, keys: LedgerKeys, service_certificate: str) -> None:
+        """Hold none; the node they are of seals and opens with ``keys``."""
+        self._keys = keys
         self._service_certificate = service_certificate
         self._unproven: dict[int, bytes] = {}
         self._received: dict[int, bytearray] = {}
@@ -39,7 +40,7 @@ class SnapshotShelf:
     def take(self, effect: TakeSnapshot) -> bytes:
         """Write down the pinned state and let go of it; return the digest."""
         file = io.BytesIO()
-        digest = write_snapshot(file, effect.place, effect.pinned, self._secrets)
+        digest = write_snapshot(file, effect.place, effect.pinned, self._keys.secrets)
         effect.pinned.release()
         self._unproven[effect.place.txid.seqno] = file.getvalue()
         return digest
@@ -58,7 +59,7 @@ class SnapshotShelf:
         """Judge what arrived, and keep it; raises IntegrityError when it is not sound."""
         data = bytes(self._received.pop(seqno))
         name = str(SnapshotName(seqno, evidence))
-        snapshot = read_snapshot(name, data, self._secrets, self._service_certificate)
+        snapshot = read_snapshot(name, data, self._keys.as_of, self._service_certificate)
         self.proven[seqno] = evidence, data
         return snapshot
 
@@ -69,4 +70,4 @@ class SnapshotShelf:
         seqno = max(self.proven)
         evidence, data = self.proven[seqno]
         name = str(SnapshotName(seqno, evidence))
-        return read_snapshot(name, data, self._secrets, self._service_certificate)
+        return read_snapshot(name, data, self._keys.as_of, self._service_certificate)

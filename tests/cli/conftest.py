@@ -52,7 +52,7 @@ def ledger(tmp_path: Path) -> Path:
     (tmp_path / "ledger" / name).write_bytes(data)
     (tmp_path / "service.pem").write_text(cluster.consortium.service.certificate)
     plan = plan_receipt(node.replica.chain, node.batches[1].txid)
-    secrets: LedgerSecrets = cluster.consortium.secrets
+    secrets: LedgerSecrets = cluster.secrets
     entries = [node.disk.entries[seqno - 1].data for seqno in (plan.seqno, plan.signature_seqno)]
     for suffix, cose in (("json", False), ("cose", True)):
         receipt = make_receipt(plan, entries[0], entries[1], secrets, cose=cose)

@@ -201,6 +201,7 @@ def test_requests_of_a_batch_see_those_before_them() -> None:
         cancel_payload(),
         cancel_payload(),
         change_payload([name(4)], [name(3)]),
+        change_payload([name(4)], []),
     )
     assert [code(outcome) for outcome in outcomes] == [
         "applied",
@@ -210,6 +211,7 @@ def test_requests_of_a_batch_see_those_before_them() -> None:
         "change-under-way",
         "applied",
         "no-change",
+        "not-a-member",
         "applied",
     ]
     view = after(store, *outcomes)

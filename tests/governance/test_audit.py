@@ -10,11 +10,13 @@ import pytest
 
 from coco_core.crypto import read_certificate, sha256
 from coco_core.governance import (
+    MEMBERS_CHANGED,
     RETIRED,
     TRUSTED,
     GovernanceAuditor,
     MembershipChange,
     StarlarkRuntime,
+    begin_epoch,
     change_writes,
     forgetting_writes,
     lease_writes,
@@ -25,6 +27,7 @@ from coco_core.governance import (
     read_nodes,
     shipped_constitution,
     unfit_writes,
+    want_epoch,
 )
 from coco_core.governance.leases import QUARANTINE
 from coco_core.kv import Writes, maps, merge
@@ -70,6 +73,7 @@ def made(ledger: Any) -> Writes:
     changed += [attrs.evolve(nodes[name], status=RETIRED) for name in change.remove]
     writes = node_writes(changed)
     merge(writes, change_writes(None))
+    merge(writes, want_epoch(MEMBERS_CHANGED))
     return writes
 
 
@@ -180,9 +184,13 @@ def test_operators_of_a_service_nobody_governs(governed: Governed) -> None:
     writes = change_writes(change)
     merge(writes, forgetting_writes([fifth.node_id]))
     ledger.place(writes)
-    ledger.place(change_writes(None))
+    taken_back = {**change_writes(None), **want_epoch("an addition was cancelled")}
+    ledger.place({**taken_back, **forgetting_writes([fourth.node_id])})
+    ledger.place(node_writes([fourth]))
     ledger.place(change_writes(change))
     ledger.place(made(ledger))
+    now_ms, seqno = ledger.now_ms, ledger.seqno + 1
+    ledger.place(begin_epoch(ledger.council.view, bytes, seqno=seqno, time_ms=now_ms, reason=MEMBERS_CHANGED))
     ledger.place(ledger.joining(fifth))
     ledger.place(forgetting_writes([fifth.node_id]))
     report = ledger.audit()

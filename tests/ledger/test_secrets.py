@@ -20,12 +20,32 @@ def test_each_seqno_has_the_secret_of_its_epoch() -> None:
 
 def test_rolled_back_epochs_are_forgotten_but_never_the_first() -> None:
     secrets = LedgerSecrets([(1, A), (10, B), (20, C)])
-    secrets.truncate(20)
+    secrets.truncate(19)
     assert len(secrets.epochs) == 3
     secrets.truncate(9)
+    assert secrets.epochs == [(1, A), (10, B)]
+    secrets.truncate(8)
     assert secrets.epochs == [(1, A)]
     secrets.truncate(0)
     assert secrets.epochs == [(1, A)]
+
+
+def test_a_copy_of_what_was_begun_until_then() -> None:
+    secrets = LedgerSecrets([(1, A), (10, B), (20, C)])
+    assert [len(secrets.begun_by(seqno).epochs) for seqno in (0, 8, 9, 18, 19, 99)] == [1, 1, 2, 2, 3, 3]
+    copy = secrets.begun_by(9)
+    secrets.truncate(0)
+    copy.rekey(30, C)
+    assert (copy.epochs, secrets.epochs) == ([(1, A), (10, B), (30, C)], [(1, A)])
+
+
+def test_all_are_replaced_at_once() -> None:
+    secrets = LedgerSecrets([(1, A), (10, B)])
+    first, second = secrets.at(1), secrets.at(10)
+    secrets.replace([(1, A), (10, C), (20, B)])
+    assert secrets.epochs == [(1, A), (10, C), (20, B)]
+    assert secrets.at(1) is first
+    assert secrets.at(10) is not second
 
 
 def test_entries_before_the_oldest_secret_cannot_be_read() -> None:

@@ -78,7 +78,7 @@ async def _running(folder: Path, **bounds: Any) -> AsyncIterator[Running]:
         snapshots=SnapshotKeeper(
             snapshots,
             files,
-            consortium.secrets,
+            replica.chain.keys,
             consortium.service.certificate,
             kept=1,
             archive=folder / "archive",

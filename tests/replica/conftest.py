@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from coco_core.base import limits
+from coco_core.replica import upkeep
 from coco_core.testing import Cluster, Consortium
 from coco_core.testing.lagging import PART_BYTES, Lagging
 from coco_core.testing.operating import Operating
@@ -49,6 +50,12 @@ def operated(count: int, **bounds: Any) -> Operating:
 def operate() -> Callable[..., Operating]:
     """Found a service of ``count`` nodes, and of Parts with ``bounds``."""
     return operated
+
+
+@pytest.fixture
+def one_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no other epoch begin: for nodes that are put on the table before any node would welcome them."""
+    monkeypatch.setattr(upkeep, "rekey_due", lambda *_: None)
 
 
 @pytest.fixture

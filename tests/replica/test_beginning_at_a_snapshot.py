@@ -62,7 +62,7 @@ def test_receipts_from_there_on() -> None:
     for seqno in covered:
         plan = plan_receipt(chain, TxID(2, seqno))
         raw, signature = entries[plan.seqno - 1].data, entries[plan.signature_seqno - 1].data
-        receipt = make_receipt(plan, raw, signature, cluster.consortium.secrets, cose=False)
+        receipt = make_receipt(plan, raw, signature, cluster.secrets, cose=False)
         verified = verify_receipt(receipt, cluster.consortium.service.certificate)
         assert verified.txid == TxID(2, seqno)
         assert plan == plan_receipt(cluster.primary.replica.chain, TxID(2, seqno))
@@ -93,7 +93,7 @@ def test_it_leads_signs_and_ends_chunks_where_the_others_would() -> None:
     audit(
         [node.disk.file()],
         service_cert_pem=cluster.consortium.service.certificate,
-        secrets=cluster.consortium.secrets,
+        secrets=cluster.secrets,
     )
 
 

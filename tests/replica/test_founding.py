@@ -55,7 +55,7 @@ def test_every_node_holds_the_same(cluster: Cluster) -> None:
 def test_auditor_agrees(cluster: Cluster) -> None:
     certificate = cluster.consortium.service.certificate
     for node in cluster.alive:
-        report = audit([node.disk.file()], service_cert_pem=certificate, secrets=cluster.consortium.secrets)
+        report = audit([node.disk.file()], service_cert_pem=certificate, secrets=cluster.secrets)
         assert (report.entries, report.signatures, report.unsigned_tail) == (4, 1, 0)
 
 

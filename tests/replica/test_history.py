@@ -7,7 +7,7 @@ from coco_core.base.invariants import BrokenInvariantError
 from coco_core.errors import CallerError
 from coco_core.ledger import LEAF_ZERO, ReceiptKind, verify_receipt
 from coco_core.replica import Chain, TransactionStatus, make_receipt, plan_receipt, status_of
-from coco_core.testing import Cluster, add
+from coco_core.testing import Cluster, Consortium, add
 
 
 def leaf(number: int) -> bytes:
@@ -16,7 +16,7 @@ def leaf(number: int) -> bytes:
 
 def chain_of(*places: str) -> Chain:
     """Return a chain with entries at ``places``; a star marks a signature."""
-    chain = Chain()
+    chain = Chain(Consortium.of(1).keys(0))
     for text in places:
         txid = TxID.parse(text.rstrip("*"))
         writes = {"m": {b"k": str(txid).encode(), str(txid).encode(): b""}}
@@ -53,12 +53,12 @@ def test_receipts_of_committed_entries_verify(cluster: Cluster, seqno: int, cose
     chain = node.replica.chain
     plan = plan_receipt(chain, TxID(2, seqno))
     entry, signature = (node.disk.entries[at - 1].data for at in (plan.seqno, plan.signature_seqno))
-    receipt = make_receipt(plan, entry, signature, cluster.consortium.secrets, cose=cose)
+    receipt = make_receipt(plan, entry, signature, cluster.secrets, cose=cose)
     verified = verify_receipt(receipt, cluster.consortium.service.certificate)
     assert verified.txid == TxID(2, seqno)
     assert verified.kind is (ReceiptKind.COSE if cose else ReceiptKind.JSON)
     with pytest.raises(CallerError, match="is not a signature"):
-        make_receipt(plan, entry, node.disk.entries[0].data, cluster.consortium.secrets, cose=cose)
+        make_receipt(plan, entry, node.disk.entries[0].data, cluster.secrets, cose=cose)
 
 
 def test_no_receipt_without_a_later_signature(cluster: Cluster) -> None:

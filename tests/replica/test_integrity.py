@@ -30,8 +30,8 @@ class Writer:
     """Writes a primary's entries, step by step, so that every step can lie."""
 
     def __init__(self) -> None:
-        self.chain = Chain()
-        self.sealer = EntrySealer(CONSORTIUM.secrets)
+        self.chain = Chain(CONSORTIUM.keys(0))
+        self.sealer = EntrySealer(self.chain.keys.secrets)
         identity = CONSORTIUM.identities[0]
         self.signer = LedgerSigner(
             identity.key, identity.node_id, identity.certificate, CONSORTIUM.service.key
@@ -56,7 +56,8 @@ class Writer:
 
 
 def new_follower() -> Follower:
-    return Follower(Chain(), EntryOpener(CONSORTIUM.secrets), Lineage(CONSORTIUM.service.certificate))
+    keys = CONSORTIUM.keys(1)
+    return Follower(Chain(keys), EntryOpener(keys.secrets), Lineage(CONSORTIUM.service.certificate))
 
 
 def founding() -> Writer:
@@ -233,10 +234,9 @@ def test_sequencer_and_follower_agree(cluster: Cluster) -> None:
     cluster.submit(cluster.primary, add("a", "x", 1))
     cluster.settle()
     cluster.run(1)
+    keys = cluster.consortium.keys(1)
     follower = Follower(
-        Chain(),
-        EntryOpener(cluster.consortium.secrets),
-        Lineage(cluster.consortium.service.certificate),
+        Chain(keys), EntryOpener(keys.secrets), Lineage(cluster.consortium.service.certificate)
     )
     follower.add(cluster.primary.disk.entries)
     assert follower._chain.tree.root() == cluster.primary.replica.chain.tree.root()

@@ -194,9 +194,9 @@ def test_learner_that_ends_holds_up_the_change_until_it_is_taken_back(
     assert cluster.primary.replica.waits_for() == [operating.name(3)]
     assert operating.members == [0, 1, 2]
     assert isinstance(operating.cancel(), Committed)
-    assert isinstance(operating.change([4], [3]), Committed)
-    operating.until(lambda: operating.members == [0, 1, 2, 4])
-    assert operating.status(3) == ""
+    assert [operating.status(number) for number in (3, 4)] == ["", ""]
+    operating.replace([5])
+    operating.until(lambda: operating.members == [0, 1, 2, 5])
 
 
 def test_new_leader_waits_until_it_heard_of_everybody(operating: Operating) -> None:

@@ -11,7 +11,7 @@ import pytest
 from coco_core.base import TxID
 from coco_core.consensus import Entry
 from coco_core.errors import IntegrityError
-from coco_core.replica import Agreed, Restoration
+from coco_core.replica import Agreed, LedgerKeys, Restoration
 from coco_core.testing import Cluster, ClusterNode, Consortium
 from coco_core.testing.lagging import fill
 from coco_core.testing.operating import Operating
@@ -35,7 +35,11 @@ def agreed_by(node: ClusterNode) -> Agreed:
 
 def restoring(cluster: Cluster, agreed: Agreed | None = None) -> Restoration:
     agreed = agreed if agreed is not None else agreed_by(cluster.primary)
-    return Restoration(cluster.consortium.secrets, cluster.consortium.service.certificate, agreed)
+    return Restoration(
+        LedgerKeys(cluster.secrets.begun_by(agreed.committed.seqno), cluster.consortium.identities[-1]),
+        cluster.consortium.service.certificate,
+        agreed,
+    )
 
 
 def read(restoration: Restoration, entries: Iterable[Entry]) -> None:

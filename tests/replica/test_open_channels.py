@@ -88,6 +88,7 @@ def test_member_that_was_away_hears_of_a_newcomer_that_leads(leaver: int, operat
     assert away.peers == {operating.name(number) for number in (0, 1, 3)}
 
 
+@pytest.mark.usefixtures("one_epoch")
 @pytest.mark.parametrize("remove", [[0], [0, 1]])
 def test_learner_hears_of_members_that_came_after_its_welcome(
     remove: list[int], operating: Operating
@@ -110,6 +111,7 @@ def test_learner_hears_of_members_that_came_after_its_welcome(
     assert operating.node(3).replica.is_primary
 
 
+@pytest.mark.usefixtures("one_epoch")
 def test_learner_that_is_added_again_after_others_were_replaced(operating: Operating) -> None:
     """Its own ledger says that it takes no part, and names those of then."""
     cluster = operating.cluster
@@ -125,6 +127,7 @@ def test_learner_that_is_added_again_after_others_were_replaced(operating: Opera
         cluster.handle(cluster.primary, HandOver())
         cluster.settle()
     cluster.heal()
+    operating.ask(3)
     operating.change([3])
     operating.until(lambda: operating.status(3) == TRUSTED)
     cluster.run(3)
@@ -171,6 +174,7 @@ def test_request_of_a_learner_whose_change_is_taken_back_meanwhile(operating: Op
     assert ticket not in learner.answers
 
 
+@pytest.mark.usefixtures("one_epoch")
 def test_a_learner_keeps_the_channel_to_the_primary_while_it_passes_old_tables(
     operate: Callable[..., Operating],
 ) -> None:
@@ -185,8 +189,10 @@ def test_a_learner_keeps_the_channel_to_the_primary_while_it_passes_old_tables(
     cluster.heal()
     cluster.cut(operating.node(3))
     operating.cancel()
+    operating.ask(4)
     operating.change([4], [0, 1, 2])
     operating.until(lambda: operating.members == [4])
+    operating.ask(3)
     operating.change([3])
     cluster.heal()
     operating.until(lambda: operating.status(3) == TRUSTED)

@@ -13,7 +13,7 @@ from coco_core.errors import AttestationError, IntegrityError
 from coco_core.governance import TRUSTED, read_nodes, read_service_info
 from coco_core.kv import maps
 from coco_core.ledger import EntryOpener, audit, verify_receipt
-from coco_core.replica import Chain, Restoration, make_receipt, plan_receipt
+from coco_core.replica import Chain, LedgerKeys, Restoration, make_receipt, plan_receipt
 from coco_core.replica.following import Follower
 from coco_core.replica.lineage import Lineage
 from coco_core.testing import Cluster, ClusterNode
@@ -40,14 +40,17 @@ def one_of(cluster: Cluster) -> ClusterNode:
 def receipt(cluster: Cluster, node: ClusterNode, txid: TxID, *, cose: bool) -> bytes:
     plan = plan_receipt(node.replica.chain, txid)
     raw, signature = (node.disk.entries[seqno - 1].data for seqno in (plan.seqno, plan.signature_seqno))
-    return make_receipt(plan, raw, signature, cluster.consortium.secrets, cose=cose)
+    return make_receipt(plan, raw, signature, cluster.secrets, cose=cose)
 
 
-def follower_of(cluster: Cluster, endorsements: tuple[str, ...] | None = None) -> Follower:
+def follower_of(
+    cluster: Cluster, endorsements: tuple[str, ...] | None = None, told_until: int = 1000
+) -> Follower:
     service = cluster.consortium.service
     endorsements = service.endorsements if endorsements is None else endorsements
     lineage = Lineage(service.certificate, endorsements)
-    return Follower(Chain(), EntryOpener(cluster.consortium.secrets), lineage)
+    keys = LedgerKeys(cluster.secrets.begun_by(told_until), cluster.consortium.identities[0])
+    return Follower(Chain(keys), EntryOpener(keys.secrets), lineage)
 
 
 # ── going on ─────────────────────────────────────────────────────────────────────────────────────
@@ -59,7 +62,7 @@ def test_everything_agreed_is_there_and_more_is_agreed(lost: Cluster) -> None:
     after = recovered(lost, old)
     after.settle()
     node = after.primary
-    assert node.replica.chain.committed == TxID(before.view + 100, before.seqno + 2)
+    assert node.replica.chain.committed == TxID(before.view + 100, before.seqno + 4)
     assert node.disk.entries[: before.seqno] == old.disk.entries[: before.seqno]
     owned = node.adapter.manifest.maps
     assert {name: node.state()[name] for name in owned} == {name: old.state()[name] for name in owned}
@@ -124,7 +127,7 @@ def test_a_service_is_recovered_again(lost: Cluster) -> None:
 def test_what_no_signature_closes_is_cut(lost: Cluster) -> None:
     old = one_of(lost)
     last = len(old.disk.entries)
-    restored = restored_from(lost, old, last, 200)
+    restored = restored_from(lost, old, last, 200, lost.consortium.identities[0])
     assert restored.chain.head == last
     # The host kept the last batch without its signature.
     old.disk.entries.pop()
@@ -198,7 +201,7 @@ def test_the_new_identity_begins_where_it_said(lost: Cluster) -> None:
     after.settle()
     follower_of(after).add(after.primary.disk.entries)
     tail: list[Entry] = after.primary.disk.entries[: signed[-2]]
-    follower = follower_of(after)
+    follower = follower_of(after, told_until=signed[-2])
     follower.add(tail)
     longer = recovered(lost, old, first_key=5000)
     longer.settle()
@@ -217,11 +220,13 @@ def test_no_old_node_signs_on(lost: Cluster) -> None:
 def test_restoring_needs_the_right_identity(lost: Cluster) -> None:
     after = recovered(lost, one_of(lost))
     after.settle()
-    agreed = restored_from(after, after.primary, after.primary.replica.chain.committed.seqno, 300)
+    agreed = restored_from(
+        after, after.primary, after.primary.replica.chain.committed.seqno, 300, after.consortium.identities[0]
+    )
     assert agreed.chain.head == after.primary.replica.chain.head
     with pytest.raises(AttestationError):
         Restoration(
-            lost.consortium.secrets,
+            lost.consortium.keys(0),
             lost.consortium.service.certificate,
             agreed._agreed,
             after.consortium.service.endorsements,

@@ -32,7 +32,7 @@ def ends_well(operating: Operating, node: ClusterNode) -> None:
     audit(
         [node.disk.file()],
         service_cert_pem=cluster.consortium.service.certificate,
-        secrets=cluster.consortium.secrets,
+        secrets=cluster.secrets,
     )
 
 

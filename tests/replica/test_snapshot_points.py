@@ -16,7 +16,7 @@ from coco_core.ledger import SnapshotName, read_public, read_snapshot, read_snap
 from coco_core.replica import Chain
 from coco_core.replica.effects import Effect, TakeSnapshot
 from coco_core.replica.events import HandOver, SnapshotTaken
-from coco_core.testing import Cluster, ClusterNode, add
+from coco_core.testing import Cluster, ClusterNode, Consortium, add
 
 
 def founded(count: int = 3, *, make_due: bool = True, **bounds: Any) -> Cluster:
@@ -69,9 +69,7 @@ def test_what_a_snapshot_says() -> None:
     chain = cluster.primary.replica.chain
     for seqno, (at, data) in cluster.primary.shelf.proven.items():
         name = str(SnapshotName(seqno, at))
-        snapshot = read_snapshot(
-            name, data, cluster.consortium.secrets, cluster.consortium.service.certificate
-        )
+        snapshot = read_snapshot(name, data, cluster.secrets, cluster.consortium.service.certificate)
         view = chain.store.view(seqno)
         assert snapshot.maps == {
             one: dict(view.items(one)) for one in chain.store.sizes() if any(view.items(one))
@@ -301,7 +299,7 @@ def test_points_are_counted_from_the_point_before() -> None:
             layer.pinned.release()
         return layer.pinned is not None
 
-    chain = Chain()
+    chain = Chain(Consortium.of(1).keys(0))
     assert not grow(chain, 100, ends_chunk=False, value=bytes(399))
     assert not grow(chain, 99, ends_chunk=True)
     assert not grow(chain, 1, ends_chunk=False)
@@ -311,7 +309,7 @@ def test_points_are_counted_from_the_point_before() -> None:
 
 
 def test_items_know_nothing_of_points_that_are_not_agreed() -> None:
-    chain = Chain()
+    chain = Chain(Consortium.of(1).keys(0))
     for seqno in (1, 2):
         chain.add(TxID(2, seqno), bytes(32), {}, signature=True, size_bytes=10, ends_chunk=True)
     chain.truncate(1)

@@ -17,7 +17,7 @@ QUICK = {
     "answer before commit": "acknowledged",
     "execute again on retry": "exactly-once",
     "follow the clock back": "time",
-    "count learners at once": "durability",
+    "count learners at once": "liveness",
     "promote without waiting": "members",
     "end when removed": "retirement",
     "trust old keys": "stopped",

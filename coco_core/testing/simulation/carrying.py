@@ -26,6 +26,7 @@ from coco_core.replica.effects import (
     StoreSnapshotPart,
     TakeSnapshot,
 )
+from coco_core.testing.simulation.epochs import begins_epoch
 from coco_core.testing.simulation.host import Host
 from coco_core.testing.simulation.plan import MILLISECOND_US
 from coco_core.testing.violation import ViolationError
@@ -101,6 +102,8 @@ class Carrier:
                 world.storage.work(host, effect)
             case InstallSnapshot():
                 self._counts["snapshots installed"] += 1
+                missed = world.judge.agreed[host.committed : effect.snapshot.place.txid.seqno]
+                self._counts["epochs learnt from a snapshot"] += any(map(begins_epoch, missed))
                 world.judge.install(host, effect.snapshot)
                 world.storage.put(host, effect)
                 world.seats.tell_restored(host)
@@ -152,6 +155,9 @@ class Carrier:
             self._counts[name] += 1
             dropped = host.told[-1].index > effect.truncate_after
             self._counts["sets of members dropped with the log"] += dropped
+            self._counts["epochs dropped with the log"] += any(
+                map(begins_epoch, host.log[effect.truncate_after :])
+            )
         self._counts["chunks ended"] += sum(bool(entry.data[1] & CHUNK_AFTER) for entry in effect.entries)
         told = host.told[-1]
         self._world.judge.persist(host, effect)

@@ -11,6 +11,7 @@ reported under.
 * "commit rule": a leader's own commit ends in an entry of its own view.
 * "check-quorum": who does not hear a majority of every such set stops leading.
 * "members", "retirement": see ``members``; nobody may end before that is agreed.
+* "epochs": see ``epochs``; every agreed entry is sealed under the secret of its place.
 * "bases", "roots": batches, state and Merkle roots are equal byte for byte, and equal to the model's.
 * "acknowledged": what a client was told is in the committed ledger of the node that told it.
 """
@@ -25,6 +26,7 @@ from coco_core.consensus import Entry, Role
 from coco_core.ledger import Snapshot
 from coco_core.replica import FIRST_VIEW
 from coco_core.replica.effects import BatchCommitted, Persist, RoleChanged
+from coco_core.testing.simulation.epochs import EpochJudge
 from coco_core.testing.simulation.host import Host
 from coco_core.testing.simulation.members import Members, Proposer, Told, judge_told
 from coco_core.testing.simulation.model import Model
@@ -38,11 +40,18 @@ class Judge:
     """Remembers what was promised in one world."""
 
     def __init__(
-        self, model: Model, members: Members, hosts: Mapping[NodeID, Host], founder: NodeID, quorum_ticks: int
+        self,
+        model: Model,
+        members: Members,
+        epochs: EpochJudge,
+        hosts: Mapping[NodeID, Host],
+        founder: NodeID,
+        quorum_ticks: int,
     ) -> None:
         """Judge against ``model``; a leader may go ``quorum_ticks`` of its own without a majority."""
         self.model = model
         self.members = members
+        self.epochs = epochs
         self.agreed: list[Entry] = []
         self._hosts = hosts
         self._leaders: dict[int, NodeID] = {FIRST_VIEW: founder}
@@ -203,6 +212,7 @@ class Judge:
         told = self._known[entry.term, entry.index][2]
         if told is not None:
             self.members.agree(told)
+        self.epochs.agree(entry, self.members.newest)
         if not entry.committable:
             return
         self._durable(entry)

@@ -13,6 +13,7 @@ import attrs
 from coco_core.adapter import Committed, NotCommitted, Rejected
 from coco_core.base import NodeID
 from coco_core.governance import NodeRecord, join_payload
+from coco_core.ledger import LedgerSecrets
 from coco_core.replica import Agreed
 from coco_core.testing.simulation.asking import Fates
 from coco_core.testing.simulation.consortia import IDENTITIES
@@ -141,20 +142,25 @@ class Comings:
         world.wake(machine.joiner, 0)
 
     def welcome(self, joiner: Joiner, asked: Host) -> None:
-        """Let a node in whose request is agreed, as ``asked`` knows."""
+        """Let a node in that ``asked`` welcomes; it asks on until somebody does."""
         if joiner.welcomed:
             return
-        joiner.welcomed = True
         welcome = self._world.seats.welcome(asked, joiner.name)
         if welcome is None:
-            joiner.machine.joiner = None
             return
+        joiner.welcomed = True
         delay_us = int(self._world.rng.choice((1, 20, 200)) * MILLISECOND_US * self._world.rng.random())
         self._world.at(delay_us, self._seat, joiner, *welcome)
 
-    def _seat(self, joiner: Joiner, nodes: Mapping[NodeID, NodeRecord], agreed: Agreed) -> None:
+    def _seat(
+        self,
+        joiner: Joiner,
+        nodes: Mapping[NodeID, NodeRecord],
+        secrets: LedgerSecrets,
+        agreed: Agreed,
+    ) -> None:
         world, machine = self._world, joiner.machine
-        host, effects = world.seats.seat(joiner.number, machine.number, nodes, agreed, machine.host)
+        host, effects = world.seats.seat(joiner.number, machine.number, nodes, secrets, agreed, machine.host)
         world.counts["nodes seated"] += 1
         machine.host, machine.joiner = host, None
         world.enter(host, effects)

@@ -86,6 +86,11 @@ STATES: Final = (
     "snapshots installed",
     "snapshots the log made needless",
     "ledgers audited from a snapshot",
+    "epochs begun",
+    "epochs begun on schedule",
+    "epochs dropped with the log",
+    "epochs learnt from a snapshot",
+    "old ledgers read back across epochs",
 )
 """Every state a run of a few hundred worlds must reach at least once."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from coco_core.governance import GovernanceAuditError
+from coco_core.kv import maps
 from coco_core.ledger import LedgerAuditError, Snapshot, SnapshotName, audit, read_snapshot
 from coco_core.testing.auditing import audit_all
 from coco_core.testing.linearizability import Operation, check_linearizable
@@ -46,6 +47,7 @@ def _at_rest(world: World) -> bool:
         and not any(host.open_tickets or host.running or host.work for host in alive)
         and all(host.committed == len(host.log) == len(host.disk.entries) == agreed for host in alive)
         and sum(host.leads_since is not None for host in alive) == 1
+        and not world.model.state.get(maps.REKEY_WANTED, {}).get(maps.SINGLETON_KEY)
     )
 
 
@@ -68,6 +70,7 @@ def judge_at_rest(world: World) -> bytes:
     alive = world.alive
     for host in alive:
         world.judge.base(host)
+        world.epochs.at_rest(host)
     for host in alive:
         if host.disk.entries != world.judge.agreed:
             raise ViolationError("bases", f"{host.label} has another ledger on its disk than is agreed")
@@ -100,7 +103,7 @@ def _audit(world: World, host: Host) -> None:
         report, _ = audit_all(
             [disk.file()],
             service_cert_pem=world.consortium.service.certificate,
-            secrets=world.consortium.secrets,
+            secrets=world.epochs.secrets_of(disk.entries),
             start=start,
         )
     except (LedgerAuditError, GovernanceAuditError) as error:
@@ -119,7 +122,7 @@ def _beginning(world: World, host: Host) -> Snapshot | None:
         return None
     evidence, data = host.shelf.proven[begins]
     name = str(SnapshotName(begins, evidence))
-    return read_snapshot(name, data, world.consortium.secrets, world.consortium.service.certificate)
+    return read_snapshot(name, data, world.epochs.secrets, world.consortium.service.certificate)
 
 
 def _corrupt(world: World, host: Host) -> None:
@@ -133,9 +136,7 @@ def _corrupt(world: World, host: Host) -> None:
     covered = disk.offset_of(last)
     spoiled = spoil(data[:covered], world.rng.random(), world.rng.random()) + data[covered:]
     try:
-        report = audit(
-            [(name, spoiled)], service_cert_pem=None, secrets=world.consortium.secrets, start=start
-        )
+        report = audit([(name, spoiled)], service_cert_pem=None, secrets=world.epochs.secrets, start=start)
     except LedgerAuditError:
         world.counts["corrupt sectors found by the audit"] += 1
         return

@@ -22,6 +22,7 @@ from coco_core.consensus.raft.quorum import Configuration, VoteOutcome
 from coco_core.governance import RETIRED, Members, administration, read_nodes
 from coco_core.kv import Store, View
 from coco_core.kv.pinned import Pinned
+from coco_core.ledger import read_header
 from coco_core.ledger import snapshots as snapshot_files
 from coco_core.replica import Chain, Restoration, chain, upkeep
 from coco_core.replica.effects import Retired
@@ -151,7 +152,9 @@ class _WithoutTag:
 
 
 def _take_all_that_is_there(restored: Restoration, raw: bytes) -> TxID | None:
-    entry = restored.follower.read_back(raw)
+    entry = restored.follower.read_back(raw, read_header(raw).txid.view)
+    if entry is None:
+        return None
     if entry.committable:
         restored.chain.commit(entry.index)
     return TxID(entry.term, entry.index)

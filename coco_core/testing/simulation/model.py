@@ -10,6 +10,7 @@ import attrs
 
 from coco_core.base import TxID
 from coco_core.consensus import Entry
+from coco_core.errors import IntegrityError
 from coco_core.kv import Writes, merge
 from coco_core.ledger import EntryOpener, LedgerSecrets
 from coco_core.ledger.merkle import MerkleFrontier
@@ -46,7 +47,7 @@ class Model:
     """The ledger as it should be."""
 
     def __init__(self, secrets: LedgerSecrets) -> None:
-        """Begin with an empty ledger, ready to open entries with ``secrets``."""
+        """Begin with an empty ledger; ``secrets``, which open it, grow with what is agreed."""
         self._opener = EntryOpener(secrets)
         self._tree = MerkleFrontier()
         self._open: Writes = {}
@@ -60,7 +61,10 @@ class Model:
 
     def agree(self, entry: Entry) -> None:
         """Take the next agreed entry; raises ViolationError if no correct ledger would hold it."""
-        opened = self._opener.open(entry.data)
+        try:
+            opened = self._opener.open(entry.data)
+        except IntegrityError as error:
+            raise ViolationError("epochs", f"agreed entry {entry.term}.{entry.index}: {error}") from error
         if opened.txid != TxID(entry.term, entry.index):
             raise ViolationError("ledger", f"entry {entry.term}.{entry.index} holds {opened.txid}")
         self._tree.append(opened.leaf)

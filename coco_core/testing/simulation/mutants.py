@@ -10,13 +10,15 @@ from typing import Final
 import attrs
 
 from coco_core.testing.simulation.bugs import CONSENSUS_BUGS
+from coco_core.testing.simulation.epoch_bugs import EPOCH_BUGS
 from coco_core.testing.simulation.member_bugs import MEMBER_BUGS, SNAPSHOT_BUGS
 from coco_core.testing.simulation.mutant import Mutant
 from coco_core.testing.simulation.run import STEPS, run_seed
 from coco_core.testing.simulation.service_bugs import SERVICE_BUGS
 
 MUTANTS: Final[dict[str, Mutant]] = {
-    mutant.name: mutant for mutant in (*CONSENSUS_BUGS, *SERVICE_BUGS, *MEMBER_BUGS, *SNAPSHOT_BUGS)
+    mutant.name: mutant
+    for mutant in (*CONSENSUS_BUGS, *SERVICE_BUGS, *MEMBER_BUGS, *SNAPSHOT_BUGS, *EPOCH_BUGS)
 }
 """Every mutant by its name."""
 

@@ -124,7 +124,9 @@ class Operator:
         world, newest = self._world, self._world.members.newest
         if not newest.index:
             return None
-        alive = self.in_touch()
+        coming = world.comings.names()
+        # Who comes is as good as alive: it waits to be let in.
+        alive = self.in_touch().union(coming)
         if newest.change:
             change = Wish(frozenset(newest.add), frozenset(newest.remove))
             hopeless = not alive.issuperset(newest.add) or not self._sensible(change, alive)
@@ -135,7 +137,6 @@ class Operator:
         remove = self._some(name for name in sorted(newest.voters) if name not in alive)
         replaces = len(add) > 1 and self._rng.random() < 0.5
         extra = self._well(len(add)) if not world.calm and (replaces or self._rng.random() < 0.3) else []
-        coming = world.comings.names()
         refuse = self._some(name for name in pending if name not in alive and name not in coming)
         if not world.calm and self._rng.random() < 0.05:
             refuse += add[:1]

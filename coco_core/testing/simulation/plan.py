@@ -59,6 +59,8 @@ class Plan:
     """Time between two nodes that ask to join, about; 0 in worlds that keep their members."""
     operator_us: int
     """Time between two looks of the operator at the members, about."""
+    epoch_ms: int
+    """How long an epoch of ledger secrets lasts, 0 for until the members change."""
     caught_up_entries_max: int
     """How far behind a learner may be to be a member."""
     snapshot_lag_entries: int
@@ -112,4 +114,5 @@ class Plan:
             snapshots_kept=rng.choice((1, 2)),
             archives_share=rng.choice((0.0, 0.5, 0.8)),
             spoiled_share=rng.choice((0.0, 0.0, 0.1)),
+            epoch_ms=rng.choice((0, 0, 150, 500)),
         )

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 from coco_core.consensus import Entry
 from coco_core.errors import IntegrityError
 from coco_core.ledger import Snapshot, SnapshotName, read_snapshot
-from coco_core.replica import Agreed, Restoration
+from coco_core.replica import Agreed, LedgerKeys, Restoration
+from coco_core.testing.simulation.epochs import begins_epoch
 from coco_core.testing.simulation.host import Host
 from coco_core.testing.simulation.storage import spoil
 from coco_core.testing.violation import ViolationError
@@ -24,13 +25,13 @@ _SNAPSHOTS_ONLY_SHARE: Final = 0.1
 _SPOILED_SHARE: Final = 0.15
 
 
-def restore(world: World, host: Host, old: Host, agreed: Agreed) -> Restoration | None:
+def restore(world: World, host: Host, old: Host, agreed: Agreed, keys: LedgerKeys) -> Restoration | None:
     """Return what ``host`` keeps of the disk of ``old``, and put it on its own; None for nothing."""
     if world.rng.random() < _NEW_DISK_SHARE:
         world.counts["restarts with an empty disk"] += 1
         return None
     spoils = world.rng.random() < _SPOILED_SHARE
-    found = _OldDisk(world, old, agreed, spoils=spoils)
+    found = _OldDisk(world, old, agreed, keys, spoils=spoils)
     try:
         restored = found.read()
     except IntegrityError:
@@ -60,6 +61,7 @@ def _adopt(world: World, host: Host, old: Host, restored: Restoration, found: _O
     world.counts["torn tails dropped at a restart"] += bool(old.disk.torn)
     world.counts["uncommitted tails dropped at a restart"] += last < len(old.disk.entries)
     if last > found.begins:
+        world.counts["old ledgers read back across epochs"] += any(map(begins_epoch, kept[found.begins :]))
         name = "restarts from snapshot and ledger" if found.begins else "restarts from own ledger"
         world.counts[name] += 1
     elif last:
@@ -69,11 +71,11 @@ def _adopt(world: World, host: Host, old: Host, restored: Restoration, found: _O
 class _OldDisk:
     """The folders that an earlier node left."""
 
-    def __init__(self, world: World, old: Host, agreed: Agreed, *, spoils: bool) -> None:
+    def __init__(self, world: World, old: Host, agreed: Agreed, keys: LedgerKeys, *, spoils: bool) -> None:
         self._world = world
         self._old = old
         self._agreed = agreed
-        self._secrets = world.consortium.secrets
+        self._keys = keys
         self._service_certificate = world.consortium.service.certificate
         self.begins = 0
         """The snapshot behind which the ledger kept begins."""
@@ -86,13 +88,14 @@ class _OldDisk:
     def read(self) -> Restoration | None:
         """Return what is kept; raises IntegrityError for what contradicts its proof."""
         disk, shelf = self._old.disk, self._old.shelf
-        restored = Restoration(self._secrets, self._service_certificate, self._agreed)
+        restored = Restoration(self._keys, self._service_certificate, self._agreed)
         before, entries = disk.compacted_index, disk.entries[disk.compacted_index :]
         if self._world.rng.random() < _SNAPSHOTS_ONLY_SHARE:
             before, entries = 0, []
         if before or not entries:
             start = before if before in shelf.proven else max(shelf.proven, default=0)
-            if not start or not restored.begin_at(self._snapshot(start)):
+            agreed = start <= self._agreed.committed.seqno
+            if not (start and agreed and restored.begin_at(self._snapshot(start))):
                 self._world.counts["old ledgers without a beginning"] += 1
                 return None
             self.begins = start
@@ -111,4 +114,4 @@ class _OldDisk:
     def _snapshot(self, seqno: int) -> Snapshot:
         evidence, data = self._old.shelf.proven[seqno]
         name = str(SnapshotName(seqno, evidence))
-        return read_snapshot(name, data, self._secrets, self._service_certificate)
+        return read_snapshot(name, data, self._keys.secrets, self._service_certificate)

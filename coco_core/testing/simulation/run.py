@@ -18,6 +18,7 @@ from coco_core.testing.simulation.bounds import small_bounds
 from coco_core.testing.simulation.ending import judge_at_rest, make_peace
 from coco_core.testing.simulation.faults import Nemesis
 from coco_core.testing.simulation.plan import Plan
+from coco_core.testing.simulation.sealing import derived_seals
 from coco_core.testing.simulation.world import World
 from coco_core.testing.violation import ViolationError
 
@@ -48,7 +49,7 @@ def run_seed(seed: int, steps: int = STEPS) -> Outcome:
     """Run world ``seed``: faults and load for ``steps`` steps, then peace, then judgement."""
     rng = Random(seed)  # noqa: S311 - a world must follow from its seed; no secret depends on it
     plan = Plan.draw(seed, steps, rng)
-    with small_bounds(plan):
+    with small_bounds(plan), derived_seals():
         return _run(World(plan, rng))
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from coco_core.adapter import ScopedView
 from coco_core.base import NodeID
-from coco_core.governance import TRUSTED, NodeRecord, read_nodes
-from coco_core.replica import Agreed, Parts, Timing, found_service, join_service
+from coco_core.governance import TRUSTED, NodeRecord, read_change, read_nodes
+from coco_core.kv import Writes, maps
+from coco_core.ledger import LedgerSecrets
+from coco_core.replica import Agreed, LedgerKeys, Parts, Timing, found_service, join_service
 from coco_core.replica.effects import Effect
 from coco_core.testing.shelf import SnapshotShelf
 from coco_core.testing.simulation.clock import EPOCH_MS, HostClock
@@ -34,41 +38,55 @@ class Seats:
         nodes = world.consortium.first(world.plan.nodes)
         seated: list[tuple[Host, list[Effect]]] = []
         for number in range(world.plan.nodes):
-            parts, host = self._make(number, number, nodes, founds=True)
+            secrets = LedgerSecrets(world.consortium.secrets.epochs)
+            parts, host = self._make(number, number, nodes, secrets, founds=True)
             if number:
                 host.replica, effects = join_service(parts)
             else:
-                genesis = host.adapter.genesis({"counters": {}})
+                genesis = [*host.adapter.genesis({"counters": {}}), *self._policy()]
                 host.replica, effects = found_service(parts, genesis, [world.consortium.operator])
                 host.leads_since = host.replica.status().view
             seated.append((host, effects))
         return seated
 
-    def welcome(self, asked: Host, name: NodeID) -> tuple[Mapping[NodeID, NodeRecord], Agreed] | None:
-        """Return what ``asked`` answers a node whose request to join it has committed.
+    def _policy(self) -> list[Writes]:
+        epoch_ms = self._world.plan.epoch_ms
+        value = orjson.dumps({"epoch_ms": epoch_ms})
+        return [{maps.KEY_POLICY: {maps.SINGLETON_KEY: value}}] if epoch_ms else []
 
-        None when the node is known no more: an operator refused it, or another came in its place.
-        """
+    def welcome(
+        self, asked: Host, name: NodeID
+    ) -> tuple[Mapping[NodeID, NodeRecord], LedgerSecrets, Agreed] | None:
+        """Return what ``asked`` answers a node that asks for its welcome, None while it must wait for it."""
         chain = asked.replica.chain
-        records = read_nodes(chain.store.view())
-        if name not in records:
+        view = chain.store.view()
+        records, change = read_nodes(view), read_change(view)
+        learns = change is not None and name in change.add
+        if name not in records or not (learns or records[name].status == TRUSTED):
             return None
         nodes = {one: node for one, node in records.items() if node.status == TRUSTED or one == name}
         committed = chain.committed
-        view = asked.replica.status().view
-        return nodes, Agreed(committed=committed, views=chain.views.runs(committed.seqno), view=view)
+        secrets = chain.keys.secrets.begun_by(committed.seqno)
+        agreed = Agreed(
+            committed=committed,
+            views=chain.views.runs(committed.seqno),
+            view=asked.replica.status().view,
+        )
+        return nodes, secrets, agreed
 
     def seat(
         self,
         number: int,
         machine: int,
         nodes: Mapping[NodeID, NodeRecord],
+        secrets: LedgerSecrets,
         agreed: Agreed,
         old: Host | None,
     ) -> tuple[Host, list[Effect]]:
         """Seat a node that was welcomed; ``old`` is the one that ran on the machine before, if any did."""
-        parts, host = self._make(number, machine, nodes, founds=False)
-        restored = restore(self._world, host, old, agreed) if old is not None else None
+        parts, host = self._make(number, machine, nodes, secrets, founds=False)
+        keys = LedgerKeys(parts.secrets, parts.identity)
+        restored = restore(self._world, host, old, agreed, keys) if old is not None else None
         host.replica, effects = join_service(parts, restored)
         if restored is not None and host.replica.chain.head:
             self._world.judge.begin(host, host.replica.chain.committed.seqno)
@@ -81,12 +99,19 @@ class Seats:
         host.adapter.restored(ScopedView(host.replica.chain.store.view(), owned))
 
     def _make(
-        self, number: int, machine: int, nodes: Mapping[NodeID, NodeRecord], *, founds: bool
+        self,
+        number: int,
+        machine: int,
+        nodes: Mapping[NodeID, NodeRecord],
+        secrets: LedgerSecrets,
+        *,
+        founds: bool,
     ) -> tuple[Parts, Host]:
         world, plan = self._world, self._world.plan
         consortium = world.consortium
         adapter, disk = Tally(batch_max=plan.batch_max), SimulatedDisk(world.judge.agreed)
-        shelf = SnapshotShelf(consortium.secrets, consortium.service.certificate)
+        keys = LedgerKeys(secrets, consortium.identities[number])
+        shelf = SnapshotShelf(keys, consortium.service.certificate)
         bounds: dict[str, Any] = {
             "chunk_size_bytes": plan.chunk_size_bytes,
             "chunk_entries": plan.chunk_entries,
@@ -107,6 +132,7 @@ class Seats:
                 heartbeat_ticks=plan.heartbeat_ticks,
             ),
             time_ms=EPOCH_MS,
+            secrets=secrets,
             **bounds,
         )
         host = Host(

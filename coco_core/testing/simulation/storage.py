@@ -159,7 +159,7 @@ class Storage:
             # A snapshot was installed meanwhile, and the entries are no more.
             return None
         raw, signature = disk.entries[plan.seqno - 1].data, disk.entries[plan.signature_seqno - 1].data
-        receipt = make_receipt(plan, raw, signature, self._world.consortium.secrets, cose=False)
+        receipt = make_receipt(plan, raw, signature, host.replica.chain.keys.secrets, cose=False)
         host.shelf.prove(effect.seqno, plan.seqno, receipt)
         self._world.counts["snapshots proven"] += 1
         self._world.snapshots.proven(host, effect.seqno)

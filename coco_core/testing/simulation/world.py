@@ -30,6 +30,7 @@ from coco_core.testing.simulation.checkers import Judge
 from coco_core.testing.simulation.clients import Client
 from coco_core.testing.simulation.comings import Comings
 from coco_core.testing.simulation.consortia import simulated_consortium
+from coco_core.testing.simulation.epochs import EpochJudge
 from coco_core.testing.simulation.host import Host
 from coco_core.testing.simulation.members import Members
 from coco_core.testing.simulation.model import Model
@@ -76,14 +77,13 @@ class World:
         self.operator = Caller(
             kind="operator", identity=read_certificate(self.consortium.operator).fingerprint
         )
-        self.model = Model(self.consortium.secrets)
+        self.epochs = EpochJudge(self.consortium, self.counts)
+        self.model = Model(self.epochs.secrets)
         names = [identity.node_id for identity in self.consortium.identities[: plan.nodes]]
         self.members = Members(names, self.counts)
         quorum_ticks = 2 * plan.election_timeout_ticks_min + 2
-        self.judge = Judge(self.model, self.members, self.hosts, names[0], quorum_ticks)
-        self.snapshots = SnapshotJudge(
-            self.model, self.consortium.secrets, self.consortium.service.certificate
-        )
+        self.judge = Judge(self.model, self.members, self.epochs, self.hosts, names[0], quorum_ticks)
+        self.snapshots = SnapshotJudge(self.model, self.epochs.secrets, self.consortium.service.certificate)
         self.storage = Storage(self)
         self.seats = Seats(self)
         self._carrier = Carrier(self)

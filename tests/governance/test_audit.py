@@ -186,7 +186,7 @@ def test_operators_of_a_service_nobody_governs(governed: Governed) -> None:
     ledger.place(writes)
     taken_back = {**change_writes(None), **want_epoch("an addition was cancelled")}
     ledger.place({**taken_back, **forgetting_writes([fourth.node_id])})
-    ledger.place(node_writes([fourth]))
+    ledger.place(ledger.joining(fourth))
     ledger.place(change_writes(change))
     ledger.place(made(ledger))
     now_ms, seqno = ledger.now_ms, ledger.seqno + 1

@@ -15,7 +15,6 @@ from coco_core.adapter import Applied
 from coco_core.base import limits
 from coco_core.errors import IntegrityError
 from coco_core.governance import (
-    begin_epoch,
     escrow_epoch,
     node_writes,
     read_proposal,
@@ -361,38 +360,6 @@ def test_epochs_not_escrowed_to_the_new_key(governed: Governed, lie: str) -> Non
         del writes[maps.RECOVERY]
     seqno = ledger.place(writes)
     ledger.refused("request-effect", seqno)
-
-
-def test_an_epoch_begun_with_something_else(governed: Governed) -> None:
-    ledger = governed()
-    ledger.place(begun(ledger))
-    assert ledger.audit().epochs == 2
-    seqno = ledger.place({**begun(ledger), maps.KEY_POLICY: {maps.SINGLETON_KEY: b'{"epoch_ms": 0}'}})
-    ledger.refused("ledger-epoch", seqno)
-
-
-@pytest.mark.parametrize("lie", ["nobody", "one too few", "one too many"])
-def test_an_epoch_handed_out_to_others(governed: Governed, lie: str) -> None:
-    ledger = governed()
-    writes = begun(ledger)
-    ((key, row),) = writes[maps.LEDGER_SECRETS].items()
-    copies = json.loads(row or b"")
-    if lie == "nobody":
-        del writes[maps.LEDGER_SECRETS]
-    elif lie == "one too few":
-        copies.popitem()
-    else:
-        copies[ledger.network.joiner(3).node_id] = "AAAA"
-    if lie != "nobody":
-        writes[maps.LEDGER_SECRETS] = {key: json.dumps(copies).encode()}
-    seqno = ledger.place(writes)
-    ledger.refused("ledger-epoch", seqno)
-
-
-def begun(ledger: Any) -> Writes:
-    """Return what begins an epoch now."""
-    place = ledger.seqno + 1
-    return begin_epoch(ledger.council.view, bytes, seqno=place, time_ms=ledger.now_ms, reason="time")
 
 
 def test_an_epoch_said_to_begin_at_another_time(governed: Governed) -> None:

@@ -55,7 +55,7 @@ def open_command(
     certificate = read_text(service_cert) if service_cert is not None else None
     verified = audit_folder(ledger, certificate, snapshots).last_verified.seqno
     given = [read_bytes(path) for path in partials]
-    snapshot = snapshot_before(ledger, certificate, snapshots)
+    snapshot = snapshot_before(ledger, snapshots)
     first_tables: Mapping[str, Mapping[bytes, bytes]] = snapshot.maps if snapshot is not None else {}
     tables, newest = _tables(ledger, verified, first_tables, _public_key(given[0]))
     try:

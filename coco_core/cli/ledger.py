@@ -99,7 +99,7 @@ def audit_folder(folder: Path, service_certificate: str | None, snapshots: Path 
     default the folder of that name beside ``folder``); raises OperatorError when it is not there. That
     governance kept its rules is ``audit_service``'s to see.
     """
-    start = snapshot_before(folder, service_certificate, snapshots)
+    start = snapshot_before(folder, snapshots)
     return audit(chunks(folder), service_cert_pem=service_certificate, start=start)
 
 
@@ -107,7 +107,7 @@ async def audit_service(
     folder: Path, service_certificate: str | None, snapshots: Path | None = None
 ) -> tuple[AuditReport, GovernanceReport]:
     """Audit the ledger in ``folder`` like ``audit_folder``, and what it says of governance with it."""
-    start = snapshot_before(folder, service_certificate, snapshots)
+    start = snapshot_before(folder, snapshots)
     async with ConstitutionProcess() as runtime:
         governance = GovernanceAuditor(runtime)
         auditor = LedgerAuditor(watch=governance.note)
@@ -121,19 +121,19 @@ async def audit_service(
         return auditor.finish(pinned), governance.finish()
 
 
-def snapshot_before(
-    folder: Path, service_certificate: str | None, snapshots: Path | None = None
-) -> Snapshot | None:
+def snapshot_before(folder: Path, snapshots: Path | None = None) -> Snapshot | None:
     """Return the snapshot that the ledger in ``folder`` follows, None for one that begins at 1.
 
-    Raises OperatorError when it is not there, IntegrityError when it does not prove itself.
+    It proves itself under the identity it tells of, which whoever audits goes on with: the ledger ends under
+    that one, or under one that took over from it. Raises OperatorError when it is not there, IntegrityError
+    when it does not prove itself.
     """
     first = ChunkName.parse(_chunk_paths(folder)[0].name).first
     if first == 1:
         return None
     beside = folder.resolve().parent / "snapshots"
     path = _snapshot_path(snapshots if snapshots is not None else beside, folder, first)
-    return read_public_snapshot(path.name, _read(path), service_certificate)
+    return read_public_snapshot(path.name, _read(path), None)
 
 
 def _chunk_paths(folder: Path) -> list[Path]:

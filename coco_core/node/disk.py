@@ -107,11 +107,22 @@ class LedgerFiles:
             except OSError as error:
                 raise read_fault(error, chunk.path) from error
 
-    def keep_last(self, name: str) -> Path:
-        """Keep a copy of the newest file, as it is now, in the folder IGNORED_FOLDER; return where.
+    def skip_to(self, index: int) -> bool:
+        """Begin behind a snapshot at ``index``; return False, and do nothing, when no chunk begins there.
 
-        For what is behind the entries that are about to be adopted. Raises OperatorError.
+        Older chunks, left because archiving was cut short, go into ``archive`` once the rest is adopted.
         """
+        invariant(not self._adopted, "what was adopted begins where it does")
+        behind = [chunk for chunk in self._chunks if chunk.name.first > index]
+        if not behind or behind[0].name.first != index + 1:
+            return False
+        self._superseded += self._chunks[: len(self._chunks) - len(behind)]
+        self._chunks = tuple(behind)
+        self._compacted = index
+        return True
+
+    def keep_last(self, name: str) -> Path:
+        """Copy the newest file into IGNORED_FOLDER before it is cut; return where. Raises OperatorError."""
         newest = self._chunks[-1].path
         target = self._folder / IGNORED_FOLDER / name
         try:

@@ -76,7 +76,7 @@ def find_lost(disk: LedgerFiles, snapshots: SnapshotFiles) -> LostService:
     tables = _PublicTables()
     auditor = LedgerAuditor(watch=tables.note)
     if disk.first_index > 1:
-        start = _snapshot_before(disk.first_index, snapshots)
+        start = _snapshot_before(disk, snapshots)
         auditor.begin(start)
         tables.begin(start)
     newest_view = unsigned_bytes = 0
@@ -119,20 +119,24 @@ def _end_of_signed(chunk: ParsedChunk) -> tuple[int, int]:
     return end, newest_view
 
 
-def _snapshot_before(first: int, snapshots: SnapshotFiles) -> Snapshot:
+def _snapshot_before(disk: LedgerFiles, snapshots: SnapshotFiles) -> Snapshot:
+    """Return the snapshot behind which the ledger goes on; older chunks that are left of it are skipped."""
+    before, newest = disk.first_index - 1, snapshots.newest()
     try:
-        evidence, size = snapshots.look(first - 1)
+        evidence, size = snapshots.look(before)
     except OperatorError as error:
-        raise OperatorError(
-            f"the ledger begins at {first}, and there is no snapshot at {first - 1}: put older chunks back, "
-            "from this node's archive or another one's"
-        ) from error
+        if newest is None or not disk.skip_to(newest[0]):
+            raise OperatorError(
+                f"the ledger begins at {before + 1}, and there is no snapshot at {before}: put older chunks "
+                "back, from this node's archive or another one's"
+            ) from error
+        before = newest[0]
+        evidence, size = snapshots.look(before)
     parts: list[bytes] = []
     while (offset := sum(map(len, parts))) < size:
-        parts.append(snapshots.read(first - 1, offset, size - offset))
-    name = str(SnapshotName(first - 1, evidence))
+        parts.append(snapshots.read(before, offset, size - offset))
     # By whatever identity: it must be the one that the entries behind go on under, or take over from.
-    return read_public_snapshot(name, b"".join(parts), None)
+    return read_public_snapshot(str(SnapshotName(before, evidence)), b"".join(parts), None)
 
 
 class _PublicTables:

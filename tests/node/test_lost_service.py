@@ -26,7 +26,7 @@ async def written(running: Run, folder: Path, **bounds: Any) -> None:
     """Let a service of one node take a few transactions, and stop."""
     async with running(folder, **bounds) as service:
         for number in itertools.count():
-            if number >= 12 and (not bounds or service.snapshots.newest() is not None):
+            if number >= 12 and (not bounds or (service.snapshots.newest() or (0,))[0] > 20):
                 break
             submission = service.tickets.submit(
                 service.driver, "tally", [add(f"k{number}", "x", 1)], ANONYMOUS
@@ -108,6 +108,18 @@ async def test_a_ledger_behind_a_snapshot_needs_it(tmp_path: Path, running: Run)
     lost = find(tmp_path)
     assert lost.until.seqno > newest[0]
     assert read_service_info(lost.tables)["status"] == "Open"
+    # It stopped while older chunks were being moved: some are left from before the snapshot.
+    left = sorted(moved.iterdir(), key=lambda path: ChunkName.parse(path.name))[1:]
+    for path in left:
+        path.rename(tmp_path / "ledger" / path.name)
+    disk = LedgerFiles(tmp_path / "ledger")
+    assert find_lost(disk, SnapshotFiles(tmp_path / "snapshots")).until == lost.until
+    assert disk.first_index == newest[0] + 1
+    disk.adopt(lost.until.seqno, [])
+    disk.close()
+    assert len(list((tmp_path / "ledger" / "archive").iterdir())) == len(left)
+    for path in (tmp_path / "ledger" / "archive").iterdir():
+        path.rename(moved / path.name)
     for path in (tmp_path / "snapshots").iterdir():
         path.unlink()
     with pytest.raises(OperatorError, match="put older chunks back"):

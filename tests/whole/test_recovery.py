@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
@@ -19,7 +21,7 @@ from coco_core.adapter import Load, Workload, WorkloadOptions
 from coco_core.cli.asking import now_s
 from coco_core.cli.consortium import GovernedNetwork, Organisation
 from coco_core.cli.ledger import audit_service
-from coco_core.cli.network import NetworkSpec, reached, running
+from coco_core.cli.network import SERVICE_FILE, NetworkSpec, reached, running
 from coco_core.client import (
     Connection,
     LoadSettings,
@@ -29,8 +31,10 @@ from coco_core.client import (
     run_load,
     verify_receipt,
 )
+from coco_core.crypto import read_certificate
 from coco_core.errors import OperatorError
 from coco_core.governance import MemberMessage
+from coco_core.ledger import ChunkName
 from coco_core.node import load
 
 pytestmark = [
@@ -140,13 +144,13 @@ async def staged(folder: Path, **settings: Any) -> AsyncIterator[Stage]:
             yield Stage(network, (a, b, c), workload, workload.loads(PER_REQUEST))
 
 
-def moved(stage: Stage, index: int) -> Path:
+def moved(stage: Stage, index: int, name: str = "recovered") -> Path:
     """Keep one node's disk, put it into another machine, and lose the others."""
     folder = stage.network.spec.folder
-    shutil.copytree(stage.network.nodes[index].folder, folder / "recovered")
+    shutil.copytree(stage.network.nodes[index].folder, folder / name)
     for node in stage.network.nodes:
         shutil.rmtree(node.folder)
-    return folder / "recovered"
+    return folder / name
 
 
 async def test_two_of_three_disks_are_lost_and_nothing_that_was_committed(tmp_path: Path) -> None:
@@ -170,7 +174,7 @@ async def test_two_of_three_disks_are_lost_and_nothing_that_was_committed(tmp_pa
         assert (said["status"], said["certificate"]) == ("WaitingForRecoveryShares", after)
         assert said["previousCertificate"] == before
         await what_is_no_share_counts_for_nothing(stage)
-        assert (await network.give_share(a))["submittedCount"] == 1
+        await given_at_a_terminal(stage, a, tmp_path)
         assert not node.listening.is_set()
         assert (await network.give_share(c))["submittedCount"] == 2
         await reached([node], node.listening)
@@ -186,6 +190,13 @@ async def test_two_of_three_disks_are_lost_and_nothing_that_was_committed(tmp_pa
         for receipt in kept.values():
             assert str(verify_receipt(receipt, after, endorsements).txid) == places[7]
             assert str(verify_receipt(receipt, before).txid) == places[7]
+        (tmp_path / "receipt").write_bytes(kept[True])
+        (tmp_path / "endorsements.pem").write_text("".join(endorsements))
+        files = ["--service-cert", network.spec.folder / SERVICE_FILE]
+        assert (await coco("receipt", "verify", tmp_path / "receipt", *files)).returncode == 1
+        files += ["--endorsements", tmp_path / "endorsements.pem"]
+        done = await coco("receipt", "verify", tmp_path / "receipt", *files)
+        assert b"recovered since" in done.stdout, done.stderr
 
         # Two new nodes join and replicate all of it.
         for owner in (b, c):
@@ -203,6 +214,83 @@ async def test_two_of_three_disks_are_lost_and_nothing_that_was_committed(tmp_pa
         report, governed = await audit_service(folder, after)
         assert (report.recoveries, report.unsigned_tail) == (1, 0)
         assert governed.epochs >= 1
+
+
+async def coco(*words: object) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "coco_core", *map(str, words)]
+    return await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
+
+
+async def given_at_a_terminal(stage: Stage, member: Organisation, folder: Path) -> None:
+    """Have a member look at what is recovered, and then confirm it with its share."""
+    network, files = stage.network, member.files
+    words: list[object] = ["member", "recover", "--admin", network.nodes[0].info["admin"]]
+    words += ["--service-cert", network.spec.folder / SERVICE_FILE]
+    words += ["--cert", files.certificate, "--key", files.key, "--enc-key", files.encryption_key]
+    looked = await coco(*words)
+    assert looked.returncode == 0, looked.stderr
+    identity = read_certificate(network.service_certificate).fingerprint
+    assert f"add --confirm {identity}".encode() in looked.stdout
+    assert (await coco(*words, "--confirm", "0" * 64)).returncode == 2
+    other = Organisation.make("other", folder)
+    compared = await coco(*words, "--previous-cert", other.files.certificate, "--confirm", identity)
+    assert compared.returncode == 1, compared.stderr
+    async with network.client() as client:
+        assert (await client.read("/gov/recovery/progress"))["submitted"] == []
+    given = await coco(*words, "--confirm", identity)
+    assert b"share given: 1 of 2 needed" in given.stdout, given.stderr
+
+
+async def test_recovered_again_behind_a_snapshot_and_with_a_torn_tail(tmp_path: Path) -> None:
+    """Older chunks are in an archive that is lost, too; snapshots are of the identity before."""
+    async with staged(tmp_path, snapshot_interval=60, archive="archive") as stage:
+        network, (a, b, c) = stage.network, stage.organisations
+        await stage.send(30, 0, 1, 2)
+        await stage.settled()
+        identities = [network.service_certificate]
+        for round_ in range(2):
+            await stage.kill_all()
+            disk = moved(stage, len(network.nodes) - 1, f"recovered-{round_}")
+            shutil.rmtree(disk / "archive", ignore_errors=True)
+            newest = max((disk / "ledger").glob("ledger_*"), key=lambda path: ChunkName.parse(path.name))
+            whole = ChunkName.parse(newest.name).last is not None
+            if not whole:
+                data = newest.read_bytes()
+                newest.write_bytes(data + data[8:40])
+            node = await network.recover(disk)
+            for member in (b, c):
+                await network.give_share(member)
+            await reached([node], node.opening)
+            kept = list((disk / "ledger" / "ignored").glob("*"))
+            assert len(kept) == (not whole)
+            await network.admit_node([a, b], b)
+            await network.open_service([a, b], previous=identities[-1])
+            identities.append(network.service_certificate)
+            places = await stage.send(20, 0, 1)
+            await stage.settled()
+            assert await stage.statuses(places, 1) == {"Committed"}
+        folders = [one.ledger_folder for one in network.nodes]
+    for folder in folders:
+        report, _ = await audit_service(folder, identities[-1])
+        assert report.unsigned_tail == 0
+
+
+async def test_who_cannot_recover_says_why(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage:
+        await stage.send(3, 0)
+        await stage.settled()
+        await stage.kill_all()
+        disk = moved(stage, 1)
+        chunk = max((disk / "ledger").glob("ledger_*"), key=lambda path: ChunkName.parse(path.name))
+        data = bytearray(chunk.read_bytes())
+        data[len(data) // 2] ^= 1
+        chunk.write_bytes(bytes(data))
+        with pytest.RaisesGroup(pytest.RaisesExc(OperatorError, match=rf"{chunk.name}.*offset")):
+            await stage.network.recover(disk)
+        assert chunk.read_bytes() == bytes(data)
+        shutil.rmtree(disk / "ledger")
+        with pytest.RaisesGroup(pytest.RaisesExc(OperatorError, match="no ledger in this node's folder")):
+            await stage.network.recover(disk)
 
 
 async def what_is_no_share_counts_for_nothing(stage: Stage) -> None:

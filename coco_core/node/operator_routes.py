@@ -40,7 +40,14 @@ from coco_core.adapter import Caller, Committed, HTTPRequest, HTTPResponse, Pend
 from coco_core.base import TxID, limits
 from coco_core.consensus import EntriesCompactedError
 from coco_core.errors import BusyError, CallerError, CocoError, MalformedError
-from coco_core.governance import ADMINISTRATION, cancel_payload, change_payload, read_change, read_nodes
+from coco_core.governance import (
+    ADMINISTRATION,
+    cancel_payload,
+    change_payload,
+    read_change,
+    read_leases,
+    read_nodes,
+)
 from coco_core.kv import maps
 from coco_core.ledger import LedgerSecrets
 from coco_core.node.admission import (
@@ -270,6 +277,7 @@ class _Open:
         del query
         view = self._driver.replica.chain.store.view()
         nodes = read_nodes(view)
+        leases = read_leases(view)
         change = read_change(view)
         replica = self._driver.replica
         waits_for = replica.waits_for() if change is not None and replica.is_primary else None
@@ -285,6 +293,7 @@ class _Open:
                         "peer_address": node.peer_address,
                         "platform": node.evidence.format,
                         "measurement": node.measurement,
+                        "lease_until_ms": leases[node.node_id].until_ms if node.node_id in leases else None,
                     }
                     for node in nodes.values()
                 },

@@ -21,6 +21,7 @@ from coco_core.governance import (
     TRUSTED,
     JoinRequest,
     read_change,
+    read_leases,
     read_nodes,
     read_operators,
     read_policy,
@@ -32,6 +33,7 @@ from coco_core.kv import maps
 from coco_core.node.admission import RunningAdmissions
 from coco_core.node.bare_node import BareNode, certify
 from coco_core.node.capacity import UnfinishedBytes, connections_each
+from coco_core.node.clock import unix_ms
 from coco_core.node.constitution_process import ConstitutionProcess
 from coco_core.node.disk import LedgerFiles
 from coco_core.node.doorkeeping import Doorkeeper
@@ -258,7 +260,9 @@ async def _take_part(
             nursery.start_soon(adapter.serve, service)
         announce({"event": "open", "node_id": node.node_id})
         await driver.retired.wait()
-        announce({"event": "retired", "node_id": node.node_id})
+        lease = read_leases(driver.replica.chain.store.view()).get(node.node_id)
+        quarantined = lease is not None and lease.until_ms <= unix_ms()
+        announce({"event": "retired", "node_id": node.node_id, "lease_ran_out": quarantined})
         nursery.cancel_scope.cancel()
 
 

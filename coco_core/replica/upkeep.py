@@ -6,6 +6,7 @@ The laws:
   new members is heard of and up to date; so the new set can go on at once, whatever it replaced.
 * Code must be accepted when a node comes to take part, not only when it asked: whoever is to be added and
   runs what the tables do not list any more is left out of the change, and forgotten.
+* A node's lease begins when it comes to take part. Whose lease has run out leaves by a change of members.
 * When a removal is agreed, one more entry says so (``retired_committed``): when *that* is agreed,
   whoever was removed may be switched off.
 * Records of retired nodes are kept for a while, and not for ever.
@@ -32,11 +33,14 @@ from coco_core.governance import (
     begin_epoch,
     change_writes,
     forgetting_writes,
+    lease_writes,
     leaving,
     newest_epoch,
     node_writes,
     overdue_epoch,
+    quarantine_due,
     read_change,
+    read_lease_s,
     read_nodes,
     staying,
     taking_part,
@@ -80,7 +84,7 @@ class Upkeep:
         """Return the writes that became due and what they claim: at most one thing, the next comes after."""
         chain = self._chain
         head = chain.store.head()
-        writes = change_due(head, self._match(), chain.head)
+        writes = change_due(head, self._match(), chain.head, time_ms) or quarantine_due(head, time_ms)
         if writes is None and self._removals_due:
             writes = retirement_due(head, chain.store.view())
             self._removals_due = writes is not None
@@ -94,10 +98,11 @@ class Upkeep:
         return found
 
 
-def change_due(head: View, match: Mapping[NodeID, int], last: int) -> Writes | None:
+def change_due(head: View, match: Mapping[NodeID, int], last: int, time_ms: int) -> Writes | None:
     """Return the writes that make the change under way, or None while it must wait.
 
-    ``match`` is how far the ledger is durable on each node heard of, ``last`` where it ends.
+    ``match`` is how far the ledger is durable on each node heard of, ``last`` where it ends. Leases of
+    the nodes that are added begin at ``time_ms``.
     """
     change = read_change(head)
     if change is None:
@@ -113,6 +118,9 @@ def change_due(head: View, match: Mapping[NodeID, int], last: int) -> Writes | N
     writes = node_writes(changed)
     merge(writes, change_writes(None))
     merge(writes, want_epoch(MEMBERS_CHANGED))
+    lease_s = read_lease_s(head)
+    if lease_s is not None:
+        merge(writes, lease_writes(change.add, lease_s, time_ms))
     return writes
 
 

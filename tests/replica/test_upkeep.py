@@ -27,6 +27,7 @@ from coco_core.testing.consortium import POLICY
 
 CONSORTIUM = Consortium.of(8)
 CLOSE = limits.CAUGHT_UP_ENTRIES_MAX
+NOW_MS = 1_700_000_000_000
 LAST = 3 * CLOSE
 
 
@@ -75,14 +76,14 @@ def reached(*numbers: int, at: int = LAST) -> dict[NodeID, int]:
 def test_without_a_change_nothing_is_due() -> None:
     view = view_of(*trusted(0, 1, 2), *pending(3))
     assert behind(view, reached(0, 1, 2, 3), LAST) == []
-    assert change_due(view, reached(0, 1, 2, 3), LAST) is None
+    assert change_due(view, reached(0, 1, 2, 3), LAST, NOW_MS) is None
 
 
 def test_change_is_made_once_everybody_is_there() -> None:
     view = view_of(*trusted(0, 1, 2), *pending(3, 4), add=(3,), remove=(0,))
     match = reached(0, 1, 2, 3)
     assert behind(view, match, LAST) == []
-    writes = change_due(view, match, LAST)
+    writes = change_due(view, match, LAST, NOW_MS)
     assert writes is not None
     after = view.over(writes)
     assert read_change(after) is None
@@ -102,7 +103,7 @@ def test_how_close_is_close_enough(at: int, waits: bool) -> None:
     view = view_of(*trusted(0, 1, 2), *pending(3, 4), add=(3, 4))
     match = {**reached(0, 1, 2, 4), **reached(3, at=at)}
     assert behind(view, match, LAST) == (names(3) if waits else [])
-    assert (change_due(view, match, LAST) is None) == waits
+    assert (change_due(view, match, LAST, NOW_MS) is None) == waits
 
 
 def test_all_that_are_added_are_waited_for() -> None:
@@ -147,13 +148,13 @@ def old(number: int) -> NodeRecord:
 
 def test_code_that_is_accepted_no_more_does_not_come_in() -> None:
     view = view_of(*trusted(0, 1, 2), *pending(3), old(4), add=(3, 4), remove=(0,))
-    writes = change_due(view, {}, LAST)
+    writes = change_due(view, {}, LAST, NOW_MS)
     assert writes is not None
     after = view.over(writes)
     assert read_change(after) == MembershipChange((name(3),), (name(0),), "ab")
     assert name(4) not in read_nodes(after)
-    assert change_due(after, reached(0, 1, 2), LAST) is None
-    made = change_due(after, reached(0, 1, 2, 3), LAST)
+    assert change_due(after, reached(0, 1, 2), LAST, NOW_MS) is None
+    made = change_due(after, reached(0, 1, 2, 3), LAST, NOW_MS)
     assert made is not None
     assert made[maps.NODES_INFO].keys() == {one.encode() for one in names(0, 3)}
 
@@ -161,7 +162,7 @@ def test_code_that_is_accepted_no_more_does_not_come_in() -> None:
 def test_platform_that_is_accepted_no_more_does_not_come_in() -> None:
     elsewhere = attrs.evolve(POLICY, formats=frozenset({"SGX"}))
     view = view_of(*trusted(0, 1), *pending(3), add=(3,), policy=elsewhere)
-    writes = change_due(view, reached(0, 1, 3), LAST)
+    writes = change_due(view, reached(0, 1, 3), LAST, NOW_MS)
     assert writes is not None
     after = view.over(writes)
     assert read_change(after) is None
@@ -170,7 +171,7 @@ def test_platform_that_is_accepted_no_more_does_not_come_in() -> None:
 
 def test_change_that_would_leave_nobody_ends() -> None:
     view = view_of(*trusted(0, 1), *pending(3), add=(3,), remove=(0, 1), policy=LISTED)
-    writes = change_due(view, reached(0, 1, 3), LAST)
+    writes = change_due(view, reached(0, 1, 3), LAST, NOW_MS)
     assert writes is not None
     after = view.over(writes)
     assert read_change(after) is None
@@ -179,7 +180,7 @@ def test_change_that_would_leave_nobody_ends() -> None:
 
 def test_members_whose_code_is_accepted_no_more_stay_until_they_are_removed() -> None:
     view = view_of(*trusted(0, 1, 2), old(4), add=(4,), remove=(0,), policy=LISTED)
-    writes = change_due(view, reached(0, 1, 2, 4), LAST)
+    writes = change_due(view, reached(0, 1, 2, 4), LAST, NOW_MS)
     assert writes is not None
     assert [read_nodes(view.over(writes))[name(n)].status for n in (0, 1, 4)] == [RETIRED, TRUSTED, TRUSTED]
 

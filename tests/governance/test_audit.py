@@ -237,7 +237,7 @@ def test_leases_begin_and_end_with_changes_and_whose_ran_out_goes(governed: Gove
     ledger = governed(ALLOWING)
     ended = leased(ledger)
     fourth, first = ledger.network.joiner(3).node_id, ledger.network.identities[1].node_id
-    ledger.place(node_writes([ledger.network.joiner(3)]))
+    ledger.place(ledger.joining(ledger.network.joiner(3)))
     ledger.propose(ledger.alice, {"name": "replace_node", "args": {"node_id": fourth, "replaces": first}})
     writes = made(ledger)
     merge(writes, lease_writes([fourth], 24 * 3600, ledger.now_ms))
@@ -258,7 +258,7 @@ def test_leases_granted_otherwise_than_the_policy_says(governed: Governed, lie: 
     ledger = governed(ALLOWING)
     leased(ledger)
     fourth = ledger.network.joiner(3).node_id
-    ledger.place(node_writes([ledger.network.joiner(3)]))
+    ledger.place(ledger.joining(ledger.network.joiner(3)))
     ledger.propose(ledger.alice, {"name": "transition_node_to_trusted", "args": {"node_id": fourth}})
     writes = made(ledger)
     lease_s, node, at_ms = 24 * 3600, fourth, ledger.now_ms

@@ -155,7 +155,12 @@ from coco_core.governance.signed_requests import (
     to_be_signed,
 )
 from coco_core.governance.starlark_runtime import SCRIPT_BOUNDS, StarlarkRuntime, encode_question
-from coco_core.governance.takeover import Takeover, service_endorsements, takeover_writes
+from coco_core.governance.takeover import (
+    SERVICE_RECOVERED,
+    Takeover,
+    service_endorsements,
+    takeover_writes,
+)
 from coco_core.governance.transcripts import (
     JOINER,
     MEMBER,
@@ -210,6 +215,7 @@ __all__ = [
     "RecoveryRound",
     "Runtime",
     "SCRIPT_BOUNDS",
+    "SERVICE_RECOVERED",
     "SHIPPED",
     "ServiceConfig",
     "ShareRecord",

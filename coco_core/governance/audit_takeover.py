@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from coco_core.base import TxID
 from coco_core.crypto import check_issued, read_certificate, read_predecessors
-from coco_core.errors import AttestationError
+from coco_core.errors import AttestationError, MemberError
+from coco_core.governance.audit_keys import AuditedKeys
 from coco_core.governance.audit_nodes import difference
 from coco_core.governance.audit_rules import Fail, GovernanceRule
 from coco_core.governance.consortium import read_service_info
 from coco_core.governance.leases import read_leases
 from coco_core.governance.membership import TRUSTED, read_nodes
-from coco_core.governance.takeover import Takeover, service_endorsements, takeover_writes
+from coco_core.governance.takeover import SERVICE_RECOVERED, Takeover, service_endorsements, takeover_writes
 from coco_core.kv import View, Writes, maps, merge
 
 
@@ -53,6 +54,11 @@ def check_takeover(before: View, writes: Writes, window: tuple[int, int], fail: 
     admitted = writes.get(maps.ADMISSIONS, {}).get(node.node_id.encode())
     if admitted is not None:
         merge(expected, {maps.ADMISSIONS: {node.node_id.encode(): admitted}})
+    keys = AuditedKeys(before, writes, window, fail)
+    try:
+        merge(expected, keys.begin_epoch(before.over(expected), SERVICE_RECOVERED))
+    except MemberError as fault:
+        fail(rule, f"a recovery begins an epoch: {fault}")
     found = difference(writes, expected)
     if found is not None:
         fail(rule, f"a recovery changes more than who the service and its node are ({found})")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import Final
 
 import attrs
 
@@ -31,6 +32,9 @@ from coco_core.governance.membership import (
 )
 from coco_core.kv import View, Writes, maps, merge
 from coco_core.ledger import endorsements_in, predecessor_writes
+
+SERVICE_RECOVERED: Final = "the service was recovered"
+"""Why the epoch begins that the recovery entry begins."""
 
 
 @attrs.frozen(kw_only=True)

@@ -50,6 +50,8 @@ class LostService:
     report: AuditReport
     newest_view: int
     """The newest view of any entry, signed or not."""
+    signed_at_ms: int
+    """When the last signature says it was made, at the latest."""
     unsigned_bytes: int
     """How much stands behind the last signature."""
 
@@ -96,6 +98,7 @@ def find_lost(disk: LedgerFiles, snapshots: SnapshotFiles) -> LostService:
         endorsements=service_endorsements(view),
         report=report,
         newest_view=max(newest_view, report.last_verified.view),
+        signed_at_ms=tables.signed_at_ms,
         unsigned_bytes=unsigned_bytes,
     )
     _log.info("found the ledger of a lost service", last=str(found.until), unsigned_bytes=unsigned_bytes)
@@ -145,6 +148,7 @@ class _PublicTables:
     def __init__(self) -> None:
         self._store = Store(history_versions_max=1)
         self._unsigned: Writes = {}
+        self.signed_at_ms = 0
 
     @property
     def view(self) -> View:
@@ -159,3 +163,4 @@ class _PublicTables:
             self._store.append(entry.txid.seqno, self._unsigned)
             self._store.commit(entry.txid.seqno)
             self._unsigned = {}
+            self.signed_at_ms = entry.signed_at_s * 1000 + 999

@@ -135,7 +135,8 @@ class Recovery:
         keys = LedgerKeys(secrets, node.identity(self.certificate))
         old = OldLedger(node.disk, node.snapshots, keys, lost.certificate.pem, lost.endorsements)
         restored = await trio.to_thread.run_sync(functools.partial(old.restore, lost.agreed(view)))
-        now_ms = unix_ms()
+        # Clocks of lost nodes may have been ahead: the ledger's time goes on from there.
+        now_ms = max(unix_ms(), lost.signed_at_ms)
         policy = read_policy(restored.chain.store.view())
         own = own_admission(node, self.certificate, self.service, policy, now_ms)
         welcome = Welcome(
@@ -157,7 +158,7 @@ class Recovery:
         )
         first = takeover_writes(restored.chain.store.view(), takeover)
         merge(first, admission_writes({own.node.node_id: own.admission}))
-        replica, effects = recover_service(parts, restored, [first])
+        replica, effects = recover_service(parts, restored, first)
         _log.info("the service is recovered", behind=str(lost.until), view=view)
         return Membership(
             replica=replica,

@@ -12,6 +12,7 @@ from coco_core.consensus import LogReader, SnapshotAvailable
 from coco_core.consensus.raft import LogStart, Raft, RaftSettings
 from coco_core.governance import (
     PENDING,
+    SERVICE_RECOVERED,
     TRUSTED,
     Administration,
     Admission,
@@ -21,6 +22,7 @@ from coco_core.governance import (
     NodeRecord,
     Runtime,
     admission_writes,
+    begin_epoch,
     charter_writes,
     first_epoch,
     founding_writes,
@@ -28,7 +30,7 @@ from coco_core.governance import (
     policy_of,
     policy_writes,
 )
-from coco_core.kv import merge
+from coco_core.kv import merge, merged
 from coco_core.ledger import EntryOpener, EntrySealer, LedgerSecrets, LedgerSigner
 from coco_core.replica.chain import Chain
 from coco_core.replica.checking import check_manifest
@@ -132,23 +134,27 @@ def join_service(parts: Parts, restored: Restoration | None = None) -> tuple[Rep
     return replica, replica.join(parts.nodes)
 
 
-def recover_service(
-    parts: Parts, restored: Restoration, writes: Sequence[Writes]
-) -> tuple[Replica, list[Effect]]:
-    """Return the only node of a service that was restored from its ledger, and the effects of ``writes``.
+def recover_service(parts: Parts, restored: Restoration, first: Writes) -> tuple[Replica, list[Effect]]:
+    """Return the only node of a service that was restored from its ledger, and the effects of going on.
 
-    It leads in the view that ``restored`` was made for, later than all in the ledger; ``writes``, one entry
-    each, begin with the one that makes it the only node (``governance.takeover_writes``).
+    It leads in the view that ``restored`` was made for, later than all in the ledger. ``first`` makes it the
+    only node (``governance.takeover_writes``); with the same entry a new epoch begins, so that whoever held
+    the secrets before reads nothing of what comes.
     """
     start = restored.finish()
+    chain = restored.chain
+    after = chain.store.head().over(first)
+    epoch = begin_epoch(
+        after, parts.entropy, seqno=chain.head + 1, time_ms=parts.time_ms, reason=SERVICE_RECOVERED
+    )
     members = _told(parts)
     raft = Raft.founder(_settings(parts, members), draw=parts.draw, reader=parts.reader, start=start)
-    restored.chain.take_over(members)
+    chain.take_over(members)
     if restored.snapshot_seqno:
         seqno = restored.snapshot_seqno
-        raft.handle(SnapshotAvailable(seqno, restored.chain.views.at(seqno)))
-    replica = _assemble(parts, raft, restored.chain, _follower(parts, restored.chain))
-    return replica, replica.found(list(writes))
+        raft.handle(SnapshotAvailable(seqno, chain.views.at(seqno)))
+    replica = _assemble(parts, raft, chain, _follower(parts, chain))
+    return replica, replica.found([merged([first, epoch])])
 
 
 def _told(parts: Parts) -> Members:

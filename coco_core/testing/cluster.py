@@ -168,7 +168,7 @@ class Cluster:
         """Put node 0 on the table as the only one, going on behind what was restored of ``old``'s ledger."""
         parts, node = self._parts(0, self.consortium.first(1), restored.chain.keys.secrets)
         node.disk.entries = old.disk.entries[: restored.chain.committed.seqno]
-        node.replica, effects = recover_service(parts, restored, [first])
+        node.replica, effects = recover_service(parts, restored, first)
         self._seat(node, effects)
 
     @property

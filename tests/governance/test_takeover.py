@@ -14,13 +14,16 @@ from coco_core.crypto import endorse_predecessor, read_certificate
 from coco_core.governance import (
     PENDING,
     RETIRED,
+    SERVICE_RECOVERED,
     TRUSTED,
     MembershipChange,
     Takeover,
+    begin_epoch,
     change_writes,
     founding_writes,
     node_writes,
     read_change,
+    read_epochs,
     read_members,
     read_nodes,
     read_service_info,
@@ -30,7 +33,7 @@ from coco_core.governance import (
 from coco_core.governance.audit_rules import GovernanceRule
 from coco_core.governance.audit_takeover import check_takeover
 from coco_core.governance.leases import lease_writes, read_leases
-from coco_core.kv import Store, View, Writes, maps
+from coco_core.kv import Store, View, Writes, maps, merged
 from coco_core.testing import Consortium
 
 OLD, NEW, NEXT = Consortium.of(4), Consortium.of(2, first_key=5000), Consortium.of(1, first_key=9000)
@@ -61,7 +64,7 @@ def takeover(service: Consortium = NEW, of: Consortium = OLD, until: TxID = UNTI
 
 def test_one_node_takes_part_and_who_did_is_retired_for_good() -> None:
     view = before()
-    after = view.over(takeover_writes(view, takeover()))
+    after = view.over(taken(view, takeover()))
     assert read_members(after).voters == {NEW.identities[0].node_id}
     assert not read_members(after).learners
     assert read_change(after) is None
@@ -76,6 +79,15 @@ def test_one_node_takes_part_and_who_did_is_retired_for_good() -> None:
     assert service_endorsements(after) == [takeover_endorsement(after)]
 
 
+def taken(view: View, by: Takeover) -> Writes:
+    """Return the whole recovery entry: with the epoch it begins."""
+    writes = takeover_writes(view, by)
+    epoch = begin_epoch(
+        view.over(writes), bytes, seqno=20 + len(read_epochs(view)), time_ms=1_500, reason=SERVICE_RECOVERED
+    )
+    return merged([writes, epoch])
+
+
 def takeover_endorsement(view: View) -> str:
     ((_, pem),) = view.items(maps.PREVIOUS_IDENTITIES)
     return pem.decode()
@@ -83,8 +95,8 @@ def takeover_endorsement(view: View) -> str:
 
 def test_a_second_recovery_follows_the_first() -> None:
     view = before()
-    view = view.over(takeover_writes(view, takeover()))
-    view = view.over(takeover_writes(view, takeover(NEXT, NEW, TxID(102, 30))))
+    view = view.over(taken(view, takeover()))
+    view = view.over(taken(view, takeover(NEXT, NEW, TxID(102, 30))))
     assert read_service_info(view)["recovery_count"] == 2
     assert len(service_endorsements(view)) == 2
     assert len(service_endorsements(view, after=9)) == 1
@@ -95,13 +107,13 @@ def test_leases_end_and_one_begins() -> None:
     old, new = OLD.identities[0].node_id, NEW.identities[0].node_id
     view = before().over({maps.LEASE_POLICY: {maps.SINGLETON_KEY: b'{"lease_s": 60}'}})
     view = view.over(lease_writes([old], 60, 0))
-    after = view.over(takeover_writes(view, takeover()))
+    after = view.over(taken(view, takeover()))
     leases = read_leases(after)
     assert leases.keys() == {new}
     assert leases[new].until_ms == 61_500
-    check_takeover(view, takeover_writes(view, takeover()), WINDOW, fail)
+    check_takeover(view, taken(view, takeover()), WINDOW, fail)
     with pytest.raises(AssertionError, match="governance-time"):
-        check_takeover(view, takeover_writes(view, takeover()), (0, 100), fail)
+        check_takeover(view, taken(view, takeover()), (0, 100), fail)
 
 
 # ── its audit ────────────────────────────────────────────────────────────────────────────────────
@@ -113,7 +125,7 @@ def fail(rule: GovernanceRule, reason: str) -> Never:
 
 def test_an_honest_recovery_passes_with_its_admission() -> None:
     view = before()
-    writes = takeover_writes(view, takeover())
+    writes = taken(view, takeover())
     check_takeover(view, writes, WINDOW, fail)
     writes[maps.ADMISSIONS][NEW.identities[0].node_id.encode()] = b"{}"
     check_takeover(view, writes, WINDOW, fail)
@@ -157,6 +169,10 @@ def endorses_nobody(writes: Writes) -> None:
     del writes[maps.PREVIOUS_IDENTITIES]
 
 
+def keeps_the_secrets(writes: Writes) -> None:
+    del writes[maps.EPOCHS], writes[maps.LEDGER_SECRETS]
+
+
 def keeps_the_identity(writes: Writes) -> None:
     info = json.loads(writes[maps.SERVICE_INFO][maps.SINGLETON_KEY] or b"")
     info["cert"] = OLD.service.certificate
@@ -175,11 +191,12 @@ def keeps_the_identity(writes: Writes) -> None:
         forgets_who_was_before,
         endorses_nobody,
         keeps_the_identity,
+        keeps_the_secrets,
     ],
 )
 def test_a_recovery_that_does_more_or_less_is_refused(spoil: Callable[[Writes], None]) -> None:
     view = before()
-    writes = {name: dict(changes) for name, changes in takeover_writes(view, takeover()).items()}
+    writes = {name: dict(changes) for name, changes in taken(view, takeover()).items()}
     spoil(writes)
     with pytest.raises(AssertionError, match=r"\[service-change\]"):
         check_takeover(view, writes, WINDOW, fail)

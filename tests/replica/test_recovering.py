@@ -12,7 +12,7 @@ from coco_core.consensus import Entry
 from coco_core.errors import AttestationError, IntegrityError
 from coco_core.governance import TRUSTED, read_nodes, read_service_info
 from coco_core.kv import maps
-from coco_core.ledger import EntryOpener, audit, verify_receipt
+from coco_core.ledger import EntryOpener, LedgerSecrets, audit, read_public, verify_receipt
 from coco_core.replica import Chain, LedgerKeys, Restoration, make_receipt, plan_receipt
 from coco_core.replica.following import Follower
 from coco_core.replica.lineage import Lineage
@@ -28,6 +28,7 @@ def lost(operate: Callable[..., Operating]) -> Cluster:
     """A service of three nodes with a few transactions, all of whose nodes are gone."""
     cluster = operate(3).cluster
     fill(cluster, 5)
+    cluster.run(3)
     for node in list(cluster.alive):
         cluster.crash(node)
     return cluster
@@ -62,7 +63,7 @@ def test_everything_agreed_is_there_and_more_is_agreed(lost: Cluster) -> None:
     after = recovered(lost, old)
     after.settle()
     node = after.primary
-    assert node.replica.chain.committed == TxID(before.view + 100, before.seqno + 4)
+    assert node.replica.chain.committed == TxID(before.view + 100, before.seqno + 2)
     assert node.disk.entries[: before.seqno] == old.disk.entries[: before.seqno]
     owned = node.adapter.manifest.maps
     assert {name: node.state()[name] for name in owned} == {name: old.state()[name] for name in owned}
@@ -71,6 +72,22 @@ def test_everything_agreed_is_there_and_more_is_agreed(lost: Cluster) -> None:
     assert ticket in node.answers
     info = read_service_info(node.replica.chain.store.view())
     assert (info["status"], info["recovery_count"]) == ("Opening", 1)
+
+
+def test_whoever_held_the_old_secrets_reads_nothing_new(lost: Cluster) -> None:
+    old = LedgerSecrets.from_bytes(lost.secrets.to_bytes())
+    after = recovered(lost, one_of(lost))
+    after.settle()
+    first = after.primary.disk.entries[-2:]
+    fill(after, 1, "later")
+    entries = after.primary.disk.entries
+    for entry in first[:1]:
+        EntryOpener(old).open(entry.data)  # The last entry of the epoch before.
+    for entry in entries[entries.index(first[-1]) :]:
+        if read_public(entry.data).private:
+            with pytest.raises(IntegrityError):
+                EntryOpener(old).open(entry.data)
+    assert any(read_public(entry.data).private for entry in entries[entries.index(first[-1]) :])
 
 
 def test_other_nodes_join_and_hold_all_of_it(lost: Cluster) -> None:
@@ -183,7 +200,7 @@ def test_who_knows_the_old_identity_does_not_follow_another(lost: Cluster) -> No
     """Whoever holds a ledger can go on with it under an identity of its own, and nobody goes there."""
     after = recovered(lost, one_of(lost))
     after.settle()
-    with pytest.raises(IntegrityError, match="identity is replaced"):
+    with pytest.raises(IntegrityError, match="no copy of its secret is for node"):
         follower_of(lost).add(after.primary.disk.entries)
     other = recovered(lost, one_of(lost), first_key=9000)
     other.settle()

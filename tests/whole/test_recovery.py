@@ -16,7 +16,6 @@ import attrs
 import pytest
 import trio
 
-from coco_core import governance
 from coco_core.adapter import Load, Workload, WorkloadOptions
 from coco_core.cli.asking import now_s
 from coco_core.cli.consortium import GovernedNetwork, Organisation
@@ -37,12 +36,7 @@ from coco_core.governance import MemberMessage
 from coco_core.ledger import ChunkName
 from coco_core.node import load
 
-pytestmark = [
-    pytest.mark.processes,
-    pytest.mark.skipif(
-        not hasattr(governance, "first_epoch"), reason="no ledger tells of its first epoch yet"
-    ),
-]
+pytestmark = pytest.mark.processes
 
 PER_REQUEST = 10
 PATIENCE_S = 150

@@ -305,7 +305,6 @@ __all__ = [
     "reaudit_admission",
     "recover_secrets",
     "recovery_writes",
-    "report_data",
     "secrets_at",
     "service_endorsements",
     "shipped_constitution",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import subprocess
 from pathlib import Path
 
@@ -9,13 +10,18 @@ import pytest
 
 from coco_core.kv.maps import PREVIOUS_IDENTITIES, is_public
 from coco_core.ledger import (
+    ChunkName,
     LedgerSigner,
     audit,
     cose_receipt,
+    encode_chunk,
     endorsements_in,
     json_receipt,
     read_snapshot,
 )
+from coco_core.testing import Cluster, Consortium
+from coco_core.testing.lagging import fill
+from coco_core.testing.operating import Operating
 
 ROOT = Path(__file__).resolve().parents[2]
 READER = Path(__file__).with_name("independent_reader.py")
@@ -60,6 +66,26 @@ def test_ledger_passes_at_every_level(python, writer, ids, tmp_path, level) -> N
     assert found["signatures"] == report.signatures
     if level in {"MERKLE", "FULL"}:
         assert found["last_verified_txid"] == str(report.last_verified) == f"3.{writer.seqno}"
+
+
+@pytest.mark.parametrize("level", ["OFFSETS", "HEADERS", "MERKLE", "FULL"])
+def test_ledger_of_several_epochs_passes(python, tmp_path, level) -> None:
+    operating = Operating(
+        Cluster.found(3, draw=random.Random(7).randint, consortium=Consortium.of(6), chunk_entries=8)
+    )
+    cluster = operating.cluster
+    operating.replace([3, 4], [1])
+    operating.replace([5], [2])
+    fill(cluster, 3)
+    assert len(cluster.secrets.epochs) == 3
+    ledger = [entry.data for entry in cluster.primary.disk.entries]
+    file = str(ChunkName(1, len(ledger), True)), encode_chunk(ledger)
+    report = audit([file], service_cert_pem=cluster.consortium.service.certificate)
+    _write(tmp_path / "ledger", [file])
+    found = _run(python, tmp_path / "ledger", level)
+    assert (found["entries"], found["signatures"]) == (report.entries, report.signatures)
+    if level in {"MERKLE", "FULL"}:
+        assert found["last_verified_txid"] == str(report.last_verified)
 
 
 @pytest.mark.parametrize("level", ["MERKLE", "FULL"])

@@ -147,8 +147,7 @@ class Chain:
         self._fill = self._fill.after(item)
         if tells_members(writes):
             self._note_members(txid.seqno)
-        if maps.LEDGER_SECRETS in writes:
-            self.keys.took(txid.seqno, writes, self.newest_view())
+        self.keys.took(txid.seqno, writes, self.newest_view)
         if signature:
             layer_writes = self._open_writes()
             self._layers.append(_Layer(tuple(self._open), layer_writes, self._fill))

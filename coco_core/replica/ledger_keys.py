@@ -13,7 +13,7 @@ know who leads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from coco_core.errors import IntegrityError
 from coco_core.governance import begun_epoch, check_commitment, open_copy, secrets_at
@@ -32,8 +32,10 @@ class LedgerKeys:
         self._identity = identity
         self._told = secrets.current.first_seqno
 
-    def took(self, seqno: int, writes: Mapping[str, Mapping[bytes, bytes | None]], newest: View) -> None:
-        """Follow the entry at ``seqno``, which ``newest`` is the state behind.
+    def took(
+        self, seqno: int, writes: Mapping[str, Mapping[bytes, bytes | None]], newest: Callable[[], View]
+    ) -> None:
+        """Follow the entry at ``seqno``; ``newest`` returns the state behind it.
 
         Raises IntegrityError when it begins an epoch whose secret this node neither was welcomed with nor
         finds a copy of, or that secret is not the one it commits to.
@@ -50,7 +52,7 @@ class LedgerKeys:
                 " later secrets, but not with this one"
             )
         else:
-            secret = open_copy(record, newest, self._identity.node_id, self._identity.encryption_key)
+            secret = open_copy(record, newest(), self._identity.node_id, self._identity.encryption_key)
             self.secrets.rekey(record.first_seqno, secret)
 
     def truncate(self, seqno: int) -> None:

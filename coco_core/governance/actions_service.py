@@ -100,7 +100,7 @@ def _set_configuration(args: Args, decision: Decision) -> None:
 
 def _check_configuration(args: Args) -> None:
     for name, value in args.items():
-        check_count(value, f"{name!r}", 1, limits.CERTIFICATE_VALIDITY_MAX_DAYS)
+        check_count(value, f"{name!r}", 1, limits.CERTIFICATE_VALIDITY_DAYS_MAX)
 
 
 _VALIDITY = frozenset({"maximum_node_certificate_validity_days", "maximum_service_certificate_validity_days"})

@@ -84,7 +84,7 @@ def overdue(view: View, time_ms: int) -> list[NodeID]:
 def quarantine_due(view: View, time_ms: int) -> Writes | None:
     """Return the writes that begin, or add to, a change of members without whose lease has run out.
 
-    None when nobody's has that is not on its way out, or when no trusted node would be left whose lease holds.
+    None when all of those are leaving already, or when no trusted node would be left whose lease holds.
     """
     late = overdue(view, time_ms)
     if not late:

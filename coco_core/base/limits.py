@@ -251,6 +251,7 @@ MEMBER_DATA_SIZE_MAX_BYTES = 64 * KIB
 SIGNED_REQUEST_SIZE_MAX_BYTES = 512 * KIB
 """A member's signed request: most of it is the proposal, and a constitution is part of one."""
 OPEN_PROPOSALS_MAX = 256
+MEMBERS_OPEN_PROPOSALS_MAX = 16
 PROPOSAL_ACTIONS_MAX = 100
 RECENT_PROPOSALS_MAX = 100
 """A proposal must be newer than the median of so many before it (CCF's rule)."""

@@ -167,7 +167,8 @@ class GovernedNetwork(LocalNetwork):
         """
         self._created_s = max(self._created_s + 1, now_s())
         async with self.client(node) as client:
-            answer: JSONObject = await client.post(message.path, signer.sign(message, self._created_s))
+            request = signer.sign(message, self._created_s, await client.service_id())
+            answer: JSONObject = await client.post(message.path, request)
         return answer
 
     async def read_constitution(self, node: int = 0) -> str:

@@ -53,7 +53,9 @@ def _connected(command: Callable[..., Question]) -> Callable[..., None]:
 
 
 async def _post(client: GovernanceClient, signer: Signer, message: MemberMessage) -> Mapping[str, Any]:
-    answer: Mapping[str, Any] = await client.post(message.path, signer.sign(message, now_s()))
+    answer: Mapping[str, Any] = await client.post(
+        message.path, signer.sign(message, now_s(), await client.service_id())
+    )
     return answer
 
 

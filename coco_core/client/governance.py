@@ -44,8 +44,8 @@ class Signer:
         """The member's name: the fingerprint of its certificate."""
         return read_certificate(self.certificate).fingerprint
 
-    def sign(self, message: MemberMessage, created_at_s: int) -> bytes:
-        """Return the signed request; ``created_at_s`` is the time it says it was made at."""
+    def sign(self, message: MemberMessage, created_at_s: int, service: str | None = None) -> bytes:
+        """Return the signed request, made at ``created_at_s``, for the service of that ID if one is given."""
         return sign_request(
             self.key,
             self.certificate,
@@ -53,6 +53,7 @@ class Signer:
             message.payload,
             created_at_s=created_at_s,
             proposal_id=message.proposal_id,
+            service=service,
         )
 
 
@@ -82,6 +83,10 @@ class GovernanceClient:
         """Return what is at ``path``; raises RequestRefusedError when there is nothing."""
         await self._connection.send("GET", path)
         return await self._answer(path)
+
+    async def service_id(self) -> str:
+        """Return SHA-256 of the certificate (DER) of the service in hex: what requests are made for."""
+        return read_certificate((await self.read("/gov/service/info"))["certificate"]).fingerprint
 
     async def constitution(self) -> str:
         """Return the constitution in force; raises RequestRefusedError when nobody governs the service."""

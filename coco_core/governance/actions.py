@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import attrs
 
-from coco_core.errors import MemberError
+from coco_core.errors import AttestationError, MemberError
 from coco_core.governance import actions_consortium, actions_network, actions_service
 from coco_core.governance.action import Action
 from coco_core.governance.decision import Decision
@@ -75,5 +75,5 @@ def carry_out(planned: Sequence[Planned], decision: Decision) -> None:
         run = one.action.apply
         try:
             run(one.args, decision)
-        except MemberError as error:
+        except (MemberError, AttestationError) as error:
             raise MemberError(f"action {number} ({one.action.name}): {error}") from error

@@ -14,6 +14,7 @@ from coco_core.crypto import read_certificate, token_key
 from coco_core.errors import AttestationError, MemberError
 from coco_core.governance.action import Action, Args, check_digest, check_text
 from coco_core.governance.consortium import (
+    ACTIVE,
     checked_data,
     checked_member,
     checked_participant,
@@ -52,7 +53,7 @@ def _remove_member(args: Args, decision: Decision) -> None:
     if member is None:
         raise MemberError(f"there is no member {args['member_id'][:64]}")
     decision.write(removed_member_writes(args["member_id"]))
-    if not any(one.status == member.status for one in read_consortium(decision.view).values()):
+    if not any(one.status == ACTIVE for one in read_consortium(decision.view).values()):
         raise MemberError("nobody would be left to govern")
     if member.holds_share:
         # Whoever leaves keeps a share: what is written from now on must not be open to it and its friends.

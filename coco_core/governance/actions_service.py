@@ -47,7 +47,7 @@ def _require_same(given: str, expected: str, field: str, whose: str) -> None:
 
 def _check_open(args: Args) -> None:
     for field in ("next_service_identity", "previous_service_identity"):
-        if args.get(field) is not None:
+        if field in args:
             text = check_text(args[field], f"{field!r}", limits.CERTIFICATE_SIZE_MAX_BYTES)
             try:
                 read_certificate(text)

@@ -140,7 +140,7 @@ class Administration:
         moment = Moment(
             view=asked.view,
             time_ms=asked.time_ms,
-            state_digest=state_digest(asked.view),
+            state_digest=lambda: state_digest(asked.view),
             begin_epoch=lambda view, reason: begin_epoch(
                 view, self._entropy, seqno=asked.seqno, time_ms=asked.time_ms, reason=reason
             ),

@@ -81,7 +81,7 @@ async def check_request(
     moment = Moment(
         view=before,
         time_ms=_time_ms(request, before, writes, window, fail),
-        state_digest=state_digest(before),
+        state_digest=lambda: state_digest(before),
         begin_epoch=keys.begin_epoch,
     )
     governance = Governance(runtime, keys.deal, str(read_service_info(before)["cert"]))

@@ -52,12 +52,15 @@ def identify(view: View, certificate_der: bytes | None, headers: Mapping[str, st
     if authorization[: len(_BEARER)].lower() == _BEARER:
         return _by_token(view, authorization[len(_BEARER) :].strip(), now_s)
     if certificate_der is not None:
-        return _by_certificate(view, certificate_der)
+        return _by_certificate(view, certificate_der, now_s)
     return ANONYMOUS
 
 
-def _by_certificate(view: View, der: bytes) -> Caller:
+def _by_certificate(view: View, der: bytes, now_s: int) -> Caller:
     certificate = read_certificate_der(der)
+    # TLS looked when the connection was made, which may be long ago.
+    if not certificate.not_before.timestamp() <= now_s <= certificate.not_after.timestamp():
+        raise AttestationError("the certificate is not, or no longer, valid")
     name = certificate.fingerprint
     if view.get(maps.MEMBERS_CERTS, name.encode()) is not None:
         return Caller(kind="member", identity=name)

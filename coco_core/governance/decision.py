@@ -32,7 +32,7 @@ from coco_core.governance.membership import (
     read_nodes,
 )
 from coco_core.governance.recovery import deal_shares, with_secrets
-from coco_core.governance.recovery_tables import read_epochs
+from coco_core.governance.recovery_tables import read_epochs, read_recovery
 from coco_core.kv import View, Writes, maps, merge
 
 
@@ -139,7 +139,9 @@ class Decision:
 
     def finish(self) -> Writes:
         """Return all writes; raises MemberError when shares cannot be dealt among who is left."""
-        if self._shares_due and read_service_info(self.view)["status"] == OPEN:
+        is_open = read_service_info(self.view)["status"] == OPEN
+        # A recovered service has shares before it is open: of the key it had before.
+        if self._shares_due and (is_open or read_recovery(self.view) is not None):
             self._deal()
         if self._epoch_due:
             self.write(self.begin_epoch(self.view, self._epoch_due))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import attrs
@@ -17,7 +17,7 @@ import orjson
 from coco_core.base import limits
 from coco_core.crypto import read_certificate
 from coco_core.errors import MemberError
-from coco_core.governance.consortium import ACTIVE, Member, check_valid, read_member
+from coco_core.governance.consortium import ACTIVE, Member, check_valid, read_member, read_service_info
 from coco_core.governance.decision import BeginEpoch
 from coco_core.governance.proposal_tables import PROPOSED, Proposal, read_proposal
 from coco_core.governance.refusal import RefusedError
@@ -26,6 +26,7 @@ from coco_core.governance.signed_requests import (
     ACK,
     BALLOT,
     PROPOSAL,
+    RECOVERY_SHARE,
     STATE_DIGEST,
     WITHDRAWAL,
     SignedRequest,
@@ -55,8 +56,8 @@ class Moment:
 
     view: View
     time_ms: int
-    state_digest: str
-    """Of the state as of now, in hex: what a member acknowledges."""
+    state_digest: Callable[[], str]
+    """Returns the digest of the state as of now, in hex: what a member acknowledges."""
     begin_epoch: BeginEpoch
 
 
@@ -107,6 +108,10 @@ def open_request(message: bytes, kind: str, names: Mapping[str, str], moment: Mo
         raise RefusedError("certificate-expired", str(error)) from error
     if request.kind != kind:
         raise RefusedError("wrong-type", f"the message is a {request.kind}, and a {kind} belongs here")
+    if request.service is not None and kind != RECOVERY_SHARE:
+        here = read_certificate(str(read_service_info(moment.view)["cert"])).fingerprint
+        if request.service != here:
+            raise RefusedError("wrong-service", "the message was signed for another service")
     if names.get("proposal") != request.proposal_id:
         raise RefusedError(
             "wrong-proposal", "the message was signed for another proposal than the path names"

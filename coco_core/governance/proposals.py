@@ -60,6 +60,8 @@ from coco_core.governance.shipped import BALLOT_FUNCTIONS, CONSTITUTION_FUNCTION
 from coco_core.governance.signed_requests import BALLOT, PROPOSAL, STATE_DIGEST, WITHDRAWAL
 from coco_core.kv import View, Writes, maps, merge
 
+_NO_PROPOSAL = "0" * 64
+
 
 class Governance:
     """Executes what members signed."""
@@ -96,7 +98,10 @@ class Governance:
         writes = remembered(signed)
         proposal = read_content(request.payload)
         constitution = _constitution(view)
-        open_ones = sum(one.state == PROPOSED for one in read_proposals(view).values())
+        proposers = [one.proposer_id for one in read_proposals(view).values() if one.state == PROPOSED]
+        if proposers.count(request.member_id) >= limits.MEMBERS_OPEN_PROPOSALS_MAX:
+            raise RefusedError("too-many-proposals", "this member has too many open proposals: withdraw some")
+        open_ones = len(proposers)
         if open_ones >= limits.OPEN_PROPOSALS_MAX:
             raise RefusedError("too-many-proposals", f"{open_ones} proposals are open already")
         proposal_id = sha256(b"coco proposal v1" + request.signed).hex()
@@ -139,7 +144,7 @@ class Governance:
         view = signed.view
         constitution = _constitution(view)
         members = read_consortium(view)
-        votes, failures = await self._votes(proposal, content, members)
+        votes, failures = await self._votes(proposal, content, members, view)
         known: JSON = {
             name: {"status": one.status, "member_data": one.data, "recovery_role": None}
             for name, one in members.items()
@@ -196,20 +201,31 @@ class Governance:
         }
         proposer = next(iter(read_consortium(view)))
         sample: JSON = {"actions": [{"name": "set_constitution", "args": {"constitution": text}}]}
+        everybody: JSON = [
+            {"member_id": name, "vote": True}
+            for name, one in read_consortium(view).items()
+            if one.status == ACTIVE
+        ]
         try:
             await self._runtime.check(text, CONSTITUTION_FUNCTIONS)
-            await self._asked(text, "validate", [sample], view, "0" * 64)
-            state = await self._asked(text, "resolve", [sample, proposer, [], members], view, "0" * 64)
+            fault = await self._asked(text, "validate", [sample], view, _NO_PROPOSAL)
+            first = await self._asked(text, "resolve", [sample, proposer, [], members], view, _NO_PROPOSAL)
+            last = await self._asked(
+                text, "resolve", [sample, proposer, everybody, members], view, _NO_PROPOSAL
+            )
         except ScriptError as error:
             raise RefusedError(f"constitution-{error.code}", str(error)) from error
-        if state not in (PROPOSED, DECIDED, REJECTED):
-            raise RefusedError("constitution-result", f"its resolve returned {str(state)[:40]!r}")
-        await self._planned(text, sample, view, "0" * 64)
+        if fault is not None or first not in (PROPOSED, DECIDED) or last != DECIDED:
+            raise RefusedError(
+                "constitution-final", "it would not let itself be replaced, though all active members want it"
+            )
+        await self._planned(text, sample, view, _NO_PROPOSAL)
 
     async def _votes(
-        self, proposal: Proposal, content: JSON, members: Mapping[str, Member]
+        self, proposal: Proposal, content: JSON, members: Mapping[str, Member], view: View
     ) -> tuple[dict[str, bool], dict[str, str]]:
         """Return each present member's vote; a ballot that fails counts as no, and why is kept."""
+        service = service_state(view, proposal.proposal_id)
         votes: dict[str, bool] = {}
         failures: dict[str, str] = {}
         for name, ballot in proposal.ballots.items():
@@ -220,7 +236,7 @@ class Governance:
                 continue
             try:
                 args: list[JSON] = [content, proposal.proposer_id]
-                votes[name] = await self._runtime.call(str(ballot["ballot"]), "vote", args) is True
+                votes[name] = await self._runtime.call(str(ballot["ballot"]), "vote", args, service) is True
             except ScriptError as error:
                 votes[name] = False
                 failures[name] = str(error)[:500]
@@ -252,12 +268,15 @@ class Governance:
         if asked is None:
             raise RefusedError("no-state-digest", "ask for the state digest first (:update)")
         said = read_object(signed.request.payload).get("state_digest")
-        expected = orjson.loads(asked)["state_digest"]
+        row = orjson.loads(asked)
+        if row["signed_req"] is not None:
+            raise RefusedError("replay", "acknowledged already: ask for a newer digest")
+        expected = row["state_digest"]
         if said != expected:
             raise RefusedError("other-state", f"the state to acknowledge is {expected}")
         writes = member_writes(attrs.evolve(signed.member, status=ACTIVE))
-        record = {"state_digest": expected, "signed_req": base64.b64encode(signed.raw).decode()}
-        merge(writes, {maps.MEMBERS_ACKS: {name.encode(): json.dumps(record).encode()}})
+        row["signed_req"] = base64.b64encode(signed.raw).decode()
+        merge(writes, {maps.MEMBERS_ACKS: {name.encode(): json.dumps(row).encode()}})
         if signed.member.status != ACTIVE and signed.member.encryption_key is not None:
             decision = Decision(
                 base=signed.view.over(writes),
@@ -283,8 +302,14 @@ def _withdraw(signed: Signed) -> tuple[Writes, JSON]:
 
 def _update_digest(signed: Signed) -> tuple[Writes, JSON]:
     """Note which state a member is to acknowledge."""
-    name, digest = signed.request.member_id, signed.moment.state_digest
-    record = {"state_digest": digest, "signed_req": None}
+    name, created = signed.request.member_id, signed.request.created_at_s
+    row = signed.view.get(maps.MEMBERS_ACKS, name.encode())
+    if row is not None and created <= orjson.loads(row)["created_at"]:
+        raise RefusedError("replay", "this member asked later already")
+    if created * 1000 > signed.moment.time_ms + limits.CREATED_AHEAD_MAX_S * 1000:
+        raise RefusedError("created-in-the-future", "the request says it was made later than now")
+    digest = signed.moment.state_digest()
+    record = {"state_digest": digest, "signed_req": None, "created_at": created}
     writes: Writes = {maps.MEMBERS_ACKS: {name.encode(): json.dumps(record).encode()}}
     return writes, {"memberId": name, "stateDigest": digest}
 

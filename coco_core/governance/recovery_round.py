@@ -64,7 +64,7 @@ class RecoveryRound:
         found = RECOVER_PATH.fullmatch(path)
         if found is None:
             raise RefusedError("not-found", f"nothing is posted to {path[:200]!r} during a recovery")
-        moment = Moment(view=self._view, time_ms=time_ms, state_digest="", begin_epoch=_no_epoch)
+        moment = Moment(view=self._view, time_ms=time_ms, state_digest=str, begin_epoch=_no_epoch)
         signed = open_request(message, RECOVERY_SHARE, found.groupdict(), moment)
         require_active(signed)
         if signed.request.created_at_s * 1000 > time_ms + limits.CREATED_AHEAD_MAX_S * 1000:

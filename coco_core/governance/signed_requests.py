@@ -2,7 +2,9 @@
 
 Protected header: ``{1: alg, 4: kid, "ccf.gov.msg.type": …, "ccf.gov.msg.created_at": Unix seconds}`` and, for
 ballots and withdrawals, ``"ccf.gov.msg.proposal_id"``. ``kid`` is the member's ID in ASCII: the SHA-256 of
-its certificate in hex. ES256 and ES384.
+its certificate in hex. ES256 and ES384. ``"coco.service"`` may say for which service it is meant, by the
+SHA-256 of that one's certificate; our tools do. Without it a request can be made again at another
+service that has the same member.
 
 Two messages are the same request when they sign the same bytes, whatever their signatures look like (an
 ECDSA signature has two forms). Knows messages and keys; which requests are acceptable when is ``proposals``'.
@@ -28,9 +30,11 @@ TYPES: Final = frozenset({PROPOSAL, BALLOT, WITHDRAWAL, ACK, STATE_DIGEST, RECOV
 _TAG_SIGN1: Final = 18
 _ALG, _KID = 1, 4
 _TYPE, _CREATED_AT, _PROPOSAL_ID = "ccf.gov.msg.type", "ccf.gov.msg.created_at", "ccf.gov.msg.proposal_id"
+_SERVICE: Final = "coco.service"
 _ALGORITHMS: Final = {Curve.P256: -7, Curve.P384: -35}
 _CREATED_AT_MAX: Final = 2**53
 _MEMBER_ID: Final = re.compile(rb"[0-9a-f]{64}")
+_HEX_ID: Final = re.compile("[0-9a-f]{64}")
 
 
 @attrs.frozen(kw_only=True)
@@ -41,6 +45,8 @@ class SignedRequest:
     kind: str
     created_at_s: int
     proposal_id: str | None
+    service: str | None = None
+    """SHA-256 of the certificate (DER) of the service it is meant for, in hex; None when it does not say."""
     payload: bytes = attrs.field(repr=False)
     algorithm: int
     signature: bytes = attrs.field(repr=False)
@@ -76,6 +82,7 @@ def read_signed_request(data: bytes) -> SignedRequest:
         kind=_kind(header.get(_TYPE)),
         created_at_s=_created_at(header.get(_CREATED_AT)),
         proposal_id=_proposal_id(header.get(_PROPOSAL_ID)),
+        service=_service(header.get(_SERVICE)),
         payload=payload,
         algorithm=header[_ALG] if type(header.get(_ALG)) is int else 0,
         signature=signature,
@@ -102,14 +109,22 @@ def sign_request(
     *,
     created_at_s: int,
     proposal_id: str | None = None,
+    service: str | None = None,
 ) -> bytes:
     """Return the message by which the holder of ``certificate`` asks for something."""
-    protected = protected_header(certificate, kind, created_at_s=created_at_s, proposal_id=proposal_id)
+    protected = protected_header(
+        certificate, kind, created_at_s=created_at_s, proposal_id=proposal_id, service=service
+    )
     return assemble(protected, payload, key.sign_raw(_to_be_signed(protected, payload)))
 
 
 def protected_header(
-    certificate: str, kind: str, *, created_at_s: int, proposal_id: str | None = None
+    certificate: str,
+    kind: str,
+    *,
+    created_at_s: int,
+    proposal_id: str | None = None,
+    service: str | None = None,
 ) -> bytes:
     """Return the header of a request, for a signer that is elsewhere (see ``to_be_signed``)."""
     parsed = read_certificate(certificate)
@@ -121,6 +136,8 @@ def protected_header(
     }
     if proposal_id is not None:
         header[_PROPOSAL_ID] = proposal_id
+    if service is not None:
+        header[_SERVICE] = service
     return cbor.encode(header)
 
 
@@ -168,6 +185,12 @@ def _created_at(value: Any) -> int:
     if type(value) is int and 0 <= value < _CREATED_AT_MAX:
         return value
     raise MemberError(f"header {_CREATED_AT!r} must be Unix seconds")
+
+
+def _service(value: Any) -> str | None:
+    if value is None or (isinstance(value, str) and _HEX_ID.fullmatch(value)):
+        return value
+    raise MemberError(f"header {_SERVICE!r} must be SHA-256 of a certificate, 64 hex digits")
 
 
 def _proposal_id(value: Any) -> str | None:

@@ -22,7 +22,6 @@ from coco_core.governance import (
     read_constitution,
     read_proposal,
     shipped_constitution,
-    sign_request,
     state_digest,
 )
 from coco_core.kv import Writes, merge
@@ -343,73 +342,3 @@ def test_nodes_come_and_go_in_one_change_whoever_proposed_what_when() -> None:
     again = answer(place.propose(ALICE, trust))
     assert again["proposalState"] == "Failed"
     assert PENDING in again["failure"]
-
-
-# ── found by a review ────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_request_for_another_service_is_refused() -> None:
-    place = council()
-    message = sign_request(
-        ALICE.key,
-        ALICE.certificate,
-        "proposal",
-        json.dumps({"actions": [set_user()]}).encode(),
-        created_at_s=NOW_MS // 1000,
-        service="0" * 64,
-    )
-    assert code(place.post("/gov/members/proposals:create", message)) == "wrong-service"
-
-
-def test_what_a_member_asked_to_acknowledge_is_not_asked_again_by_others() -> None:
-    place = council()
-    path = f"/gov/members/state-digests/{ALICE.member_id}"
-    asking = ALICE.sign("state_digest", b"{}")
-    digest = answer(place.post(f"{path}:update", asking))["stateDigest"]
-    acknowledging = ALICE.sign("ack", {"state_digest": digest})
-    assert code(place.post(f"{path}:ack", acknowledging)) == "applied"
-    assert code(place.post(f"{path}:ack", acknowledging)) == "replay"
-    assert code(place.post(f"{path}:update", asking)) == "replay"
-
-
-def test_one_member_cannot_take_all_places() -> None:
-    place = council()
-    for _ in range(limits.MEMBERS_OPEN_PROPOSALS_MAX):
-        assert code(place.propose(ALICE, set_user())) == "applied"
-    assert code(place.propose(ALICE, set_user())) == "too-many-proposals"
-    assert code(place.propose(BOB, set_user())) == "applied"
-
-
-def test_a_ballot_sees_the_service() -> None:
-    place = council()
-    name = answer(place.propose(ALICE, set_user()))["proposalId"]
-    text = "def vote(proposal, proposer):\n    return service['status'] == 'Opening'\n"
-    place.vote(ALICE, name, text)
-    assert answer(place.vote(BOB, name, text))["proposalState"] == "Accepted"
-
-
-@pytest.mark.parametrize(
-    "broken",
-    [
-        YES.replace("return None", "return 'no'"),
-        YES.replace("return 'Accepted'", "return 'Rejected'"),
-        YES.replace("return 'Accepted'", "return 'Open' if not v else v[0]['typo']"),
-    ],
-)
-def test_a_constitution_that_would_be_the_last_is_not_taken(broken: str) -> None:
-    place = council(YES)
-    taken = answer(place.propose(ALICE, {"name": "set_constitution", "args": {"constitution": broken}}))
-    assert taken["proposalState"] == "Failed", taken
-
-
-def test_a_member_who_never_acknowledged_can_be_removed() -> None:
-    place = council(YES)
-    place.propose(ALICE, {"name": "set_member", "args": {"cert": DAVE.certificate}})
-    gone = place.propose(ALICE, {"name": "remove_member", "args": {"member_id": DAVE.member_id}})
-    assert answer(gone)["proposalState"] == "Accepted"
-
-
-def test_an_identity_that_is_none_is_refused_when_proposed() -> None:
-    place = council(YES)
-    action = {"name": "transition_service_to_open", "args": {"next_service_identity": None}}
-    assert code(place.propose(ALICE, action)) == "invalid-proposal"

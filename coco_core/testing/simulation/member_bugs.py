@@ -214,6 +214,7 @@ MEMBER_BUGS: Final = (
         "hand sets over late",
         "a set has its say before anything else",
         (Chain, "take_memberships", _hand_over_late),
+        seeds_max=400,
     ),
     _mutant(
         "the new majority agrees alone",
@@ -253,7 +254,7 @@ MEMBER_BUGS: Final = (
         (Neighbours, "follow", _close_at_once),
         seeds_max=150,
     ),
-    _mutant("trust old keys", "who takes part may sign", (Follower, "refresh", _refresh_once)),
+    _mutant("trust old keys", "who takes part may sign", (Follower, "refresh", _refresh_once), seeds_max=150),
     _mutant(
         "take anybody for an operator",
         "operators change members",

@@ -34,9 +34,9 @@ def restore(world: World, host: Host, old: Host, agreed: Agreed, keys: LedgerKey
     found = _OldDisk(world, old, agreed, keys, spoils=spoils)
     try:
         restored = found.read()
-    except IntegrityError:
+    except IntegrityError as error:
         if not spoils:
-            raise
+            raise ViolationError("restoring", f"{host.label} cannot read the old ledger: {error}") from error
         world.counts["old ledgers found spoiled"] += 1
         return None
     if restored is None:

@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
-import orjson
 
 from coco_core.base import limits
 from coco_core.crypto import Certificate, check_encryption_key, read_certificate
 from coco_core.errors import AttestationError, IntegrityError, MemberError
+from coco_core.governance.json_values import read_json
 from coco_core.governance.runtime import JSON
 from coco_core.kv import View, Writes, maps, merge
 
@@ -26,7 +26,6 @@ ACCEPTED, ACTIVE = "Accepted", "Active"
 _STATUSES: Final = frozenset({ACCEPTED, ACTIVE})
 
 OPENING, OPEN = "Opening", "Open"
-RECOVERING = "Recovering"
 
 
 @attrs.frozen(kw_only=True)
@@ -195,7 +194,7 @@ def read_member(view: View, member_id: str) -> Member | None:
 
 
 def _read_member(view: View, key: bytes, certificate: bytes) -> Member:
-    info = _read_json(view, maps.MEMBERS_INFO, key)
+    info = read_json(view, maps.MEMBERS_INFO, key)
     encryption = view.get(maps.MEMBERS_ENCRYPTION_KEYS, key)
     if not isinstance(info, dict) or info.get("status") not in _STATUSES:
         raise IntegrityError(f"{maps.MEMBERS_INFO}: malformed record of member {key.decode()[:64]}")
@@ -211,7 +210,7 @@ def read_participants(view: View) -> dict[str, Participant]:
     """Return the participants by their ID; raises IntegrityError for malformed tables."""
     found: dict[str, Participant] = {}
     for key, certificate in view.items(maps.USERS_CERTS):
-        info = _read_json(view, maps.USERS_INFO, key)
+        info = read_json(view, maps.USERS_INFO, key)
         data = info.get("user_data") if isinstance(info, dict) else None
         found[key.decode()] = Participant(certificate=certificate.decode(), data=data)
     return found
@@ -219,7 +218,7 @@ def read_participants(view: View) -> dict[str, Participant]:
 
 def read_constitution(view: View) -> str | None:
     """Return the constitution in force, None for a service that nobody governs."""
-    text = _read_json(view, maps.CONSTITUTION, maps.SINGLETON_KEY)
+    text = read_json(view, maps.CONSTITUTION, maps.SINGLETON_KEY)
     if text is not None and not isinstance(text, str):
         raise IntegrityError(f"{maps.CONSTITUTION}: not a text")
     return text
@@ -227,7 +226,7 @@ def read_constitution(view: View) -> str | None:
 
 def read_config(view: View) -> ServiceConfig:
     """Return the service's configuration; raises IntegrityError for a malformed table."""
-    value = _read_json(view, maps.SERVICE_CONFIG, maps.SINGLETON_KEY)
+    value = read_json(view, maps.SERVICE_CONFIG, maps.SINGLETON_KEY)
     if value is None:
         return ServiceConfig()
     names = {field.name for field in attrs.fields(ServiceConfig)}
@@ -238,17 +237,7 @@ def read_config(view: View) -> ServiceConfig:
 
 def read_service_info(view: View) -> Mapping[str, Any]:
     """Return ``public:ccf.gov.service.info``; raises IntegrityError for a malformed table."""
-    value = _read_json(view, maps.SERVICE_INFO, maps.SINGLETON_KEY)
+    value = read_json(view, maps.SERVICE_INFO, maps.SINGLETON_KEY)
     if not isinstance(value, dict) or not isinstance(value.get("status"), str):
         raise IntegrityError(f"{maps.SERVICE_INFO}: malformed")
     return value
-
-
-def _read_json(view: View, name: str, key: bytes) -> Any:
-    value = view.get(name, key)
-    if value is None:
-        return None
-    try:
-        return orjson.loads(value)
-    except (ValueError, RecursionError) as error:
-        raise IntegrityError(f"{name}: {error}") from error

@@ -7,9 +7,12 @@ import binascii
 from collections.abc import Mapping
 from typing import Any, Final
 
+import orjson
+
 from coco_core.attestation import Evidence
 from coco_core.base import check_host, limits, split_address
-from coco_core.errors import MalformedError
+from coco_core.errors import IntegrityError, MalformedError
+from coco_core.kv import View
 
 MALFORMED: Final = (ValueError, KeyError, TypeError, OverflowError, RecursionError, MalformedError)
 """What reading JSON from a stranger as something it is not may raise."""
@@ -70,3 +73,14 @@ def evidence_from_json(value: Mapping[str, Any]) -> Evidence:
         quote=from_base64(value["quote"]),
         endorsements=from_base64(value["endorsements"]),
     )
+
+
+def read_json(view: View, name: str, key: bytes) -> Any:
+    """Return the JSON that a table holds, None for nothing; raises IntegrityError for what is none."""
+    value = view.get(name, key)
+    if value is None:
+        return None
+    try:
+        return orjson.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise IntegrityError(f"{name}: {error}") from error

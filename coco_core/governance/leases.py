@@ -10,14 +10,14 @@ nobody is quarantined, and health says so. Reads tables and the ledger's time; k
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 import attrs
-import orjson
 
 from coco_core.base import NodeID
 from coco_core.errors import IntegrityError
+from coco_core.governance.json_values import read_json
 from coco_core.governance.membership import (
     TRUSTED,
     MembershipChange,
@@ -41,20 +41,19 @@ class Lease:
 
 def read_lease_s(view: View) -> int | None:
     """Return how long leases are, in seconds; None for ever."""
-    value = _read_json(view, maps.LEASE_POLICY, maps.SINGLETON_KEY)
-    if value is None:
-        return None
-    lease_s = value.get("lease_s")
-    if lease_s is not None and type(lease_s) is not int:
-        raise IntegrityError(f"{maps.LEASE_POLICY}: malformed")
-    return lease_s
+    match read_json(view, maps.LEASE_POLICY, maps.SINGLETON_KEY):
+        case None | {"lease_s": None}:
+            return None
+        case {"lease_s": int(lease_s)}:
+            return lease_s
+    raise IntegrityError(f"{maps.LEASE_POLICY}: malformed")
 
 
 def read_leases(view: View) -> dict[NodeID, Lease]:
     """Return the lease of every node that has one; raises IntegrityError for a malformed table."""
     leases: dict[NodeID, Lease] = {}
     for key, _ in view.items(maps.LEASES):
-        value = _read_json(view, maps.LEASES, key)
+        value = read_json(view, maps.LEASES, key)
         match value:
             case {"granted_ms": int(granted), "until_ms": int(until)}:
                 leases[NodeID(key.decode())] = Lease(granted_ms=granted, until_ms=until)
@@ -100,16 +99,3 @@ def quarantine_due(view: View, time_ms: int) -> Writes | None:
         return None
     remove = (*change.remove, *(node for node in late if node not in change.remove))
     return change_writes(attrs.evolve(change, remove=remove))
-
-
-def _read_json(view: View, name: str, key: bytes) -> Mapping[str, object] | None:
-    value = view.get(name, key)
-    if value is None:
-        return None
-    try:
-        found = orjson.loads(value)
-    except (ValueError, RecursionError) as error:
-        raise IntegrityError(f"{name}: {error}") from error
-    if not isinstance(found, dict):
-        raise IntegrityError(f"{name}: not an object")
-    return found

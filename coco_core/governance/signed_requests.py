@@ -86,7 +86,7 @@ def read_signed_request(data: bytes) -> SignedRequest:
         payload=payload,
         algorithm=header[_ALG] if type(header.get(_ALG)) is int else 0,
         signature=signature,
-        signed=_to_be_signed(protected, payload),
+        signed=to_be_signed(protected, payload),
     )
 
 
@@ -115,7 +115,7 @@ def sign_request(
     protected = protected_header(
         certificate, kind, created_at_s=created_at_s, proposal_id=proposal_id, service=service
     )
-    return assemble(protected, payload, key.sign_raw(_to_be_signed(protected, payload)))
+    return assemble(protected, payload, key.sign_raw(to_be_signed(protected, payload)))
 
 
 def protected_header(
@@ -141,17 +141,13 @@ def protected_header(
     return cbor.encode(header)
 
 
-def to_be_signed(protected: bytes, payload: bytes) -> bytes:
-    """Return what the signer signs (RFC 9052 §4.4)."""
-    return _to_be_signed(protected, payload)
-
-
 def assemble(protected: bytes, payload: bytes, signature: bytes) -> bytes:
     """Return the message of a header, a payload and the raw ``r || s`` signature over both."""
     return cbor.encode(cbor2.CBORTag(_TAG_SIGN1, [protected, {}, payload, signature]))
 
 
-def _to_be_signed(protected: bytes, payload: bytes) -> bytes:
+def to_be_signed(protected: bytes, payload: bytes) -> bytes:
+    """Return what the signer signs (RFC 9052 §4.4)."""
     return cbor.encode(["Signature1", protected, b"", payload])
 
 

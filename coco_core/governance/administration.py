@@ -94,7 +94,7 @@ class Administration:
         self._service_certificate = service_certificate
         self._secrets = secrets
         self._entropy = entropy
-        self._governance = Governance(runtime, dealing_of(secrets), service_certificate)
+        self._governance = Governance(runtime, dealing_of(secrets))
         self._kinds: Mapping[str, Callable[[Any, _Asked], Writes]] = {
             "join": self._join,
             "change": _change,

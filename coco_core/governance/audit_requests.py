@@ -20,7 +20,7 @@ from coco_core.errors import AttestationError, MemberError
 from coco_core.governance.audit_keys import AuditedKeys
 from coco_core.governance.audit_nodes import difference
 from coco_core.governance.audit_rules import Fail, GovernanceRule
-from coco_core.governance.consortium import read_member, read_service_info
+from coco_core.governance.consortium import read_member
 from coco_core.governance.leases import read_leases
 from coco_core.governance.member_requests import Moment
 from coco_core.governance.proposal_tables import read_proposal, state_digest
@@ -84,7 +84,7 @@ async def check_request(
         state_digest=lambda: state_digest(before),
         begin_epoch=keys.begin_epoch,
     )
-    governance = Governance(runtime, keys.deal, str(read_service_info(before)["cert"]))
+    governance = Governance(runtime, keys.deal)
     try:
         expected, _ = await governance.execute(path, message, moment)
     except RefusedError as refusal:

@@ -68,7 +68,6 @@ class Decision:
     proposal_id: str
     proposer: str
     time_ms: int
-    service_certificate: str
     deal: Deal
     begin_epoch: BeginEpoch
     writes: Writes = attrs.field(factory=dict)

@@ -66,11 +66,10 @@ _NO_PROPOSAL = "0" * 64
 class Governance:
     """Executes what members signed."""
 
-    def __init__(self, runtime: Runtime, deal: Deal, service_certificate: str) -> None:
+    def __init__(self, runtime: Runtime, deal: Deal) -> None:
         """Evaluate texts in ``runtime``; ``deal`` deals shares of the secrets."""
         self._runtime = runtime
         self._deal = deal
-        self._service_certificate = service_certificate
 
     async def execute(self, path: str, message: bytes, moment: Moment) -> tuple[Writes, JSON]:
         """Return the writes of one signed request and the answer; raises RefusedError."""
@@ -145,10 +144,7 @@ class Governance:
         constitution = _constitution(view)
         members = read_consortium(view)
         votes, failures = await self._votes(proposal, content, members, view)
-        known: JSON = {
-            name: {"status": one.status, "member_data": one.data, "recovery_role": None}
-            for name, one in members.items()
-        }
+        known = _as_seen(members)
         cast: JSON = [{"member_id": name, "vote": vote} for name, vote in votes.items()]
         args: list[JSON] = [content, proposal.proposer_id, cast, known]
         state = await self._asked(constitution, "resolve", args, view, proposal.proposal_id)
@@ -171,7 +167,6 @@ class Governance:
             proposal_id=proposal.proposal_id,
             proposer=proposal.proposer_id,
             time_ms=moment.time_ms,
-            service_certificate=self._service_certificate,
             deal=self._deal,
             begin_epoch=moment.begin_epoch,
         )
@@ -195,16 +190,11 @@ class Governance:
     async def _try_constitution(self, view: View) -> None:
         """Raise unless the new constitution can at least judge a proposal: else nobody could change it."""
         text = _constitution(view)
-        members: JSON = {
-            name: {"status": one.status, "member_data": one.data, "recovery_role": None}
-            for name, one in read_consortium(view).items()
-        }
-        proposer = next(iter(read_consortium(view)))
+        consortium = read_consortium(view)
+        members, proposer = _as_seen(consortium), next(iter(consortium))
         sample: JSON = {"actions": [{"name": "set_constitution", "args": {"constitution": text}}]}
         everybody: JSON = [
-            {"member_id": name, "vote": True}
-            for name, one in read_consortium(view).items()
-            if one.status == ACTIVE
+            {"member_id": name, "vote": True} for name, one in consortium.items() if one.status == ACTIVE
         ]
         try:
             await self._runtime.check(text, CONSTITUTION_FUNCTIONS)
@@ -283,7 +273,6 @@ class Governance:
                 proposal_id="",
                 proposer=name,
                 time_ms=signed.moment.time_ms,
-                service_certificate=self._service_certificate,
                 deal=self._deal,
                 begin_epoch=signed.moment.begin_epoch,
             )
@@ -319,3 +308,11 @@ def _constitution(view: View) -> str:
     if text is None:
         raise RefusedError("not-governed", "this service was founded without members and a constitution")
     return text
+
+
+def _as_seen(members: Mapping[str, Member]) -> JSON:
+    """Return the members as a constitution sees them."""
+    return {
+        name: {"status": one.status, "member_data": one.data, "recovery_role": None}
+        for name, one in members.items()
+    }

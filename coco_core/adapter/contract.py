@@ -19,7 +19,7 @@ from coco_core.adapter.http import HTTPHandler
 from coco_core.base import TxID
 from coco_core.kv import Writes
 
-API: Final = 2
+API: Final = 3
 """The version of this contract; an adapter made for another one is refused at registration."""
 
 NO_CLAIMS: Final = bytes(32)
@@ -196,10 +196,11 @@ class LedgerAdapter(Protocol):
         """What it is and which maps it owns."""
         ...
 
-    def genesis(self, config: Mapping[str, Any]) -> Sequence[Writes]:
+    def genesis(self, config: Mapping[str, Any], randomness: bytes) -> Sequence[Writes]:
         """Return the writes of the first entries, one entry each, from the operator's configuration.
 
-        Raises OperatorError naming the faulty field. Whatever later batches need of the
+        ``randomness`` is 32 fresh bytes, for a ledger that begins with a key of its own. Called on the
+        founder only. Raises OperatorError naming the faulty field. Whatever later batches need of the
         configuration belongs into the writes: other nodes never see ``config``.
         """
         ...

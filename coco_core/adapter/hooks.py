@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 import attrs
 import pluggy
@@ -53,8 +53,14 @@ class AdapterPlugin(Protocol):
         """Return the engines it knows, the default first; must not raise when one is missing."""
         ...
 
-    def create(self, engine: str) -> LedgerAdapter:
-        """Return a new adapter using ``engine`` ("" = default). Raises OperatorError when unusable."""
+    def create(self, engine: str, settings: Mapping[str, Any]) -> LedgerAdapter:
+        """Return a new adapter using ``engine`` ("" = default).
+
+        ``settings`` are for this node alone, as its operator wrote them (where to listen for what the ledger
+        executes with, say), empty for the defaults; what all nodes must agree on belongs into genesis or
+        the consortium's configuration. Raises OperatorError for an unusable engine, an unknown setting, or a
+        bad one, naming it.
+        """
         ...
 
     def development(self) -> DevelopmentLedger:

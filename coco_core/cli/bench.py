@@ -62,7 +62,7 @@ def bench(
     options = WorkloadOptions(kind=kind, data=str(data) if data else "", transactions=transactions, seed=seed)
 
     def run(engine: str, options: WorkloadOptions, folder: Path) -> Measurement:
-        adapter = plugin.create(engine)
+        adapter = plugin.create(engine, {})
         workload = plugin.workload(options)
         prepare_folder(folder)
         spec = NetworkSpec(

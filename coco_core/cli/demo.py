@@ -34,7 +34,7 @@ def demo(ledger: str, engine: str, transactions: int) -> None:
     """Start three nodes, replay real transactions, audit every ledger, verify receipts, stop."""
     console = Console()
     plugin = load(ledger)
-    adapter = plugin.create(engine)
+    adapter = plugin.create(engine, {})
     data = _recorded()
     if data is None:
         console.print(

@@ -56,7 +56,7 @@ def demo_governance(ledger: str, engine: str) -> None:
     """Let three organisations form a network, govern it, and resist who breaks the rules."""
     console = Console(highlight=False)
     plugin = load(ledger)
-    plugin.create(engine)
+    plugin.create(engine, {})
     workload = plugin.workload(WorkloadOptions(transactions=200))
     with tempfile.TemporaryDirectory(prefix="coco-demo-") as temporary:
         root = Path(temporary)

@@ -60,7 +60,7 @@ def up(
             f"{nodes} ports from {rpc_port} on go beyond 65535", param_hint="'--rpc-port'"
         )
     plugin = load(ledger)
-    plugin.create(engine)  # A missing engine is reported here, before anything is started.
+    plugin.create(engine, {})  # A missing engine is reported here, before anything is started.
     development = plugin.development()
     config = _read_genesis(genesis) if genesis else development.config
     with tempfile.TemporaryDirectory(prefix="coco-up-") as temporary:

@@ -1,10 +1,10 @@
 """The shell: the only room that touches sockets, files, clocks, entropy and plugins (trio)."""
 
+from coco_core.node.address import Address
 from coco_core.node.clock import utc_now
 from coco_core.node.plugins import installed, load
 from coco_core.node.run import LEDGER_FOLDER, run_node
 from coco_core.node.settings import (
-    Address,
     Founding,
     Joining,
     LedgerSettings,

@@ -28,10 +28,11 @@ from coco_core.governance import (
     encode_join_request,
     read_challenge,
 )
+from coco_core.node.address import Address
 from coco_core.node.admission import CHALLENGE_TARGET, JOIN_TARGET
 from coco_core.node.clock import unix_ms
 from coco_core.node.entropy import random_bytes
-from coco_core.node.settings import Address, Joining
+from coco_core.node.settings import Joining
 from coco_core.node.tls import service_client_context
 from coco_core.wire.http import MessageReader, render_request
 

@@ -8,6 +8,7 @@ earlier node left in its folder.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import attrs
 import trio
@@ -73,7 +74,7 @@ class Founder:
                 f"{node.settings.folder} holds a ledger already: who founds a service needs an empty folder"
             )
         self._node = node
-        self._adapters, self._genesis = _founding_adapters(founding)
+        self._adapters, self._genesis = _founding_adapters(founding, node.settings.adapters)
         self.service = new_service()
         self.certificate = certify_own(node, self.service)
         self._operators = founding.operators
@@ -150,7 +151,7 @@ async def join(node: BareNode, joining: Joining, waiting: Callable[[], None]) ->
     welcomed = await ask_to_join(joining, applicant, waiting)
     welcome = read_welcome(welcomed.welcome, node.encryption_key, welcomed.transcript)
     check_welcome(welcome, node.key.public, joining.service_certificate, known_verifiers(), utc_now())
-    adapters = joined_adapters(welcome.manifests)
+    adapters = joined_adapters(welcome.manifests, node.settings.adapters)
     restored = await _restored(node, welcome)
     replica, effects = join_service(parts_of(node, welcome, unix_ms()), restored)
     return Membership(replica=replica, first_effects=effects, adapters=adapters, welcome=welcome)
@@ -172,14 +173,16 @@ async def _restored(node: BareNode, welcome: Welcome) -> Restoration | None:
     return await trio.to_thread.run_sync(old.restore, welcome.agreed)
 
 
-def _founding_adapters(founding: Founding) -> tuple[dict[str, LedgerAdapter], list[Writes]]:
+def _founding_adapters(
+    founding: Founding, settings: Mapping[str, Mapping[str, Any]]
+) -> tuple[dict[str, LedgerAdapter], list[Writes]]:
     """Load every ledger and collect its first entries, checked as what it writes later is."""
     adapters: dict[str, LedgerAdapter] = {}
     genesis: list[Writes] = []
     room_bytes = limits.GENESIS_SIZE_MAX_BYTES
     for name, ledger in founding.ledgers.items():
-        adapter = adapters[name] = _create(name, ledger.engine)
-        entries = adapter.genesis(ledger.config)
+        adapter = adapters[name] = _create(name, ledger.engine, settings)
+        entries = adapter.genesis(ledger.config, random_bytes())
         try:
             room_bytes -= check_genesis(entries, frozenset(adapter.manifest.maps), room_bytes)
         except AdapterError as error:
@@ -188,11 +191,13 @@ def _founding_adapters(founding: Founding) -> tuple[dict[str, LedgerAdapter], li
     return adapters, genesis
 
 
-def joined_adapters(manifests: Sequence[Manifest]) -> dict[str, LedgerAdapter]:
+def joined_adapters(
+    manifests: Sequence[Manifest], settings: Mapping[str, Mapping[str, Any]]
+) -> dict[str, LedgerAdapter]:
     """Load what the network runs; this node must have exactly the same versions."""
     adapters: dict[str, LedgerAdapter] = {}
     for manifest in manifests:
-        adapter = _create(manifest.name, manifest.engine.partition(" ")[0])
+        adapter = _create(manifest.name, manifest.engine.partition(" ")[0], settings)
         if adapter.manifest != manifest:
             raise OperatorError(
                 f"the network runs {manifest.name} {manifest.version} on {manifest.engine!r}, "
@@ -202,9 +207,9 @@ def joined_adapters(manifests: Sequence[Manifest]) -> dict[str, LedgerAdapter]:
     return adapters
 
 
-def _create(name: str, engine: str) -> LedgerAdapter:
+def _create(name: str, engine: str, settings: Mapping[str, Mapping[str, Any]]) -> LedgerAdapter:
     """Return the adapter of the installed plugin ``name``; raises OperatorError when it is unfit."""
-    adapter = plugins.load(name).create(engine)
+    adapter = plugins.load(name).create(engine, settings.get(name, {}))
     try:
         check_manifest(name, adapter.manifest)
     except AdapterError as error:

@@ -61,7 +61,7 @@ class Recovery:
         self._node = node
         self._lost = lost
         self._manifests: list[Manifest] = read_manifests(lost.tables)
-        self._adapters: Mapping[str, LedgerAdapter] = joined_adapters(self._manifests)
+        self._adapters: Mapping[str, LedgerAdapter] = joined_adapters(self._manifests, node.settings.adapters)
         made = new_service()
         self._endorsement = endorse_predecessor(lost.certificate, made.key, made.certificate, lost.until)
         self.service: ServiceIdentity = attrs.evolve(

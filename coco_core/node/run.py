@@ -30,6 +30,7 @@ from coco_core.governance import (
     trust_anchors,
 )
 from coco_core.kv import maps
+from coco_core.node.address import Address
 from coco_core.node.admission import RunningAdmissions
 from coco_core.node.bare_node import BareNode, certify
 from coco_core.node.capacity import UnfinishedBytes, connections_each
@@ -46,7 +47,7 @@ from coco_core.node.peers import PeerNetwork
 from coco_core.node.recovering import Recovery, RecoveryRoutes
 from coco_core.node.refusals import Refusals
 from coco_core.node.service import NodeLedgerService, Tickets
-from coco_core.node.settings import Address, Founding, NodeSettings, Recovering
+from coco_core.node.settings import Founding, NodeSettings, Recovering
 from coco_core.node.snapshot_files import SnapshotFiles
 from coco_core.node.snapshotting import SnapshotKeeper
 from coco_core.node.stopping import hand_over, outliving

@@ -8,6 +8,8 @@
       "peer": "127.0.0.1:9645",                node-to-node interface
       "published": "node-0.example.org",       the host others reach this node by; that of "peer" unless given
       "rpc": {"ethereum": "127.0.0.1:8545"},   one front end per ledger
+      "adapters": {"sawtooth": {"processors": "tcp://127.0.0.1:4004"}},   for one ledger's adapter, on this
+                                           node alone; what it may hold the ledger's pages say
       "found": {"nodes": 3, "ledgers": {"ethereum": {"engine": "revm", "genesis": "genesis.json"}},
                 "operators": ["operator.pem"]},  certificates of those who may change the nodes later
                                            (or who governs, see ``charter_settings``)
@@ -27,8 +29,6 @@ A node founds a service, joins one, or recovers one. Relative paths are relative
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
 import json
 import re
 from collections.abc import Mapping
@@ -41,45 +41,10 @@ from coco_core.base import check_host, limits
 from coco_core.crypto import read_certificate
 from coco_core.errors import AttestationError, OperatorError
 from coco_core.governance import Charter
+from coco_core.node.address import Address
 from coco_core.node.charter_settings import read_charter
 
 _DIGEST: Final = re.compile("[0-9a-f]{64}")
-
-
-@attrs.frozen
-class Address:
-    """Where to listen or dial."""
-
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> Address:
-        """Read ``host:port`` (IPv6 hosts in brackets); raises ValueError."""
-        host, colon, port = text.rpartition(":")
-        if not colon or not host or not port.isdigit() or int(port) > 65535:
-            raise ValueError(f"{text!r} is not host:port")
-        return cls(host.strip("[]"), int(port))
-
-    def __str__(self) -> str:
-        """Return ``host:port``."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine can reach it."""
-        if self.host == "localhost":
-            return True
-        with contextlib.suppress(ValueError):
-            return ipaddress.ip_address(self.host).is_loopback
-        return False
-
-    @property
-    def is_every(self) -> bool:
-        """Whether it stands for every address of this machine: to listen on, not to be dialled."""
-        with contextlib.suppress(ValueError):
-            return ipaddress.ip_address(self.host).is_unspecified
-        return False
 
 
 @attrs.frozen(kw_only=True)
@@ -124,6 +89,8 @@ class NodeSettings:
     peer: Address
     rpc: Mapping[str, Address]
     role: Founding | Joining | Recovering
+    adapters: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict, repr=False)
+    """For the adapters of ledgers, on this node alone."""
     published: str = ""
     """The host others reach this node by; empty for that of ``peer``."""
     tick_ms: int = 20
@@ -184,6 +151,7 @@ class _Reader:
             "peer",
             "published",
             "rpc",
+            "adapters",
             "found",
             "join",
             "recover",
@@ -209,12 +177,17 @@ class _Reader:
             self.faults.append("'folder' must be a path")
         admin, peer = self._address("admin"), self._address("peer")
         rpc = self._rpc()
+        adapters = self._adapters()
         role = self._role()
         published = self._published(peer)
         if isinstance(role, Founding):
             self.faults += [
                 f"'rpc.{name}': 'found.ledgers' has no such ledger"
                 for name in rpc.keys() - role.ledgers.keys()
+            ]
+            self.faults += [
+                f"'adapters.{name}': 'found.ledgers' has no such ledger"
+                for name in adapters.keys() - role.ledgers.keys()
             ]
         tick, heartbeat, election = self._timing()
         interval = self._count("snapshot_interval", limits.CHUNK_TARGET_ENTRIES, 1_000_000_000)
@@ -228,6 +201,7 @@ class _Reader:
             admin=admin,
             peer=peer,
             rpc=rpc,
+            adapters=adapters,
             role=role,
             published=published,
             tick_ms=tick,
@@ -270,6 +244,13 @@ class _Reader:
             return {}
         found = {name: self._address(name, value) for name in value}
         return {name: address for name, address in found.items() if address is not None}
+
+    def _adapters(self) -> dict[str, Mapping[str, Any]]:
+        value = self._raw.get("adapters", {})
+        if not isinstance(value, dict) or not all(isinstance(one, dict) for one in value.values()):
+            self.faults.append("'adapters' must map ledger names to objects")
+            return {}
+        return value
 
     def _role(self) -> Founding | Joining | Recovering | None:
         found, join, recover = (self._raw.get(name) for name in ("found", "join", "recover"))

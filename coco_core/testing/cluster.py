@@ -108,7 +108,7 @@ class Cluster:
             if number:
                 node.replica, effects = join_service(parts)
             else:
-                genesis = node.adapter.genesis(config if config is not None else {"counters": {}})
+                genesis = node.adapter.genesis(config or {"counters": {}}, bytes(32))
                 node.replica, effects = found_service(parts, genesis, [consortium.operator])
             cluster._seat(node, effects)
         return cluster

@@ -67,8 +67,9 @@ class Tally:
         """What this node was told is committed."""
         self._batch_max = batch_max
 
-    def genesis(self, config: Mapping[str, Any]) -> Sequence[Writes]:
+    def genesis(self, config: Mapping[str, Any], randomness: bytes) -> Sequence[Writes]:
         """Return one entry with the counters of ``config["counters"]``; raises OperatorError."""
+        del randomness  # Nothing here is drawn.
         counters = config.get("counters")
         if not isinstance(counters, dict) or not all(type(value) is int for value in counters.values()):
             raise OperatorError("genesis: 'counters' must map names to whole numbers")

@@ -66,7 +66,7 @@ async def _running(folder: Path, **bounds: Any) -> AsyncIterator[Running]:
         time_ms=0,
         **bounds,
     )
-    replica, effects = found_service(parts, adapter.genesis({"counters": {}}))
+    replica, effects = found_service(parts, adapter.genesis({"counters": {}}, bytes(32)))
     driver = Driver(
         replica,
         files,

@@ -27,7 +27,7 @@ class Plugin:
     genesis: Any = None
     manifest: Mapping[str, Any] = attrs.field(factory=dict)
 
-    def create(self, engine: str) -> Tally:
+    def create(self, engine: str, settings: Mapping[str, Any]) -> Tally:
         plugin = self
 
         class Changed(Tally):
@@ -35,8 +35,8 @@ class Plugin:
                 super().__init__()
                 self.manifest = attrs.evolve(self.manifest, **plugin.manifest)
 
-            def genesis(self, config: Mapping[str, Any]) -> Sequence[Writes]:
-                return super().genesis(config) if plugin.genesis is None else plugin.genesis
+            def genesis(self, config: Mapping[str, Any], randomness: bytes) -> Sequence[Writes]:
+                return super().genesis(config, randomness) if plugin.genesis is None else plugin.genesis
 
         return Changed()
 
@@ -49,10 +49,10 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_a_ledger_that_is_fit(install: Any) -> None:
     install(Plugin())
-    adapters, genesis = _founding_adapters(FOUNDING)
+    adapters, genesis = _founding_adapters(FOUNDING, {})
     assert adapters.keys() == {"tally"}
     assert genesis[0][COUNTERS] == {b"x": b"1"}
-    assert joined_adapters([adapters["tally"].manifest]).keys() == {"tally"}
+    assert joined_adapters([adapters["tally"].manifest], {}).keys() == {"tally"}
 
 
 LARGE = bytes(limits.WRITE_SET_SIZE_MAX_BYTES - limits.KIB)
@@ -72,7 +72,7 @@ def test_genesis_that_may_not_be(install: Any, fault: str) -> None:
     genesis, message = GENESIS[fault]
     install(Plugin(genesis=genesis))
     with pytest.raises(OperatorError, match=f"'tally' cannot begin so: .*{message}"):
-        _founding_adapters(FOUNDING)
+        _founding_adapters(FOUNDING, {})
 
 
 MANIFESTS: dict[str, tuple[dict[str, Any], str]] = {
@@ -93,10 +93,24 @@ def test_manifest_that_may_not_be(install: Any, fault: str) -> None:
     manifest, message = MANIFESTS[fault]
     install(Plugin(manifest=manifest))
     with pytest.raises(OperatorError, match=message):
-        _founding_adapters(FOUNDING)
+        _founding_adapters(FOUNDING, {})
+
+
+def test_an_adapter_gets_its_own_settings_on_this_node(install: Any) -> None:
+    given: list[Mapping[str, Any]] = []
+
+    class Listening(Plugin):
+        def create(self, engine: str, settings: Mapping[str, Any]) -> Tally:
+            given.append(settings)
+            return super().create(engine, settings)
+
+    install(Listening())
+    _founding_adapters(FOUNDING, {"tally": {"listen": "x"}, "other": {"y": 1}})
+    joined_adapters([Tally().manifest], {})
+    assert given == [{"listen": "x"}, {}]
 
 
 def test_another_version_than_the_network_runs(install: Any) -> None:
     install(Plugin())
     with pytest.raises(OperatorError, match="the network runs tally 2"):
-        joined_adapters([attrs.evolve(Tally().manifest, version="2")])
+        joined_adapters([attrs.evolve(Tally().manifest, version="2")], {})

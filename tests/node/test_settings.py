@@ -122,6 +122,8 @@ FAULTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "published everywhere": ({"published": "::"}, ("'published' must say",)),
     "rpc of no ledger": ({"rpc": {"tall": "localhost:0"}}, ("'rpc.tall': 'found.ledgers' has no",)),
     "odd digits": ({"admin": "host:²"}, ("'admin' must be",)),
+    "settings of no adapter": ({"adapters": {"tall": {}}}, ("'adapters.tall': 'found.ledgers' has no",)),
+    "settings of adapters": ({"adapters": {"tally": 1}}, ("'adapters' must map ledger names to objects",)),
     "rpc": ({"rpc": []}, ("'rpc' must map",)),
     "folder": ({"folder": ""}, ("'folder' must be a path",)),
     "no role": ({"found": None}, ("exactly one of",)),

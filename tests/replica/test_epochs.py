@@ -146,9 +146,9 @@ def scheduled(epoch_ms: int) -> Callable[[], Tally]:
     """Return how adapters are made whose service has epochs that last so long."""
 
     class Timed(Tally):
-        def genesis(self, config: Mapping[str, Any]) -> list[Writes]:
+        def genesis(self, config: Mapping[str, Any], randomness: bytes) -> list[Writes]:
             value = json.dumps({"epoch_ms": epoch_ms}).encode()
-            return [*super().genesis(config), {maps.KEY_POLICY: {maps.SINGLETON_KEY: value}}]
+            return [*super().genesis(config, randomness), {maps.KEY_POLICY: {maps.SINGLETON_KEY: value}}]
 
     return Timed
 

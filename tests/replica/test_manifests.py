@@ -58,7 +58,7 @@ def test_manifest_that_cannot_be(fault: str) -> None:
 
 
 def test_first_entries_are_counted() -> None:
-    entries = Tally().genesis({"counters": {"x": 1, "y": 2}})
+    entries = Tally().genesis({"counters": {"x": 1, "y": 2}}, bytes(32))
     size = check_genesis(entries, OWNED, limits.GENESIS_SIZE_MAX_BYTES)
     assert size > sum(len(key) + len(value) for key, value in entries[0]["tally.counters"].items() if value)
     assert check_genesis(tuple(entries), OWNED, size) == size

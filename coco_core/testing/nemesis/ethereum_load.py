@@ -60,7 +60,7 @@ class EthereumLedger:
 def ethereum_ledger() -> EthereumLedger:
     """Return what the installed adapter offers for development; raises OperatorError when there is none."""
     plugin = load(NAME)
-    engine = plugin.create("").manifest.engine
+    engine = plugin.create("", {}).manifest.engine
     try:
         from coco_ethereum import engines
         from coco_ethereum.workloads.signing import Signer as Account

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from coco_core.adapter import (
     API,
@@ -29,8 +30,10 @@ class TallyPlugin:
         """Return nothing: there is no choice."""
         return ()
 
-    def create(self, engine: str) -> LedgerAdapter:
-        """Return a new adapter; raises OperatorError when an engine is named."""
+    def create(self, engine: str, settings: Mapping[str, Any]) -> LedgerAdapter:
+        """Return a new adapter; raises OperatorError when an engine, or anything else, is asked for."""
+        if settings:
+            raise OperatorError(f"tally has no setting {min(settings)!r}: it has none")
         if engine:
             raise OperatorError(f"tally has no engine {engine!r}: it has none to choose from")
         return Tally()

@@ -43,7 +43,7 @@ class Seats:
             if number:
                 host.replica, effects = join_service(parts)
             else:
-                genesis = [*host.adapter.genesis({"counters": {}}), *self._policy()]
+                genesis = [*host.adapter.genesis({"counters": {}}, bytes(32)), *self._policy()]
                 host.replica, effects = found_service(parts, genesis, [world.consortium.operator])
                 host.leads_since = host.replica.status().view
             seated.append((host, effects))

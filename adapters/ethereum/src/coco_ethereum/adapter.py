@@ -77,8 +77,9 @@ class EthereumAdapter:
         """What it is and which maps it owns."""
         return self._manifest
 
-    def genesis(self, config: Mapping[str, Any]) -> Sequence[Writes]:
+    def genesis(self, config: Mapping[str, Any], randomness: bytes) -> Sequence[Writes]:
         """Return the writes of the first entries from a geth-format genesis. Raises OperatorError."""
+        del randomness  # A genesis block is the same wherever it is made.
         return genesis.genesis_writes(config, self._engine)
 
     async def execute(self, batch: Batch, view: ReadView) -> BatchResult:

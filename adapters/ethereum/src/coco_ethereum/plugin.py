@@ -6,7 +6,8 @@ listed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from coco_core.adapter import (
     API,
@@ -49,8 +50,13 @@ class EthereumPlugin:
         found = [_engine_info(each) for each in engines.ENGINES]
         return sorted(found, key=lambda info: bool(info.unavailable))
 
-    def create(self, engine: str) -> LedgerAdapter:
-        """Return a new adapter on ``engine`` ("" = default). Raises OperatorError when unusable."""
+    def create(self, engine: str, settings: Mapping[str, Any]) -> LedgerAdapter:
+        """Return a new adapter on ``engine`` ("" = default).
+
+        Raises OperatorError for an unusable engine and for any setting: there are none.
+        """
+        if settings:
+            raise OperatorError(f"ethereum has no setting {min(settings)!r}: it has none")
         return EthereumAdapter(engines.load(engine or _default_engine()))
 
     def development(self) -> DevelopmentLedger:

@@ -59,7 +59,7 @@ def test_state_and_head_follow_from_alloc(engine):
 def test_configuration_survives_in_state(engine):
     store = Store()
     wanted = config(coco={"engine": engine.name, "constEnv": ENVIRONMENT}, coinbase="0x" + "01" * 20)
-    for seqno, writes in enumerate(EthereumAdapter(engine).genesis(wanted), start=1):
+    for seqno, writes in enumerate(EthereumAdapter(engine).genesis(wanted, bytes(32)), start=1):
         store.append(seqno, writes)
         store.commit(seqno)
     assert read_config(store.view()) == genesis.chain_config(wanted, engine)

@@ -105,7 +105,7 @@ class Sandbox:
         self._queue: list[_Waiting] = []
         self._seqno = 0
         self._batches = 0
-        for writes in adapter.genesis(config):
+        for writes in adapter.genesis(config, bytes(32)):
             self._append([writes])
 
     # ── LedgerService ────────────────────────────────────────────────────────────────────────────

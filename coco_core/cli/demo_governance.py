@@ -134,7 +134,7 @@ class Story:
         loads = islice(self.workload.loads(_PER_REQUEST), self.sent, self.sent + 1)
         self.sent += 1
         result = await run_load(settings, loads, self.workload.refused, None)
-        committed = not result.refused and all(place is not None for place in result.places)
+        committed = result.all_committed
         self.true(f"{_PER_REQUEST} transactions committed through node {node}", committed)
 
 

@@ -85,6 +85,12 @@ class LoadResult:
     lost: set[int] = attrs.field(factory=set)
     """Nodes that cannot be reached at the moment: nobody waits for their commits."""
 
+    @property
+    def all_committed(self) -> bool:
+        """Whether every transaction sent is: without a place only if it was known when sent again."""
+        placed = all(place is not None for place in self.places)
+        return not self.refused and (placed or self.resent_requests > 0)
+
     def note(self) -> None:
         """Wake who waits for a change of commits or lost nodes."""
         self.reported.set()

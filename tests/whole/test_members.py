@@ -54,8 +54,7 @@ class Stage:
             per_request=PER_REQUEST,
         )
         result = await run_load(settings, islice(self.loads, requests), self.workload.refused, None)
-        assert not result.refused
-        assert all(place is not None for place in result.places)
+        assert result.all_committed, result.refused
 
     async def coco(self, *words: str) -> subprocess.CompletedProcess[bytes]:
         """Type a command of ``coco nodes`` as the operator."""

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 LINTER = Path(sys.executable).parent / "lint-imports"
+ADAPTERS = [Path("adapters") / name / "src" / f"coco_{name}" for name in ("ethereum", "sawtooth")]
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
     """Run import-linter on the packages of ``folder`` rather than on the installed ones."""
-    path = os.pathsep.join([str(folder), str(folder / "adapters" / "ethereum" / "src")])
+    sources = (folder / source.parent for source in ADAPTERS)
+    path = os.pathsep.join(map(str, [folder, *sources]))
     return subprocess.run(
         [str(LINTER), "--no-cache"],
         cwd=folder,
@@ -30,8 +32,8 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
 def copy(root: Path, tmp_path: Path) -> Path:
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(root / "coco_core", tmp_path / "coco_core", ignore=ignore)
-    source = Path("adapters") / "ethereum" / "src" / "coco_ethereum"
-    shutil.copytree(root / source, tmp_path / source, ignore=ignore)
+    for source in ADAPTERS:
+        shutil.copytree(root / source, tmp_path / source, ignore=ignore)
     shutil.copy(root / "pyproject.toml", tmp_path)
     return tmp_path
 
@@ -61,6 +63,11 @@ PLANTED = {
     "an adapter touches the world outside its shell": (
         "adapters/ethereum/src/coco_ethereum/engine.py",
         "\nimport trio\n",
+        "only shell/ touches the world",
+    ),
+    "an adapter opens a socket outside its shell": (
+        "adapters/sawtooth/src/coco_sawtooth/identity.py",
+        "\nimport zmq\n",
         "only shell/ touches the world",
     ),
 }

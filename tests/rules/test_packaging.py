@@ -35,6 +35,7 @@ CORE = Distribution(".", "coco-framework", "coco_core", "coco = coco_core.cli:ma
 ETHEREUM = Distribution(
     "adapters/ethereum", "coco-framework-ethereum", "coco_ethereum", "ethereum = coco_ethereum.plugin"
 )
+SAWTOOTH = Distribution("adapters/sawtooth", "coco-framework-sawtooth", "coco_sawtooth")
 REVM = Distribution("adapters/ethereum/revm", "coco-framework-ethereum-revm", "coco_ethereum_revm")
 
 
@@ -65,7 +66,7 @@ def metadata(archive: zipfile.ZipFile) -> email.message.Message:
     return email.message_from_string(archive.read(name).decode())
 
 
-@pytest.mark.parametrize("distribution", [CORE, ETHEREUM, REVM], ids=lambda item: item.name)
+@pytest.mark.parametrize("distribution", [CORE, ETHEREUM, SAWTOOTH, REVM], ids=lambda item: item.name)
 def test_wheel_holds_one_typed_package(distribution: Distribution, tmp_path: Path) -> None:
     if distribution is REVM:
         if not (ROOT / REVM.folder / "Cargo.toml").exists():
@@ -111,10 +112,10 @@ def declared(requirements: list[str]) -> set[str]:
     return {canonicalize_name(Requirement(line).name) for line in requirements}
 
 
-@pytest.mark.parametrize(("distribution", "source"), [(CORE, "."), (ETHEREUM, "src")])
+@pytest.mark.parametrize(("distribution", "source"), [(CORE, "."), (ETHEREUM, "src"), (SAWTOOTH, "src")])
 def test_what_is_imported_is_declared(distribution: Distribution, source: str) -> None:
     # An editable installation does not say which packages it holds.
-    ours = {item.package: [item.name] for item in (CORE, ETHEREUM, REVM)}
+    ours = {item.package: [item.name] for item in (CORE, ETHEREUM, SAWTOOTH, REVM)}
     owners = {**importlib.metadata.packages_distributions(), **ours}
     project = settings(distribution)
     core_extras = settings(CORE)["optional-dependencies"]
@@ -132,11 +133,12 @@ def test_one_version_for_all() -> None:
     version = settings(CORE)["version"]
     namespace = (ROOT / "coco_core" / "__init__.py").read_text(encoding="utf-8")
     assert f'__version__ = "{version}"' in namespace
-    ethereum = settings(ETHEREUM)
-    assert ethereum["version"] == version
-    assert f"coco-framework=={version}" in ethereum["dependencies"]
-    core = settings(CORE)
-    assert core["optional-dependencies"]["ethereum"] == [f"coco-framework-ethereum=={version}"]
+    extras = settings(CORE)["optional-dependencies"]
+    for ledger, adapter in {"ethereum": ETHEREUM, "sawtooth": SAWTOOTH}.items():
+        project = settings(adapter)
+        assert project["version"] == version
+        assert f"coco-framework=={version}" in project["dependencies"]
+        assert extras[ledger] == [f"{adapter.name}=={version}"]
 
 
 def test_core_wheel_works_where_nothing_of_the_checkout_is(tmp_path: Path) -> None:

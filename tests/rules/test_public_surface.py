@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-TREES = {"coco_core": ROOT, "coco_ethereum": ROOT / "adapters" / "ethereum" / "src"}
+TREES = {
+    "coco_core": ROOT,
+    "coco_ethereum": ROOT / "adapters" / "ethereum" / "src",
+    "coco_sawtooth": ROOT / "adapters" / "sawtooth" / "src",
+}
 DOORS = ("adapter", "attestation", "client", "testing", "errors")
 
 

@@ -1,0 +1,1 @@
+"""The only room of this adapter that touches the world: sockets, threads, time."""

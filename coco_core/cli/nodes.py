@@ -121,6 +121,8 @@ async def _show(connection: Connection) -> None:
     under_way: dict[str, Any] = network["change"] or {"add": [], "remove": [], "waits_for": []}
     for name, one in sorted(network["nodes"].items(), key=lambda item: item[1]["peer_address"]):
         state = one["status"]
+        if state == "Retired" and one["lease_until_ms"] is not None:
+            state += ", lease ran out"
         if name == network["primary"]:
             state += ", primary"
         if name in under_way["add"]:

@@ -44,6 +44,7 @@ from coco_core.governance.consortium import (
     read_participants,
     read_service_info,
 )
+from coco_core.governance.departures import departure_writes, quarantined, refuse_departed
 from coco_core.governance.epochs import (
     MEMBERS_CHANGED,
     begin_epoch,
@@ -138,6 +139,7 @@ from coco_core.governance.recovery_tables import (
     read_recovery,
     recovery_writes,
 )
+from coco_core.governance.refusal import RefusedError
 from coco_core.governance.runtime import JSON, Runtime
 from coco_core.governance.shipped import (
     BALLOT_FUNCTIONS,
@@ -213,6 +215,7 @@ __all__ = [
     "RETIRED",
     "RecoveryKey",
     "RecoveryRound",
+    "RefusedError",
     "Runtime",
     "SCRIPT_BOUNDS",
     "SERVICE_RECOVERED",
@@ -243,6 +246,7 @@ __all__ = [
     "checked_member",
     "commitment_of",
     "deal_shares",
+    "departure_writes",
     "encode_challenge",
     "encode_challenge_request",
     "encode_join_request",
@@ -280,6 +284,7 @@ __all__ = [
     "policy_writes",
     "protected_header",
     "quarantine_due",
+    "quarantined",
     "read_admissions",
     "read_challenge",
     "read_challenge_request",
@@ -305,6 +310,7 @@ __all__ = [
     "reaudit_admission",
     "recover_secrets",
     "recovery_writes",
+    "refuse_departed",
     "secrets_at",
     "service_endorsements",
     "shipped_constitution",

@@ -16,6 +16,7 @@ from coco_core.errors import AttestationError, IntegrityError
 from coco_core.governance.admission import read_admissions, reaudit_admission
 from coco_core.governance.audit_rules import Fail, GovernanceRule
 from coco_core.governance.consortium import read_constitution, read_service_info
+from coco_core.governance.departures import departure_writes
 from coco_core.governance.epochs import ADDITION_CANCELLED, MEMBERS_CHANGED, want_epoch
 from coco_core.governance.fitness import unfit_writes
 from coco_core.governance.leases import lease_writes, quarantine_due, read_lease_s, read_leases
@@ -37,7 +38,7 @@ from coco_core.governance.transcripts import key_digest
 from coco_core.kv import View, Writes, maps, merge
 
 JOIN_MAPS = frozenset({maps.NODES_INFO, maps.NODES_ENDORSED_CERTIFICATES, maps.ADMISSIONS})
-NODE_MAPS = JOIN_MAPS | {maps.LEASES, maps.MEMBERSHIP_CHANGE, maps.REKEY_WANTED}
+NODE_MAPS = JOIN_MAPS | {maps.LEASES, maps.MEMBERSHIP_CHANGE, maps.NODE_OWNERS, maps.REKEY_WANTED}
 
 
 def check_nodes(before: View, writes: Writes, window: tuple[int, int], fail: Fail) -> None:
@@ -161,14 +162,19 @@ def _leases(
 ) -> Writes:
     """Return the leases that begin with a change, from when the entry was made, and those it ends."""
     lease_s, leases = read_lease_s(before), read_leases(before.over(writes))
+    leases_before = read_leases(before)
     granted = {leases[name].granted_ms for name in change.add if name in leases}
     if len(granted) > 1 or any(not window[0] <= time_ms <= window[1] for time_ms in granted):
         fail(GovernanceRule.TIME, f"leases are granted at {sorted(granted)} ms")
     if lease_s is not None and change.add and not granted:
         fail(GovernanceRule.MEMBERSHIP, "nodes are trusted, and get no lease, as the policy wants")
-    # A lease of who is gone means nothing: it may go with it.
-    ended = [name for name in change.remove if name.encode() in writes.get(maps.LEASES, {})]
-    expected = lease_writes(ended, None, 0)
+    first, last = (*granted, *granted) if granted else window
+    expected: Writes = {}
+    for name in change.remove:
+        # What ran out while the entry may have been made is as the entry has it.
+        until_ms = leases_before[name].until_ms if name in leases_before else 0
+        unsure = first < until_ms <= last and name.encode() not in writes.get(maps.LEASES, {})
+        merge(expected, departure_writes(before, [name], last if unsure else first))
     for time_ms in granted:
         merge(expected, lease_writes(change.add, lease_s, time_ms))
     return expected

@@ -23,10 +23,10 @@ from coco_core.governance.admission import (
     proof_from_json,
     proof_to_json,
 )
+from coco_core.governance.departures import refuse_departed
 from coco_core.governance.join_requests import encryption_key, node_from_json, node_to_json
 from coco_core.governance.membership import (
     PENDING,
-    RETIRED,
     NodeRecord,
     forgetting_writes,
     node_writes,
@@ -57,9 +57,8 @@ def join_writes(
     node, proof = node_from_json(body["node"]), proof_from_json(body)
     nodes = read_nodes(view)
     known = nodes.get(node.node_id)
-    if known is not None and known.status == RETIRED:
-        raise RefusedError("retired", f"node {node.node_id} was removed: it may start anew with another key")
     if known is not None:
+        refuse_departed(view, known, time_ms)
         raise RefusedError("duplicate", f"node {node.node_id} asked before")
     if any(one.encryption_key == node.encryption_key for one in nodes.values()):
         raise RefusedError("duplicate", "another node has the same encryption key")

@@ -109,7 +109,9 @@ def forgetting_writes(nodes: Iterable[NodeID]) -> Writes:
     return {
         maps.NODES_INFO: dict(gone),
         maps.NODES_ENDORSED_CERTIFICATES: dict(gone),
-        maps.ADMISSIONS: gone,
+        maps.ADMISSIONS: dict(gone),
+        maps.LEASES: dict(gone),
+        maps.NODE_OWNERS: gone,
     }
 
 

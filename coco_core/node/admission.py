@@ -16,13 +16,14 @@ from coco_core.errors import BusyError, OperatorError
 from coco_core.governance import (
     ADMINISTRATION,
     PENDING,
-    RETIRED,
     TRUSTED,
     JoinRequest,
     NodeRecord,
+    RefusedError,
     join_payload,
     read_change,
     read_nodes,
+    refuse_departed,
 )
 from coco_core.node.doorkeeping import Doorkeeper, Judged
 from coco_core.node.driver import Driver
@@ -142,10 +143,10 @@ class RunningAdmissions:
         if known is None:
             return self._record(judged)
         change = read_change(view)
-        if known.status == RETIRED:
-            return self._door.refuse(
-                "retired", "this node was removed: start it anew to ask with another key", request
-            )
+        try:
+            refuse_departed(view, known, judged.record.judged_at_ms)
+        except RefusedError as error:
+            return self._door.refuse(error.code, str(error), request)
         if known.encryption_key != request.encryption_key.pem:
             return self._door.refuse("duplicate", "this node asked with another encryption key", request)
         if known.status == TRUSTED or (change is not None and known.node_id in change.add):

@@ -20,8 +20,8 @@ from coco_core.governance import (
     PENDING,
     TRUSTED,
     JoinRequest,
+    quarantined,
     read_change,
-    read_leases,
     read_nodes,
     read_operators,
     read_policy,
@@ -34,7 +34,6 @@ from coco_core.node.address import Address
 from coco_core.node.admission import RunningAdmissions
 from coco_core.node.bare_node import BareNode, certify
 from coco_core.node.capacity import UnfinishedBytes, connections_each
-from coco_core.node.clock import unix_ms
 from coco_core.node.constitution_process import ConstitutionProcess
 from coco_core.node.disk import LedgerFiles
 from coco_core.node.doorkeeping import Doorkeeper
@@ -261,9 +260,8 @@ async def _take_part(
             nursery.start_soon(adapter.serve, service)
         announce({"event": "open", "node_id": node.node_id})
         await driver.retired.wait()
-        lease = read_leases(driver.replica.chain.store.view()).get(node.node_id)
-        quarantined = lease is not None and lease.until_ms <= unix_ms()
-        announce({"event": "retired", "node_id": node.node_id, "lease_ran_out": quarantined})
+        late = quarantined(driver.replica.chain.store.view(), node.node_id)
+        announce({"event": "retired", "node_id": node.node_id, "lease_ran_out": late})
         nursery.cancel_scope.cancel()
 
 

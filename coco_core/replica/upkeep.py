@@ -6,7 +6,8 @@ The laws:
   new members is heard of and up to date; so the new set can go on at once, whatever it replaced.
 * Code must be accepted when a node comes to take part, not only when it asked: whoever is to be added and
   runs what the tables do not list any more is left out of the change, and forgotten.
-* A node's lease begins when it comes to take part. Whose lease has run out leaves by a change of members.
+* A node's lease begins when it comes to take part, and ends when it is removed. Whose lease has run out
+  leaves by a change of members, and its lease stays in the tables, which tells why.
 * When a removal is agreed, one more entry says so (``retired_committed``): when *that* is agreed,
   whoever was removed may be switched off.
 * Records of retired nodes are kept for a while, and not for ever.
@@ -32,6 +33,7 @@ from coco_core.governance import (
     NodeRecord,
     begin_epoch,
     change_writes,
+    departure_writes,
     forgetting_writes,
     lease_writes,
     leaving,
@@ -118,6 +120,7 @@ def change_due(head: View, match: Mapping[NodeID, int], last: int, time_ms: int)
     writes = node_writes(changed)
     merge(writes, change_writes(None))
     merge(writes, want_epoch(MEMBERS_CHANGED))
+    merge(writes, departure_writes(head, change.remove, time_ms))
     lease_s = read_lease_s(head)
     if lease_s is not None:
         merge(writes, lease_writes(change.add, lease_s, time_ms))

@@ -243,7 +243,13 @@ def test_only_refusing_begins_no_change() -> None:
     store = tables(waiting(3, 4))
     (outcome,) = run(store, change_payload([], [name(3), name(4)]))
     assert isinstance(outcome, Applied)
-    assert outcome.writes.keys() == {maps.NODES_INFO, maps.NODES_ENDORSED_CERTIFICATES, maps.ADMISSIONS}
+    assert outcome.writes.keys() == {
+        maps.NODES_INFO,
+        maps.NODES_ENDORSED_CERTIFICATES,
+        maps.ADMISSIONS,
+        maps.LEASES,
+        maps.NODE_OWNERS,
+    }
     assert read_nodes(after(store, outcome)).keys() == {*map(name, (0, 1, 2))}
 
 

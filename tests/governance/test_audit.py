@@ -247,10 +247,25 @@ def test_leases_begin_and_end_with_changes_and_whose_ran_out_goes(governed: Gove
     due = quarantine_due(ledger.council.view, ledger.now_ms)
     assert due is not None
     ledger.place(due)
-    ledger.place(
-        made(ledger) | lease_writes(sorted(read_leases(ledger.council.view).keys() - {fourth}), None, 0)
-    )
+    ledger.place(made(ledger))
     assert ledger.audit().changes == 6
+    late = {ledger.network.identities[number].node_id for number in (0, 2)}
+    assert read_leases(ledger.council.view).keys() == {*late, fourth}
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_why_a_node_left_is_told_as_it_was(governed: Governed, late: bool) -> None:
+    ledger = governed(ALLOWING)
+    ended = leased(ledger)
+    first = ledger.network.identities[1].node_id
+    ledger.propose(ledger.alice, {"name": "remove_node", "args": {"node_id": first}})
+    if late:
+        ledger.now_ms = ended + 5_000
+        ledger.place()
+    writes = made(ledger)
+    # A lease that held is said to have run out; one that ran out, to have held.
+    seqno = ledger.place(writes | lease_writes([first], None, 0) if late else writes)
+    ledger.refused("node-membership", seqno)
 
 
 @pytest.mark.parametrize("lie", ["longer", "earlier", "none", "other node"])

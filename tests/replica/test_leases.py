@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coco_core.governance import RETIRED, TRUSTED, lease_writes, read_leases
+from coco_core.governance import RETIRED, TRUSTED, lease_writes, quarantined, read_leases
 from coco_core.kv import Writes, maps, merge
 from coco_core.testing.operating import Operating
 
@@ -23,5 +23,8 @@ def test_whose_lease_runs_out_is_replaced_in_time_or_leaves(operating: Operating
     cluster.now_ms = leases[operating.name(1)].until_ms
     operating.until(lambda: operating.status(1) == RETIRED and operating.status(2) == RETIRED)
     assert operating.status(3) == TRUSTED
+    view = replica.chain.store.view()
+    # The node it replaced left while its lease held; of the others the tables tell why they left.
+    assert [quarantined(view, operating.name(number)) for number in (0, 1, 2)] == [False, True, True]
     operating.until(lambda: operating.node(1).retired and operating.node(2).retired)
     assert operating.node(3).replica.is_primary

@@ -29,7 +29,15 @@ from coco_core.adapter.hooks import (
     coco_register_adapters,
     hookimpl,
 )
-from coco_core.adapter.http import HTTPHandler, HTTPRequest, HTTPResponse, PendingResponse
+from coco_core.adapter.http import (
+    HTTPHandler,
+    HTTPRequest,
+    HTTPResponse,
+    PendingResponse,
+    WebSocket,
+    WebSocketAnswer,
+    WebSocketClosedError,
+)
 from coco_core.adapter.workload import (
     RETRY_PREFIX,
     TRANSACTION_IDS_HEADER,
@@ -79,6 +87,9 @@ __all__ = [
     "Submission",
     "TRANSACTION_IDS_HEADER",
     "TxID",
+    "WebSocket",
+    "WebSocketAnswer",
+    "WebSocketClosedError",
     "Workload",
     "WorkloadOptions",
     "Writes",

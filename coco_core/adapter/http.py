@@ -3,6 +3,8 @@
 A handler works in two steps, so that requests pipelined on one connection keep their order without
 waiting for each other's commit: ``accept`` is called in order of arrival and does what must be in
 order (parse, submit); what it returns is awaited later, and answers are written in order.
+
+A client that asks to speak WebSocket (RFC 6455) may be given a conversation instead of an answer.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Protocol
 import attrs
 
 from coco_core.adapter.caller import ANONYMOUS, Caller
+from coco_core.errors import CallerError
 
 
 @attrs.frozen(kw_only=True)
@@ -27,6 +30,8 @@ class HTTPRequest:
     """The certificate (DER) that the client presented and the listener's TLS believed; None without one."""
     caller: Caller = ANONYMOUS
     """Who asks, as the consortium's tables tell; hand it on with what is submitted for this request."""
+    websocket: bool = False
+    """Whether the client asks to speak WebSocket; then a WebSocketAnswer may be the answer."""
 
 
 @attrs.frozen(kw_only=True)
@@ -42,12 +47,65 @@ class HTTPResponse:
 PendingResponse = Callable[[], Awaitable[HTTPResponse]]
 
 
+class WebSocketClosedError(CallerError):
+    """The client left, was too slow or broke the protocol; ``code`` says how (RFC 6455 §7.4)."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        """Keep the code beside the reason."""
+        super().__init__(f"closed ({code}) {reason}".rstrip())
+        self.code = code
+        self.reason = reason
+
+
+class WebSocket(Protocol):
+    """One conversation as the adapter holds it: whole messages, each a str (text) or bytes (binary).
+
+    Pings, fragments, bounds and the handshakes at both ends are the node's. Tasks may share it; only one
+    may receive.
+    """
+
+    def receive(self) -> Awaitable[str | bytes]:
+        """Return the client's next message; raises WebSocketClosedError behind the last one."""
+        ...
+
+    def send(self, message: str | bytes) -> Awaitable[None]:
+        """Return once the client's system took the message; raises WebSocketClosedError when it is gone.
+
+        A client that does not read holds the sender for HTTP_IDLE_TIMEOUT_MS at most and then counts as gone.
+        So whoever sends what others cause bounds what waits for it.
+        """
+        ...
+
+    def close(self, code: int = 1000, reason: str = "") -> Awaitable[None]:
+        """Say good-bye; nothing can be sent after it. ``reason`` is cut at 123 bytes."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class WebSocketAnswer:
+    """What ``accept`` returns to begin a conversation; the node shakes hands, then awaits ``converse``."""
+
+    converse: Callable[[WebSocket], Awaitable[None]]
+    """The conversation is over when it returns. Once the client is gone it has WEBSOCKET_CLOSING_MS to end
+    and is cancelled then; a WebSocketClosedError may leave it, any other exception closes with code 1011."""
+    subprotocol: str = ""
+    """The one chosen of those that ``Sec-WebSocket-Protocol`` offers, if any."""
+    origins: frozenset[str] = frozenset()
+    """Web pages that may connect, as browsers name them (``https://example.org``), or ``*`` for all.
+
+    A page that came from the same host and port always may. Browsers let every page open WebSockets to
+    every address, so without this any page that somebody visits could read a node on their machine.
+    """
+
+
 class HTTPHandler(Protocol):
     """An adapter's front end on HTTP."""
 
-    def accept(self, request: HTTPRequest) -> HTTPResponse | PendingResponse:
+    def accept(self, request: HTTPRequest) -> HTTPResponse | PendingResponse | WebSocketAnswer:
         """Begin one request: answer at once, or return what to await for the answer.
 
-        Must not block. An exception is answered with status 500 and logged; the connection stays.
+        Must not block. An exception is answered with status 500 and logged; the connection stays. A
+        WebSocketAnswer to a client that did not ask for one becomes a 426; any success in place of one,
+        for a client that asked, a 501.
         """
         ...

@@ -110,6 +110,15 @@ HTTP_IDLE_TIMEOUT_MS = 120_000
 HTTP_REQUEST_TIMEOUT_MS = 60_000
 HTTP_UNFINISHED_MAX_BYTES = 256 * MIB
 
+# WebSocket: how many of a front end's connections may be for it, frames of one message, and messages that
+# arrived and were not taken yet. Who is silent is pinged, and left at HTTP_IDLE_TIMEOUT_MS of silence;
+# closing takes so long at most.
+WEBSOCKETS_MAX = 512
+WEBSOCKET_FRAMES_MAX = 4_096
+WEBSOCKET_WAITING_MESSAGES_MAX = 16
+WEBSOCKET_PING_MS = 30_000
+WEBSOCKET_CLOSING_MS = 5_000
+
 # Open files kept for the node itself: chunks, listeners, peers, strangers being judged at the peer port.
 NODE_FILES_RESERVED_MIN = 320
 
@@ -198,6 +207,8 @@ invariant(
     2 * FOUNDING_NODES_MAX + PEER_HANDSHAKES_MAX < NODE_FILES_RESERVED_MIN,
     "connections of peers are reserved",
 )
+invariant(2 * WEBSOCKETS_MAX <= HTTP_CONNECTIONS_MAX, "long conversations leave room for short ones")
+invariant(2 * WEBSOCKET_PING_MS <= HTTP_IDLE_TIMEOUT_MS, "who answers a ping is not taken for gone")
 invariant(HTTP_BODY_MAX_BYTES * 16 < HTTP_UNFINISHED_MAX_BYTES, "many large requests may arrive at once")
 invariant(SNAPSHOT_SIZE_MAX_BYTES < 64 * 1024 * MIB - 32, "AES-GCM seals a snapshot under one nonce")
 invariant(CHUNK_SIZE_TARGET_BYTES + ENTRY_SIZE_MAX_BYTES < CHUNK_SIZE_MAX_BYTES, "a full chunk fits u32")

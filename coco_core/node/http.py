@@ -6,6 +6,8 @@ under way per connection; beyond that the connection is simply not read. A reque
 within HTTP_REQUEST_TIMEOUT_MS, and unfinished ones share one budget of memory over the whole node, so
 that neither slow nor many clients hold what others need.
 
+A conversation by WebSocket takes its turn as an answer does, and its connection with it.
+
 A listener speaks TLS. On a loopback address it may also be allowed to speak plain HTTP on the same
 port (told apart by the first byte), because wallets and tools on the same machine expect that.
 """
@@ -20,16 +22,17 @@ import attrs
 import structlog
 import trio
 
-from coco_core.adapter import HTTPHandler, HTTPRequest, HTTPResponse, PendingResponse
+from coco_core.adapter import HTTPHandler, HTTPRequest, HTTPResponse, PendingResponse, WebSocketAnswer
 from coco_core.base import limits
 from coco_core.node.capacity import UnfinishedBytes
+from coco_core.node.websocket import CONNECTION_ENDED, Conversation
 from coco_core.wire.http import CONTINUE, HTTPMessageError, Message, MessageReader, render_response
+from coco_core.wire.websocket import VERSION, check_handshake, check_origin, is_asked_for, render_acceptance
 
 _RECEIVE_BYTES = 256 * 1024
 _TLS_HANDSHAKE = 0x16
 _IDLE_TIMEOUT_S = limits.HTTP_IDLE_TIMEOUT_MS / 1000
 _REQUEST_TIMEOUT_S = limits.HTTP_REQUEST_TIMEOUT_MS / 1000
-_CONNECTION_ENDED = (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError, OSError)
 
 _log = structlog.get_logger("coco.http")
 
@@ -41,6 +44,17 @@ class _Underway:
     answer: HTTPResponse | PendingResponse
     keep_alive: bool
     head_only: bool = False
+    for_websocket: bool = False
+    """Whether WebSocket was asked for: anything else than an error would say that it was granted."""
+
+
+@attrs.frozen
+class _Upgrade:
+    """A conversation by WebSocket, in its turn; HTTP on this connection ends with it."""
+
+    answer: WebSocketAnswer
+    asked: Message
+    received: bytes = attrs.field(repr=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -59,6 +73,7 @@ class HTTPServer:
     async def serve(self, listeners: Sequence[trio.SocketListener]) -> None:
         """Serve connections until cancelled; beyond ``connections_max`` new ones are closed."""
         places = trio.Semaphore(self.connections_max)
+        websockets = trio.Semaphore(min(limits.WEBSOCKETS_MAX, self.connections_max // 2))
 
         async def connection(stream: trio.SocketStream) -> None:
             try:
@@ -67,21 +82,24 @@ class HTTPServer:
                 await trio.aclose_forcefully(stream)
                 return
             try:
-                await self._connection(stream)
+                await self._connection(stream, websockets)
             finally:
                 places.release()
 
         await trio.serve_listeners(connection, list(listeners))
 
-    async def _connection(self, raw: trio.SocketStream) -> None:
+    async def _connection(self, raw: trio.SocketStream, websockets: trio.Semaphore) -> None:
         try:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with trio.fail_after(_REQUEST_TIMEOUT_S):
                 stream = await self._secured(raw)
             if stream is not None:
                 async with stream:
-                    await _Connection(stream, self.handler, self.body_max_bytes, self.unfinished).converse()
-        except (*_CONNECTION_ENDED, trio.TooSlowError):
+                    connection = _Connection(
+                        stream, self.handler, self.body_max_bytes, self.unfinished, websockets
+                    )
+                    await connection.converse()
+        except (*CONNECTION_ENDED, trio.TooSlowError):
             return
         finally:
             await trio.aclose_forcefully(raw)
@@ -111,6 +129,7 @@ class _Connection:
         handler: HTTPHandler,
         body_max_bytes: int,
         unfinished: UnfinishedBytes,
+        websockets: trio.Semaphore | None = None,
     ) -> None:
         self._stream = stream
         self._peer_certificate: bytes | None = None
@@ -118,12 +137,14 @@ class _Connection:
             self._peer_certificate = stream.getpeercert(binary_form=True)
         self._handler = handler
         self._reader = MessageReader(requests=True, body_max_bytes=body_max_bytes)
+        self._body_max_bytes = body_max_bytes
         self._unfinished = unfinished
+        self._websockets = websockets or trio.Semaphore(limits.WEBSOCKETS_MAX)
         self._held = 0
         self._begun: float | None = None
         """When the request that is not complete yet began to arrive."""
         self._sending = trio.Lock()
-        self._answers, self._underway = trio.open_memory_channel[_Underway](
+        self._answers, self._underway = trio.open_memory_channel[_Underway | _Upgrade](
             limits.HTTP_PIPELINED_REQUESTS_MAX
         )
 
@@ -134,7 +155,7 @@ class _Connection:
                 nursery.start_soon(self._write, nursery.cancel_scope)
                 async with self._answers:
                     await self._read()
-        except* _CONNECTION_ENDED:
+        except* CONNECTION_ENDED:
             pass
         finally:
             self._hold(0)
@@ -184,6 +205,9 @@ class _Connection:
                 await self._answers.send(_Underway(_refusal(error), keep_alive=False))
                 return
             for message in messages:
+                if self._reader.beyond is not None and message is messages[-1]:
+                    await self._answers.send(self._upgrade(message, self._reader.beyond))
+                    return
                 underway = _Underway(self._accept(message), message.keep_alive, message.method == "HEAD")
                 await self._answers.send(underway)
                 if not message.keep_alive:
@@ -196,12 +220,35 @@ class _Connection:
                     await self._stream.send_all(CONTINUE)
 
     def _accept(self, message: Message) -> HTTPResponse | PendingResponse:
+        answer = self._ask_handler(message, websocket=False)
+        if isinstance(answer, WebSocketAnswer):
+            return _refusal(HTTPMessageError(426, "only WebSocket is spoken here"))
+        return answer
+
+    def _upgrade(self, message: Message, received: bytes) -> _Underway | _Upgrade:
+        """Begin a request that wants to speak another protocol on this connection."""
+        try:
+            if not is_asked_for(message):
+                raise HTTPMessageError(501, "no protocol upgrade but WebSocket is offered here")
+            check_handshake(message)
+            answer = self._ask_handler(message, websocket=True)
+            if not isinstance(answer, WebSocketAnswer):
+                return _Underway(answer, keep_alive=False, for_websocket=True)
+            check_origin(message.headers, answer.origins)
+        except HTTPMessageError as error:
+            return _Underway(_refusal(error), keep_alive=False)
+        return _Upgrade(answer, message, received)
+
+    def _ask_handler(
+        self, message: Message, *, websocket: bool
+    ) -> HTTPResponse | PendingResponse | WebSocketAnswer:
         request = HTTPRequest(
             method=message.method,
             target=message.target,
             headers=message.headers,
             body=message.body,
             peer_certificate=self._peer_certificate,
+            websocket=websocket,
         )
         try:
             return self._handler.accept(request)
@@ -213,20 +260,46 @@ class _Connection:
         """Await and write answers in order; a connection that cannot be written to is not read either."""
         try:
             async for underway in self._underway:
-                data = await _rendered(underway)
-                async with self._sending:
-                    with trio.fail_after(_IDLE_TIMEOUT_S):
-                        await self._stream.send_all(data)
-        except (*_CONNECTION_ENDED, trio.TooSlowError):
+                if isinstance(underway, _Upgrade):
+                    await self._speak_websocket(underway)
+                    return
+                await self._send(await _rendered(underway))
+        except (*CONNECTION_ENDED, trio.TooSlowError):
             # Also a peer that never reads: it may not keep its place among the connections.
             scope.cancel()
+
+    async def _send(self, data: bytes) -> None:
+        async with self._sending:
+            with trio.fail_after(_IDLE_TIMEOUT_S):
+                await self._stream.send_all(data)
+
+    async def _speak_websocket(self, upgrade: _Upgrade) -> None:
+        """Shake hands and converse, while there is a place for it."""
+        try:
+            self._websockets.acquire_nowait()
+        except trio.WouldBlock:
+            full = HTTPMessageError(503, "too many conversations by WebSocket: try again later")
+            await self._send(_render(_refusal(full), _Underway(_failure(), keep_alive=False)))
+            return
+        try:
+            await self._send(render_acceptance(upgrade.asked.headers, upgrade.answer.subprotocol))
+            conversation = Conversation(self._stream, self._body_max_bytes, self._unfinished)
+            await conversation.run(upgrade.answer, upgrade.received)
+        except ValueError:
+            _log.exception("handler failed", target=upgrade.asked.target)
+            await self._send(_render(_failure(), _Underway(_failure(), keep_alive=False)))
+        finally:
+            self._websockets.release()
 
 
 async def _rendered(underway: _Underway) -> bytes:
     """Await an answer and return its bytes; an answer that fails or cannot be written becomes a 500."""
     answer = underway.answer
     try:
-        return _render(answer if isinstance(answer, HTTPResponse) else await answer(), underway)
+        response = answer if isinstance(answer, HTTPResponse) else await answer()
+        if underway.for_websocket and response.status < 400:
+            response = _refusal(HTTPMessageError(501, "WebSocket is not spoken here"))
+        return _render(response, underway)
     except Exception:  # noqa: BLE001 - the handler's fault costs the caller this answer only
         _log.exception("handler failed")
         return _render(_failure(), underway)
@@ -248,4 +321,7 @@ def _failure() -> HTTPResponse:
 
 
 def _refusal(error: HTTPMessageError) -> HTTPResponse:
-    return HTTPResponse(status=error.status, body=f"{error}\n".encode(), content_type="text/plain")
+    headers = {"upgrade": "websocket", "sec-websocket-version": VERSION} if error.status == 426 else {}
+    return HTTPResponse(
+        status=error.status, body=f"{error}\n".encode(), content_type="text/plain", headers=headers
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import attrs
@@ -24,6 +24,9 @@ from coco_core.adapter import (
     ReadView,
     Rejected,
     ScopedView,
+    WebSocket,
+    WebSocketAnswer,
+    WebSocketClosedError,
 )
 from coco_core.base import limits
 from coco_core.errors import AttestationError
@@ -33,6 +36,8 @@ from coco_core.node.clock import unix_ms
 from coco_core.node.driver import Driver, Fates
 from coco_core.node.http import HTTPServer
 from coco_core.replica.events import Submitted
+
+_POLICY_VIOLATION = 1008
 
 
 class MakeServer(Protocol):
@@ -150,21 +155,63 @@ class _Identified:
         self._handler = handler
         self._driver = driver
 
-    def accept(self, request: HTTPRequest) -> HTTPResponse | PendingResponse:
+    def accept(self, request: HTTPRequest) -> HTTPResponse | PendingResponse | WebSocketAnswer:
+        caller = self._admit(request)
+        if isinstance(caller, _Refusal):
+            return HTTPResponse(status=caller.status, body=orjson.dumps({"error": caller.reason}))
+        answer = self._handler.accept(attrs.evolve(request, caller=caller))
+        if not isinstance(answer, WebSocketAnswer):
+            return answer
+        converse = answer.converse
+
+        async def while_admitted(websocket: WebSocket) -> None:
+            await converse(_AdmittedWebSocket(websocket, lambda: self._admit(request)))
+
+        return attrs.evolve(answer, converse=while_admitted)
+
+    def _admit(self, request: HTTPRequest) -> Caller | _Refusal:
+        """Return who asks, or why they may not, by the tables as they are now."""
         view = self._driver.replica.chain.store.view()
         if view.get(maps.DISABLED_ADAPTERS, self._name.encode()) is not None:
-            return _refused(503, f"ledger {self._name!r} is disabled by the consortium")
+            return _Refusal(503, f"ledger {self._name!r} is disabled by the consortium")
         if request.peer_certificate is not None or "authorization" in request.headers:
             now_s = unix_ms() // 1000
             try:
-                caller = identify(view, request.peer_certificate, request.headers, now_s)
+                return identify(view, request.peer_certificate, request.headers, now_s)
             except AttestationError as error:
-                return _refused(401, str(error))
-            request = attrs.evolve(request, caller=caller)
-        elif access_policy(view, self._name) != ANYONE:
-            return _refused(401, "only participants may use this ledger: present a certificate or a token")
-        return self._handler.accept(request)
+                return _Refusal(401, str(error))
+        if access_policy(view, self._name) != ANYONE:
+            return _Refusal(401, "only participants may use this ledger: present a certificate or a token")
+        return ANONYMOUS
 
 
-def _refused(status: int, reason: str) -> HTTPResponse:
-    return HTTPResponse(status=status, body=orjson.dumps({"error": reason}))
+@attrs.frozen
+class _Refusal:
+    status: int
+    reason: str
+
+
+class _AdmittedWebSocket:
+    """A conversation that lasts while its client would still be let in: a request is over, this goes on."""
+
+    def __init__(self, websocket: WebSocket, admit: Callable[[], Caller | _Refusal]) -> None:
+        self._websocket = websocket
+        self._admit = admit
+
+    async def receive(self) -> str | bytes:
+        message = await self._websocket.receive()
+        await self._check()
+        return message
+
+    async def send(self, message: str | bytes) -> None:
+        await self._check()
+        await self._websocket.send(message)
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        await self._websocket.close(code, reason)
+
+    async def _check(self) -> None:
+        judged = self._admit()
+        if isinstance(judged, _Refusal):
+            await self._websocket.close(_POLICY_VIOLATION, judged.reason)
+            raise WebSocketClosedError(_POLICY_VIOLATION, judged.reason)

@@ -8,7 +8,7 @@ Source: RFC 9112.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -138,6 +138,8 @@ class MessageReader:
         self._parser = make(self._collector)
         self._collector.attach(self._parser)
         self.fault: HTTPMessageError | None = None
+        self.beyond: bytes | None = None
+        """Set when the last message returned asks for another protocol: what came behind it. Feed no more."""
         self._quiet_bytes = 0
         """Bytes fed since headers, a piece of a body or a message ended: the parser holds most of them."""
 
@@ -155,9 +157,10 @@ class MessageReader:
         try:
             self._feed(data)
         except httptools.HttpParserUpgrade:
-            # The parser has passed the request on already; the refusal is its answer.
-            self._collector.complete.pop()
-            self.fault = HTTPMessageError(501, "protocol upgrades are not offered here")
+            # The parser has passed the message on already.
+            if isinstance(self._parser, httptools.HttpResponseParser):
+                self._collector.complete.pop()
+                self.fault = HTTPMessageError(501, "no protocol upgrade was asked for")
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
             known = cause if isinstance(cause, HTTPMessageError) else None
@@ -181,7 +184,12 @@ class MessageReader:
         collector, piece = self._collector, limits.HTTP_HEADERS_MAX_BYTES
         for start in range(0, len(data), piece):
             collector.progress = False
-            self._parser.feed_data(data[start : start + piece])
+            try:
+                self._parser.feed_data(data[start : start + piece])
+            except httptools.HttpParserUpgrade as upgrade:
+                self.beyond = data[start + upgrade.args[0] :]
+                self._quiet_bytes = 0
+                raise
             self._quiet_bytes = 0 if collector.progress else self._quiet_bytes + min(piece, len(data) - start)
             if self._quiet_bytes > limits.HTTP_HEADERS_MAX_BYTES:
                 raise _headers_too_large()
@@ -206,22 +214,35 @@ def render_response(
     Raises ValueError or TypeError for what cannot be written: a header that would end its line or is
     beyond latin-1 (RFC 9110 §5.5), a body that is not bytes.
     """
-    for name, value in (("content-type", content_type), *headers.items()):
-        if not _FIELD_NAME.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
-            raise ValueError(f"header {name!r} cannot be written: {value!r}")
     if not isinstance(body, bytes | bytearray | memoryview):
         raise TypeError(f"a body is bytes, not {type(body).__name__}")
+    fields = [("content-length", str(len(body)))]
+    if body:
+        fields.append(("content-type", content_type))
+    else:
+        _check_field("content-type", content_type)
+    fields += headers.items()
+    if not keep_alive:
+        fields.append(("connection", "close"))
+    return render_head(status, fields) + (b"" if head_only else body)
+
+
+def render_head(status: int, fields: Iterable[tuple[str, str]]) -> bytes:
+    """Return a status line and headers, with the empty line behind them; raises as render_response."""
     try:
         reason = HTTPStatus(status).phrase
     except ValueError:
         reason = "Unknown"
-    lines = [f"HTTP/1.1 {status} {reason}", f"content-length: {len(body)}"]
-    if body:
-        lines.append(f"content-type: {content_type}")
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    if not keep_alive:
-        lines.append("connection: close")
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + (b"" if head_only else body)
+    lines = [f"HTTP/1.1 {status} {reason}"]
+    for name, value in fields:
+        _check_field(name, value)
+        lines.append(f"{name}: {value}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def _check_field(name: str, value: str) -> None:
+    if not _FIELD_NAME.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
+        raise ValueError(f"header {name!r} cannot be written: {value!r}")
 
 
 def render_request(method: str, target: str, host: str, body: bytes, content_type: str) -> bytes:

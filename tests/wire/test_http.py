@@ -202,9 +202,23 @@ def test_whole_headers_beyond_the_bound(lines: int) -> None:
     assert "headers exceed" in str(refused(head[:1000], head[1000:] + b"\r\n", status=431))
 
 
-def test_an_upgrade_is_refused_with_an_answer() -> None:
-    upgrade = b"GET / HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
-    assert "upgrades are not offered" in str(refused(upgrade, status=501))
+@pytest.mark.parametrize("piece", [1, 10_000, 10_000_000])
+@pytest.mark.parametrize("before", [b"", b"GET /one HTTP/1.1\r\nx: " + b"x" * 20_000 + b"\r\n\r\n"])
+def test_an_upgrade_is_a_message_and_what_comes_behind_it(before: bytes, piece: int) -> None:
+    head = b"GET /two HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
+    data, messages, reader, start = before + head + b"\x81frames", [], MessageReader(requests=True), 0
+    while reader.beyond is None:
+        messages += reader.feed(data[start : start + piece])
+        start += piece
+    assert [message.target for message in messages] == (["/one"] if before else []) + ["/two"]
+    assert (reader.beyond + data[start:], reader.fault) == (b"\x81frames", None)
+    assert reader.unfinished_bytes == 0
+
+
+def test_an_upgrade_nobody_asked_for_is_refused() -> None:
+    reader = MessageReader(requests=False)
+    with pytest.raises(HTTPMessageError, match="no protocol upgrade was asked for"):
+        reader.feed(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n")
 
 
 def test_what_is_whole_before_a_fault_is_returned_first() -> None:

@@ -34,6 +34,7 @@ from coco_core.adapter import (
     Request,
     Submission,
     TxID,
+    WebSocketAnswer,
     Writes,
     merge,
 )
@@ -188,6 +189,8 @@ class Sandbox:
         if self.handler is None:
             raise AdapterError("the adapter serves no HTTP")
         answer = self.handler.accept(request)
+        if isinstance(answer, WebSocketAnswer):
+            raise AdapterError("the adapter answers with a conversation")
         return answer if isinstance(answer, HTTPResponse) else await answer()
 
     async def post(self, body: bytes) -> HTTPResponse:

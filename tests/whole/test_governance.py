@@ -9,13 +9,14 @@ import contextlib
 import datetime
 import json
 import ssl
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import attrs
+import cbor2
 import pytest
 import trio
 
@@ -38,6 +39,7 @@ from coco_core.crypto import PrivateKey, self_signed
 from coco_core.errors import MemberError
 from coco_core.governance import MemberMessage, check_shares_dealt, read_recovery, shipped_constitution
 from coco_core.node import load
+from coco_core.wire import cbor
 
 pytestmark = pytest.mark.processes
 
@@ -214,6 +216,8 @@ async def test_what_is_hostile_is_refused_and_changes_nothing(tmp_path: Path) ->
         assert await stage.raw(proposal.path, request[:-1]) == "malformed"
         assert await stage.raw(proposal.path, request[:-1] + bytes([request[-1] ^ 1])) == "signature"
         assert await stage.refused(d, MemberMessage.state_digest(d.member_id)) == "certificate-expired"
+        for what, body in wrong_messages(request).items():
+            assert (what, await stage.raw(proposal.path, body)) == (what, "malformed")
         assert await stage.laws() == before
         await network.vote(a, said["proposalId"])
         async with network.client() as client:
@@ -229,14 +233,20 @@ async def test_what_is_hostile_is_refused_and_changes_nothing(tmp_path: Path) ->
         assert b" 400 " in (await exchange(stage, proposal.path, bytes(2 * MIB)))[:20]
         assert await stage.laws() == before
 
-        # A member that was removed.
-        said = await network.propose(c, action("set_user", cert=c.signer.certificate))
+        # A member that was removed: nor does the ballot count any more that it cast before.
+        said = await network.propose(a, action("set_user", cert=c.signer.certificate))
+        message = MemberMessage.ballot(c.member_id, said["proposalId"], True)
+        ballot = c.signer.sign(message, now_s())
+        async with network.client() as client:
+            assert (await client.post(message.path, ballot))["proposalState"] == "Open"
         await network.decide([a, b], action("remove_member", member_id=c.member_id))
         before = await stage.laws()
-        message = MemberMessage.ballot(c.member_id, said["proposalId"], True)
+        assert await stage.raw(message.path, ballot) == "not-a-member"
         assert await stage.refused(c, message) == "not-a-member"
         assert await stage.refused(c, proposal) == "not-a-member"
         assert await stage.laws() == before
+        assert (await network.vote(a, said["proposalId"]))["proposalState"] == "Open"
+        assert (await network.vote(b, said["proposalId"]))["proposalState"] == "Accepted"
 
         # Rules nobody could live under are not put in force, and the node serves on while it finds out.
         law = await stage.constitution()
@@ -258,6 +268,30 @@ async def test_what_is_hostile_is_refused_and_changes_nothing(tmp_path: Path) ->
         assert said["proposalState"] == "Rejected"
         assert set(said["voteFailures"]) == {a.member_id}
         await stage.send(0)
+
+
+def wrong_messages(request: bytes) -> Mapping[str, bytes]:
+    """Return a member's request in every form but the right one: tag 18, its payload inside (RFC 9052)."""
+    protected, unprotected, payload, signature = parts = cbor2.loads(request).value
+    recipient = [protected, unprotected, b""]
+    return {
+        "untagged": cbor.encode(parts),
+        "COSE_Mac0": cbor.encode(cbor2.CBORTag(17, parts)),
+        "COSE_Encrypt0": cbor.encode(cbor2.CBORTag(16, [protected, unprotected, payload])),
+        "COSE_Mac": cbor.encode(cbor2.CBORTag(97, [*parts, [recipient]])),
+        "COSE_Sign": cbor.encode(
+            cbor2.CBORTag(98, [protected, unprotected, payload, [[protected, unprotected, signature]]])
+        ),
+        "tagged twice": cbor.encode(cbor2.CBORTag(18, cbor2.CBORTag(18, parts))),
+        "detached": cbor.encode(cbor2.CBORTag(18, [protected, unprotected, None, signature])),
+        "no header": cbor.encode(cbor2.CBORTag(18, [b"", unprotected, payload, signature])),
+        "a map": cbor.encode(cbor2.CBORTag(18, {"payload": payload})),
+        "nested without end": b"\x81" * 100_000,
+        "a length that lies": b"\xd2\x84\x5b" + b"\xff" * 8,
+        "JSON": b'{"actions": []}',
+        "garbage": bytes(range(256)),
+        "nothing": b"",
+    }
 
 
 def expire(member: Organisation) -> None:

@@ -56,12 +56,10 @@ class Organisation:
         """Its name in the tables."""
         return self.signer.member_id
 
-    def set_member(self, *, share: bool = True, data: Any = None) -> JSONObject:
-        """Return the action that names it a member, by default one with a share of the recovery key."""
-        args = {"cert": self.signer.certificate, "member_data": data}
-        if share:
-            args["encryption_pub_key"] = self.files.encryption_public.read_text()
-        return action("set_member", **args)
+    def set_member(self) -> JSONObject:
+        """Return the action that names it a member, with a share of the recovery key."""
+        key = self.files.encryption_public.read_text()
+        return action("set_member", cert=self.signer.certificate, encryption_pub_key=key)
 
     def founding(self) -> JSONObject:
         """Return it as the founder's settings name it."""

@@ -58,9 +58,6 @@ async def test_epoch_is_read_with_enough_partials_and_no_other_epoch_is(tmp_path
             await network.admit_member([a], b)
             await network.decide([a, b], action("set_recovery_threshold", recovery_threshold=2))
             await network.open_service([a, b])
-            async with network.client() as client:
-                if not read_epochs(await client.recovery_state()):
-                    pytest.skip("a founder does not escrow its first epoch yet")
             await send(network, workload, loads)
             await network.decide([a, b], action("trigger_ledger_rekey"))
             await send(network, workload, loads)

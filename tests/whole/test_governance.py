@@ -195,8 +195,7 @@ async def test_what_is_hostile_is_refused_and_changes_nothing(tmp_path: Path) ->
     async with staged(tmp_path, "A", "B", "C", "D") as stage:
         network, (a, b, c, d) = stage.network, stage.organisations
         await network.admit_member([a], b)
-        await network.decide([a, b], c.set_member(share=False))
-        await network.acknowledge(c)
+        await network.admit_member([a, b], c)
         expire(d)
         await network.decide([a, b], d.set_member())
         await network.open_service([a, b])

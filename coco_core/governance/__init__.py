@@ -77,11 +77,15 @@ from coco_core.governance.join_requests import (
 )
 from coco_core.governance.joins import join_payload
 from coco_core.governance.leases import (
+    VOTE,
+    VOUCHED,
     Lease,
+    LeasePolicy,
+    lease_policy_writes,
     lease_writes,
     overdue,
     quarantine_due,
-    read_lease_s,
+    read_lease_policy,
     read_leases,
 )
 from coco_core.governance.member_messages import MemberMessage
@@ -140,6 +144,15 @@ from coco_core.governance.recovery_tables import (
     recovery_writes,
 )
 from coco_core.governance.refusal import RefusedError
+from coco_core.governance.renewals import (
+    RENEWABLE_SHARE,
+    RENEWAL_SHARE,
+    Renewal,
+    lapsed_writes,
+    lapses,
+    read_renewals,
+    renewal_writes,
+)
 from coco_core.governance.runtime import JSON, Runtime
 from coco_core.governance.shipped import (
     BALLOT_FUNCTIONS,
@@ -171,6 +184,7 @@ from coco_core.governance.transcripts import (
     standing_claims,
     standing_report_data,
 )
+from coco_core.governance.vouchers import Voucher, voucher_from_json, voucher_to_json
 
 __all__ = [
     "ACCEPTED",
@@ -199,6 +213,7 @@ __all__ = [
     "JoinRequest",
     "LOST",
     "Lease",
+    "LeasePolicy",
     "MEMBER",
     "MEMBERS_CHANGED",
     "Member",
@@ -212,10 +227,13 @@ __all__ = [
     "PENDING",
     "Participant",
     "Proposal",
+    "RENEWABLE_SHARE",
+    "RENEWAL_SHARE",
     "RETIRED",
     "RecoveryKey",
     "RecoveryRound",
     "RefusedError",
+    "Renewal",
     "Runtime",
     "SCRIPT_BOUNDS",
     "SERVICE_RECOVERED",
@@ -227,6 +245,9 @@ __all__ = [
     "TRUSTED",
     "Takeover",
     "Transcript",
+    "VOTE",
+    "VOUCHED",
+    "Voucher",
     "access_policy",
     "admission_writes",
     "admit",
@@ -264,6 +285,9 @@ __all__ = [
     "join_payload",
     "judge_joiner",
     "key_digest",
+    "lapsed_writes",
+    "lapses",
+    "lease_policy_writes",
     "lease_writes",
     "leaving",
     "newest_epoch",
@@ -294,7 +318,7 @@ __all__ = [
     "read_constitution",
     "read_epochs",
     "read_join_request",
-    "read_lease_s",
+    "read_lease_policy",
     "read_leases",
     "read_manifests",
     "read_members",
@@ -305,12 +329,14 @@ __all__ = [
     "read_proposal",
     "read_proposals",
     "read_recovery",
+    "read_renewals",
     "read_service_info",
     "read_signed_request",
     "reaudit_admission",
     "recover_secrets",
     "recovery_writes",
     "refuse_departed",
+    "renewal_writes",
     "secrets_at",
     "service_endorsements",
     "shipped_constitution",
@@ -326,6 +352,8 @@ __all__ = [
     "to_be_signed",
     "trust_anchors",
     "unfit_writes",
+    "voucher_from_json",
+    "voucher_to_json",
     "want_epoch",
     "wanted_epoch",
     "with_secrets",

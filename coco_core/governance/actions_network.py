@@ -11,7 +11,7 @@ from coco_core.governance.action import Action, Args, check_count, check_digest,
 from coco_core.governance.callers import POLICIES
 from coco_core.governance.consortium import checked_data
 from coco_core.governance.decision import Decision
-from coco_core.governance.leases import lease_writes
+from coco_core.governance.leases import RENEWALS, VOTE, LeasePolicy, lease_policy_writes, lease_writes
 from coco_core.governance.membership import PENDING, TRUSTED, read_nodes
 from coco_core.kv import maps
 
@@ -157,15 +157,17 @@ def _check_access(args: Args) -> None:
 
 
 def _set_lease_policy(args: Args, decision: Decision) -> None:
-    value = {"lease_s": args["lease_s"]}
-    decision.put_singleton(maps.LEASE_POLICY, json.dumps(value).encode())
+    policy = LeasePolicy(lease_s=args["lease_s"], renewal=args.get("renewal", VOTE))
+    decision.write(lease_policy_writes(policy))
     trusted = [node.node_id for node in read_nodes(decision.view).values() if node.status == TRUSTED]
-    decision.write(lease_writes(trusted, args["lease_s"], decision.time_ms))
+    decision.write(lease_writes(trusted, policy.lease_s, decision.time_ms))
 
 
 def _check_lease_policy(args: Args) -> None:
     if args["lease_s"] is not None:
         check_count(args["lease_s"], "'lease_s'", limits.LEASE_MIN_S, limits.LEASE_MAX_S)
+    if args.get("renewal", VOTE) not in RENEWALS:
+        raise MemberError(f"'renewal' must be one of {', '.join(RENEWALS)}")
 
 
 _NODE = frozenset({"node_id"})
@@ -222,5 +224,6 @@ ACTIONS: Final = (
         apply=_set_lease_policy,
         check=_check_lease_policy,
         required=frozenset({"lease_s"}),
+        optional=frozenset({"renewal"}),
     ),
 )

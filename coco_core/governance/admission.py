@@ -27,6 +27,7 @@ from coco_core.governance.transcripts import (
     transcript_from_json,
     transcript_to_json,
 )
+from coco_core.governance.vouchers import Voucher, voucher_from_json, voucher_to_json
 from coco_core.kv import View, Writes, maps
 
 
@@ -57,6 +58,8 @@ class AdmissionRecord:
     platform: str
     measurement: str
     secure: bool
+    voucher: Voucher | None = None
+    """What let it in without a vote, in the place of another node."""
 
 
 # ── judging ──────────────────────────────────────────────────────────────────────────────────────
@@ -172,13 +175,22 @@ def admission_writes(records: Mapping[NodeID, AdmissionRecord]) -> Writes:
 
 def read_admissions(view: View) -> dict[NodeID, AdmissionRecord]:
     """Return the recorded admissions; raises IntegrityError for malformed tables."""
-    found: dict[NodeID, AdmissionRecord] = {}
-    for key, value in view.items(maps.ADMISSIONS):
-        try:
-            found[NodeID(key.decode())] = _from_bytes(value)
-        except MALFORMED as error:
-            raise IntegrityError(f"{maps.ADMISSIONS}: malformed row of node {key!r}: {error}") from error
-    return found
+    names = [key for key, _ in view.items(maps.ADMISSIONS)]
+    found = {key: _read(view, key) for key in names}
+    return {NodeID(key.decode()): record for key, record in found.items() if record is not None}
+
+
+def read_admission(view: View, node_id: NodeID) -> AdmissionRecord | None:
+    """Return how a node was admitted, None if nothing tells; raises IntegrityError for a malformed row."""
+    return _read(view, node_id.encode())
+
+
+def _read(view: View, key: bytes) -> AdmissionRecord | None:
+    value = view.get(maps.ADMISSIONS, key)
+    try:
+        return _from_bytes(value) if value is not None else None
+    except MALFORMED as error:
+        raise IntegrityError(f"{maps.ADMISSIONS}: malformed row of node {key!r}: {error}") from error
 
 
 def proof_to_json(proof: JoinProof) -> dict[str, Any]:
@@ -208,6 +220,7 @@ def _to_bytes(record: AdmissionRecord) -> bytes:
                 "measurement": record.measurement,
                 "secure": record.secure,
             },
+            **({"voucher": voucher_to_json(record.voucher)} if record.voucher is not None else {}),
         }
     ).encode()
 
@@ -224,4 +237,5 @@ def _from_bytes(data: bytes) -> AdmissionRecord:
         platform=text(verdict["platform"]),
         measurement=text(verdict["measurement"]),
         secure=verdict["secure"],
+        voucher=voucher_from_json(value["voucher"]) if "voucher" in value else None,
     )

@@ -13,13 +13,13 @@ from coco_core.attestation import known_verifiers
 from coco_core.base import NodeID
 from coco_core.crypto import PublicKey, check_issued, read_certificate
 from coco_core.errors import AttestationError, IntegrityError
-from coco_core.governance.admission import read_admissions, reaudit_admission
+from coco_core.governance.admission import AdmissionRecord, read_admission, reaudit_admission
 from coco_core.governance.audit_rules import Fail, GovernanceRule
 from coco_core.governance.consortium import read_constitution, read_service_info
 from coco_core.governance.departures import departure_writes
 from coco_core.governance.epochs import ADDITION_CANCELLED, MEMBERS_CHANGED, want_epoch
 from coco_core.governance.fitness import unfit_writes
-from coco_core.governance.leases import lease_writes, quarantine_due, read_lease_s, read_leases
+from coco_core.governance.leases import lease_writes, quarantine_due, read_lease_policy, read_leases
 from coco_core.governance.membership import (
     PENDING,
     RETIRED,
@@ -34,6 +34,8 @@ from coco_core.governance.membership import (
     read_operators,
 )
 from coco_core.governance.policy import read_policy
+from coco_core.governance.refusal import RefusedError
+from coco_core.governance.renewals import lapsed_writes, lapses, renewal_writes
 from coco_core.governance.transcripts import key_digest
 from coco_core.kv import View, Writes, maps, merge
 
@@ -43,13 +45,12 @@ NODE_MAPS = JOIN_MAPS | {maps.LEASES, maps.MEMBERSHIP_CHANGE, maps.NODE_OWNERS, 
 
 def check_nodes(before: View, writes: Writes, window: tuple[int, int], fail: Fail) -> None:
     """Judge an entry about nodes that no member asked for, made within ``window`` (milliseconds)."""
-    if maps.MEMBERSHIP_CHANGE in writes:
-        _check_change(before, writes, window, fail)
-        return
     was, now = read_nodes(before), read_nodes(before.over(writes))
     added = [name for name in now if name not in was]
     if added:
         _check_join(before, writes, [now[name] for name in added], window, fail)
+    elif maps.MEMBERSHIP_CHANGE in writes:
+        _check_change(before, writes, window, fail)
     elif any(name in was and now[name] != was[name] for name in now):
         _check_retired(before, writes, was, now, fail)
     else:
@@ -77,10 +78,18 @@ def _check_join(
     if certificate.public_key.node_id() != node.node_id:
         fail(rule, f"the certificate of node {node.node_id[:16]}… is for another node's key")
     expected = node_writes([node])
-    _check_admission(before, writes, node, window, fail)
+    record = _check_admission(before, writes, node, window, fail)
     merge(
         expected, {maps.ADMISSIONS: {node.node_id.encode(): writes[maps.ADMISSIONS][node.node_id.encode()]}}
     )
+    if record.voucher is not None:
+        try:
+            merge(
+                expected,
+                renewal_writes(before, node.node_id, record.voucher, record.judged_at_ms, service.pem),
+            )
+        except RefusedError as refusal:
+            fail(rule, f"node {node.node_id[:16]}… comes in the place of another ({refusal.code}): {refusal}")
     merge(expected, forgetting_writes(_replaced(before, node)))
     _require(
         writes, expected, rule, "a node joins, and what else changes is not the end of its old entry", fail
@@ -89,10 +98,10 @@ def _check_join(
 
 def _check_admission(
     before: View, writes: Writes, node: NodeRecord, window: tuple[int, int], fail: Fail
-) -> None:
-    """Judge the joiner's evidence again, by the policy in force before the entry."""
+) -> AdmissionRecord:
+    """Judge the joiner's evidence again, by the policy in force before the entry; return what is recorded."""
     rule = GovernanceRule.JOIN
-    record = read_admissions(before.over(writes)).get(node.node_id)
+    record = read_admission(before.over(writes), node.node_id)
     if record is None:
         fail(rule, f"nothing tells why node {node.node_id[:16]}… was admitted")
     if not window[0] <= record.judged_at_ms <= window[1]:
@@ -106,6 +115,7 @@ def _check_admission(
         fail(rule, f"node {node.node_id[:16]}… is recorded as something else than it was measured as")
     if record.proof.transcript.encryption_key != key_digest(PublicKey.from_pem(node.encryption_key)):
         fail(rule, f"node {node.node_id[:16]}… is recorded with another encryption key than it proved")
+    return record
 
 
 def _replaced(before: View, node: NodeRecord) -> list[NodeID]:
@@ -145,7 +155,7 @@ def _check_change(before: View, writes: Writes, window: tuple[int, int], fail: F
             writes, made, GovernanceRule.MEMBERSHIP, "nodes change otherwise than the change under way", fail
         )
         return
-    if _is_quarantine(before, writes, window):
+    if _is_quarantine(before, writes, window) or _is_lapse(before, writes, window):
         return
     if read_constitution(before) is not None:
         fail(GovernanceRule.MEMBERSHIP, "a change of nodes begins or ends that no member asked for")
@@ -161,7 +171,7 @@ def _leases(
     before: View, writes: Writes, change: MembershipChange, window: tuple[int, int], fail: Fail
 ) -> Writes:
     """Return the leases that begin with a change, from when the entry was made, and those it ends."""
-    lease_s, leases = read_lease_s(before), read_leases(before.over(writes))
+    lease_s, leases = read_lease_policy(before).lease_s, read_leases(before.over(writes))
     leases_before = read_leases(before)
     granted = {leases[name].granted_ms for name in change.add if name in leases}
     if len(granted) > 1 or any(not window[0] <= time_ms <= window[1] for time_ms in granted):
@@ -183,8 +193,14 @@ def _leases(
 def _is_quarantine(before: View, writes: Writes, window: tuple[int, int]) -> bool:
     """Tell whether the entry begins to remove whose lease ran out at some time within the window."""
     ends = {lease.until_ms for lease in read_leases(before).values()}
-    times = [window[1], *(end for end in ends if window[0] <= end <= window[1])]
+    times = [*window, *(end for end in ends if window[0] <= end <= window[1])]
     return any(quarantine_due(before, time_ms) == writes for time_ms in times)
+
+
+def _is_lapse(before: View, writes: Writes, window: tuple[int, int]) -> bool:
+    """Tell whether the entry takes renewals back that had taken too long at some time within the window."""
+    times = [*window, *(end for end in lapses(before).values() if window[0] <= end <= window[1])]
+    return any(lapsed_writes(before, time_ms) == writes for time_ms in times)
 
 
 def _check_operators_change(

@@ -33,6 +33,7 @@ from coco_core.governance.membership import (
 )
 from coco_core.governance.recovery import deal_shares, with_secrets
 from coco_core.governance.recovery_tables import read_epochs, read_recovery
+from coco_core.governance.renewals import read_renewals
 from coco_core.kv import View, Writes, maps, merge
 
 
@@ -103,6 +104,8 @@ class Decision:
         nodes = read_nodes(self.view)
         change = read_change(self.view) or MembershipChange((), (), f"proposal {self.proposal_id}")
         added, removed = dict.fromkeys(change.add), dict.fromkeys(change.remove)
+        replaces = {fresh: one.replaces for fresh, one in read_renewals(self.view).items()}
+        fresh_for = {old: fresh for fresh, old in replaces.items()}
         for name in add:
             status = nodes[name].status if name in nodes else "unknown"
             if status != PENDING or name in added:
@@ -115,7 +118,13 @@ class Decision:
                     # It holds what was sealed until now.
                     self.write(want_epoch(ADDITION_CANCELLED))
                 added.pop(name, None)
+                removed.pop(replaces.get(name, name), None)
                 self.write(forgetting_writes([name]))
+            elif fresh_for.get(name) in added:
+                # Who is sent away has no say any more in who comes in its place.
+                del added[fresh_for[name]]
+                self.write(want_epoch(ADDITION_CANCELLED))
+                self.write(forgetting_writes([fresh_for[name]]))
             elif status == TRUSTED and name not in removed:
                 removed[name] = None
             else:

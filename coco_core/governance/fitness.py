@@ -5,8 +5,6 @@ A law of the tables alone, so that an auditor finds the same as the primary.
 
 from __future__ import annotations
 
-import attrs
-
 from coco_core.attestation import Policy
 from coco_core.errors import AttestationError
 from coco_core.governance.epochs import ADDITION_CANCELLED, want_epoch
@@ -19,6 +17,7 @@ from coco_core.governance.membership import (
     read_nodes,
 )
 from coco_core.governance.policy import read_policy
+from coco_core.governance.renewals import left_out
 from coco_core.kv import View, Writes, merge
 
 
@@ -34,7 +33,7 @@ def unfit_writes(view: View) -> Writes | None:
     unfit = [name for name in change.add if name in nodes and not _fit(nodes[name], policy)]
     if not unfit:
         return None
-    rest = attrs.evolve(change, add=tuple(name for name in change.add if name not in unfit))
+    rest = left_out(view, change, unfit)
     trusted = {name for name, node in nodes.items() if node.status == TRUSTED}
     left = {*(trusted - set(rest.remove)), *rest.add}
     writes = change_writes(rest if (rest.add or rest.remove) and left else None)

@@ -42,8 +42,9 @@ from coco_core.governance.json_values import (
 from coco_core.governance.membership import NodeRecord
 from coco_core.governance.policy import policy_from_json, policy_to_json
 from coco_core.governance.transcripts import JOINER, MEMBER, Transcript, key_digest, read_nonce
+from coco_core.governance.vouchers import Voucher, voucher_from_json, voucher_to_json
 
-_SIGNATURE_DOMAIN: Final = b"coco join v2"
+_SIGNATURE_DOMAIN: Final = b"coco join v3"
 
 
 # ── the challenge ────────────────────────────────────────────────────────────────────────────────
@@ -181,6 +182,8 @@ class JoinRequest:
     peer_address: str
     hosts: tuple[str, ...] = ()
     """Every host its clients and peers may know it by: its certificate is to hold them."""
+    voucher: Voucher | None = None
+    """Of the node whose place it is to take."""
 
     @property
     def node_id(self) -> NodeID:
@@ -210,6 +213,7 @@ def encode_join_request(request: JoinRequest, key: PrivateKey) -> bytes:
         "hosts": list(request.hosts),
         "evidence": evidence_to_json(request.evidence),
         "standing": evidence_to_json(request.standing),
+        "voucher": voucher_to_json(request.voucher) if request.voucher is not None else None,
     }
     signature = key.sign(_SIGNATURE_DOMAIN + _canonical(body))
     return json.dumps({"body": body, "signature": to_base64(signature)}).encode()
@@ -234,6 +238,7 @@ def read_join_request(data: bytes) -> JoinRequest:
             standing=evidence_from_json(body["standing"]),
             peer_address=address(body["peer_address"]),
             hosts=hosts(body["hosts"]),
+            voucher=voucher_from_json(body["voucher"]) if body["voucher"] is not None else None,
         )
     except (*MALFORMED, AttestationError, SignatureError) as error:
         raise AttestationError(f"malformed join request: {error!r}", code="malformed") from error

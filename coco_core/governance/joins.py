@@ -2,6 +2,8 @@
 
 What the node that was asked found is not believed: whoever executes has the policy in force, and judges over
 the same transcript. What only that node could know, that its nonce was used once, is its word.
+
+Who joins waits for a vote, or comes with the voucher of a node whose place it takes (see ``renewals``).
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ import datetime
 import json
 from collections.abc import Mapping
 from typing import Any
+
+import attrs
 
 from coco_core.attestation import Verifier
 from coco_core.base import NodeID, limits
@@ -35,12 +39,17 @@ from coco_core.governance.membership import (
 )
 from coco_core.governance.policy import read_policy
 from coco_core.governance.refusal import RefusedError
+from coco_core.governance.renewals import renewal_writes
+from coco_core.governance.vouchers import Voucher, voucher_from_json, voucher_to_json
 from coco_core.kv import View, Writes, merge
 
 
-def join_payload(node: NodeRecord, proof: JoinProof) -> bytes:
+def join_payload(node: NodeRecord, proof: JoinProof, voucher: Voucher | None = None) -> bytes:
     """Return the transaction by which ``node`` asks to join; its certificate is endorsed already."""
-    return json.dumps({"join": {"node": node_to_json(node), **proof_to_json(proof)}}).encode()
+    body: dict[str, Any] = {"node": node_to_json(node), **proof_to_json(proof)}
+    if voucher is not None:
+        body["voucher"] = voucher_to_json(voucher)
+    return json.dumps({"join": body}).encode()
 
 
 def join_writes(
@@ -52,9 +61,11 @@ def join_writes(
 ) -> Writes:
     """Return the writes that make a node pending, with the record of its admission.
 
-    Raises RefusedError, and ValueError, KeyError or TypeError for a malformed ``body``.
+    With a voucher it begins to take another node's place, too. Raises RefusedError, and ValueError, KeyError
+    or TypeError for a malformed ``body``.
     """
     node, proof = node_from_json(body["node"]), proof_from_json(body)
+    voucher = voucher_from_json(body["voucher"]) if "voucher" in body else None
     nodes = read_nodes(view)
     known = nodes.get(node.node_id)
     if known is not None:
@@ -68,9 +79,11 @@ def join_writes(
         record = _judge(node, proof, view, time_ms, verifiers, service_certificate)
     except AttestationError as error:
         raise RefusedError(error.code, str(error)) from error
-    gone = _replaced(node, nodes, view)
+    gone = _replaced(node, nodes, view, bounded=voucher is None)
     writes = node_writes([node])
-    merge(writes, admission_writes({node.node_id: record}))
+    merge(writes, admission_writes({node.node_id: attrs.evolve(record, voucher=voucher)}))
+    if voucher is not None:
+        merge(writes, renewal_writes(view, node.node_id, voucher, time_ms, service_certificate))
     if gone:
         merge(writes, forgetting_writes(gone))
     return writes
@@ -102,8 +115,10 @@ def _judge(
     return record
 
 
-def _replaced(node: NodeRecord, nodes: Mapping[NodeID, NodeRecord], view: View) -> list[NodeID]:
-    """Return who gives up its place to ``node``; raises RefusedError when there is no place.
+def _replaced(
+    node: NodeRecord, nodes: Mapping[NodeID, NodeRecord], view: View, *, bounded: bool
+) -> list[NodeID]:
+    """Return who gives up its place to ``node``; raises RefusedError when there is none among who waits.
 
     A joiner that restarts has a new key; its place must not stay with the one that is gone.
     """
@@ -111,6 +126,6 @@ def _replaced(node: NodeRecord, nodes: Mapping[NodeID, NodeRecord], view: View) 
     learning = set(change.add) if change is not None else set()
     waiting = [one for one in nodes.values() if one.status == PENDING and one.node_id not in learning]
     gone = [one.node_id for one in waiting if one.peer_address == node.peer_address]
-    if len(waiting) - len(gone) >= limits.PENDING_NODES_MAX:
+    if bounded and len(waiting) - len(gone) >= limits.PENDING_NODES_MAX:
         raise RefusedError("too-many-pending", f"{len(waiting)} nodes wait for an operator already")
     return gone

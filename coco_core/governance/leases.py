@@ -1,7 +1,8 @@
 """Leases: how long a node may take part before it must be replaced by one that attested from a fresh start.
 
-A lease is granted when a node becomes trusted, or to all who are when the policy is set. It is never renewed:
-a node's state may have been tampered with since it attested, so whoever goes on is a *new* node. One whose
+A lease is granted when a node becomes trusted, or to all who are when the policy is set. It is never
+prolonged: a node's state may have been tampered with since it attested, so whoever goes on is a *new* node.
+Members vote for that one or, if the policy says so, the old one vouches for it (see ``renewals``). One whose
 lease has run out is **quarantined**: removed by a change of members of which the ledger says why, so that it
 gets no new data and has no vote. At least one node whose lease holds must be left to lead; until one is,
 nobody is quarantined, and health says so. Reads tables and the ledger's time; knows no clock.
@@ -27,6 +28,12 @@ from coco_core.governance.membership import (
 )
 from coco_core.kv import View, Writes, maps
 
+VOTE: Final = "vote"
+"""A lease is renewed as members vote for a fresh node."""
+VOUCHED: Final = "vouched"
+"""A lease is renewed, too, when the node that has it vouches for a fresh one."""
+RENEWALS: Final = (VOTE, VOUCHED)
+
 QUARANTINE: Final = "the lease ran out"
 """Who asks for a change of members that quarantines."""
 
@@ -38,14 +45,32 @@ class Lease:
     granted_ms: int
     until_ms: int
 
+    def after_ms(self, share: float) -> int:
+        """Return when that share of it is over."""
+        return self.granted_ms + int((self.until_ms - self.granted_ms) * share)
 
-def read_lease_s(view: View) -> int | None:
-    """Return how long leases are, in seconds; None for ever."""
-    match read_json(view, maps.LEASE_POLICY, maps.SINGLETON_KEY):
-        case None | {"lease_s": None}:
-            return None
-        case {"lease_s": int(lease_s)}:
-            return lease_s
+
+@attrs.frozen(kw_only=True)
+class LeasePolicy:
+    """How long leases are, in seconds or None for ever, and what renews them: VOTE or VOUCHED."""
+
+    lease_s: int | None = None
+    renewal: str = VOTE
+
+
+def lease_policy_writes(policy: LeasePolicy) -> Writes:
+    """Return the write that puts a policy into force."""
+    return {maps.LEASE_POLICY: {maps.SINGLETON_KEY: json.dumps(attrs.asdict(policy)).encode()}}
+
+
+def read_lease_policy(view: View) -> LeasePolicy:
+    """Return the policy in force; raises IntegrityError for a malformed table."""
+    value = read_json(view, maps.LEASE_POLICY, maps.SINGLETON_KEY)
+    match value:
+        case None:
+            return LeasePolicy()
+        case {"lease_s": int() | None as lease_s} if value.get("renewal", VOTE) in RENEWALS:
+            return LeasePolicy(lease_s=lease_s, renewal=value.get("renewal", VOTE))
     raise IntegrityError(f"{maps.LEASE_POLICY}: malformed")
 
 

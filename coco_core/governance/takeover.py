@@ -19,7 +19,7 @@ import attrs
 from coco_core.base import TxID
 from coco_core.governance.consortium import OPENING, read_service_info
 from coco_core.governance.epochs import RECOVERED, want_epoch
-from coco_core.governance.leases import lease_writes, read_lease_s, read_leases
+from coco_core.governance.leases import lease_writes, read_lease_policy, read_leases
 from coco_core.governance.membership import (
     PENDING,
     RETIRED,
@@ -71,7 +71,7 @@ def takeover_writes(view: View, takeover: Takeover) -> Writes:
         merge(writes, change_writes(None))
     merge(writes, want_epoch(RECOVERED))
     merge(writes, lease_writes(read_leases(view), None, 0))
-    merge(writes, lease_writes([takeover.node.node_id], read_lease_s(view), takeover.time_ms))
+    merge(writes, lease_writes([takeover.node.node_id], read_lease_policy(view).lease_s, takeover.time_ms))
     return {name: changes for name, changes in writes.items() if changes}
 
 

@@ -35,7 +35,7 @@ PLATFORMS: Final = "public:coco.gov.platforms"
 may run on."""
 ADMISSIONS: Final = "public:coco.gov.admissions"
 """Key: node ID; JSON ``{evidence, transcript, judged_at, policy, verdict}``: how it came to be admitted, for
-whoever wants to reach the verdict again."""
+whoever wants to reach the verdict again; ``voucher`` too, of the node whose place it took by that."""
 RECOVERY: Final = "public:coco.gov.recovery"
 """Singleton; JSON ``{public_key, threshold, members}``: the key that members hold shares of, and by member ID
 ``{index, verification_key, encrypted_share}``."""
@@ -83,7 +83,8 @@ JWT_KEYS: Final = "public:ccf.gov.jwt.public_signing_keys_metadata_v2"
 KEY_POLICY: Final = "public:coco.gov.key_policy"
 """Singleton; JSON ``{epoch_ms}``: how long an epoch of ledger secrets lasts, 0 for ever."""
 LEASE_POLICY: Final = "public:coco.gov.lease_policy"
-"""Singleton; JSON ``{lease_s}``: how long a node takes part before it must be replaced, null for ever."""
+"""Singleton; JSON ``{lease_s, renewal}``: how long a node takes part before it must be replaced, null for
+ever; ``vote``, or ``vouched`` when who it vouches for may replace it without one."""
 SIGNATURES: Final = "public:ccf.internal.signatures"
 """Singleton; JSON ``{node, seqno, view, root, sig, …}``: the primary's signature over the tree."""
 COSE_SIGNATURES: Final = "public:ccf.internal.cose_signatures"

@@ -8,6 +8,7 @@ The laws:
   runs what the tables do not list any more is left out of the change, and forgotten.
 * A node's lease begins when it comes to take part, and ends when it is removed. Whose lease has run out
   leaves by a change of members, and its lease stays in the tables, which tells why.
+* A renewal that took too long is taken back: before it can be made, for a lease that ran out renews nothing.
 * When a removal is agreed, one more entry says so (``retired_committed``): when *that* is agreed,
   whoever was removed may be switched off.
 * Records of retired nodes are kept for a while, and not for ever.
@@ -35,6 +36,7 @@ from coco_core.governance import (
     change_writes,
     departure_writes,
     forgetting_writes,
+    lapsed_writes,
     lease_writes,
     leaving,
     newest_epoch,
@@ -42,7 +44,7 @@ from coco_core.governance import (
     overdue_epoch,
     quarantine_due,
     read_change,
-    read_lease_s,
+    read_lease_policy,
     read_nodes,
     staying,
     taking_part,
@@ -86,7 +88,11 @@ class Upkeep:
         """Return the writes that became due and what they claim: at most one thing, the next comes after."""
         chain = self._chain
         head = chain.store.head()
-        writes = change_due(head, self._match(), chain.head, time_ms) or quarantine_due(head, time_ms)
+        writes = (
+            lapsed_writes(head, time_ms)
+            or change_due(head, self._match(), chain.head, time_ms)
+            or quarantine_due(head, time_ms)
+        )
         if writes is None and self._removals_due:
             writes = retirement_due(head, chain.store.view())
             self._removals_due = writes is not None
@@ -121,7 +127,7 @@ def change_due(head: View, match: Mapping[NodeID, int], last: int, time_ms: int)
     merge(writes, change_writes(None))
     merge(writes, want_epoch(MEMBERS_CHANGED))
     merge(writes, departure_writes(head, change.remove, time_ms))
-    lease_s = read_lease_s(head)
+    lease_s = read_lease_policy(head).lease_s
     if lease_s is not None:
         merge(writes, lease_writes(change.add, lease_s, time_ms))
     return writes

@@ -268,6 +268,27 @@ def test_why_a_node_left_is_told_as_it_was(governed: Governed, late: bool) -> No
     ledger.refused("node-membership", seqno)
 
 
+def test_who_was_late_goes_just_before_the_last_lease_ends(governed: Governed) -> None:
+    ledger = governed(ALLOWING)
+    leased(ledger)
+    fourth = ledger.network.joiner(3).node_id
+    ledger.place(ledger.joining(ledger.network.joiner(3)))
+    ledger.propose(ledger.alice, {"name": "transition_node_to_trusted", "args": {"node_id": fourth}})
+    writes = made(ledger)
+    merge(writes, lease_writes([fourth], 24 * 3600, ledger.now_ms))
+    ledger.place(writes)
+    last = read_leases(ledger.council.view)[fourth].until_ms
+    ledger.now_ms = last - 1500
+    ledger.place({})
+    due = quarantine_due(ledger.council.view, ledger.now_ms)
+    assert due is not None
+    ledger.append(due)
+    ledger.council.write(due)
+    ledger.now_ms = last + 100
+    ledger.place({})
+    assert ledger.audit().changes == 5
+
+
 @pytest.mark.parametrize("lie", ["longer", "earlier", "none", "other node"])
 def test_leases_granted_otherwise_than_the_policy_says(governed: Governed, lie: str) -> None:
     ledger = governed(ALLOWING)

@@ -6,6 +6,7 @@ import pytest
 
 from coco_core.errors import IntegrityError
 from coco_core.governance import (
+    LeasePolicy,
     MembershipChange,
     change_writes,
     founding_writes,
@@ -14,7 +15,7 @@ from coco_core.governance import (
     overdue,
     quarantine_due,
     read_change,
-    read_lease_s,
+    read_lease_policy,
     read_leases,
 )
 from coco_core.kv import Store, View, Writes, maps
@@ -41,7 +42,7 @@ def after(view: View, time_ms: int) -> MembershipChange | None:
 
 def test_no_lease_is_for_ever() -> None:
     view = tables()
-    assert read_lease_s(view) is None
+    assert read_lease_policy(view) == LeasePolicy()
     assert read_leases(view) == {}
     assert quarantine_due(view, 2 * NOW_MS) is None
 
@@ -89,4 +90,4 @@ def test_malformed_tables_stop_the_node(value: bytes) -> None:
     if value != b"{}":
         policy = value if value != b'{"granted_ms": "1", "until_ms": 2}' else b'{"lease_s": "1"}'
         with pytest.raises(IntegrityError, match="lease_policy"):
-            read_lease_s(tables({maps.LEASE_POLICY: {maps.SINGLETON_KEY: policy}}))
+            read_lease_policy(tables({maps.LEASE_POLICY: {maps.SINGLETON_KEY: policy}}))

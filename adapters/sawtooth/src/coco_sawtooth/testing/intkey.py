@@ -1,0 +1,82 @@
+"""The integer key family in this process: what its processor does, without a socket.
+
+Written from the family's specification. For tests: networks use a real processor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final
+
+import cbor2
+
+from coco_sawtooth import messages
+from coco_sawtooth.batches import Transaction
+from coco_sawtooth.contexts import Context, UnauthorizedError
+from coco_sawtooth.execution import Invalid, Processed, Valid
+from coco_sawtooth.testing.signed import Client
+
+FAMILY: Final = ("intkey", "1.0")
+NAMESPACE: Final = hashlib.sha512(b"intkey").hexdigest()[:6]
+VALUE_MAX: Final = 2**32 - 1
+
+
+def intkey_address(name: str) -> str:
+    """Return where a name's value is kept."""
+    return NAMESPACE + hashlib.sha512(name.encode()).hexdigest()[-64:]
+
+
+def intkey_transaction(
+    client: Client, verb: str, name: str, value: int, **fields: Any
+) -> messages.Transaction:
+    """Return a transaction that sets, increases or decreases a name's value."""
+    address = intkey_address(name)
+    payload = cbor2.dumps({"Verb": verb, "Name": name, "Value": value})
+    defaults: dict[str, Any] = {
+        "inputs": [address],
+        "outputs": [address],
+        "family": FAMILY,
+        "payload": payload,
+    }
+    return client.transaction(**(defaults | fields))
+
+
+class Intkey:
+    """Processors of one family, which never die."""
+
+    async def process(self, transaction: Transaction, context: Context) -> Processed:
+        """Execute an integer key transaction; any other family is nobody's."""
+        if transaction.family != FAMILY:
+            return Invalid(f"no transaction processor for family {transaction.family[0]}")
+        asked = cbor2.loads(transaction.payload)
+        if not isinstance(asked, dict):
+            return Invalid("the payload is no table")
+        address = intkey_address(asked["Name"])
+        try:
+            [stored] = context.get([address])
+            table = cbor2.loads(stored) if stored else {}
+            value = _applied(asked["Verb"], table.get(asked["Name"]), asked["Value"])
+            if isinstance(value, Invalid):
+                return value
+            table[asked["Name"]] = value
+            context.set([(address, cbor2.dumps(table, canonical=True))])
+        except UnauthorizedError as error:
+            return Invalid(f"Authorization error: {error}")
+        context.add_event(
+            messages.Event(
+                event_type="intkey/changed",
+                attributes=[messages.Event.Attribute(key="name", value=asked["Name"])],
+            )
+        )
+        return Valid()
+
+
+def _applied(verb: str, old: int | None, amount: int) -> int | Invalid:
+    if verb == "set":
+        return Invalid("Verb is set, but already exists") if old is not None else amount
+    if old is None:
+        return Invalid(f'Verb is "{verb}" but name is not in state')
+    new = old + amount if verb == "inc" else old - amount
+    if not 0 <= new <= VALUE_MAX:
+        return Invalid(f'Verb is "{verb}", but result would be out of range')
+    return new

@@ -232,20 +232,7 @@ async def test_what_is_hostile_is_refused_and_changes_nothing(tmp_path: Path) ->
         assert b" 400 " in (await exchange(stage, proposal.path, bytes(2 * MIB)))[:20]
         assert await stage.laws() == before
 
-        # A member that was removed: nor does the ballot count any more that it cast before.
-        said = await network.propose(a, action("set_user", cert=c.signer.certificate))
-        message = MemberMessage.ballot(c.member_id, said["proposalId"], True)
-        ballot = c.signer.sign(message, now_s())
-        async with network.client() as client:
-            assert (await client.post(message.path, ballot))["proposalState"] == "Open"
-        await network.decide([a, b], action("remove_member", member_id=c.member_id))
-        before = await stage.laws()
-        assert await stage.raw(message.path, ballot) == "not-a-member"
-        assert await stage.refused(c, message) == "not-a-member"
-        assert await stage.refused(c, proposal) == "not-a-member"
-        assert await stage.laws() == before
-        assert (await network.vote(a, said["proposalId"]))["proposalState"] == "Open"
-        assert (await network.vote(b, said["proposalId"]))["proposalState"] == "Accepted"
+        await removed_member_has_no_say(stage, proposal)
 
         # Rules nobody could live under are not put in force, and the node serves on while it finds out.
         law = await stage.constitution()
@@ -267,6 +254,24 @@ async def test_what_is_hostile_is_refused_and_changes_nothing(tmp_path: Path) ->
         assert said["proposalState"] == "Rejected"
         assert set(said["voteFailures"]) == {a.member_id}
         await stage.send(0)
+
+
+async def removed_member_has_no_say(stage: Stage, proposal: MemberMessage) -> None:
+    """Nor does the ballot count any more that it cast before."""
+    network, (a, b, c, _) = stage.network, stage.organisations
+    said = await network.propose(a, action("set_user", cert=c.signer.certificate))
+    message = MemberMessage.ballot(c.member_id, said["proposalId"], True)
+    ballot = c.signer.sign(message, now_s())
+    async with network.client() as client:
+        assert (await client.post(message.path, ballot))["proposalState"] == "Open"
+    await network.decide([a, b], action("remove_member", member_id=c.member_id))
+    before = await stage.laws()
+    assert await stage.raw(message.path, ballot) == "not-a-member"
+    assert await stage.refused(c, message) == "not-a-member"
+    assert await stage.refused(c, proposal) == "not-a-member"
+    assert await stage.laws() == before
+    assert (await network.vote(a, said["proposalId"]))["proposalState"] == "Open"
+    assert (await network.vote(b, said["proposalId"]))["proposalState"] == "Accepted"
 
 
 def wrong_messages(request: bytes) -> Mapping[str, bytes]:

@@ -263,6 +263,8 @@ SIGNED_REQUEST_SIZE_MAX_BYTES = 512 * KIB
 """A member's signed request: most of it is the proposal, and a constitution is part of one."""
 OPEN_PROPOSALS_MAX = 256
 MEMBERS_OPEN_PROPOSALS_MAX = 16
+ENDED_PROPOSALS_KEPT_MAX = 512
+"""Ended proposals the tables remember; the ledger keeps all."""
 PROPOSAL_ACTIONS_MAX = 100
 RECENT_PROPOSALS_MAX = 100
 """A proposal must be newer than the median of so many before it (CCF's rule)."""
@@ -277,3 +279,5 @@ VOUCHER_SIGNATURE_MAX_BYTES = 256
 ADVISORIES_MAX = 256
 CERTIFICATE_VALIDITY_DAYS_MAX = 3_660
 TOKEN_SIZE_MAX_BYTES = 16 * KIB
+
+invariant(OPEN_PROPOSALS_MAX < ENDED_PROPOSALS_KEPT_MAX, "all that end with one entry are remembered")

@@ -172,7 +172,7 @@ def withdraw(signer: Signer, proposal: str) -> Question:
 @click.argument("proposal", required=False)
 @_connected
 def proposals(proposal: str | None) -> Question:
-    """List all proposals, or show PROPOSAL with its actions."""
+    """List open proposals and the newest that ended, or show PROPOSAL with its actions."""
 
     async def question(client: GovernanceClient) -> None:
         if proposal is None:

@@ -26,7 +26,7 @@ from coco_core.governance.audit_rules import Fail, GovernanceAuditError, Governa
 from coco_core.governance.audit_takeover import check_takeover
 from coco_core.governance.consortium import read_consortium, read_constitution
 from coco_core.governance.json_values import MALFORMED
-from coco_core.governance.proposal_tables import read_proposals
+from coco_core.governance.proposal_tables import read_proposal, read_proposals
 from coco_core.governance.recovery_tables import read_epochs
 from coco_core.governance.runtime import Runtime
 from coco_core.governance.signed_requests import BALLOT
@@ -59,7 +59,7 @@ class GovernanceReport:
     founded_by: int
     """The last entry of founding; 0 for an audit that began behind it."""
     proposals: Mapping[str, int]
-    """How many proposals there are in each state."""
+    """How many proposals there are in each state, with those the tables have forgotten since."""
     ballots: int
     """How many were cast in what was read."""
     members: Mapping[str, str]
@@ -84,6 +84,7 @@ class GovernanceAuditor:
         self._signed_at_ms = 0
         self._changes = 0
         self._requests: Counter[str] = Counter()
+        self._forgotten: Counter[str] = Counter()
         self._constitutions: list[InForce] = []
 
     def begin(self, seqno: int, tables: Mapping[str, Mapping[bytes, bytes]]) -> None:
@@ -127,7 +128,7 @@ class GovernanceAuditor:
                 last_judged=self._last_judged,
                 changes=self._changes,
                 founded_by=self._founded_by,
-                proposals=Counter(one.state for one in read_proposals(view).values()),
+                proposals=self._forgotten + Counter(one.state for one in read_proposals(view).values()),
                 ballots=self._requests[BALLOT],
                 members={name: one.status for name, one in read_consortium(view).items()},
                 epochs=len(read_epochs(view)),
@@ -153,6 +154,7 @@ class GovernanceAuditor:
             except _UNREADABLE as fault:
                 fail(GovernanceRule.TABLES, f"what the tables hold cannot be judged: {fault!r}")
         changes = {name: keys for name, keys in entry.writes.items() if name in maps.GOVERNANCE}
+        self._note_forgotten(changes.get(maps.PROPOSALS_INFO, {}))
         self._store.append(seqno, changes)
         self._store.commit(seqno)
         if maps.CONSTITUTION in changes:
@@ -179,6 +181,13 @@ class GovernanceAuditor:
         else:
             names = ", ".join(sorted(writes.keys() - NODE_MAPS))
             fail(GovernanceRule.CAUSE, f"{names} changes, and no request of a member is in the entry")
+
+    def _note_forgotten(self, records: Mapping[bytes, bytes | None]) -> None:
+        """Count the proposals that the tables do not keep any longer."""
+        for key, value in records.items():
+            if value is None:
+                known = read_proposal(self._store.view(), key.decode("ascii", "replace"))
+                self._forgotten.update([known.state] if known is not None else [])
 
     def _end_founding(self, seqno: int) -> None:
         """Let the rules hold from here on: founding ends where its ledgers are named, or it is signed."""

@@ -128,8 +128,14 @@ def _time_ms(
     after = before.over(writes)
     told = [
         made.created_at_ms
-        for name in writes.get(maps.PROPOSALS, {})
-        if (made := read_proposal(after, name.decode("ascii", "replace"))) is not None
+        for name, content in writes.get(maps.PROPOSALS, {}).items()
+        if content is not None and (made := read_proposal(after, name.decode("ascii", "replace"))) is not None
+    ]
+    told += [
+        ended.decided_at_ms
+        for name in writes.get(maps.PROPOSALS_INFO, {})
+        if (ended := read_proposal(after, name.decode("ascii", "replace"))) is not None
+        and ended.decided_at_ms is not None
     ]
     granted = writes.get(maps.LEASES, {})
     told += [one.granted_ms for name, one in read_leases(after).items() if granted.get(name.encode())]
@@ -162,7 +168,7 @@ def _compare(writes: Writes, expected: Writes, fail: Fail) -> None:
     records, wanted = writes.get(maps.PROPOSALS_INFO, {}), expected.get(maps.PROPOSALS_INFO, {})
     for key in sorted(records.keys() | wanted.keys()):
         found, right = _record(records.get(key), fail), _record(wanted.get(key), fail)
-        if found != right:
+        if found != right or (key in records) != (key in wanted):
             fields = sorted(
                 name for name in found.keys() | right.keys() if found.get(name) != right.get(name)
             )

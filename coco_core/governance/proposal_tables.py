@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import attrs
 import orjson
 
+from coco_core.base import limits
 from coco_core.crypto import sha256
 from coco_core.errors import IntegrityError
 from coco_core.governance.consortium import read_config, read_service_info
@@ -40,6 +41,8 @@ class Proposal:
     ballots: Mapping[str, JSON]
     """Member ID to its ballot: ``{"vote": bool}`` or ``{"ballot": Starlark text}``."""
     created_at_ms: int
+    decided_at_ms: int | None = None
+    """When it ended, however it did; None while it is open."""
     final_votes: Mapping[str, bool] | None = None
     vote_failures: Mapping[str, str] | None = None
     failure: str | None = None
@@ -82,6 +85,21 @@ def proposal_writes(proposal: Proposal) -> Writes:
     info = attrs.asdict(proposal, recurse=False)
     del info["proposal_id"]
     return {maps.PROPOSALS_INFO: {proposal.proposal_id.encode(): json.dumps(info).encode()}}
+
+
+def forgotten_proposals(view: View) -> Writes:
+    """Return the writes that take the oldest ended proposals, beyond the bound, out of the tables.
+
+    The entries that made and ended them stay in the ledger.
+    """
+    ended = sorted(
+        (one.decided_at_ms or one.created_at_ms, one.proposal_id)
+        for one in read_proposals(view).values()
+        if one.state != PROPOSED
+    )
+    surplus = ended[: max(0, len(ended) - limits.ENDED_PROPOSALS_KEPT_MAX)]
+    gone: dict[bytes, bytes | None] = {name.encode(): None for _, name in surplus}
+    return {maps.PROPOSALS: dict(gone), maps.PROPOSALS_INFO: gone} if gone else {}
 
 
 def state_digest(view: View) -> str:

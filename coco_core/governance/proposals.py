@@ -4,6 +4,7 @@ The law: a proposal is made, voted on and carried out only by what its members s
 constitution in force at that moment. Whatever is decisive (a proposal, a ballot) and what is decided
 become one entry. A proposal ends as **Accepted**, **Rejected**, **Withdrawn** (by its proposer), **Failed**
 (accepted, and could not be carried out: nothing of it counts) or **Dropped** (the rules changed meanwhile).
+The tables keep the newest that ended, the ledger all.
 
 Every step refuses by raising RefusedError with a code; then nothing is written. Paths and messages are those
 of CCF's governance API, so that its tools sign for this service. Must not know who asked over which wire.
@@ -50,6 +51,7 @@ from coco_core.governance.proposal_tables import (
     REJECTED,
     WITHDRAWN,
     Proposal,
+    forgotten_proposals,
     proposal_writes,
     read_proposals,
     service_state,
@@ -85,6 +87,8 @@ class Governance:
             writes, answer = _update_digest(signed)
         else:
             writes, answer = self._acknowledge(signed)
+        if maps.PROPOSALS_INFO in writes:
+            merge(writes, forgotten_proposals(signed.view.over(writes)))
         history = {signed.request.member_id.encode(): json.dumps(base64.b64encode(message).decode()).encode()}
         merge(writes, {maps.COSE_HISTORY: history})
         return writes, answer
@@ -154,7 +158,12 @@ class Governance:
             )
         proposal = attrs.evolve(proposal, state=state)
         if state != PROPOSED:
-            proposal = attrs.evolve(proposal, final_votes=votes, vote_failures=failures or None)
+            proposal = attrs.evolve(
+                proposal,
+                decided_at_ms=signed.moment.time_ms,
+                final_votes=votes,
+                vote_failures=failures or None,
+            )
         if state == DECIDED:
             proposal = await self._carry_out(proposal, content, signed, writes)
         merge(writes, proposal_writes(proposal))
@@ -184,7 +193,8 @@ class Governance:
         if decision.drops_others:
             for other in read_proposals(moment.view).values():
                 if other.state == PROPOSED and other.proposal_id != proposal.proposal_id:
-                    merge(writes, proposal_writes(attrs.evolve(other, state=DROPPED)))
+                    dropped = attrs.evolve(other, state=DROPPED, decided_at_ms=moment.time_ms)
+                    merge(writes, proposal_writes(dropped))
         return proposal
 
     async def _try_constitution(self, view: View) -> None:
@@ -285,7 +295,7 @@ def _withdraw(signed: Signed) -> tuple[Writes, JSON]:
     proposal = open_proposal(signed)
     if proposal.proposer_id != signed.request.member_id:
         raise RefusedError("not-proposer", "only who made a proposal withdraws it")
-    proposal = attrs.evolve(proposal, state=WITHDRAWN)
+    proposal = attrs.evolve(proposal, state=WITHDRAWN, decided_at_ms=signed.moment.time_ms)
     return proposal_writes(proposal), proposal.to_json()
 
 

@@ -1,5 +1,18 @@
 """PUBLIC DOOR for ledgers: the contract every adapter implements, and what it may use."""
 
+from coco_core.adapter.bundles import (
+    BUNDLES,
+    BundledTransaction,
+    BundlePart,
+    BundleReceipt,
+    bundle_claims,
+    encode_bundle,
+    encode_bundle_receipt,
+    encode_bundle_record,
+    read_bundle,
+    read_bundle_receipt,
+    read_bundle_record,
+)
 from coco_core.adapter.caller import ANONYMOUS, Caller
 from coco_core.adapter.context import Changes, ReadView, ScopedView
 from coco_core.adapter.contract import (
@@ -56,8 +69,12 @@ __all__ = [
     "AdapterPlugin",
     "Applied",
     "Ask",
+    "BUNDLES",
     "Batch",
     "BatchResult",
+    "BundlePart",
+    "BundleReceipt",
+    "BundledTransaction",
     "Caller",
     "Changes",
     "Committed",
@@ -93,7 +110,14 @@ __all__ = [
     "Workload",
     "WorkloadOptions",
     "Writes",
+    "bundle_claims",
     "coco_register_adapters",
+    "encode_bundle",
+    "encode_bundle_receipt",
+    "encode_bundle_record",
     "hookimpl",
     "merge",
+    "read_bundle",
+    "read_bundle_receipt",
+    "read_bundle_record",
 ]

@@ -17,6 +17,9 @@ KEY_SIZE_MAX_BYTES = 64 * KIB
 OUTCOME_RECEIPT_SIZE_MAX_BYTES = 8 * MIB
 REJECTION_SIZE_MAX_BYTES = 1 * MIB
 
+# Transactions that are committed together or not at all.
+BUNDLE_PARTS_MAX = 64
+
 # The maps of one ledger, and everything it may write to begin with.
 MANIFEST_MAPS_MAX = 64
 GENESIS_SIZE_MAX_BYTES = 1024 * MIB

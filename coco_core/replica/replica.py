@@ -14,11 +14,11 @@ refuses a peer's message and changes nothing; IntegrityError means this node mus
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
-from coco_core.adapter import Batch, BatchResult, NodeStatus, NotCommitted, Rejected
+from coco_core.adapter import BUNDLES, Batch, NodeStatus, NotCommitted, Rejected
 from coco_core.base import NodeID, invariant, limits, unreachable
 from coco_core.consensus import (
     Consensus,
@@ -35,7 +35,6 @@ from coco_core.kv import Writes
 from coco_core.replica import upkeep
 from coco_core.replica.agreement import Agreement
 from coco_core.replica.chain import Chain
-from coco_core.replica.checking import check_result
 from coco_core.replica.effects import (
     AdapterFailed,
     Effect,
@@ -71,6 +70,7 @@ from coco_core.replica.messages import (
 )
 from coco_core.replica.neighbours import Neighbours
 from coco_core.replica.requests import Requests
+from coco_core.replica.running import Executed, Running
 from coco_core.replica.sequencing import Sequencer
 from coco_core.replica.snapshots import Snapshots
 from coco_core.replica.submission import Queued
@@ -78,15 +78,6 @@ from coco_core.replica.succession import Succession
 from coco_core.replica.upkeep import Upkeep
 
 _ADAPTER_FAULT = Rejected("adapter-fault", "the ledger adapter failed on this transaction")
-
-
-@attrs.frozen(slots=True)
-class _Running:
-    """The batch an adapter is executing now."""
-
-    number: int
-    term: int
-    items: list[Queued]
 
 
 class Replica:
@@ -114,12 +105,12 @@ class Replica:
         self._snapshots = snapshots
         self.administration = administration
         """Executes what was submitted to ADMINISTRATION, when the shell is told to."""
-        self._owned = {**adapters, ADMINISTRATION: ADMINISTRATION_MAPS}
+        self._owned = {**adapters, ADMINISTRATION: ADMINISTRATION_MAPS, BUNDLES: frozenset()}
         self._time_ms = time_ms
         self._randomness = randomness
         self._neighbours = Neighbours(node_id, self._emit)
         self._requests = Requests(chain, self._owned, self._emit_to_peer)
-        self._running: _Running | None = None
+        self._running: Running | None = None
         self._batch_number = 0
         self._agreement = Agreement(consensus, chain, follower, snapshots, emit=self._emit)
         self._agreement.on_leadership = self._on_leadership
@@ -311,7 +302,7 @@ class Replica:
                 return
             items, term = self._requests.take(), self._agreement.leadership.term
             self._batch_number += 1
-            self._running = _Running(self._batch_number, term, items)
+            self._running = Running(self._batch_number, term, items, self._owned)
             batch = Batch(
                 requests=tuple(item.request for item in items),
                 view=term,
@@ -319,34 +310,36 @@ class Replica:
                 time_ms=self._time_ms,
                 randomness=self._randomness,
             )
-            self._emit(Execute(self._batch_number, items[0].group.adapter, batch, self._chain.store.head()))
+            self._carry_on(self._running, self._running.begin(batch, self._chain.store.head()))
 
     def _on_executed(self, event: BatchExecuted) -> None:
         self._time_ms = max(self._time_ms, event.time_ms)
         self._randomness = event.randomness
         if self._running is None or self._running.number != event.number:
             unreachable(f"batch {event.number} was executed but is not running")
-        self._finish(self._running, event.result)
+        self._carry_on(self._running, self._running.advance(event.result))
 
-    def _finish(self, running: _Running, result: BatchResult | Exception) -> None:
-        """Sequence what the batch that ran gave, or refuse it."""
+    def _carry_on(self, running: Running, step: Execute | Executed) -> None:
+        """Have the next step executed; after the last one sequence what the batch gave, or refuse it."""
+        if isinstance(step, Execute):
+            self._emit(step)
+            return
         self._running = None
         if not self.is_primary or running.term != self._agreement.leadership.term:
             reason = "leadership moved while the transaction was executed"
             self._requests.refuse(running.items, NotCommitted(reason))
             return
-        adapter = running.items[0].group.adapter
         try:
-            checked = check_result(result, len(running.items), self._owned[adapter])
+            checked = running.checked(step)
         except AdapterError as error:
-            self._on_adapter_fault(adapter, running.items, str(error))
+            self._on_adapter_fault(running.adapter, running.items, str(error))
             return
         placed = self._sequencer.place(checked, running.term, self._time_ms)
         self._requests.decide(running.items, placed.fates)
         if placed.entries:
             self._agreement.propose(placed)
 
-    def _on_adapter_fault(self, adapter: str, items: list[Queued], reason: str) -> None:
+    def _on_adapter_fault(self, adapter: str, items: Sequence[Queued], reason: str) -> None:
         """Write nothing; find the request at fault by having each executed in a batch of its own."""
         self._emit(AdapterFailed(adapter, len(items), reason))
         if len(items) > 1:

@@ -17,6 +17,7 @@ from coco_core.governance import tells_members
 from coco_core.kv import maps
 from coco_core.ledger import CHUNK_AFTER, SIGNATURE_MAPS, EntrySealer, LedgerSigner, signed_at_s
 from coco_core.replica.chain import Chain
+from coco_core.replica.running import AppliedBundle, BundlesResult
 
 
 @attrs.frozen(slots=True)
@@ -48,18 +49,23 @@ class Sequencer:
         self._chunk_size = chunk_size_bytes
         self._chunk_entries = chunk_entries
 
-    def place(self, result: BatchResult, term: int, time_ms: int) -> Placed:
+    def place(self, result: BatchResult | BundlesResult, term: int, time_ms: int) -> Placed:
         """Turn a checked result into entries; empty when nothing was applied."""
         entries: list[tuple[bytes, bool]] = []
         fates: list[Committed | Rejected | None] = []
         first = self._chain.head + 1
         for outcome in result.outcomes:
-            if isinstance(outcome, Applied):
-                txid = self._append(entries, term, outcome.writes, outcome.claims)
-                fates.append(Committed(txid, outcome.receipt))
+            applied = outcome
+            if isinstance(outcome, AppliedBundle):
+                for one in outcome.before:
+                    self._append(entries, term, one.writes, one.claims)
+                applied = outcome.own
+            if isinstance(applied, Applied):
+                txid = self._append(entries, term, applied.writes, applied.claims)
+                fates.append(Committed(txid, applied.receipt))
             else:
                 fates.append(outcome if isinstance(outcome, Rejected) else None)
-        if result.closing:
+        if isinstance(result, BatchResult) and result.closing:
             self._append(entries, term, result.closing, NO_CLAIMS)
         if entries:
             self._sign(entries, term, time_ms)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from coco_core.crypto import read_certificate
 from coco_core.governance import GovernanceAuditor, GovernanceReport, StarlarkRuntime
 from coco_core.ledger import AuditReport, LedgerAuditor, LedgerSecrets, Snapshot
-from coco_core.testing.cluster import run_at_once
+from coco_core.testing.at_once import run_at_once
 
 
 def audit_all(

@@ -57,6 +57,7 @@ from coco_core.replica.events import (
     Submitted,
     Ticked,
 )
+from coco_core.testing.at_once import run_at_once
 from coco_core.testing.cluster_node import ClusterDisk, ClusterNode
 from coco_core.testing.consortium import Consortium
 from coco_core.testing.shelf import SnapshotShelf
@@ -76,7 +77,7 @@ class Cluster:
     pool: list[Letter] = attrs.field(factory=list)
     consortium: Consortium
     draw: Callable[[int, int], int]
-    make: Callable[[], LedgerAdapter]
+    make: Callable[[], Sequence[LedgerAdapter]]
     bounds: Mapping[str, Any]
     now_ms: int = _EPOCH_MS
     committed: dict[int, tuple[TxID, bytes, bytes]] = attrs.field(factory=dict)
@@ -91,24 +92,26 @@ class Cluster:
         *,
         draw: Callable[[int, int], int],
         make: Callable[[], LedgerAdapter] = Tally,
+        beside: Callable[[], Sequence[LedgerAdapter]] = tuple,
         config: Mapping[str, Any] | None = None,
         consortium: Consortium | None = None,
         **bounds: Any,
     ) -> Cluster:
         """Put the first ``count`` nodes of a consortium on the table; the first founds a service.
 
-        They run ``make()``; ``bounds`` are fields of ``replica.Parts``.
+        They run ``make()``, and what ``beside()`` returns; ``bounds`` are fields of ``replica.Parts``.
         """
         consortium = consortium if consortium is not None else Consortium.of(count)
         bounds = {"chunk_size_bytes": 64 * 1024, **bounds}
-        cluster = cls(consortium=consortium, draw=draw, make=make, bounds=bounds)
+        cluster = cls(consortium=consortium, draw=draw, make=lambda: (make(), *beside()), bounds=bounds)
         nodes = consortium.first(count)
         for number in range(count):
             parts, node = cluster._parts(number, nodes, LedgerSecrets(consortium.secrets.epochs))
             if number:
                 node.replica, effects = join_service(parts)
             else:
-                genesis = node.adapter.genesis(config or {"counters": {}}, bytes(32))
+                wanted = config or {"counters": {}}
+                genesis = [one for each in node.adapters for one in each.genesis(wanted, bytes(32))]
                 node.replica, effects = found_service(parts, genesis, [consortium.operator])
             cluster._seat(node, effects)
         return cluster
@@ -117,13 +120,13 @@ class Cluster:
         self, number: int, nodes: Mapping[NodeID, NodeRecord], secrets: LedgerSecrets
     ) -> tuple[Parts, ClusterNode]:
         """Return what node ``number`` is made of, and its place on the table without a replica yet."""
-        consortium, adapter, disk = self.consortium, self.make(), ClusterDisk()
+        consortium, adapters, disk = self.consortium, self.make(), ClusterDisk()
         keys = LedgerKeys(secrets, consortium.identities[number])
         shelf = SnapshotShelf(keys, consortium.service.certificate)
         parts = consortium.parts(
             number,
             nodes,
-            manifests=[adapter.manifest],
+            manifests=[adapter.manifest for adapter in adapters],
             draw=self.draw,
             reader=disk,
             snapshots=shelf,
@@ -132,7 +135,7 @@ class Cluster:
             secrets=secrets,
             **self.bounds,
         )
-        return parts, ClusterNode(name=parts.identity.node_id, adapter=adapter, disk=disk, shelf=shelf)
+        return parts, ClusterNode(name=parts.identity.node_id, adapters=adapters, disk=disk, shelf=shelf)
 
     def _seat(self, node: ClusterNode, effects: Sequence[Effect]) -> None:
         self.nodes[node.name] = node
@@ -209,10 +212,10 @@ class Cluster:
             self.execute(node)
         return effects
 
-    def submit(self, node: ClusterNode, *payloads: bytes) -> int:
-        """Let a front end of ``node`` submit; return the ticket that its answer will have."""
+    def submit(self, node: ClusterNode, *payloads: bytes, to: str = "") -> int:
+        """Let a front end of ``node`` submit, to its first ledger unless told; return the answer's ticket."""
         self._tickets += 1
-        name = node.adapter.manifest.name
+        name = to or node.adapter.manifest.name
         self.handle(node, Submitted(self._tickets, name, payloads, ANONYMOUS))
         return self._tickets
 
@@ -240,8 +243,9 @@ class Cluster:
             if running.adapter == ADMINISTRATION:
                 result = run_at_once(node.replica.administration.execute(running.batch, running.view))
             else:
-                view = ScopedView(running.view, frozenset(node.adapter.manifest.maps))
-                result = run_at_once(node.adapter.execute(running.batch, view))
+                adapter = node.ledger(running.adapter)
+                view = ScopedView(running.view, frozenset(adapter.manifest.maps))
+                result = run_at_once(adapter.execute(running.batch, view))
         except (ValueError, CallerError) as error:
             result = error  # Its own, or the view is gone: a snapshot took the state's place.
         randomness = running.number.to_bytes(32)
@@ -365,8 +369,9 @@ class Cluster:
         holders = [one for one in self.nodes.values() if one is not node and len(one.disk.entries) >= seqno]
         agreed = [one for one in holders if one.replica.chain.committed.seqno >= seqno]
         node.disk.begin_after(snapshot, agreed[0].disk.entries)
-        owned = frozenset(node.adapter.manifest.maps)
-        node.adapter.restored(ScopedView(node.replica.chain.store.view(), owned))
+        view = node.replica.chain.store.view()
+        for adapter in node.adapters:
+            adapter.restored(ScopedView(view, frozenset(adapter.manifest.maps)))
 
     def _on_committed(self, node: ClusterNode, effect: BatchCommitted) -> None:
         node.batches.append(effect)
@@ -374,9 +379,10 @@ class Cluster:
         seen = effect.txid, node.replica.chain.tree.root(seqno + 1), encode_domain(effect.writes)
         if self.committed.setdefault(seqno, seen) != seen:
             raise SafetyError(f"{node.name} committed another batch at {effect.txid}")
-        owned = {name: effect.writes[name] for name in node.adapter.manifest.maps if name in effect.writes}
-        if owned:
-            node.adapter.committed(CommittedBatch(effect.txid, owned))
+        for adapter in node.adapters:
+            owned = {name: effect.writes[name] for name in adapter.manifest.maps if name in effect.writes}
+            if owned:
+                adapter.committed(CommittedBatch(effect.txid, owned))
 
     def _on_role(self, node: ClusterNode, effect: RoleChanged) -> None:
         node.roles.append(effect)
@@ -387,14 +393,3 @@ class Cluster:
             led = [role for role in other.roles if role.leadership.role is Role.LEADER]
             if other is not node and any(role.leadership.term == view for role in led):
                 raise SafetyError(f"{node.name} and {other.name} both lead view {view}")
-
-
-def run_at_once(execution: Any) -> BatchResult:
-    """Run an adapter's coroutine that never waits; raises SafetyError when it does."""
-    try:
-        execution.send(None)
-    except StopIteration as done:
-        result: BatchResult = done.value
-        return result
-    execution.close()
-    raise SafetyError("the adapter waits for something; a cluster has no time for that")

@@ -87,7 +87,8 @@ class ClusterNode:
 
     name: NodeID
     replica: Replica = attrs.field(init=False)
-    adapter: LedgerAdapter
+    adapters: Sequence[LedgerAdapter]
+    """The ledgers it runs, the first one first."""
     disk: ClusterDisk
     shelf: SnapshotShelf
     running: Execute | None = None
@@ -103,6 +104,15 @@ class ClusterNode:
     """What it does beside everything else, oldest first."""
     retired: bool = False
     crashed: bool = False
+
+    @property
+    def adapter(self) -> LedgerAdapter:
+        """The first ledger it runs."""
+        return self.adapters[0]
+
+    def ledger(self, name: str) -> LedgerAdapter:
+        """Return the ledger called ``name``."""
+        return next(adapter for adapter in self.adapters if adapter.manifest.name == name)
 
     def note(self, effect: Effect) -> None:
         """Take what concerns this node and its disk alone."""

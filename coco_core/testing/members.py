@@ -27,7 +27,7 @@ from coco_core.governance import (
 )
 from coco_core.governance.consortium import config_writes, constitution_writes, member_writes
 from coco_core.kv import Store, View, Writes, merge
-from coco_core.testing.cluster import run_at_once
+from coco_core.testing.at_once import run_at_once
 
 NOW_MS = 1_700_000_000_000
 _DAY = datetime.timedelta(days=1)

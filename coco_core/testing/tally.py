@@ -51,16 +51,31 @@ _ADD: Final = re.compile(rb"add ([a-z0-9-]{1,40}) ([a-z]{1,20}) ([+-]?[0-9]{1,9}
 _FAIL: Final = re.compile(rb"fail [a-z0-9-]{1,40}")
 
 
+@attrs.frozen(kw_only=True)
+class TallyMaps:
+    """The maps of one tally; a network may run several, each with a name of its own."""
+
+    counters: str = COUNTERS
+    seen: str = SEEN
+    blocks: str = BLOCKS
+
+    @classmethod
+    def of(cls, name: str) -> TallyMaps:
+        """Return the maps of the tally called ``name``."""
+        return cls(counters=f"{name}.counters", seen=f"public:{name}.seen", blocks=f"public:{name}.blocks")
+
+
 class Tally:
     """A deterministic ledger of counters."""
 
-    def __init__(self, *, batch_max: int = 1_000_000) -> None:
+    def __init__(self, *, batch_max: int = 1_000_000, name: str = "tally") -> None:
         """Apply at most ``batch_max`` transactions a batch and defer the others."""
+        self.maps = TallyMaps.of(name)
         self.manifest = Manifest(
-            name="tally",
+            name=name,
             version="1",
             engine="",
-            maps=(BLOCKS, COUNTERS, SEEN),
+            maps=(self.maps.blocks, self.maps.counters, self.maps.seen),
             deterministic=True,
         )
         self.batches: list[CommittedBatch] = []
@@ -75,8 +90,8 @@ class Tally:
             raise OperatorError("genesis: 'counters' must map names to whole numbers")
         return [
             {
-                COUNTERS: {name.encode(): b"%d" % value for name, value in counters.items()},
-                BLOCKS: {_NEWEST: b"0 0"},
+                self.maps.counters: {name.encode(): b"%d" % value for name, value in counters.items()},
+                self.maps.blocks: {_NEWEST: b"0 0"},
             }
         ]
 
@@ -90,19 +105,19 @@ class Tally:
             if applied == self._batch_max:
                 outcomes.append(Deferred())
                 continue
-            outcome = _execute_one(request.payload, state, batch.first_seqno + applied)
+            outcome = _execute_one(request.payload, state, batch.first_seqno + applied, self.maps)
             if isinstance(outcome, Applied):
                 applied += 1
                 merge(pending, outcome.writes)
             outcomes.append(outcome)
         if not applied:
             return BatchResult(outcomes)
-        number = int((view.get(BLOCKS, _NEWEST) or b"0").split()[0]) + 1
-        return BatchResult(outcomes, {BLOCKS: {_NEWEST: b"%d %d" % (number, batch.time_ms)}})
+        number = int((view.get(self.maps.blocks, _NEWEST) or b"0").split()[0]) + 1
+        return BatchResult(outcomes, {self.maps.blocks: {_NEWEST: b"%d %d" % (number, batch.time_ms)}})
 
     async def serve(self, service: LedgerService) -> None:
         """Serve lines over HTTP until cancelled."""
-        await service.serve_http(TallyFrontEnd(service))
+        await service.serve_http(TallyFrontEnd(service, self.maps))
 
     def committed(self, batch: CommittedBatch) -> None:
         """Remember the batch."""
@@ -119,11 +134,12 @@ class TallyFrontEnd:
     """``POST /``: payloads to submit, one a line. ``GET /NAME``: a counter's committed value."""
 
     service: LedgerService
+    maps: TallyMaps = TallyMaps()
 
     def accept(self, request: HTTPRequest) -> HTTPResponse | PendingResponse:
         """Answer one request (see adapter.HTTPHandler)."""
         if request.method == "GET":
-            value = self.service.view().get(COUNTERS, request.target.strip("/").encode())
+            value = self.service.view().get(self.maps.counters, request.target.strip("/").encode())
             return HTTPResponse(status=404 if value is None else 200, body=value or b"")
         try:
             submission = self.service.submit(request.body.splitlines())
@@ -144,18 +160,19 @@ def add(name: str, counter: str, number: int) -> bytes:
     return f"add {name} {counter} {number:+d}".encode()
 
 
-def _execute_one(payload: bytes, state: ReadView, seqno: int) -> Outcome:
+def _execute_one(payload: bytes, state: ReadView, seqno: int, maps: TallyMaps) -> Outcome:
     if _FAIL.fullmatch(payload):
         raise ValueError("the ledger was asked to fail")
     match = _ADD.fullmatch(payload)
     if match is None:
         return Rejected("malformed", "expected: add ID COUNTER NUMBER")
     name, counter, number = match.groups()
-    used = state.get(SEEN, name)
+    used = state.get(maps.seen, name)
     if used is not None:
         return Rejected("duplicate", f"transaction {name.decode()} was applied already", used)
-    total = int(state.get(COUNTERS, counter) or b"0") + int(number)
-    return Applied({COUNTERS: {counter: b"%d" % total}, SEEN: {name: b"%d" % seqno}}, receipt=b"%d" % total)
+    total = int(state.get(maps.counters, counter) or b"0") + int(number)
+    writes: Writes = {maps.counters: {counter: b"%d" % total}, maps.seen: {name: b"%d" % seqno}}
+    return Applied(writes, receipt=b"%d" % total)
 
 
 def _told(fate: Committed | Rejected | NotCommitted) -> list[str]:

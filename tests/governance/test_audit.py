@@ -31,7 +31,7 @@ from coco_core.governance import (
 )
 from coco_core.governance.leases import QUARANTINE
 from coco_core.kv import Writes, maps, merge
-from coco_core.testing.cluster import run_at_once
+from coco_core.testing.at_once import run_at_once
 from coco_core.testing.members import Signatory
 
 Governed = Callable[..., Any]

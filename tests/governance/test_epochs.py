@@ -47,7 +47,7 @@ from coco_core.governance import (
 )
 from coco_core.kv import Store, View, Writes, maps, merge
 from coco_core.testing import Consortium
-from coco_core.testing.cluster import run_at_once
+from coco_core.testing.at_once import run_at_once
 from coco_core.testing.consortium import ADMISSION
 from coco_core.testing.members import NOW_MS, Signatory
 

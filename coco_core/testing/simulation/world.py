@@ -23,7 +23,7 @@ from coco_core.errors import BusyError
 from coco_core.governance import ADMINISTRATION
 from coco_core.replica.effects import Answer, Execute
 from coco_core.replica.events import BatchExecuted, Event, PeerLost, PeerSent, Submitted, Ticked
-from coco_core.testing.cluster import run_at_once
+from coco_core.testing.at_once import run_at_once
 from coco_core.testing.simulation.asking import Asker
 from coco_core.testing.simulation.carrying import Carrier
 from coco_core.testing.simulation.checkers import Judge

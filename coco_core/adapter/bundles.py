@@ -1,0 +1,129 @@
+"""Bundles: transactions for several ledgers that are committed together or not at all.
+
+A bundle is submitted to the reserved name ``BUNDLES``. Its transactions are executed in order, each on what
+those before it wrote; as soon as one is refused, nothing of the bundle is written. Otherwise every
+transaction is an entry as always, and one more entry after them says what belongs together: its claims
+digest covers every transaction's place and claims, so the receipt of that entry proves the whole.
+
+Values and encodings only; who executes is the replica's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+import attrs
+
+from coco_core.base import limits
+from coco_core.errors import IntegrityError, MalformedError
+from coco_core.wire import cbor
+
+BUNDLES: Final = "coco.bundles"
+"""What bundles are submitted to; no ledger can have a name with a dot."""
+
+_DOMAIN: Final = b"coco.bundle.v1"
+_CLAIMS_SIZE_BYTES: Final = 32
+
+
+@attrs.frozen
+class BundlePart:
+    """One transaction of a bundle, in its own ledger's encoding."""
+
+    ledger: str
+    payload: bytes = attrs.field(repr=lambda data: f"<{len(data)} bytes>")
+
+
+@attrs.frozen(kw_only=True)
+class BundledTransaction:
+    """Where in the ledger one transaction of a bundle is, and what it claims."""
+
+    ledger: str
+    seqno: int
+    claims: bytes
+
+
+@attrs.frozen(kw_only=True)
+class BundleReceipt:
+    """What whoever submitted a bundle gets back once it is committed."""
+
+    record: bytes
+    """As the entry holds it: what a receipt's claims digest is compared with, see ``bundle_claims``."""
+    receipts: tuple[bytes, ...]
+    """The receipt of each transaction, in its own ledger's encoding, in order."""
+
+    @property
+    def transactions(self) -> tuple[BundledTransaction, ...]:
+        """Where each transaction is, in order."""
+        return read_bundle_record(self.record)
+
+
+def encode_bundle(parts: Sequence[BundlePart]) -> bytes:
+    """Return a bundle as the payload of one request."""
+    return cbor.encode([[part.ledger, part.payload] for part in parts])
+
+
+def read_bundle(payload: bytes) -> tuple[BundlePart, ...]:
+    """Read what encode_bundle returned; raises MalformedError for anything else, or beyond the bound."""
+    value = cbor.decode(payload, error=MalformedError)
+    if not isinstance(value, list) or not 1 <= len(value) <= limits.BUNDLE_PARTS_MAX:
+        raise MalformedError(f"a bundle is a list of 1 to {limits.BUNDLE_PARTS_MAX} transactions")
+    return tuple(map(_part, value))
+
+
+def _part(value: Any) -> BundlePart:
+    match value:
+        case [str(ledger), bytes(payload)]:
+            return BundlePart(ledger, payload)
+    raise MalformedError("a transaction of a bundle is the name of its ledger and bytes")
+
+
+def encode_bundle_record(transactions: Sequence[BundledTransaction]) -> bytes:
+    """Return what a bundle's entry holds: JSON, for anybody who reads the ledger."""
+    rows = [{"ledger": one.ledger, "seqno": one.seqno, "claims": one.claims.hex()} for one in transactions]
+    return json.dumps({"transactions": rows}).encode()
+
+
+def read_bundle_record(record: bytes) -> tuple[BundledTransaction, ...]:
+    """Read what encode_bundle_record returned; raises IntegrityError for anything else."""
+    try:
+        return tuple(
+            BundledTransaction(
+                ledger=_typed(row["ledger"], str),
+                seqno=_typed(row["seqno"], int),
+                claims=bytes.fromhex(row["claims"]),
+            )
+            for row in json.loads(record)["transactions"]
+        )
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise IntegrityError(f"malformed record of a bundle: {error!r}") from error
+
+
+def bundle_claims(record: bytes) -> bytes:
+    """Return the claims digest of a bundle's entry: SHA-256 over a prefix and its record.
+
+    Whoever holds the receipt of that entry and the record knows, without asking any node, that the consortium
+    committed all of its transactions, each with these claims.
+    """
+    return hashlib.sha256(_DOMAIN + record).digest()
+
+
+def encode_bundle_receipt(receipt: BundleReceipt) -> bytes:
+    """Return the receipt as bytes, for the way from the primary to whoever submitted."""
+    return cbor.encode([receipt.record, list(receipt.receipts)])
+
+
+def read_bundle_receipt(data: bytes) -> BundleReceipt:
+    """Read what encode_bundle_receipt returned; raises IntegrityError for anything else."""
+    match cbor.decode(data, error=IntegrityError):
+        case [bytes(record), list(receipts)] if all(isinstance(one, bytes) for one in receipts):
+            return BundleReceipt(record=record, receipts=tuple(receipts))
+    raise IntegrityError("malformed receipt of a bundle")
+
+
+def _typed(value: Any, kind: type[Any]) -> Any:
+    if type(value) is not kind:
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value

@@ -262,6 +262,10 @@ invariant(
 )
 
 MEMBER_DATA_SIZE_MAX_BYTES = 64 * KIB
+MEMBERS_DATA_TOTAL_MAX_BYTES = 2 * MIB
+NODES_DATA_TOTAL_MAX_BYTES = 512 * KIB
+CODE_MEASUREMENTS_MAX = 1_024
+"""A constitution is asked with all of these: beyond its bound nothing could be decided any more."""
 SIGNED_REQUEST_SIZE_MAX_BYTES = 512 * KIB
 """A member's signed request: most of it is the proposal, and a constitution is part of one."""
 OPEN_PROPOSALS_MAX = 256
@@ -283,4 +287,17 @@ ADVISORIES_MAX = 256
 CERTIFICATE_VALIDITY_DAYS_MAX = 3_660
 TOKEN_SIZE_MAX_BYTES = 16 * KIB
 
+_PROPOSAL_JSON_GROWTH_MAX = 6
+"""By how much JSON may grow when it is written anew: ``1E9`` is then ``1000000000.0``."""
+invariant(
+    SCRIPT_SIZE_MAX_BYTES * 2
+    + SIGNED_REQUEST_SIZE_MAX_BYTES * _PROPOSAL_JSON_GROWTH_MAX
+    + MEMBERS_DATA_TOTAL_MAX_BYTES
+    + NODES_DATA_TOTAL_MAX_BYTES * 2  # Who renews a lease has the data of the old node, too.
+    + MEMBERS_MAX * KIB
+    + (NODES_MAX + PENDING_NODES_MAX + RETIRED_NODES_KEPT_MAX) * KIB
+    + CODE_MEASUREMENTS_MAX * KIB // 4
+    < SCRIPT_INPUT_MAX_BYTES,
+    "whatever members and nodes are told of, a constitution can be asked about the largest proposal",
+)
 invariant(OPEN_PROPOSALS_MAX < ENDED_PROPOSALS_KEPT_MAX, "all that end with one entry are remembered")

@@ -15,6 +15,8 @@ from coco_core.errors import AttestationError, MemberError
 from coco_core.governance.action import Action, Args, check_digest, check_text
 from coco_core.governance.consortium import (
     ACTIVE,
+    Member,
+    check_members_data,
     checked_data,
     checked_member,
     checked_participant,
@@ -41,7 +43,12 @@ def _set_member(args: Args, decision: Decision) -> None:
         member = attrs.evolve(member, status=known.status)
         if member.holds_share or known.holds_share:
             decision.deal_shares()
+    _write_member(member, decision)
+
+
+def _write_member(member: Member, decision: Decision) -> None:
     decision.write(member_writes(member))
+    check_members_data(read_consortium(decision.view).values())
 
 
 def _check_member(args: Args) -> None:
@@ -65,7 +72,7 @@ def _set_member_data(args: Args, decision: Decision) -> None:
     member = read_member(decision.view, args["member_id"])
     if member is None:
         raise MemberError(f"there is no member {args['member_id'][:64]}")
-    decision.write(member_writes(attrs.evolve(member, data=checked_data(args["member_data"]))))
+    _write_member(attrs.evolve(member, data=checked_data(args["member_data"])), decision)
 
 
 def _check_member_id(args: Args) -> None:

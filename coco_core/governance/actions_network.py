@@ -9,10 +9,10 @@ from coco_core.base import NodeID, limits
 from coco_core.errors import MemberError
 from coco_core.governance.action import Action, Args, check_count, check_digest, check_text
 from coco_core.governance.callers import POLICIES
-from coco_core.governance.consortium import checked_data
+from coco_core.governance.consortium import check_data_total, checked_data
 from coco_core.governance.decision import Decision
 from coco_core.governance.leases import RENEWALS, VOTE, LeasePolicy, lease_policy_writes, lease_writes
-from coco_core.governance.membership import PENDING, TRUSTED, read_nodes
+from coco_core.governance.membership import PENDING, RETIRED, TRUSTED, read_nodes
 from coco_core.kv import maps
 
 
@@ -64,6 +64,10 @@ def _set_node_data(args: Args, decision: Decision) -> None:
     record = {"member_id": None} if value is None else json.loads(value)
     record["node_data"] = checked_data(args["node_data"])
     decision.put(maps.NODE_OWNERS, args["node_id"], json.dumps(record).encode())
+    gone = {node.node_id.encode() for node in read_nodes(decision.view).values() if node.status == RETIRED}
+    owned = [json.loads(value) for key, value in decision.view.items(maps.NODE_OWNERS) if key not in gone]
+    data = (one["node_data"] for one in owned)
+    check_data_total(data, limits.NODES_DATA_TOTAL_MAX_BYTES, "nodes")
 
 
 # ── code and platforms ───────────────────────────────────────────────────────────────────────────
@@ -71,6 +75,8 @@ def _set_node_data(args: Args, decision: Decision) -> None:
 
 def _add_code(args: Args, decision: Decision) -> None:
     decision.put(maps.CODE_MEASUREMENTS, _code_key(args), b"{}")
+    if len(list(decision.view.items(maps.CODE_MEASUREMENTS))) > limits.CODE_MEASUREMENTS_MAX:
+        raise MemberError(f"{limits.CODE_MEASUREMENTS_MAX} measurements are allowed already: remove some")
 
 
 def _remove_code(args: Args, decision: Decision) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import attrs
@@ -106,6 +106,21 @@ def checked_data(data: Any) -> JSON:
         raise MemberError(f"data of {size} bytes exceeds {limits.MEMBER_DATA_SIZE_MAX_BYTES}")
     found: JSON = data
     return found
+
+
+def check_data_total(data: Iterable[JSON], most_bytes: int, what: str) -> None:
+    """Raise MemberError when the data of all of them together is too long.
+
+    A constitution is asked with all of it, and cannot be asked with more than a bound.
+    """
+    size = sum(len(json.dumps(one)) for one in data)
+    if size > most_bytes:
+        raise MemberError(f"the data of all {what} together is {size} bytes, more than {most_bytes}")
+
+
+def check_members_data(members: Iterable[Member]) -> None:
+    """Raise MemberError when the data of all members together is too long."""
+    check_data_total((one.data for one in members), limits.MEMBERS_DATA_TOTAL_MAX_BYTES, "members")
 
 
 def _checked_certificate(value: Any, what: str) -> Certificate:

@@ -12,7 +12,7 @@ from coco_core.base import limits
 from coco_core.crypto import sha256
 from coco_core.errors import IntegrityError
 from coco_core.governance.consortium import read_config, read_service_info
-from coco_core.governance.membership import read_nodes
+from coco_core.governance.membership import RETIRED, read_nodes
 from coco_core.governance.runtime import JSON
 from coco_core.kv import View, Writes, maps
 from coco_core.wire import cbor
@@ -119,7 +119,7 @@ def service_state(view: View, proposal_id: str) -> JSON:
         node.node_id: {
             "status": node.status,
             "owner": owners.get(node.node_id, {}).get("member_id"),
-            "node_data": owners.get(node.node_id, {}).get("node_data"),
+            "node_data": None if node.status == RETIRED else owners.get(node.node_id, {}).get("node_data"),
             "measurement": node.measurement,
             "platform": node.evidence.format,
         }

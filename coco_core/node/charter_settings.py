@@ -15,7 +15,15 @@ from typing import Any
 
 from coco_core.base import limits
 from coco_core.errors import MemberError
-from coco_core.governance import SHIPPED, Charter, Member, ServiceConfig, checked_member, shipped_constitution
+from coco_core.governance import (
+    SHIPPED,
+    Charter,
+    Member,
+    ServiceConfig,
+    check_members_data,
+    checked_member,
+    shipped_constitution,
+)
 
 FIELDS = frozenset({"members", "constitution", "recovery_threshold"})
 
@@ -39,6 +47,10 @@ def read_charter(value: Mapping[str, Any], base: Path, faults: list[str]) -> Cha
         threshold = 1
     if len({one.member_id for one in found}) != len(found):
         faults.append("'found.members' names a member twice")
+    try:
+        check_members_data(found)
+    except MemberError as error:
+        faults.append(f"'found.members': {error}")
     return Charter(
         members=found,
         constitution=_constitution(value.get("constitution"), base, faults),

@@ -27,7 +27,7 @@ from coco_core.cli.network import (
     reached,
 )
 from coco_core.client import Connection, GovernanceClient, NodeClient, Signer, pinned_context
-from coco_core.crypto import read_certificate
+from coco_core.crypto import service_id
 from coco_core.errors import OperatorError
 from coco_core.governance import MemberMessage, open_share, read_recovery
 
@@ -143,7 +143,7 @@ class GovernedNetwork(LocalNetwork):
             raise OperatorError(f"{member.name} holds no share")
         encrypted = recovery.members[member.member_id].encrypted_share
         share = open_share(encrypted, member.files.encryption_key.read_text())
-        identity = read_certificate(self.service_certificate).fingerprint
+        identity = service_id(self.service_certificate)
         return await self.post(member, MemberMessage.recovery_share(member.member_id, share, identity))
 
     @asynccontextmanager

@@ -12,7 +12,7 @@ from coco_core.cli.asking import ADMIN, FILE, SERVICE, ask, now_s, read_text, se
 from coco_core.cli.member_keys import signing
 from coco_core.cli.member_requests import printable
 from coco_core.client import Connection, GovernanceClient, Signer
-from coco_core.crypto import read_certificate
+from coco_core.crypto import service_id
 from coco_core.errors import AttestationError, IntegrityError, OperatorError
 from coco_core.governance import MemberMessage, check_share, open_share, read_recovery
 
@@ -23,7 +23,7 @@ from coco_core.governance import MemberMessage, check_share, open_share, read_re
 @signing
 @click.option("--enc-key", type=FILE, required=True, help="PEM of the member's private encryption key.")
 @click.option("--previous-cert", type=FILE, help="PEM of the service as the member knew it, to be compared.")
-@click.option("--confirm", help="SHA-256 of the new service certificate, in hex, as shown before.")
+@click.option("--confirm", help="SHA-256 of the new service key, in hex, as shown before.")
 def recover(
     signer: Signer,
     admin: str,
@@ -37,8 +37,8 @@ def recover(
     The service will have another identity: --service-cert is the file of the *new* one, which whoever runs
     the node handed over. Without --confirm it is shown what is recovered, and no share is given.
     """
-    identity = _fingerprint(service_cert)
-    previous = None if previous_cert is None else _fingerprint(previous_cert)
+    identity = _service(service_cert)
+    previous = None if previous_cert is None else _service(previous_cert)
 
     async def question(connection: Connection) -> None:
         client = GovernanceClient(connection)
@@ -70,9 +70,9 @@ def recover(
     ask(admin, service_context(service_cert), question)
 
 
-def _fingerprint(path: Path) -> str:
+def _service(path: Path) -> str:
     try:
-        return read_certificate(read_text(path)).fingerprint
+        return service_id(read_text(path))
     except AttestationError as error:
         raise OperatorError(f"{path}: {error}") from error
 

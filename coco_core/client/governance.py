@@ -15,7 +15,7 @@ import orjson
 
 from coco_core.base import limits
 from coco_core.client.http import AnswerError, Connection
-from coco_core.crypto import PrivateKey, read_certificate
+from coco_core.crypto import PrivateKey, read_certificate, service_id
 from coco_core.errors import MemberError
 from coco_core.governance import MemberMessage, sign_request
 from coco_core.kv import Store, View
@@ -85,8 +85,8 @@ class GovernanceClient:
         return await self._answer(path)
 
     async def service_id(self) -> str:
-        """Return SHA-256 of the certificate (DER) of the service in hex: what requests are made for."""
-        return read_certificate((await self.read("/gov/service/info"))["certificate"]).fingerprint
+        """Return SHA-256 of the service's public key in hex: what requests are made for."""
+        return service_id((await self.read("/gov/service/info"))["certificate"])
 
     async def constitution(self) -> str:
         """Return the constitution in force; raises RequestRefusedError when nobody governs the service."""

@@ -12,6 +12,7 @@ from coco_core.crypto.certificates import (
     read_certificate,
     read_certificate_der,
     self_signed,
+    service_id,
 )
 from coco_core.crypto.digests import DIGEST_SIZE_BYTES, sha256
 from coco_core.crypto.keys import Curve, PrivateKey, PublicKey, SignatureError
@@ -84,6 +85,7 @@ __all__ = [
     "read_predecessors",
     "reconstruct",
     "self_signed",
+    "service_id",
     "sha256",
     "token_key",
     "token_key_id",

@@ -92,6 +92,15 @@ def read_certificate(pem: str | bytes) -> Certificate:
         raise AttestationError(f"not a certificate: {fault}") from fault
 
 
+def service_id(certificate: str | bytes) -> str:
+    """Return the name of the service with that certificate (PEM): SHA-256 of its public key, in hex.
+
+    A certificate is renewed over the same key, so it is the key by which a service is known, here as in
+    what it signs (COSE ``kid``). Raises AttestationError.
+    """
+    return read_certificate(certificate).public_key.node_id()
+
+
 def read_certificate_der(der: bytes) -> Certificate:
     """Parse one DER certificate; raises AttestationError as read_certificate does."""
     body = base64.b64encode(der).decode()

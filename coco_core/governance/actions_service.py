@@ -8,7 +8,7 @@ from typing import Final
 import attrs
 
 from coco_core.base import limits
-from coco_core.crypto import read_certificate
+from coco_core.crypto import read_certificate, service_id
 from coco_core.errors import AttestationError, MemberError
 from coco_core.governance.action import Action, Args, check_count, check_text
 from coco_core.governance.consortium import (
@@ -41,7 +41,7 @@ def _open_service(args: Args, decision: Decision) -> None:
 
 
 def _require_same(given: str, expected: str, field: str, whose: str) -> None:
-    if read_certificate(given).fingerprint != read_certificate(expected).fingerprint:
+    if service_id(given) != service_id(expected):
         raise MemberError(f"{field!r} is not {whose} identity")
 
 

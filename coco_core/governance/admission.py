@@ -145,8 +145,8 @@ def reaudit_admission(
 ) -> None:
     """Check that a recorded admission follows from what is recorded with it, and ``policy``, again.
 
-    ``policy`` is the one in force when it was written, ``service_id`` the fingerprint of the service's
-    certificate then. Raises IntegrityError saying what does not follow.
+    ``policy`` is the one in force when it was written, ``service_id`` names the service
+    then (SHA-256 of its key). Raises IntegrityError saying what does not follow.
     """
     transcript = record.proof.transcript
     if (transcript.role, transcript.joiner, transcript.service_id) != (JOINER, node_id, service_id):

@@ -11,7 +11,7 @@ import attrs
 
 from coco_core.attestation import known_verifiers
 from coco_core.base import NodeID
-from coco_core.crypto import PublicKey, check_issued, read_certificate
+from coco_core.crypto import PublicKey, check_issued, read_certificate, service_id
 from coco_core.errors import AttestationError, IntegrityError
 from coco_core.governance.admission import AdmissionRecord, read_admission, reaudit_admission
 from coco_core.governance.audit_rules import Fail, GovernanceRule
@@ -106,9 +106,9 @@ def _check_admission(
         fail(rule, f"nothing tells why node {node.node_id[:16]}… was admitted")
     if not window[0] <= record.judged_at_ms <= window[1]:
         fail(GovernanceRule.TIME, f"an admission was judged at {record.judged_at_ms} ms")
-    service_id = read_certificate(str(read_service_info(before)["cert"])).fingerprint
+    service = service_id(str(read_service_info(before)["cert"]))
     try:
-        reaudit_admission(node.node_id, record, service_id, known_verifiers(), read_policy(before))
+        reaudit_admission(node.node_id, record, service, known_verifiers(), read_policy(before))
     except IntegrityError as fault:
         fail(rule, str(fault))
     if (record.platform, record.measurement) != (node.evidence.format, node.measurement):

@@ -26,7 +26,7 @@ import orjson
 
 from coco_core.attestation import Evidence, Policy, Verifier
 from coco_core.base import NodeID
-from coco_core.crypto import Curve, PrivateKey, PublicKey, SignatureError, read_certificate
+from coco_core.crypto import Curve, PrivateKey, PublicKey, SignatureError, read_certificate, service_id
 from coco_core.errors import AttestationError
 from coco_core.governance.admission import JoinProof, admit, check_size
 from coco_core.governance.json_values import (
@@ -151,14 +151,14 @@ def check_challenge(
     operator gave. Raises AttestationError; ``peer_service`` for another service, ``peer_certificate`` for
     another node than answers on this channel, otherwise as ``admit`` does.
     """
-    service = read_certificate(service_certificate)
-    if read_certificate(challenge.service_certificate).fingerprint != service.fingerprint:
+    service = service_id(service_certificate)
+    if service_id(challenge.service_certificate) != service:
         raise AttestationError("the node that was asked is of another service", code="peer_service")
     if read_certificate(challenge.certificate).public_key != peer:
         raise AttestationError(
             "the node that was asked names another certificate than this channel's", code="peer_certificate"
         )
-    theirs = request.transcript(service.fingerprint, peer.node_id())
+    theirs = request.transcript(service, peer.node_id())
     admit(challenge.evidence, theirs.report_data, verifiers, challenge.policy, now_s)
     return attrs.evolve(theirs, role=JOINER, nonce=challenge.nonce)
 

@@ -17,7 +17,7 @@ import attrs
 
 from coco_core.attestation import Verifier
 from coco_core.base import NodeID, limits
-from coco_core.crypto import check_endorsed, read_certificate
+from coco_core.crypto import check_endorsed, read_certificate, service_id
 from coco_core.errors import AttestationError
 from coco_core.governance.admission import (
     AdmissionRecord,
@@ -102,7 +102,7 @@ def _judge(
     key = read_certificate(node.certificate).public_key
     if key.node_id() != node.node_id:
         raise AttestationError(f"the certificate of node {node.node_id[:64]} is for another node's key")
-    if proof.transcript.service_id != read_certificate(service_certificate).fingerprint:
+    if proof.transcript.service_id != service_id(service_certificate):
         raise AttestationError("the transcript is for another service", code="report_data")
     asked = read_nodes(view).get(proof.transcript.verifier)
     if asked is None or asked.status == PENDING:

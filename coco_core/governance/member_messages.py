@@ -76,7 +76,7 @@ class MemberMessage:
 
     @classmethod
     def recovery_share(cls, member_id: str, share: bytes, service_identity: str) -> MemberMessage:
-        """Give a recovery share to the service whose new certificate has this fingerprint."""
+        """Give a recovery share to the service whose new key has this SHA-256."""
         said = {"share": base64.b64encode(share).decode(), "service_identity": service_identity}
         path = f"/gov/recovery/members/{member_id}:recover"
         return cls(kind=RECOVERY_SHARE, path=path, payload=json.dumps(said).encode())

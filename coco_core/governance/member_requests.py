@@ -15,7 +15,7 @@ import attrs
 import orjson
 
 from coco_core.base import limits
-from coco_core.crypto import read_certificate
+from coco_core.crypto import read_certificate, service_id
 from coco_core.errors import MemberError
 from coco_core.governance.consortium import ACTIVE, Member, check_valid, read_member, read_service_info
 from coco_core.governance.decision import BeginEpoch
@@ -109,7 +109,7 @@ def open_request(message: bytes, kind: str, names: Mapping[str, str], moment: Mo
     if request.kind != kind:
         raise RefusedError("wrong-type", f"the message is a {request.kind}, and a {kind} belongs here")
     if request.service is not None and kind != RECOVERY_SHARE:
-        here = read_certificate(str(read_service_info(moment.view)["cert"])).fingerprint
+        here = service_id(str(read_service_info(moment.view)["cert"]))
         if request.service != here:
             raise RefusedError("wrong-service", "the message was signed for another service")
     if names.get("proposal") != request.proposal_id:

@@ -1,7 +1,7 @@
 """Members' shares being collected by a node that recovers a service, until they are enough.
 
 A member gives its share in a request it signs (COSE_Sign1, ``recovery_share``) with the payload
-``{"share": base64, "service_identity": SHA-256 of the new service certificate}``: so it confirms, with the
+``{"share": base64, "service_identity": SHA-256 of the new service key}``: so it confirms, with the
 share, *to which* identity the service is recovered, and a message that somebody kept serves no other
 recovery. Who may give one is read from the tables as of the ledger's last signature.
 
@@ -31,7 +31,7 @@ class RecoveryRound:
     """Shares given so far for one new identity."""
 
     def __init__(self, view: View, service_identity: str) -> None:
-        """Collect for the certificate with the fingerprint ``service_identity``; raises MemberError.
+        """Collect for the service key whose SHA-256 is ``service_identity``; raises MemberError.
 
         That is when no shares were dealt, so that nobody can recover the ledger.
         """

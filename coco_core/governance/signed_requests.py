@@ -3,7 +3,7 @@
 Protected header: ``{1: alg, 4: kid, "ccf.gov.msg.type": …, "ccf.gov.msg.created_at": Unix seconds}`` and, for
 ballots and withdrawals, ``"ccf.gov.msg.proposal_id"``. ``kid`` is the member's ID in ASCII: the SHA-256 of
 its certificate in hex. ES256 and ES384. ``"coco.service"`` may say for which service it is meant, by the
-SHA-256 of that one's certificate; our tools do. Without it a request can be made again at another
+SHA-256 of that one's key; our tools do. Without it a request can be made again at another
 service that has the same member.
 
 Two messages are the same request when they sign the same bytes, whatever their signatures look like (an
@@ -46,7 +46,7 @@ class SignedRequest:
     created_at_s: int
     proposal_id: str | None
     service: str | None = None
-    """SHA-256 of the certificate (DER) of the service it is meant for, in hex; None when it does not say."""
+    """SHA-256 of the key of the service it is meant for, in hex; None when it does not say."""
     payload: bytes = attrs.field(repr=False)
     algorithm: int
     signature: bytes = attrs.field(repr=False)
@@ -186,7 +186,7 @@ def _created_at(value: Any) -> int:
 def _service(value: Any) -> str | None:
     if value is None or (isinstance(value, str) and _HEX_ID.fullmatch(value)):
         return value
-    raise MemberError(f"header {_SERVICE!r} must be SHA-256 of a certificate, 64 hex digits")
+    raise MemberError(f"header {_SERVICE!r} must be SHA-256 of a service's key, 64 hex digits")
 
 
 def _proposal_id(value: Any) -> str | None:

@@ -32,7 +32,7 @@ CHANNEL_BINDING: Final = "certificates"
 """How evidence is bound to the channel: by the certificates seen on it. Python's ``ssl`` exports no keying
 material in TLS 1.3, which would bind it to the session too."""
 
-_VERSION: Final = "coco-join/1"
+_VERSION: Final = "coco-join/2"
 _STANDING: Final = "coco-node/1"
 
 
@@ -41,7 +41,7 @@ class Transcript:
     """What one side's evidence is bound to while a node asks to join."""
 
     service_id: str
-    """The fingerprint of the service's certificate."""
+    """SHA-256 of the service's public key."""
     role: str
     """Whose evidence it is: JOINER or MEMBER."""
     nonce: bytes = attrs.field(repr=False)

@@ -9,7 +9,7 @@ import attrs
 
 from coco_core.attestation import Evidence, Platform, Policy, evidence_extension, known_verifiers
 from coco_core.base import NodeID, limits
-from coco_core.crypto import Curve, PrivateKey, PublicKey, endorse, read_certificate, self_signed
+from coco_core.crypto import Curve, PrivateKey, PublicKey, endorse, self_signed, service_id
 from coco_core.governance import (
     AdmissionRecord,
     JoinRequest,
@@ -130,7 +130,7 @@ def admitted(
     admission = judge_joiner(
         request.public_key,
         request.encryption_key,
-        request.proof(read_certificate(service.certificate).fingerprint, verifier),
+        request.proof(service_id(service.certificate), verifier),
         request.standing,
         known_verifiers(),
         policy,
@@ -163,7 +163,7 @@ def own_admission(
         peer_address=node.peer_address,
         hosts=node.settings.hosts,
     )
-    proof = request.proof(read_certificate(service.certificate).fingerprint, node.node_id)
+    proof = request.proof(service_id(service.certificate), node.node_id)
     evidence = node.platform.attest(proof.transcript.report_data)
     return admitted(
         attrs.evolve(request, evidence=evidence), certificate, node.node_id, service, policy, now_ms

@@ -14,7 +14,7 @@ import trio
 from coco_core.adapter import HTTPResponse, PendingResponse
 from coco_core.attestation import Platform, Policy, Verifier
 from coco_core.base import NodeID, limits
-from coco_core.crypto import read_certificate
+from coco_core.crypto import read_certificate, service_id
 from coco_core.errors import AttestationError
 from coco_core.governance import (
     AdmissionRecord,
@@ -59,7 +59,7 @@ class Doorkeeper:
         self._certificate = certificate
         self._service_certificate = service_certificate
         self._node_id: NodeID = read_certificate(certificate).public_key.node_id()
-        self._service_id = read_certificate(service_certificate).fingerprint
+        self._service_id = service_id(service_certificate)
         self._platform = platform
         self._verifiers = verifiers
         self._policy = policy

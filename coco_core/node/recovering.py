@@ -22,7 +22,7 @@ import trio
 
 from coco_core.adapter import HTTPRequest, HTTPResponse, LedgerAdapter, Manifest, PendingResponse
 from coco_core.base import limits
-from coco_core.crypto import endorse_predecessor, read_certificate
+from coco_core.crypto import endorse_predecessor, service_id
 from coco_core.errors import MemberError, OperatorError
 from coco_core.governance import (
     RecoveryRound,
@@ -70,7 +70,7 @@ class Recovery:
         self.certificate = certify_own(node, self.service)
         self.operators = list(read_operators(lost.tables).values())
         try:
-            self._round = RecoveryRound(lost.tables, read_certificate(self.service.certificate).fingerprint)
+            self._round = RecoveryRound(lost.tables, service_id(self.service.certificate))
         except MemberError as error:
             raise OperatorError(f"cannot recover this service: {error}") from error
         self._complete = trio.Event()
@@ -95,9 +95,9 @@ class Recovery:
         return {
             "status": WAITING,
             "certificate": self.service.certificate,
-            "serviceIdentity": read_certificate(self.service.certificate).fingerprint,
+            "serviceIdentity": service_id(self.service.certificate),
             "previousCertificate": lost.certificate.pem,
-            "previousServiceIdentity": lost.certificate.fingerprint,
+            "previousServiceIdentity": service_id(lost.certificate.pem),
             "lastSigned": str(lost.until),
             "unsignedBytes": lost.unsigned_bytes,
             "recoveryThreshold": self._round.threshold,

@@ -34,6 +34,7 @@ from coco_core.crypto import (
     hpke_seal,
     read_certificate,
     read_predecessors,
+    service_id,
     sha256,
 )
 from coco_core.errors import AttestationError
@@ -140,7 +141,7 @@ def check_welcome(
     and every node's standing evidence, its own too, must pass the policy. Raises AttestationError.
     """
     service = read_certificate(welcome.service.certificate)
-    if service.fingerprint != read_certificate(service_certificate).fingerprint:
+    if service_id(welcome.service.certificate) != service_id(service_certificate):
         raise AttestationError("the welcome is to another service than the operator named")
     read_predecessors(welcome.service.endorsements, service)
     if read_certificate(welcome.certificate).public_key != key:

@@ -15,7 +15,7 @@ from coco_core.adapter import Manifest
 from coco_core.attestation import VirtualPlatform, VirtualVerifier, known_verifiers
 from coco_core.base import NodeID
 from coco_core.consensus import LogReader
-from coco_core.crypto import PrivateKey, endorse, read_certificate, self_signed, sha256
+from coco_core.crypto import PrivateKey, endorse, self_signed, service_id, sha256
 from coco_core.governance import (
     JOINER,
     PENDING,
@@ -158,7 +158,7 @@ class Consortium:
         """Return what node ``number`` proves to node ``verifier`` when it asks to join."""
         identity = self.identities[number]
         transcript = Transcript(
-            service_id=read_certificate(self.service.certificate).fingerprint,
+            service_id=service_id(self.service.certificate),
             role=JOINER,
             nonce=sha256(number.to_bytes(4, "big")),
             joiner=identity.node_id,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from coco_core.attestation import VirtualPlatform, evidence_extension
-from coco_core.crypto import endorse, read_certificate
+from coco_core.crypto import endorse, read_certificate, service_id
 from coco_core.errors import AttestationError, IntegrityError
 from coco_core.governance import (
     AdmissionRecord,
@@ -29,7 +29,7 @@ from coco_core.testing.consortium import ADMISSION, POLICY
 
 CONSORTIUM = Consortium.of(3)
 NODE = CONSORTIUM.identities[1]
-SERVICE_ID = read_certificate(CONSORTIUM.service.certificate).fingerprint
+SERVICE_ID = service_id(CONSORTIUM.service.certificate)
 RECORD = CONSORTIUM.admissions([NODE.node_id], 1_700_000_000_000)[NODE.node_id]
 ROW = admission_writes({NODE.node_id: RECORD})[maps.ADMISSIONS][NODE.node_id.encode()]
 OTHER = "ab" * 32

@@ -12,7 +12,7 @@ import pytest
 from coco_core.adapter import Committed, Rejected
 from coco_core.attestation import Evidence, VirtualPlatform
 from coco_core.base import limits
-from coco_core.crypto import Curve, PrivateKey, endorse, read_certificate
+from coco_core.crypto import Curve, PrivateKey, endorse, service_id
 from coco_core.governance import (
     MEMBER,
     PENDING,
@@ -100,9 +100,9 @@ def test_the_ledger_tells_why_a_node_was_admitted(operating: Operating) -> None:
     view = cluster.primary.replica.chain.store.view()
     records = read_admissions(view)
     assert records.keys() == {operating.name(number) for number in range(4)}
-    service_id = read_certificate(cluster.consortium.service.certificate).fingerprint
+    service = service_id(cluster.consortium.service.certificate)
     for name, record in records.items():
-        reaudit_admission(name, record, service_id, ADMISSION.verifiers, read_policy(view))
+        reaudit_admission(name, record, service, ADMISSION.verifiers, read_policy(view))
     joined = records[operating.name(3)]
     assert joined.proof.transcript.verifier == cluster.primary.name
     assert joined.judged_at_ms <= cluster.now_ms
@@ -277,7 +277,7 @@ TRANSCRIPTS: dict[str, Any] = {
     "transcript empty": {},
     **{f"transcript without {name}": without(TRANSCRIPT, name) for name in TRANSCRIPT},
     **{f"transcript: {name} a number": {**TRANSCRIPT, name: 1} for name in TRANSCRIPT},
-    "another version": {**TRANSCRIPT, "version": "coco-join/2"},
+    "another version": {**TRANSCRIPT, "version": "coco-join/9"},
     "short nonce": {**TRANSCRIPT, "nonce": "AAAA"},
     "nonce not base64": {**TRANSCRIPT, "nonce": "!"},
     "verifier no digest": {**TRANSCRIPT, "verifier": "node"},

@@ -30,7 +30,7 @@ from coco_core.client import (
     run_load,
     verify_receipt,
 )
-from coco_core.crypto import read_certificate
+from coco_core.crypto import service_id
 from coco_core.errors import OperatorError
 from coco_core.governance import MemberMessage
 from coco_core.ledger import ChunkName
@@ -223,7 +223,7 @@ async def given_at_a_terminal(stage: Stage, member: Organisation, folder: Path) 
     words += ["--cert", files.certificate, "--key", files.key, "--enc-key", files.encryption_key]
     looked = await coco(*words)
     assert looked.returncode == 0, looked.stderr
-    identity = read_certificate(network.service_certificate).fingerprint
+    identity = service_id(network.service_certificate)
     assert f"add --confirm {identity}".encode() in looked.stdout
     assert (await coco(*words, "--confirm", "0" * 64)).returncode == 2
     other = Organisation.make("other", folder)

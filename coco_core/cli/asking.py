@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import click
 import trio
@@ -14,12 +14,30 @@ from coco_core.base import split_address
 from coco_core.client import Connection, pinned_context
 from coco_core.errors import OperatorError
 from coco_core.node import utc_now
+from coco_core.node.tls import NO_CHECK_TIME
 
 Result = TypeVar("Result")
 
 FILE = click.Path(path_type=Path)
 ADMIN = click.option("--admin", required=True, help="Operators' interface of any node, host:port.")
-SERVICE = click.option("--service-cert", type=FILE, required=True, help="PEM of the service.")
+_EXPIRED: Final = "coco.expired"
+
+
+def _note_expired(context: click.Context, _option: click.Parameter, value: bool) -> None:
+    context.meta[_EXPIRED] = value
+
+
+def SERVICE(command: Callable[..., Result]) -> Callable[..., Result]:  # noqa: N802 - used as the options are
+    """Give a command ``--service-cert``, and ``--expired``, which ``service_context`` follows."""
+    expired = click.option(
+        "--expired",
+        is_flag=True,
+        expose_value=False,
+        callback=_note_expired,
+        help="Believe certificates that ran out, too: to renew them.",
+    )
+    service = click.option("--service-cert", type=FILE, required=True, help="PEM of the service.")
+    return service(expired(command))
 
 
 def service_context(
@@ -30,6 +48,9 @@ def service_context(
         context = pinned_context(service.read_text())
     except (OSError, ValueError, ssl.SSLError) as error:
         raise OperatorError(f"{service}: {error}") from error
+    command = click.get_current_context(silent=True)
+    if command is not None and command.meta.get(_EXPIRED):
+        context.verify_flags = ssl.VerifyFlags(context.verify_flags | NO_CHECK_TIME)
     if certificate is not None:
         try:
             context.load_cert_chain(certificate, key)

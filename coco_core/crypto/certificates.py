@@ -151,6 +151,56 @@ def endorse(
     return _signed(builder, issuer_key)
 
 
+def renewed(
+    certificate: Certificate,
+    issuer_key: PrivateKey,
+    *,
+    not_before: datetime.datetime,
+    not_after: datetime.datetime,
+) -> str:
+    """Return ``certificate`` issued once more, as PEM: all it says is the same but the time, and its number.
+
+    Raises AttestationError when ``issuer_key`` did not issue it.
+    """
+    old = certificate.x509
+    try:
+        algorithm = old.signature_algorithm_parameters
+        if not isinstance(algorithm, ec.ECDSA):
+            raise AttestationError(f"{certificate.subject} is signed by another algorithm than ours")
+        issuer_key.public.key.verify(old.signature, old.tbs_certificate_bytes, algorithm)
+        extensions = list(old.extensions)
+    except (InvalidSignature, UnsupportedAlgorithm, *_MALFORMED) as fault:
+        raise AttestationError(f"{certificate.subject} was not issued by that key") from fault
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(old.subject)
+        .issuer_name(old.issuer)
+        .public_key(certificate.public_key.key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(not_before)
+        .not_valid_after(not_after)
+    )
+    for extension in extensions:
+        builder = builder.add_extension(extension.value, critical=extension.critical)
+    return _signed(builder, issuer_key)
+
+
+def check_renewed(new: Certificate, old: Certificate) -> None:
+    """Check that ``new`` says of its holder what ``old`` says; raises AttestationError.
+
+    Who issued it, and for which time, is the caller's to check.
+    """
+    try:
+        said, before = (
+            (one.x509.subject, one.x509.issuer, one.public_key, list(one.x509.extensions))
+            for one in (new, old)
+        )
+    except _MALFORMED as fault:
+        raise AttestationError(f"not a certificate: {fault}", code="malformed") from fault
+    if said != before:
+        raise AttestationError(f"the renewed certificate of {old.subject} says more than the one before")
+
+
 def check_issued(certificate: Certificate, service: Certificate) -> None:
     """Check that ``service`` may endorse and did sign ``certificate``, whatever the time.
 

@@ -8,8 +8,10 @@ from typing import Any, Final
 
 import attrs
 
+from coco_core.base import limits
 from coco_core.errors import MemberError
 from coco_core.governance.decision import Decision
+from coco_core.governance.validity import Validity, read_start, validity_of
 
 Args = Mapping[str, Any]
 
@@ -55,3 +57,16 @@ def check_count(value: Any, what: str, least: int, most: int) -> int:
     if type(value) is int and least <= value <= most:
         return value
     raise MemberError(f"{what} must be a whole number from {least} to {most}")
+
+
+def check_validity(args: Args) -> None:
+    """Check the arguments that say how long a certificate is to be valid; raises MemberError."""
+    read_validity(args, limits.CERTIFICATE_VALIDITY_DAYS_MAX)
+
+
+def read_validity(args: Args, maximum_days: int) -> Validity:
+    """Return how long a certificate is to be valid; raises MemberError when that is too long."""
+    days = args.get("validity_period_days")
+    if days is not None:
+        check_count(days, "'validity_period_days'", 1, limits.CERTIFICATE_VALIDITY_DAYS_MAX)
+    return validity_of(read_start(args["valid_from"]), days, maximum_days)

@@ -7,12 +7,21 @@ from typing import Final
 
 from coco_core.base import NodeID, limits
 from coco_core.errors import MemberError
-from coco_core.governance.action import Action, Args, check_count, check_digest, check_text
+from coco_core.governance.action import (
+    Action,
+    Args,
+    check_count,
+    check_digest,
+    check_text,
+    check_validity,
+    read_validity,
+)
 from coco_core.governance.callers import POLICIES
-from coco_core.governance.consortium import check_data_total, checked_data
+from coco_core.governance.consortium import check_data_total, checked_data, read_config
 from coco_core.governance.decision import Decision
 from coco_core.governance.leases import RENEWALS, VOTE, LeasePolicy, lease_policy_writes, lease_writes
 from coco_core.governance.membership import PENDING, RETIRED, TRUSTED, read_nodes
+from coco_core.governance.validity import Validity
 from coco_core.kv import maps
 
 
@@ -68,6 +77,28 @@ def _set_node_data(args: Args, decision: Decision) -> None:
     owned = [json.loads(value) for key, value in decision.view.items(maps.NODE_OWNERS) if key not in gone]
     data = (one["node_data"] for one in owned)
     check_data_total(data, limits.NODES_DATA_TOTAL_MAX_BYTES, "nodes")
+
+
+def _set_node_validity(args: Args, decision: Decision) -> None:
+    name = NodeID(args["node_id"])
+    node = read_nodes(decision.view).get(name)
+    if node is None or node.status == RETIRED:
+        raise MemberError(f"node {name[:64]} is {'unknown' if node is None else node.status}")
+    decision.renew_nodes([name], _node_validity(args, decision))
+
+
+def _set_all_validity(args: Args, decision: Decision) -> None:
+    nodes = [name for name, node in read_nodes(decision.view).items() if node.status != RETIRED]
+    decision.renew_nodes(nodes, _node_validity(args, decision))
+
+
+def _node_validity(args: Args, decision: Decision) -> Validity:
+    return read_validity(args, read_config(decision.view).maximum_node_certificate_validity_days)
+
+
+def _check_node_validity(args: Args) -> None:
+    _check_node(args)
+    check_validity(args)
 
 
 # ── code and platforms ───────────────────────────────────────────────────────────────────────────
@@ -179,6 +210,7 @@ def _check_lease_policy(args: Args) -> None:
 _NODE = frozenset({"node_id"})
 _CODE = frozenset({"platform", "measurement"})
 _NAME = frozenset({"name"})
+_DAYS = frozenset({"validity_period_days"})
 
 ACTIONS: Final = (
     Action(
@@ -231,5 +263,19 @@ ACTIONS: Final = (
         check=_check_lease_policy,
         required=frozenset({"lease_s"}),
         optional=frozenset({"renewal"}),
+    ),
+    Action(
+        name="set_node_certificate_validity",
+        apply=_set_node_validity,
+        check=_check_node_validity,
+        required=_NODE | {"valid_from"},
+        optional=_DAYS,
+    ),
+    Action(
+        name="set_all_nodes_certificate_validity",
+        apply=_set_all_validity,
+        check=check_validity,
+        required=frozenset({"valid_from"}),
+        optional=_DAYS,
     ),
 )

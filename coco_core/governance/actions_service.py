@@ -10,7 +10,14 @@ import attrs
 from coco_core.base import limits
 from coco_core.crypto import read_certificate, service_id
 from coco_core.errors import AttestationError, MemberError
-from coco_core.governance.action import Action, Args, check_count, check_text
+from coco_core.governance.action import (
+    Action,
+    Args,
+    check_count,
+    check_text,
+    check_validity,
+    read_validity,
+)
 from coco_core.governance.consortium import (
     OPEN,
     checked_data,
@@ -103,6 +110,11 @@ def _check_configuration(args: Args) -> None:
         check_count(value, f"{name!r}", 1, limits.CERTIFICATE_VALIDITY_DAYS_MAX)
 
 
+def _set_service_validity(args: Args, decision: Decision) -> None:
+    most = read_config(decision.view).maximum_service_certificate_validity_days
+    decision.renew_service(read_validity(args, most))
+
+
 _VALIDITY = frozenset({"maximum_node_certificate_validity_days", "maximum_service_certificate_validity_days"})
 
 ACTIONS: Final = (
@@ -135,5 +147,12 @@ ACTIONS: Final = (
         apply=_set_configuration,
         check=_check_configuration,
         optional=_VALIDITY,
+    ),
+    Action(
+        name="set_service_certificate_validity",
+        apply=_set_service_validity,
+        check=check_validity,
+        required=frozenset({"valid_from"}),
+        optional=frozenset({"validity_period_days"}),
     ),
 )

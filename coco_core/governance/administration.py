@@ -23,6 +23,7 @@ import orjson
 
 from coco_core.adapter import Applied, Batch, BatchResult, Deferred, Outcome, Rejected, Request
 from coco_core.base import NodeID, limits
+from coco_core.crypto import PrivateKey
 from coco_core.governance.admission import Admission
 from coco_core.governance.consortium import read_constitution
 from coco_core.governance.decision import dealing_of
@@ -44,6 +45,7 @@ from coco_core.governance.proposal_tables import state_digest
 from coco_core.governance.proposals import Governance
 from coco_core.governance.refusal import RefusedError
 from coco_core.governance.runtime import Runtime
+from coco_core.governance.validity import renewal_by
 from coco_core.kv import View, Writes, maps, merge
 from coco_core.ledger import LedgerSecrets
 
@@ -80,18 +82,18 @@ class Administration:
     def __init__(
         self,
         admission: Admission,
-        service_certificate: str,
+        service_key: PrivateKey,
         *,
         runtime: Runtime,
         secrets: LedgerSecrets,
         entropy: Callable[[int], bytes],
     ) -> None:
-        """Judge joiners by ``admission``; their certificates must be the service's.
+        """Judge joiners by ``admission``; ``service_key`` renews what it issued.
 
         Members' texts are evaluated in ``runtime``. ``secrets`` are the ledger's, ``entropy`` makes new ones.
         """
         self._admission = admission
-        self._service_certificate = service_certificate
+        self._service_key = service_key
         self._secrets = secrets
         self._entropy = entropy
         self._governance = Governance(runtime, dealing_of(secrets))
@@ -144,14 +146,13 @@ class Administration:
             begin_epoch=lambda view, reason: begin_epoch(
                 view, self._entropy, seqno=asked.seqno, time_ms=asked.time_ms, reason=reason
             ),
+            renew=renewal_by(self._service_key, asked.time_ms),
         )
         writes, answer = await self._governance.execute(text(body["path"]), message, moment)
         return Applied(writes, json.dumps(answer).encode())
 
     def _join(self, body: Any, asked: _Asked) -> Writes:
-        return join_writes(
-            body, asked.view, asked.time_ms, self._admission.verifiers, self._service_certificate
-        )
+        return join_writes(body, asked.view, asked.time_ms, self._admission.verifiers)
 
 
 @attrs.frozen

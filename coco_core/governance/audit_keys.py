@@ -1,4 +1,4 @@
-"""What can be checked of dealt shares and new epochs without any secret.
+"""What can be checked of dealt shares, new epochs and renewed certificates without any secret.
 
 Their values come from entropy, so nobody computes them again. What can be seen is that they are as many as
 they should be, for the right members and epochs, that any so many shares open the key, and that each escrow
@@ -11,12 +11,15 @@ from collections.abc import Mapping
 
 import attrs
 
-from coco_core.errors import IntegrityError, MemberError
+from coco_core.crypto import Certificate, check_issued, check_renewed, read_certificate
+from coco_core.errors import AttestationError, IntegrityError, MemberError
 from coco_core.governance.audit_nodes import difference
 from coco_core.governance.audit_rules import Fail, GovernanceRule
+from coco_core.governance.consortium import read_service_info
 from coco_core.governance.epochs import met_wish, read_copies, taking_part
 from coco_core.governance.recovery import check_escrowed, check_shares_dealt
 from coco_core.governance.recovery_tables import EpochRecord, epoch_key, read_epochs, read_recovery
+from coco_core.governance.validity import Validity, not_valid_now
 from coco_core.kv import View, Writes, maps
 
 
@@ -94,6 +97,46 @@ class AuditedKeys:
             except IntegrityError as fault:
                 self.fail(GovernanceRule.EPOCH, str(fault))
         return {**writes, **self._copies(view, record), **met_wish(view)}
+
+    def renew(self, certificate: Certificate, validity: Validity) -> str:
+        """Return the certificate the entry has in place of another, once it is what was decided (``Renew``).
+
+        Raises MemberError when it would not have been valid then: what is decided fails, and its record must
+        say so.
+        """
+        rule, (first, last) = GovernanceRule.EFFECT, self.window
+        service = read_certificate(str(read_service_info(self.before)["cert"]))
+        try:
+            check_issued(certificate, service)
+        except AttestationError as fault:
+            raise MemberError(str(fault)) from fault
+        try:
+            new = self._renewed(certificate, service)
+        except AttestationError as fault:
+            self.fail(rule, str(fault))
+        if new is None:
+            if validity.holds_at(first) and validity.holds_at(last):
+                self.fail(rule, f"the certificate of {certificate.subject} is to be renewed, and is not")
+            raise MemberError(not_valid_now(validity))
+        if Validity(new.not_before, new.not_after) != validity or not validity.overlaps(first, last):
+            self.fail(rule, f"a certificate is valid from {new.not_before} to {new.not_after}")
+        try:
+            check_renewed(new, certificate)
+            check_issued(new, service)
+        except AttestationError as fault:
+            self.fail(rule, str(fault))
+        return new.pem
+
+    def _renewed(self, certificate: Certificate, service: Certificate) -> Certificate | None:
+        """Return what the entry has in place of ``certificate``, None when it leaves it."""
+        name = certificate.public_key.node_id()
+        if certificate.public_key == service.public_key:
+            pem = str(read_service_info(self.before.over(self.entry))["cert"])
+        else:
+            found = self.entry.get(maps.NODES_ENDORSED_CERTIFICATES, {}).get(name.encode())
+            pem = certificate.pem if found is None else found.decode("ascii", "replace")
+        new = read_certificate(pem)
+        return None if new == certificate else new
 
     def _copies(self, view: View, record: EpochRecord) -> Writes:
         """Return the copies of the new secret that the entry hands out, once they are for the right nodes."""

@@ -86,7 +86,7 @@ def _check_join(
         try:
             merge(
                 expected,
-                renewal_writes(before, node.node_id, record.voucher, record.judged_at_ms, service.pem),
+                renewal_writes(before, node.node_id, record.voucher, record.judged_at_ms),
             )
         except RefusedError as refusal:
             fail(rule, f"node {node.node_id[:16]}… comes in the place of another ({refusal.code}): {refusal}")

@@ -83,6 +83,7 @@ async def check_request(
         time_ms=_time_ms(request, before, writes, window, fail),
         state_digest=lambda: state_digest(before),
         begin_epoch=keys.begin_epoch,
+        renew=keys.renew,
     )
     governance = Governance(runtime, keys.deal)
     try:

@@ -6,12 +6,14 @@ ballot or proposal that was decisive, or none does. Knows tables; must not know 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import attrs
 
 from coco_core.base import NodeID, invariant, limits
+from coco_core.crypto import read_certificate
 from coco_core.errors import MemberError
 from coco_core.governance.consortium import (
     ACTIVE,
@@ -24,6 +26,7 @@ from coco_core.governance.consortium import (
 from coco_core.governance.epochs import ADDITION_CANCELLED, want_epoch
 from coco_core.governance.membership import (
     PENDING,
+    RETIRED,
     TRUSTED,
     MembershipChange,
     change_writes,
@@ -34,6 +37,7 @@ from coco_core.governance.membership import (
 from coco_core.governance.recovery import deal_shares, with_secrets
 from coco_core.governance.recovery_tables import read_epochs, read_recovery
 from coco_core.governance.renewals import read_renewals
+from coco_core.governance.validity import Renew, Validity
 from coco_core.kv import View, Writes, maps, merge
 
 
@@ -71,11 +75,14 @@ class Decision:
     time_ms: int
     deal: Deal
     begin_epoch: BeginEpoch
+    renew: Renew
     writes: Writes = attrs.field(factory=dict)
     drops_others: bool = False
     """Whether other proposals must be made again, because the rules they were made under changed."""
     _shares_due: bool = False
     _epoch_due: str = ""
+    _node_validity: dict[NodeID, Validity] = attrs.field(factory=dict)
+    _service_validity: Validity | None = None
 
     @property
     def view(self) -> View:
@@ -145,14 +152,39 @@ class Decision:
         """Have a new epoch begin behind this entry."""
         self._epoch_due = self._epoch_due or reason
 
+    # ── certificates ─────────────────────────────────────────────────────────────────────────────
+
+    def renew_nodes(self, nodes: Sequence[NodeID], validity: Validity) -> None:
+        """Have the certificates of ``nodes`` issued anew, once everything is decided."""
+        self._node_validity |= dict.fromkeys(nodes, validity)
+
+    def renew_service(self, validity: Validity) -> None:
+        """Have the service's own certificate issued anew, once everything is decided."""
+        self._service_validity = validity
+
+    def _renew(self) -> None:
+        if self._service_validity is not None:
+            info = dict(read_service_info(self.view))
+            info["cert"] = self.renew(read_certificate(str(info["cert"])), self._service_validity)
+            self.put_singleton(maps.SERVICE_INFO, json.dumps(info).encode())
+        nodes = read_nodes(self.view)
+        for name, validity in self._node_validity.items():
+            # Another action of the same proposal may have sent it away.
+            if name in nodes and nodes[name].status != RETIRED:
+                pem = self.renew(read_certificate(nodes[name].certificate), validity)
+                self.put(maps.NODES_ENDORSED_CERTIFICATES, name, pem.encode())
+
+    # ── all of it ────────────────────────────────────────────────────────────────────────────────
+
     def finish(self) -> Writes:
-        """Return all writes; raises MemberError when shares cannot be dealt among who is left."""
+        """Return all writes; raises MemberError when shares or certificates cannot be made."""
         is_open = read_service_info(self.view)["status"] == OPEN
         # A recovered service has shares before it is open: of the key it had before.
         if self._shares_due and (is_open or read_recovery(self.view) is not None):
             self._deal()
         if self._epoch_due:
             self.write(self.begin_epoch(self.view, self._epoch_due))
+        self._renew()
         return self.writes
 
     def _deal(self) -> None:

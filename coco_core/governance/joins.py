@@ -27,6 +27,7 @@ from coco_core.governance.admission import (
     proof_from_json,
     proof_to_json,
 )
+from coco_core.governance.consortium import read_service_info
 from coco_core.governance.departures import refuse_departed
 from coco_core.governance.join_requests import encryption_key, node_from_json, node_to_json
 from coco_core.governance.membership import (
@@ -57,7 +58,6 @@ def join_writes(
     view: View,
     time_ms: int,
     verifiers: Mapping[str, Verifier],
-    service_certificate: str,
 ) -> Writes:
     """Return the writes that make a node pending, with the record of its admission.
 
@@ -76,14 +76,14 @@ def join_writes(
     if node.status != PENDING or node.retired_committed:
         raise RefusedError("malformed", "a node that asks to join is pending")
     try:
-        record = _judge(node, proof, view, time_ms, verifiers, service_certificate)
+        record = _judge(node, proof, view, time_ms, verifiers)
     except AttestationError as error:
         raise RefusedError(error.code, str(error)) from error
     gone = _replaced(node, nodes, view, bounded=voucher is None)
     writes = node_writes([node])
     merge(writes, admission_writes({node.node_id: attrs.evolve(record, voucher=voucher)}))
     if voucher is not None:
-        merge(writes, renewal_writes(view, node.node_id, voucher, time_ms, service_certificate))
+        merge(writes, renewal_writes(view, node.node_id, voucher, time_ms))
     if gone:
         merge(writes, forgetting_writes(gone))
     return writes
@@ -95,9 +95,9 @@ def _judge(
     view: View,
     time_ms: int,
     verifiers: Mapping[str, Verifier],
-    service_certificate: str,
 ) -> AdmissionRecord:
     at = datetime.datetime.fromtimestamp(time_ms / 1000, datetime.UTC)
+    service_certificate = str(read_service_info(view)["cert"])
     check_endorsed(node.certificate, service_certificate, at)
     key = read_certificate(node.certificate).public_key
     if key.node_id() != node.node_id:

@@ -33,6 +33,7 @@ from coco_core.governance.signed_requests import (
     check_signature,
     read_signed_request,
 )
+from coco_core.governance.validity import Renew
 from coco_core.kv import View, Writes, maps
 
 _PATHS: Final = [
@@ -59,6 +60,7 @@ class Moment:
     state_digest: Callable[[], str]
     """Returns the digest of the state as of now, in hex: what a member acknowledges."""
     begin_epoch: BeginEpoch
+    renew: Renew
 
 
 @attrs.frozen(kw_only=True)

@@ -178,14 +178,16 @@ class Governance:
             time_ms=moment.time_ms,
             deal=self._deal,
             begin_epoch=moment.begin_epoch,
+            renew=moment.renew,
         )
         try:
             constitution = _constitution(moment.view)
             planned = await self._planned(constitution, content, moment.view, proposal.proposal_id)
             carry_out(planned, decision)
-            decided = decision.finish()
             if decision.drops_others:
                 await self._try_constitution(decision.view)
+            # Last, because who audits cannot tell what was drawn from entropy and then thrown away.
+            decided = decision.finish()
         except (MemberError, RefusedError) as error:
             code = f"{error.code}: " if isinstance(error, RefusedError) else ""
             return attrs.evolve(proposal, state=FAILED, failure=f"{code}{error}"[:1000])
@@ -285,6 +287,7 @@ class Governance:
                 time_ms=signed.moment.time_ms,
                 deal=self._deal,
                 begin_epoch=signed.moment.begin_epoch,
+                renew=signed.moment.renew,
             )
             decision.deal_shares()
             merge(writes, decision.finish())

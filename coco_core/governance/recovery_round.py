@@ -16,12 +16,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from coco_core.base import limits
+from coco_core.crypto import Certificate
 from coco_core.errors import MemberError
 from coco_core.governance.member_requests import Moment, open_request, read_object, require_active
 from coco_core.governance.recovery import check_share, recover_secrets
 from coco_core.governance.recovery_tables import read_epochs, read_recovery
 from coco_core.governance.refusal import RefusedError
 from coco_core.governance.signed_requests import RECOVERY_SHARE
+from coco_core.governance.validity import Validity
 from coco_core.kv import View, Writes
 
 RECOVER_PATH: Final = re.compile(r"/gov/recovery/members/(?P<member>[0-9a-f]{64}):recover")
@@ -64,7 +66,9 @@ class RecoveryRound:
         found = RECOVER_PATH.fullmatch(path)
         if found is None:
             raise RefusedError("not-found", f"nothing is posted to {path[:200]!r} during a recovery")
-        moment = Moment(view=self._view, time_ms=time_ms, state_digest=str, begin_epoch=_no_epoch)
+        moment = Moment(
+            view=self._view, time_ms=time_ms, state_digest=str, begin_epoch=_no_epoch, renew=_no_renewal
+        )
         signed = open_request(message, RECOVERY_SHARE, found.groupdict(), moment)
         require_active(signed)
         if signed.request.created_at_s * 1000 > time_ms + limits.CREATED_AHEAD_MAX_S * 1000:
@@ -101,6 +105,10 @@ class RecoveryRound:
         secrets = recover_secrets(self._view, self._shares)
         self._shares = dict.fromkeys(self._shares, b"")
         return secrets
+
+
+def _no_renewal(certificate: Certificate, _validity: Validity) -> str:
+    raise MemberError(f"nothing is renewed while a service is recovered ({certificate.subject})")
 
 
 def _no_epoch(_view: View, reason: str) -> Writes:

@@ -21,10 +21,10 @@ from typing import Final
 import attrs
 
 from coco_core.base import NodeID
-from coco_core.crypto import SignatureError, read_certificate
+from coco_core.crypto import SignatureError, read_certificate, service_id
 from coco_core.errors import AttestationError
 from coco_core.governance.admission import read_admission
-from coco_core.governance.consortium import ACTIVE, read_member
+from coco_core.governance.consortium import ACTIVE, read_member, read_service_info
 from coco_core.governance.epochs import ADDITION_CANCELLED, want_epoch
 from coco_core.governance.json_values import read_json
 from coco_core.governance.leases import VOUCHED, Lease, read_lease_policy, read_leases
@@ -60,9 +60,7 @@ class Renewal:
 # ── beginning one ────────────────────────────────────────────────────────────────────────────────
 
 
-def renewal_writes(
-    view: View, fresh: NodeID, voucher: Voucher, time_ms: int, service_certificate: str
-) -> Writes:
+def renewal_writes(view: View, fresh: NodeID, voucher: Voucher, time_ms: int) -> Writes:
     """Return the writes that begin to put ``fresh`` in the place of who vouches for it.
 
     Raises RefusedError: ``lease`` for one that has run out, or has just begun; ``voucher`` for whatever else.
@@ -76,7 +74,7 @@ def renewal_writes(
     change = read_change(view) or MembershipChange((), (), RENEWAL)
     if old.node_id in change.remove:
         raise RefusedError("voucher", f"node {old.node_id} is being replaced or removed already")
-    _check_signature(voucher, old, fresh, service_certificate)
+    _check_signature(voucher, old, fresh, str(read_service_info(view)["cert"]))
     _check_lease(read_leases(view).get(old.node_id), time_ms)
     change = attrs.evolve(change, add=(*change.add, fresh), remove=(*change.remove, old.node_id))
     writes = change_writes(change)
@@ -87,7 +85,7 @@ def renewal_writes(
 def _check_signature(voucher: Voucher, old: NodeRecord, fresh: NodeID, service_certificate: str) -> None:
     try:
         key = read_certificate(old.certificate).public_key
-        voucher.check(key, read_certificate(service_certificate).fingerprint, fresh)
+        voucher.check(key, service_id(service_certificate), fresh)
     except (AttestationError, SignatureError) as error:
         raise RefusedError("voucher", f"node {old.node_id} gave no such voucher: {error}") from error
 

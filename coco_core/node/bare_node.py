@@ -26,6 +26,7 @@ from coco_core.node.snapshot_files import SnapshotFiles
 from coco_core.replica import Identity, ServiceIdentity
 
 CERTIFICATE_VALIDITY_DAYS = 365
+"""As a service begins; later its members say."""
 
 
 @attrs.frozen(kw_only=True)
@@ -76,9 +77,10 @@ def certify_own(node: BareNode, service: ServiceIdentity) -> str:
     return _certify(node.key.public, node.encryption_key.public, node.standing, node.settings.hosts, service)
 
 
-def certify(request: JoinRequest, service: ServiceIdentity) -> str:
+def certify(request: JoinRequest, service: ServiceIdentity, days: int = CERTIFICATE_VALIDITY_DAYS) -> str:
     """Return a certificate of the service for a node that was admitted, with its standing evidence."""
-    return _certify(request.public_key, request.encryption_key, request.standing, request.hosts, service)
+    key, encryption_key = request.public_key, request.encryption_key
+    return _certify(key, encryption_key, request.standing, request.hosts, service, days)
 
 
 def _certify(
@@ -87,8 +89,9 @@ def _certify(
     standing: Evidence,
     hosts: Sequence[str],
     service: ServiceIdentity,
+    days: int = CERTIFICATE_VALIDITY_DAYS,
 ) -> str:
-    not_before, not_after = _validity()
+    not_before, not_after = _validity(days)
     return endorse(
         key,
         "Coco Node",
@@ -101,10 +104,10 @@ def _certify(
     )
 
 
-def _validity() -> tuple[datetime.datetime, datetime.datetime]:
+def _validity(days: int = CERTIFICATE_VALIDITY_DAYS) -> tuple[datetime.datetime, datetime.datetime]:
     # An hour of slack, because clocks of a consortium's machines differ.
     now = utc_now().replace(microsecond=0)
-    return now - datetime.timedelta(hours=1), now + datetime.timedelta(days=CERTIFICATE_VALIDITY_DAYS)
+    return now - datetime.timedelta(hours=1), now + datetime.timedelta(days=days)
 
 
 # ── records ──────────────────────────────────────────────────────────────────────────────────────

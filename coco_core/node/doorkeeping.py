@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import attrs
 import trio
@@ -40,13 +41,26 @@ class Judged:
     record: AdmissionRecord
 
 
+class Shown(Protocol):
+    """What the node shows at the moment (``shown.ShownCertificates``)."""
+
+    @property
+    def certificate(self) -> str:
+        """Its certificate, as PEM."""
+        ...
+
+    @property
+    def service_certificate(self) -> str:
+        """Its service's, as PEM."""
+        ...
+
+
 class Doorkeeper:
     """Challenges and judges joiners on behalf of one node."""
 
     def __init__(
         self,
-        certificate: str,
-        service_certificate: str,
+        shown: Shown,
         platform: Platform,
         verifiers: Mapping[str, Verifier],
         policy: Callable[[], Policy],
@@ -55,11 +69,10 @@ class Doorkeeper:
         now_ms: Callable[[], int] = unix_ms,
         entropy: Callable[[int], bytes] = random_bytes,
     ) -> None:
-        """Speak for the node with ``certificate``; judge by what ``policy`` returns at that time."""
-        self._certificate = certificate
-        self._service_certificate = service_certificate
-        self._node_id: NodeID = read_certificate(certificate).public_key.node_id()
-        self._service_id = service_id(service_certificate)
+        """Speak for the node that shows ``shown``; judge by what ``policy`` returns at that time."""
+        self._shown = shown
+        self._node_id: NodeID = read_certificate(shown.certificate).public_key.node_id()
+        self._service_id = service_id(shown.service_certificate)
         self._platform = platform
         self._verifiers = verifiers
         self._policy = policy
@@ -86,8 +99,8 @@ class Doorkeeper:
             challenge = Challenge(
                 nonce=nonce,
                 evidence=evidence,
-                certificate=self._certificate,
-                service_certificate=self._service_certificate,
+                certificate=self._shown.certificate,
+                service_certificate=self._shown.service_certificate,
                 policy=self._policy(),
             )
             return HTTPResponse(body=encode_challenge(challenge))

@@ -32,6 +32,7 @@ from coco_core.node.entropy import draw, random_bytes
 from coco_core.node.refusals import Refusals
 from coco_core.node.restoring import OldLedger
 from coco_core.node.settings import Founding, Joining
+from coco_core.node.shown import ShownCertificates
 from coco_core.replica import (
     LedgerKeys,
     Parts,
@@ -77,12 +78,12 @@ class Founder:
         self._adapters, self._genesis = _founding_adapters(founding, node.settings.adapters)
         self.service = new_service()
         self.certificate = certify_own(node, self.service)
+        self.shown = ShownCertificates(node.node_id, node.key, self.certificate, self.service.certificate)
         self._operators = founding.operators
         self._charter = founding.charter
         self._policy = policy_of([(node.platform.format, node.measurement)])
         door = Doorkeeper(
-            self.certificate,
-            self.service.certificate,
+            self.shown,
             node.platform,
             known_verifiers(),
             lambda: self._policy,

@@ -39,6 +39,7 @@ import trio
 from coco_core.adapter import Caller, Committed, HTTPRequest, HTTPResponse, PendingResponse, Rejected
 from coco_core.base import TxID, limits
 from coco_core.consensus import EntriesCompactedError
+from coco_core.crypto import read_certificate
 from coco_core.errors import BusyError, CallerError, CocoError, MalformedError
 from coco_core.governance import (
     ADMINISTRATION,
@@ -57,6 +58,7 @@ from coco_core.node.admission import (
     RunningAdmissions,
 )
 from coco_core.node.disk import LedgerFiles
+from coco_core.node.doorkeeping import Shown
 from coco_core.node.driver import Driver
 from coco_core.node.governance_routes import PREFIX, GovernanceRoutes
 from coco_core.node.refusals import Refusals
@@ -91,12 +93,12 @@ class OperatorRoutes:
         disk: LedgerFiles,
         secrets: LedgerSecrets,
         peers: Callable[[], Mapping[str, Any]],
-        service_certificate: str,
+        shown: Shown,
         admissions: RunningAdmissions,
         tickets: Tickets,
     ) -> None:
         """Begin to answer everything."""
-        self._open = _Open(driver, disk, secrets, peers, service_certificate, tickets)
+        self._open = _Open(driver, disk, secrets, peers, shown, tickets)
         self._admissions = admissions
         self._governance = GovernanceRoutes(driver, tickets)
 
@@ -153,6 +155,10 @@ def _guarded(pending: PendingResponse) -> PendingResponse:
     return answer
 
 
+def _until_ms(certificate: str) -> int:
+    return int(read_certificate(certificate).not_after.timestamp() * 1000)
+
+
 def _refusal(error: CocoError) -> HTTPResponse:
     match error:
         case MalformedError():
@@ -175,7 +181,7 @@ class _Open:
         disk: LedgerFiles,
         secrets: LedgerSecrets,
         peers: Callable[[], Mapping[str, Any]],
-        service_certificate: str,
+        shown: Shown,
         tickets: Tickets,
     ) -> None:
         self._tickets = tickets
@@ -183,7 +189,7 @@ class _Open:
         self._disk = disk
         self._secrets = secrets
         self._peers = peers
-        self._service_certificate = service_certificate
+        self._shown = shown
         self.routes: dict[str, Callable[[Query], HTTPResponse | PendingResponse]] = {
             "/node/health": self._health,
             "/node/commit": self._commit,
@@ -284,7 +290,7 @@ class _Open:
         ledgers = {key.decode(): json.loads(value) for key, value in view.items(maps.ADAPTERS)}
         return _json(
             {
-                "service_certificate": self._service_certificate,
+                "service_certificate": self._shown.service_certificate,
                 "primary": self._driver.replica.leader,
                 "nodes": {
                     node.node_id: {
@@ -293,6 +299,7 @@ class _Open:
                         "peer_address": node.peer_address,
                         "platform": node.evidence.format,
                         "measurement": node.measurement,
+                        "certificate_until_ms": _until_ms(node.certificate),
                         "lease_until_ms": leases[node.node_id].until_ms if node.node_id in leases else None,
                     }
                     for node in nodes.values()

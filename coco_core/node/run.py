@@ -22,6 +22,7 @@ from coco_core.governance import (
     JoinRequest,
     quarantined,
     read_change,
+    read_config,
     read_nodes,
     read_operators,
     read_policy,
@@ -47,16 +48,11 @@ from coco_core.node.recovering import Recovery, RecoveryRoutes
 from coco_core.node.refusals import Refusals
 from coco_core.node.service import NodeLedgerService, Tickets
 from coco_core.node.settings import Founding, NodeSettings, Recovering
+from coco_core.node.shown import ShownCertificates
 from coco_core.node.snapshot_files import SnapshotFiles
 from coco_core.node.snapshotting import SnapshotKeeper
 from coco_core.node.stopping import hand_over, outliving
-from coco_core.node.tls import (
-    ClientAnchors,
-    frontend_context,
-    operators_context,
-    peer_client_context,
-    peer_server_context,
-)
+from coco_core.node.tls import ClientAnchors
 from coco_core.replica import Agreed, Welcome
 
 LEDGER_FOLDER = "ledger"
@@ -136,7 +132,8 @@ async def _live(node: BareNode, listeners: _Listeners, fronts: _FrontEnds, annou
         if isinstance(role, Founding):
             founder = Founder(node, role, refusals)
             routes = OperatorRoutes(node.node_id, founder.admissions, refusals)
-            tls = operators_context(founder.certificate, key, role.operators)
+            shown = founder.shown
+            tls = shown.operators(role.operators)
             nursery.start_soon(fronts.server(routes, tls).serve, listeners.admin)
             announce(_listening(node, listeners, founder.service.certificate))
             membership = await founder.found()
@@ -144,7 +141,8 @@ async def _live(node: BareNode, listeners: _Listeners, fronts: _FrontEnds, annou
             recovery = await Recovery.begin(node)
             routes = OperatorRoutes(node.node_id, None, refusals)
             meanwhile = RecoveryRoutes(recovery, routes)
-            tls = operators_context(recovery.certificate, key, recovery.operators)
+            shown = ShownCertificates(node.node_id, key, recovery.certificate, recovery.service.certificate)
+            tls = shown.operators(recovery.operators)
             nursery.start_soon(fronts.server(meanwhile, tls).serve, listeners.admin)
             listening = _listening(node, listeners, recovery.service.certificate)
             announce({**listening, "event": "recovering"})
@@ -156,10 +154,11 @@ async def _live(node: BareNode, listeners: _Listeners, fronts: _FrontEnds, annou
             membership = await join(node, role, lambda: announce(waiting))
             welcome = membership.welcome
             routes = OperatorRoutes(node.node_id, None, refusals)
-            tls = operators_context(welcome.certificate, key, welcome.operators)
+            shown = ShownCertificates(node.node_id, key, welcome.certificate, welcome.service.certificate)
+            tls = shown.operators(welcome.operators)
             nursery.start_soon(fronts.server(routes, tls).serve, listeners.admin)
             announce(_listening(node, listeners, membership.welcome.service.certificate))
-        await _take_part(node, listeners, membership, routes, fronts, announce)
+        await _take_part(node, listeners, membership, shown, routes, fronts, announce)
         nursery.cancel_scope.cancel()
 
 
@@ -199,6 +198,7 @@ async def _take_part(
     node: BareNode,
     listeners: _Listeners,
     membership: Membership,
+    shown: ShownCertificates,
     routes: OperatorRoutes,
     fronts: _FrontEnds,
     announce: Announce,
@@ -207,11 +207,8 @@ async def _take_part(
     for name in listeners.rpc.keys() - membership.adapters.keys():
         raise OperatorError(f"rpc.{name}: this network runs no ledger {name!r}")
     welcome = membership.welcome
-    certificate, service_certificate = welcome.certificate, welcome.service.certificate
-    network = PeerNetwork(
-        server=peer_server_context(certificate, node.key, service_certificate),
-        client=peer_client_context(certificate, node.key, service_certificate),
-    )
+    as_server, as_client = shown.peers()
+    network = PeerNetwork(server=as_server, client=as_client)
 
     def on_role(leadership: Leadership) -> None:
         announce({"event": "role", "role": leadership.role.value, "view": leadership.term})
@@ -228,15 +225,17 @@ async def _take_part(
         snapshots=_snapshot_keeper(node, membership),
         tick_ms=node.settings.tick_ms,
     )
-    admissions = _running_admissions(node, membership, driver, tickets, routes.refusals)
-    routes.open(
-        driver, node.disk, welcome.secrets, network.statistics, service_certificate, admissions, tickets
-    )
-    tls = frontend_context(certificate, node.key)
+    admissions = _running_admissions(node, membership, shown, driver, tickets, routes.refusals)
+    routes.open(driver, node.disk, welcome.secrets, network.statistics, shown, admissions, tickets)
+    tls = shown.frontend()
     anchors = ClientAnchors(tls)
     driver.watch(
         frozenset({maps.MEMBERS_CERTS, maps.USERS_CERTS}),
         lambda: anchors.believe(trust_anchors(driver.replica.chain.store.view())),
+    )
+    driver.watch(
+        frozenset({maps.NODES_ENDORSED_CERTIFICATES, maps.SERVICE_INFO}),
+        lambda: shown.follow(driver.replica.chain.store.view()),
     )
     async with outliving(lambda: hand_over(driver, network)) as nursery:
         nursery.start_soon(network.run, listeners.peer, driver.receive, driver.peer_lost)
@@ -279,7 +278,12 @@ def _snapshot_keeper(node: BareNode, membership: Membership) -> SnapshotKeeper:
 
 
 def _running_admissions(
-    node: BareNode, membership: Membership, driver: Driver, tickets: Tickets, refusals: Refusals
+    node: BareNode,
+    membership: Membership,
+    shown: ShownCertificates,
+    driver: Driver,
+    tickets: Tickets,
+    refusals: Refusals,
 ) -> RunningAdmissions:
     """Return how this node answers those who ask to join the running service."""
     own = membership.welcome
@@ -292,6 +296,7 @@ def _running_admissions(
         return attrs.evolve(
             own,
             certificate=certificate,
+            service=attrs.evolve(own.service, certificate=shown.service_certificate),
             secrets=own.secrets.begun_by(chain.committed.seqno),
             nodes=[
                 one
@@ -308,13 +313,13 @@ def _running_admissions(
         )
 
     def endorse(request: JoinRequest) -> str:
-        return certify(request, own.service)
+        config = read_config(driver.replica.chain.store.view())
+        return certify(request, own.service, config.maximum_node_certificate_validity_days)
 
     def policy() -> Policy:
         return read_policy(driver.replica.chain.store.view())
 
-    verifiers, service = known_verifiers(), own.service.certificate
-    door = Doorkeeper(own.certificate, service, node.platform, verifiers, policy, refusals)
+    door = Doorkeeper(shown, node.platform, known_verifiers(), policy, refusals)
     return RunningAdmissions(driver, tickets, door, endorse, welcome)
 
 

@@ -10,6 +10,7 @@ import ssl
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from cryptography.x509 import load_der_x509_certificate
@@ -19,12 +20,15 @@ from coco_core.crypto import PrivateKey, PublicKey
 from coco_core.errors import AttestationError
 from coco_core.node.entropy import random_bytes
 
+NO_CHECK_TIME: Final = 0x200000
+"""OpenSSL's ``X509_V_FLAG_NO_CHECK_TIME``; Python's ``ssl`` has no name for it."""
+
 
 def frontend_context(certificate: str, key: PrivateKey) -> ssl.SSLContext:
     """Return the context for client-facing listeners: presents the node, asks for no certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    _load(context, certificate, key)
+    show(context, certificate, key)
     return context
 
 
@@ -64,14 +68,18 @@ def operators_context(certificate: str, key: PrivateKey, operators: Sequence[str
 
 
 def peer_server_context(certificate: str, key: PrivateKey, service_certificate: str) -> ssl.SSLContext:
-    """Return the context for node-to-node listeners: both sides present service-endorsed certificates."""
+    """Return the context for node-to-node listeners: both sides present service-endorsed certificates.
+
+    Nodes ask each other for no validity time, at either end: who takes part the tables say, and how long its
+    lease. A node whose certificate ran out, so that it serves no client, must hear of its renewal.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _mutual(context, certificate, key, service_certificate)
     return context
 
 
 def peer_client_context(certificate: str, key: PrivateKey, service_certificate: str) -> ssl.SSLContext:
-    """Return the context for dialling peers; who answered is checked by node ID, not by host name."""
+    """Return the context for dialling peers; who answered is checked by node ID, not by host name or time."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     _mutual(context, certificate, key, service_certificate)
@@ -96,11 +104,13 @@ def peer_id(certificate_der: bytes | None) -> NodeID:
 def _mutual(context: ssl.SSLContext, certificate: str, key: PrivateKey, service_certificate: str) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_flags = ssl.VerifyFlags(context.verify_flags | NO_CHECK_TIME)
     context.load_verify_locations(cadata=service_certificate)
-    _load(context, certificate, key)
+    show(context, certificate, key)
 
 
-def _load(context: ssl.SSLContext, certificate: str, key: PrivateKey) -> None:
+def show(context: ssl.SSLContext, certificate: str, key: PrivateKey) -> None:
+    """Have ``context`` present ``certificate`` on connections to come."""
     password = random_bytes(32).hex().encode()
     encrypted = key.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password))
     with tempfile.TemporaryDirectory(prefix="coco-") as folder:

@@ -201,7 +201,7 @@ def _assemble(parts: Parts, raft: Raft, chain: Chain, follower: Follower) -> Rep
         snapshots=Snapshots(parts.snapshots),
         administration=Administration(
             parts.admission,
-            parts.service.certificate,
+            parts.service.key,
             runtime=parts.runtime,
             secrets=chain.keys.secrets,
             entropy=parts.entropy,

@@ -29,6 +29,14 @@ from coco_core.node.refusals import Refusals
 from coco_core.testing.consortium import ADMISSION, MEASUREMENT, POLICY, Consortium
 
 
+@attrs.frozen
+class Showing:
+    """What a node shows that nobody renews."""
+
+    certificate: str
+    service_certificate: str
+
+
 @attrs.define
 class Door:
     """The door of node ``number``, which judges by ``policy``."""
@@ -45,8 +53,7 @@ class Door:
         numbers = itertools.count(1)
         self.refusals = Refusals(lambda: self.now_ms)
         self.keeper = Doorkeeper(
-            self.consortium.identities[self.number].certificate,
-            self.consortium.service.certificate,
+            Showing(self.consortium.identities[self.number].certificate, self.consortium.service.certificate),
             VirtualPlatform(MEASUREMENT),
             ADMISSION.verifiers,
             lambda: self.policy,

@@ -79,7 +79,7 @@ class GovernedLedger:
         )
         administration = Administration(
             ADMISSION,
-            network.service.certificate,
+            network.service.key,
             runtime=StarlarkRuntime(),
             secrets=network.secrets,
             entropy=bytes,

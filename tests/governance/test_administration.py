@@ -40,7 +40,7 @@ CONSORTIUM = Consortium.of(6)
 OPERATOR = Caller(kind="operator", identity=read_certificate(CONSORTIUM.operator).fingerprint)
 ADMINISTRATION = Administration(
     ADMISSION,
-    CONSORTIUM.service.certificate,
+    CONSORTIUM.service.key,
     runtime=StarlarkRuntime(),
     secrets=CONSORTIUM.secrets,
     entropy=bytes,

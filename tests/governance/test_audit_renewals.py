@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from coco_core.crypto import read_certificate
+from coco_core.crypto import service_id
 from coco_core.governance import (
     RETIRED,
     TRUSTED,
@@ -67,8 +67,8 @@ def name(ledger: Any, number: int) -> Any:
 
 def renewing(ledger: Any, signer: int = 1, old: int = 1, fresh: int = 3) -> Writes:
     """Return the writes by which ``fresh`` begins to come for ``old``, with a voucher of ``signer``."""
-    service_id = read_certificate(ledger.network.service.certificate).fingerprint
-    word = Voucher.sign(ledger.network.identities[signer].key, service_id, name(ledger, fresh))
+    service = service_id(ledger.network.service.certificate)
+    word = Voucher.sign(ledger.network.identities[signer].key, service, name(ledger, fresh))
     word = attrs.evolve(word, replaces=name(ledger, old))
     writes: Writes = ledger.joining(ledger.network.joiner(fresh))
     record = read_admissions(ledger.council.view.over(writes))[name(ledger, fresh)]

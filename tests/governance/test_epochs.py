@@ -303,7 +303,7 @@ def test_what_comes_behind_a_new_epoch_waits_for_the_next_batch() -> None:
     merge(first, charter_writes(charter))
     administration = Administration(
         ADMISSION,
-        CONSORTIUM.service.certificate,
+        CONSORTIUM.service.key,
         runtime=StarlarkRuntime(),
         secrets=CONSORTIUM.secrets,
         entropy=random.Random(1).randbytes,

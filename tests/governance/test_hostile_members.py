@@ -34,7 +34,7 @@ YES = (
 def council(constitution: str = MAJORITY) -> Council:
     administration = Administration(
         ADMISSION,
-        NETWORK.service.certificate,
+        NETWORK.service.key,
         runtime=StarlarkRuntime(),
         secrets=NETWORK.secrets,
         entropy=bytes,

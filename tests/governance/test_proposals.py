@@ -45,7 +45,7 @@ YES = (
 def administration() -> Administration:
     return Administration(
         ADMISSION,
-        NETWORK.service.certificate,
+        NETWORK.service.key,
         runtime=StarlarkRuntime(),
         secrets=NETWORK.secrets,
         entropy=bytes,

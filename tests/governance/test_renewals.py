@@ -10,7 +10,7 @@ import pytest
 
 from coco_core.adapter import ANONYMOUS, Applied, Batch, Outcome, Rejected, Request
 from coco_core.base import NodeID, limits
-from coco_core.crypto import SignatureError, read_certificate
+from coco_core.crypto import SignatureError, service_id
 from coco_core.errors import MemberError
 from coco_core.governance import (
     ACTIVE,
@@ -70,12 +70,12 @@ def name(number: int) -> NodeID:
     return NETWORK.identities[number].node_id
 
 
-def service_id(network: Consortium = NETWORK) -> str:
-    return read_certificate(network.service.certificate).fingerprint
+def named(network: Consortium = NETWORK) -> str:
+    return service_id(network.service.certificate)
 
 
 def voucher(old: int, fresh: int, **changes: Any) -> Voucher:
-    made = Voucher.sign(NETWORK.identities[old].key, changes.pop("service", service_id()), name(fresh))
+    made = Voucher.sign(NETWORK.identities[old].key, changes.pop("service", named()), name(fresh))
     return attrs.evolve(made, **changes)
 
 
@@ -133,11 +133,11 @@ def code(outcome: Outcome) -> str:
 def test_a_voucher_is_good_for_one_service_and_one_fresh_node() -> None:
     key = NETWORK.identities[0].key.public
     word = voucher_from_json(voucher_to_json(voucher(0, 3)))
-    word.check(key, service_id(), name(3))
+    word.check(key, named(), name(3))
     for holder, service, fresh in (
-        (NETWORK.identities[1].key.public, service_id(), name(3)),
-        (key, service_id(OTHER), name(3)),
-        (key, service_id(), name(4)),
+        (NETWORK.identities[1].key.public, named(), name(3)),
+        (key, named(OTHER), name(3)),
+        (key, named(), name(4)),
     ):
         with pytest.raises(SignatureError):
             word.check(holder, service, fresh)
@@ -163,7 +163,7 @@ def test_a_fresh_node_takes_the_place_of_who_vouches_for_it() -> None:
     assert read_nodes(view)[name(3)].status == "Pending"
     recorded = read_admissions(view)[name(3)].voucher
     assert recorded is not None
-    recorded.check(NETWORK.identities[0].key.public, service_id(), name(3))
+    recorded.check(NETWORK.identities[0].key.public, named(), name(3))
     assert view.get(maps.NODE_OWNERS, name(3).encode()) == view.get(maps.NODE_OWNERS, name(0).encode())
     assert read_renewals(view)[name(3)].replaces == name(0)
 
@@ -208,7 +208,7 @@ def test_who_has_no_lease_renews_none() -> None:
 
 FORGED = {
     "for another fresh node": voucher(0, 4),
-    "for another service": voucher(0, 3, service=service_id(OTHER)),
+    "for another service": voucher(0, 3, service=named(OTHER)),
     "by another node": voucher(1, 3, replaces=name(0)),
     "by who is unknown": voucher(5, 3),
     "by the fresh node": voucher(3, 3),
@@ -325,6 +325,7 @@ def decided(view: View, add: list[int], remove: list[int]) -> View:
         time_ms=HALF_MS,
         deal=lambda *_: {},
         begin_epoch=lambda *_: {},
+        renew=lambda *_: "",
     )
     decision.change_nodes([name(number) for number in add], [name(number) for number in remove])
     return view.over(decision.writes)

@@ -19,7 +19,7 @@ from coco_core.node.admission import RunningAdmissions
 from coco_core.node.operator_routes import OperatorRoutes
 from coco_core.replica import Welcome
 from coco_core.testing import Consortium, add
-from coco_core.testing.doors import Door
+from coco_core.testing.doors import Door, Showing
 
 
 async def get(routes: OperatorRoutes, target: str) -> tuple[int, Any]:
@@ -41,7 +41,7 @@ def opened(node) -> OperatorRoutes:
     routes = OperatorRoutes("node", None, door.refusals)
     secrets = LedgerSecrets([(1, bytes(range(32)))])
     admissions = RunningAdmissions(node.driver, node.tickets, door.keeper, no_certificate, no_welcome)
-    routes.open(node.driver, node.files, secrets, dict, "certificate", admissions, node.tickets)
+    routes.open(node.driver, node.files, secrets, dict, Showing("", "certificate"), admissions, node.tickets)
     return routes
 
 

@@ -137,17 +137,16 @@ def test_code_is_judged_by_the_tables_not_by_who_judges(operating: Operating) ->
             cluster.consortium.proof(3, measurement=other),
         )
     )["join"]
-    certificate = cluster.consortium.service.certificate
     view = cluster.primary.replica.chain.store.head()
     with pytest.raises(RefusedError) as caught:
-        join_writes(body, view, cluster.now_ms, ADMISSION.verifiers, certificate)
+        join_writes(body, view, cluster.now_ms, ADMISSION.verifiers)
     assert caught.value.code == "measurement"
     after = view.over({maps.CODE_MEASUREMENTS: listed})
-    writes = join_writes(body, after, cluster.now_ms, ADMISSION.verifiers, certificate)
+    writes = join_writes(body, after, cluster.now_ms, ADMISSION.verifiers)
     assert read_nodes(after.over(writes))[operating.name(3)].measurement == other
     nothing = view.over({maps.PLATFORMS: {b"Insecure_Virtual": None}})
     with pytest.raises(RefusedError) as caught:
-        join_writes(body, nothing, cluster.now_ms, ADMISSION.verifiers, certificate)
+        join_writes(body, nothing, cluster.now_ms, ADMISSION.verifiers)
     assert caught.value.code == "platform"
 
 

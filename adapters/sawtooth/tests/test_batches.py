@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from coco_core.errors import MalformedError
 from coco_sawtooth import messages
+from coco_sawtooth.authoring import signed_batch
 from coco_sawtooth.batches import dependencies, read, split, verify_signatures
-from coco_sawtooth.testing import Client, intkey_transaction, signed_batch
+from coco_sawtooth.testing import Client, intkey_transaction
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 

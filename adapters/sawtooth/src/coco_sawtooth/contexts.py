@@ -33,6 +33,15 @@ _ROW_SIZE_BYTES: Final = 40
 """An address and what frames it, for counting."""
 
 
+def look_up(layers: Sequence[Layer], key: bytes) -> bytes:
+    """Return the value of an address in bytes, from the first layer that has it; empty when none."""
+    for layer in layers:
+        found = layer.get(key, _NOT_HERE)
+        if found is not _NOT_HERE:
+            return found or b""
+    return b""
+
+
 class UnauthorizedError(RejectedError):
     """An address is malformed, or outside what the transaction declared."""
 
@@ -69,13 +78,7 @@ class Context:
 
     def _read(self, key: bytes) -> bytes:
         found = self.writes.get(key, _NOT_HERE)
-        if found is not _NOT_HERE:
-            return found or b""
-        for layer in self.below:
-            found = layer.get(key, _NOT_HERE)
-            if found is not _NOT_HERE:
-                return found or b""
-        return b""
+        return look_up(self.below, key) if found is _NOT_HERE else found or b""
 
     def set(self, entries: Sequence[tuple[str, bytes]]) -> None:
         """Write values. All or none: raises UnauthorizedError (not an output) or TooMuchError."""

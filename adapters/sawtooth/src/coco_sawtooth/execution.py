@@ -23,7 +23,18 @@ class Invalid:
     extended_data: bytes = b""
 
 
-Processed = Valid | Invalid
+@attrs.frozen
+class Unavailable:
+    """Nobody can execute the transaction now, but perhaps soon: its family has no processor or lost it.
+
+    Nothing waits for that here, since every other batch would wait too: the batch is refused, and whoever
+    took it from its client offers it again for a while.
+    """
+
+    message: str
+
+
+Processed = Valid | Invalid | Unavailable
 
 
 class Processors(Protocol):
@@ -33,7 +44,7 @@ class Processors(Protocol):
         """Execute one transaction in ``context`` and say whether it is valid.
 
         Several are under way at one time. Always returns within a bounded time: a family nobody is registered
-        for and a processor that dies, hangs or fails again and again end in Invalid with a message. What a
-        failed try wrote is taken back (``Context.reset``) before the next.
+        for is Unavailable at once, a processor that dies, hangs or fails again and again ends in Invalid or
+        Unavailable with a message. What a failed try wrote is taken back (``Context.reset``) before the next.
         """
         ...

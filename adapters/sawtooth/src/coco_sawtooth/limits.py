@@ -17,7 +17,7 @@ TRANSACTION_ADDRESSES_MAX: Final = 10_000
 
 # What one batch may write: state, events and receipt data of its transactions, beside its own bytes. State is
 # written twice, to the state and to receipts.
-BATCH_WRITES_SIZE_MAX_BYTES: Final = 8 * MIB
+BATCH_WRITES_SIZE_MAX_BYTES: Final = 5 * MIB
 STATE_VALUE_SIZE_MAX_BYTES: Final = 1 * MIB
 TRANSACTION_EVENTS_MAX: Final = 10_000
 TRANSACTION_RECEIPT_DATA_MAX: Final = 10_000

@@ -159,6 +159,7 @@ FOUNDING_NODES_MAX = 64
 NODES_MAX = 64
 PENDING_NODES_MAX = 32
 RETIRED_NODES_KEPT_MAX = 64
+NODES_KNOWN_MAX = NODES_MAX + PENDING_NODES_MAX + RETIRED_NODES_KEPT_MAX
 CAUGHT_UP_ENTRIES_MAX = 2_000
 OPERATORS_MAX = 64
 
@@ -295,7 +296,7 @@ invariant(
     + MEMBERS_DATA_TOTAL_MAX_BYTES
     + NODES_DATA_TOTAL_MAX_BYTES * 2  # Who renews a lease has the data of the old node, too.
     + MEMBERS_MAX * KIB
-    + (NODES_MAX + PENDING_NODES_MAX + RETIRED_NODES_KEPT_MAX) * KIB
+    + NODES_KNOWN_MAX * KIB
     + CODE_MEASUREMENTS_MAX * KIB // 4
     < SCRIPT_INPUT_MAX_BYTES,
     "whatever members and nodes are told of, a constitution can be asked about the largest proposal",

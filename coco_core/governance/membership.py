@@ -12,13 +12,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 import attrs
 import orjson
 
 from coco_core.adapter import Manifest
 from coco_core.attestation import Evidence
-from coco_core.base import NodeID
+from coco_core.base import NodeID, limits
 from coco_core.crypto import PublicKey, read_certificate
 from coco_core.errors import AttestationError, IntegrityError
 from coco_core.kv import View, Writes, maps
@@ -193,7 +194,7 @@ def read_nodes(view: View) -> dict[NodeID, NodeRecord]:
         if certificate is None:
             continue
         try:
-            record = _record(NodeID(key.decode()), orjson.loads(value), certificate.decode())
+            record = _record(key, value, certificate)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise IntegrityError(f"{maps.NODES_INFO}: malformed record of node {key!r}: {error}") from error
         records[record.node_id] = record
@@ -267,7 +268,10 @@ def _ids(values: Sequence[object]) -> tuple[NodeID, ...]:
     return tuple(NodeID(str(value)) for value in values)
 
 
-def _record(node_id: NodeID, info: dict[str, object], certificate: str) -> NodeRecord:
+@lru_cache(maxsize=2 * limits.NODES_KNOWN_MAX)
+def _record(node_id: bytes, value: bytes, certificate: bytes) -> NodeRecord:
+    """Read a row; remembered, because everybody asks for all nodes, all the time."""
+    info = orjson.loads(value)
     quote = info["quote_info"]
     interface = info["node_to_node_interface"]
     if not isinstance(quote, dict) or not isinstance(interface, dict):
@@ -280,8 +284,8 @@ def _record(node_id: NodeID, info: dict[str, object], certificate: str) -> NodeR
         endorsements=base64.b64decode(quote["endorsements"], validate=True),
     )
     return NodeRecord(
-        node_id=node_id,
-        certificate=certificate,
+        node_id=NodeID(node_id.decode()),
+        certificate=certificate.decode(),
         peer_address=str(interface["published_address"]),
         encryption_key=str(info["encryption_pub_key"]),
         measurement=str(info["code_digest"]),

@@ -139,11 +139,9 @@ def left_out(view: View, change: MembershipChange, names: Collection[NodeID]) ->
 
 def lapses(view: View) -> dict[NodeID, int]:
     """Return when each renewal under way is taken back (Unix milliseconds), by the fresh node."""
-    leases = read_leases(view)
-    return {
-        fresh: _lapse_ms(renewal, leases.get(renewal.replaces))
-        for fresh, renewal in read_renewals(view).items()
-    }
+    renewals = read_renewals(view)
+    leases = read_leases(view) if renewals else {}
+    return {fresh: _lapse_ms(renewal, leases.get(renewal.replaces)) for fresh, renewal in renewals.items()}
 
 
 def lapsed_writes(view: View, time_ms: int) -> Writes | None:

@@ -280,6 +280,7 @@ CREATED_AHEAD_MAX_S = 600
 """How far the clock of who signed a request may be ahead of the ledger's."""
 MEMBERS_MAX = 255
 USERS_MAX = 10_000
+CALLERS_REMEMBERED_MAX = 1_024
 JWT_KEYS_MAX = 32
 LEASE_MIN_S = 1
 LEASE_MAX_S = 10 * 366 * 86_400

@@ -25,7 +25,14 @@ from coco_core.governance.admission import (
 )
 from coco_core.governance.audit import GovernanceAuditor, GovernanceReport, InForce
 from coco_core.governance.audit_rules import GovernanceAuditError, GovernanceRule
-from coco_core.governance.callers import ANYONE, PARTICIPANTS, access_policy, identify, trust_anchors
+from coco_core.governance.callers import (
+    ANYONE,
+    PARTICIPANTS,
+    KnownCallers,
+    access_policy,
+    identify,
+    trust_anchors,
+)
 from coco_core.governance.challenges import LOST, Challenges
 from coco_core.governance.consortium import (
     ACCEPTED,
@@ -212,6 +219,7 @@ __all__ = [
     "JSON",
     "JoinProof",
     "JoinRequest",
+    "KnownCallers",
     "LOST",
     "Lease",
     "LeasePolicy",

@@ -30,7 +30,7 @@ from coco_core.adapter import (
 )
 from coco_core.base import limits
 from coco_core.errors import AttestationError
-from coco_core.governance import ANYONE, access_policy, identify
+from coco_core.governance import ANYONE, KnownCallers, access_policy
 from coco_core.kv import maps
 from coco_core.node.clock import unix_ms
 from coco_core.node.driver import Driver, Fates
@@ -154,6 +154,8 @@ class _Identified:
         self._name = name
         self._handler = handler
         self._driver = driver
+        self._known = KnownCallers()
+        driver.watch(frozenset({maps.MEMBERS_CERTS, maps.USERS_CERTS}), self._known.people_changed)
 
     def accept(self, request: HTTPRequest) -> HTTPResponse | PendingResponse | WebSocketAnswer:
         caller = self._admit(request)
@@ -177,7 +179,7 @@ class _Identified:
         if request.peer_certificate is not None or "authorization" in request.headers:
             now_s = unix_ms() // 1000
             try:
-                return identify(view, request.peer_certificate, request.headers, now_s)
+                return self._known.identify(view, request.peer_certificate, request.headers, now_s)
             except AttestationError as error:
                 return _Refusal(401, str(error))
         if access_policy(view, self._name) != ANYONE:

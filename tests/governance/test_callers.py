@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import functools
 import json
 from typing import Any
 
@@ -19,7 +20,7 @@ from coco_core.adapter import ANONYMOUS, Caller
 from coco_core.base import limits
 from coco_core.crypto import Curve, PrivateKey, endorse, read_certificate, self_signed, token_key
 from coco_core.errors import AttestationError
-from coco_core.governance import ANYONE, access_policy, identify, trust_anchors
+from coco_core.governance import ANYONE, KnownCallers, access_policy, identify, trust_anchors
 from coco_core.governance.consortium import Participant, participant_writes
 from coco_core.kv import Store, View, Writes, maps, merge
 from coco_core.testing.members import NOW_MS, Signatory
@@ -162,3 +163,56 @@ def test_keys_that_issue_no_tokens() -> None:
         token_key(b"x")
     with pytest.raises(AttestationError, match="exceeds"):
         token_key(bytes(limits.CERTIFICATE_SIZE_MAX_BYTES + 1))
+
+
+# ── remembered ───────────────────────────────────────────────────────────────────────────────────
+
+
+def changed(*writes: Writes) -> View:
+    return functools.reduce(lambda view, one: view.over(one), writes, VIEW)
+
+
+def without(name: str, pem: str) -> Writes:
+    return {name: {read_certificate(pem).fingerprint.encode(): None}}
+
+
+def test_remembered_until_the_tables_change() -> None:
+    known = KnownCallers()
+    for pem in (MEMBER.certificate, USER.certificate, EMPLOYEE_PEM):
+        assert known.identify(VIEW, der(pem), {}, NOW_S) == by_certificate(pem)
+    view = changed(
+        without(maps.MEMBERS_CERTS, MEMBER.certificate),
+        without(maps.USERS_CERTS, USER.certificate),
+        without(maps.USERS_CERTS, ORGANISATION_PEM),
+    )
+    known.people_changed()
+    for pem in (MEMBER.certificate, USER.certificate, EMPLOYEE_PEM):
+        for _ in range(2):
+            with pytest.raises(AttestationError, match="no longer, one of a member"):
+                known.identify(view, der(pem), {}, NOW_S)
+    known.people_changed()
+    assert known.identify(VIEW, der(EMPLOYEE_PEM), {}, NOW_S) == by_certificate(EMPLOYEE_PEM)
+
+
+def test_who_is_remembered_is_out_when_the_certificate_is() -> None:
+    known = KnownCallers()
+    assert known.identify(VIEW, der(USER.certificate), {}, NOW_S).kind == "user"
+    end_s = int(read_certificate(USER.certificate).not_after.timestamp())
+    assert known.identify(VIEW, der(USER.certificate), {}, end_s).kind == "user"
+    with pytest.raises(AttestationError, match="no longer, valid"):
+        known.identify(VIEW, der(USER.certificate), {}, end_s + 1)
+
+
+def test_two_organisations_of_one_name() -> None:
+    known = KnownCallers()
+    view = changed(participant_writes(Participant(certificate=IMPOSTOR_PEM)))
+    for pem, issuer in ((EMPLOYEE_PEM, ORGANISATION_PEM), (FALSE_EMPLOYEE_PEM, IMPOSTOR_PEM)):
+        name = f"{read_certificate(issuer).fingerprint}/{read_certificate(pem).fingerprint}"
+        assert known.identify(view, der(pem), {}, NOW_S) == Caller(kind="user", identity=name)
+
+
+def test_only_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "CALLERS_REMEMBERED_MAX", 1)
+    known = KnownCallers()
+    for pem in (MEMBER.certificate, USER.certificate, MEMBER.certificate, EMPLOYEE_PEM):
+        assert known.identify(VIEW, der(pem), {}, NOW_S) == by_certificate(pem)

@@ -69,7 +69,7 @@ class Organisation:
         }
 
 
-def action(name: str, **args: Any) -> JSONObject:
+def action(name: str, /, **args: Any) -> JSONObject:
     """Return one action of a proposal."""
     return {"name": name, "args": args}
 

@@ -16,7 +16,7 @@ from coco_core.cli.member_keys import CERTIFICATE, make_member, read_member_cert
 from coco_core.cli.member_recover import recover
 from coco_core.cli.member_requests import ballot_of, check_constitution, printable, proposal_of
 from coco_core.client import GovernanceClient, Signer
-from coco_core.crypto import read_certificate
+from coco_core.crypto import Curve, read_certificate
 from coco_core.errors import AttestationError, OperatorError
 from coco_core.governance import (
     MemberMessage,
@@ -71,13 +71,20 @@ def tell_proposal(answer: Mapping[str, Any]) -> None:
 @member.command()
 @click.argument("folder", type=FILE)
 @click.option("--name", default="Coco Member", show_default=True, help="Common name in the certificate.")
-def keygen(folder: Path, name: str) -> None:
+@click.option(
+    "--curve",
+    type=click.Choice([curve.value for curve in Curve]),
+    default=Curve.P384.value,
+    show_default=True,
+    help="Of the key that signs.",
+)
+def keygen(folder: Path, name: str, curve: str) -> None:
     """Make a member's keys in FOLDER: one to sign with, one that its recovery share is encrypted to.
 
     The certificate and the public encryption key go into a proposal (set_member), or into 'found.members'
     of the founding node's settings. The two private keys stay here.
     """
-    files = make_member(folder, name)
+    files = make_member(folder, name, Curve(curve))
     print(f"member {read_certificate(read_member_certificate(files.certificate)).fingerprint}")
     print(f"certificate {files.certificate}\nprivate key {files.key}")
     print(f"public encryption key {files.encryption_public}\nprivate encryption key {files.encryption_key}")

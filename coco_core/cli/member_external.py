@@ -36,7 +36,11 @@ from coco_core.governance import (
 )
 
 _OUT = click.option("--out", type=FILE, required=True, help="Where to write the request; not there yet.")
-_ALGORITHMS: Final = {Curve.P256: ("ES256", hashlib.sha256), Curve.P384: ("ES384", hashlib.sha384)}
+_ALGORITHMS: Final = {
+    Curve.P256: ("ES256", hashlib.sha256),
+    Curve.P384: ("ES384", hashlib.sha384),
+    Curve.P521: ("ES512", hashlib.sha512),
+}
 
 
 @attrs.frozen(kw_only=True)

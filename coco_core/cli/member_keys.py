@@ -59,10 +59,13 @@ class MemberFiles:
         return (self.certificate, self.key, self.encryption_public, self.encryption_key)
 
 
-def make_member(folder: Path, name: str) -> MemberFiles:
-    """Make keys and a certificate in ``folder``; raises OperatorError if one of the files is there."""
+def make_member(folder: Path, name: str, curve: Curve = Curve.P384) -> MemberFiles:
+    """Make keys, the one that signs on ``curve``, and a certificate in ``folder``.
+
+    Raises OperatorError if one of the files is there.
+    """
     files = MemberFiles(folder)
-    key = PrivateKey.generate(Curve.P384)
+    key = PrivateKey.generate(curve)
     now = utc_now().replace(microsecond=0)
     certificate = self_signed(
         key,

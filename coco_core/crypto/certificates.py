@@ -22,13 +22,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from coco_core.base.limits import CERTIFICATE_SIZE_MAX_BYTES
-from coco_core.crypto.keys import Curve, PrivateKey, PublicKey
+from coco_core.crypto.keys import HASHES, PrivateKey, PublicKey
 from coco_core.errors import AttestationError
-
-_HASHES: dict[Curve, hashes.SHA256 | hashes.SHA384] = {
-    Curve.P256: hashes.SHA256(),
-    Curve.P384: hashes.SHA384(),
-}
 
 _MALFORMED = (
     ValueError,
@@ -292,4 +287,4 @@ def _builder(
 
 def _signed(builder: x509.CertificateBuilder, key: PrivateKey) -> str:
     signing_key: ec.EllipticCurvePrivateKey = key.key
-    return builder.sign(signing_key, _HASHES[key.public.curve]).public_bytes(Encoding.PEM).decode()
+    return builder.sign(signing_key, HASHES[key.public.curve]).public_bytes(Encoding.PEM).decode()

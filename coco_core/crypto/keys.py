@@ -1,6 +1,6 @@
-"""Signature keys: ECDSA on P-256 or P-384, wrapped so that no wrong combination can be asked for.
+"""Signature keys: ECDSA on P-256, P-384 or P-521, wrapped so that no wrong combination can be asked for.
 
-The curve fixes the hash (P-256 with SHA-256, P-384 with SHA-384). Verification raises. Entropy for
+The curve fixes the hash (SHA-256, SHA-384 and SHA-512, in that order). Verification raises. Entropy for
 key generation and for signature nonces comes from the ``cryptography`` library, the one source of
 entropy a pure room may use, because a key must never pass through a simulated generator.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+from typing import Final
 
 import attrs
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -35,28 +36,36 @@ class SignatureError(IntegrityError):
 
 
 class Curve(enum.Enum):
-    """The curves in use: P-256 where speed counts (nodes), P-384 for the service identity."""
+    """The curves in use: P-256 where speed counts (nodes), P-384 for the service, any for people's keys."""
 
     P256 = "P-256"
     P384 = "P-384"
+    P521 = "P-521"
 
     @property
     def coordinate_size_bytes(self) -> int:
         """Size of one number of a raw ``r || s`` signature."""
-        return 32 if self is Curve.P256 else 48
+        return {Curve.P256: 32, Curve.P384: 48, Curve.P521: 66}[self]
 
 
-_CURVES: dict[Curve, ec.EllipticCurve] = {Curve.P256: ec.SECP256R1(), Curve.P384: ec.SECP384R1()}
-_ALGORITHMS: dict[Curve, ec.ECDSA] = {
-    Curve.P256: ec.ECDSA(hashes.SHA256()),
-    Curve.P384: ec.ECDSA(hashes.SHA384()),
+HASHES: Final[dict[Curve, hashes.SHA256 | hashes.SHA384 | hashes.SHA512]] = {
+    Curve.P256: hashes.SHA256(),
+    Curve.P384: hashes.SHA384(),
+    Curve.P521: hashes.SHA512(),
 }
-_BY_NAME = {"secp256r1": Curve.P256, "secp384r1": Curve.P384}
+"""What is signed with a key on a curve is digested by."""
+_CURVES: Final[dict[Curve, ec.EllipticCurve]] = {
+    Curve.P256: ec.SECP256R1(),
+    Curve.P384: ec.SECP384R1(),
+    Curve.P521: ec.SECP521R1(),
+}
+_ALGORITHMS: Final = {curve: ec.ECDSA(algorithm) for curve, algorithm in HASHES.items()}
+_BY_NAME: Final = {curve.name: name for name, curve in _CURVES.items()}
 
 
 def _checked(key: object) -> ec.EllipticCurvePublicKey:
     if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in _BY_NAME:
-        raise AttestationError("key is not on P-256 or P-384")
+        raise AttestationError("key is not on P-256, P-384 or P-521")
     return key
 
 
@@ -157,7 +166,7 @@ class PrivateKey:
         except (ValueError, TypeError, UnsupportedAlgorithm) as fault:
             raise AttestationError(f"not a private key: {fault}") from fault
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise AttestationError("key is not on P-256 or P-384")
+            raise AttestationError("key is not on P-256, P-384 or P-521")
         return cls(key, PublicKey.wrap(key.public_key()))
 
     def to_pem(self) -> str:
@@ -169,7 +178,7 @@ class PrivateKey:
         return self.key.sign(message, _ALGORITHMS[self.public.curve])
 
     def sign_digest(self, digest: bytes) -> bytes:
-        """Return a DER signature over an existing 32-byte SHA-256 ``digest``, on either curve."""
+        """Return a DER signature over an existing 32-byte SHA-256 ``digest``, on any curve."""
         return self.key.sign(digest, _PREHASHED)
 
     def sign_raw(self, message: bytes) -> bytes:

@@ -14,13 +14,12 @@ from typing import Final
 import attrs
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from coco_core.base import TxID
 from coco_core.base.limits import RECOVERIES_MAX
 from coco_core.crypto.certificates import Certificate, read_certificate
-from coco_core.crypto.keys import Curve, PrivateKey, PublicKey
+from coco_core.crypto.keys import HASHES, PrivateKey, PublicKey
 from coco_core.errors import AttestationError, MalformedError
 
 _UNTIL: Final = "urn:coco:until:"
@@ -76,8 +75,7 @@ def endorse_predecessor(predecessor: Certificate, key: PrivateKey, certificate: 
             critical=False,
         )
     )
-    algorithm = hashes.SHA384() if key.public.curve is Curve.P384 else hashes.SHA256()
-    return read_certificate(builder.sign(key.key, algorithm).public_bytes(Encoding.PEM)).pem
+    return read_certificate(builder.sign(key.key, HASHES[key.public.curve]).public_bytes(Encoding.PEM)).pem
 
 
 def read_predecessors(endorsements: Sequence[str], service: Certificate) -> list[Predecessor]:

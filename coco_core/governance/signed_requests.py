@@ -2,8 +2,8 @@
 
 Protected header: ``{1: alg, 4: kid, "ccf.gov.msg.type": …, "ccf.gov.msg.created_at": Unix seconds}`` and, for
 ballots and withdrawals, ``"ccf.gov.msg.proposal_id"``. ``kid`` is the member's ID in ASCII: the SHA-256 of
-its certificate in hex. ES256 and ES384. ``"coco.service"`` may say for which service it is meant, by the
-SHA-256 of that one's key; our tools do. Without it a request can be made again at another
+its certificate in hex. ES256, ES384 and ES512 (RFC 9053 §2.1). ``"coco.service"`` may say for which service
+it is meant, by the SHA-256 of that one's key; our tools do. Without it a request can be made again at another
 service that has the same member.
 
 Two messages are the same request when they sign the same bytes, whatever their signatures look like (an
@@ -31,7 +31,7 @@ _TAG_SIGN1: Final = 18
 _ALG, _KID = 1, 4
 _TYPE, _CREATED_AT, _PROPOSAL_ID = "ccf.gov.msg.type", "ccf.gov.msg.created_at", "ccf.gov.msg.proposal_id"
 _SERVICE: Final = "coco.service"
-_ALGORITHMS: Final = {Curve.P256: -7, Curve.P384: -35}
+_ALGORITHMS: Final = {Curve.P256: -7, Curve.P384: -35, Curve.P521: -36}
 _CREATED_AT_MAX: Final = 2**53
 _MEMBER_ID: Final = re.compile(rb"[0-9a-f]{64}")
 _HEX_ID: Final = re.compile("[0-9a-f]{64}")

@@ -31,7 +31,7 @@ _ISS, _SUB, _IAT = 1, 2, 6
 _CCF_LEDGER_SHA256 = 2
 _INCLUSION_PROOFS = -1
 _LEAF, _PATH = 1, 2
-_ALGORITHMS: dict[Curve, int] = {Curve.P256: -7, Curve.P384: -35}
+_ALGORITHMS: dict[Curve, int] = {Curve.P256: -7, Curve.P384: -35, Curve.P521: -36}
 
 
 @attrs.frozen(slots=True)

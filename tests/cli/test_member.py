@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import stat
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import pytest
 from coco_core.cli.member_external import Unsigned
 from coco_core.cli.member_keys import MemberFiles, make_member, read_signer
 from coco_core.cli.member_requests import printable, proposal_of
-from coco_core.crypto import PrivateKey, read_certificate
+from coco_core.crypto import Curve, PrivateKey, read_certificate
 from coco_core.errors import OperatorError
 from coco_core.governance import MemberMessage, read_signed_request, to_be_signed
 
@@ -34,6 +35,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> MemberFiles:
     return make_member(tmp_path_factory.mktemp("keys") / "a", "Bank A")
 
 
+@pytest.fixture(scope="module", params=list(Curve), ids=lambda curve: curve.value)
+def on_curve(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> MemberFiles:
+    """The files of a member whose key is on one of the curves."""
+    return make_member(tmp_path_factory.mktemp("keys") / "a", "Bank A", request.param)
+
+
 def test_keys_are_for_their_owner_only_and_never_overwritten(coco: Coco, tmp_path: Path) -> None:
     folder = tmp_path / "keys"
     ran = coco("member", "keygen", folder, "--name", "Bank B")
@@ -44,6 +51,7 @@ def test_keys_are_for_their_owner_only_and_never_overwritten(coco: Coco, tmp_pat
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     certificate = read_certificate(found.certificate.read_text())
     assert certificate.subject == "CN=Bank B"
+    assert certificate.public_key.curve is Curve.P384
     assert certificate.fingerprint in ran.out
     assert coco("member", "id", "--cert", found.certificate).out.strip() == certificate.fingerprint
     before = [path.read_bytes() for path in found.all]
@@ -60,6 +68,16 @@ def test_key_of_somebody_else_is_noticed_before_anything_is_sent(files: MemberFi
         read_signer(files.key, files.key)
     with pytest.raises(OperatorError):
         read_signer(files.certificate, tmp_path / "none")
+
+
+def test_a_key_on_another_curve(coco: Coco, tmp_path: Path) -> None:
+    ran = coco("member", "keygen", tmp_path / "keys", "--curve", "P-521")
+    assert ran.status == 0, ran.err
+    signer = read_signer(MemberFiles(tmp_path / "keys").certificate, MemberFiles(tmp_path / "keys").key)
+    assert signer.key.public.curve is Curve.P521
+    ran = coco("member", "keygen", tmp_path / "more", "--curve", "P-224")
+    assert ran.status == 2
+    assert not (tmp_path / "more").exists()
 
 
 def test_arguments_are_json_or_texts_or_files(tmp_path: Path) -> None:
@@ -90,13 +108,17 @@ def test_what_is_typed_wrongly_is_usage(
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_signature_made_elsewhere(coco: Coco, files: MemberFiles, tmp_path: Path, form: str) -> None:
+def test_signature_made_elsewhere(coco: Coco, on_curve: MemberFiles, tmp_path: Path, form: str) -> None:
+    files = on_curve
     request = tmp_path / "request"
     words = ("member", "prepare", "withdraw", "0" * 64, "--cert", files.certificate, "--out", request)
     assert coco(*words).status == 0
     assert coco(*words).status == 2, "nothing is overwritten"
     unsigned = Unsigned.read(request)
     signed = (tmp_path / "request.tbs").read_bytes()
+    said = json.loads(request.read_text())
+    digest = hashlib.new(f"sha{said['alg'].removeprefix('ES')}", signed).digest()
+    assert base64.b64decode(said["value"]) == digest
     assert signed == to_be_signed(unsigned.protected, unsigned.payload)
     key = PrivateKey.from_pem(files.key.read_text())
     message = read_signed_request(unsigned.signed(FORMS[form](key, signed)))

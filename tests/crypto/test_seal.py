@@ -8,15 +8,12 @@ from coco_core.errors import AttestationError
 
 
 def _pairs() -> list[tuple[object, object]]:
-    p256, p384, x25519 = (
-        PrivateKey.generate(Curve.P256),
-        PrivateKey.generate(Curve.P384),
-        X25519PrivateKey.generate(),
-    )
-    return [(p256.public, p256), (p384.public, p384), (x25519.public_key(), x25519)]
+    keys = [PrivateKey.generate(curve) for curve in Curve]
+    x25519 = X25519PrivateKey.generate()
+    return [*((key.public, key) for key in keys), (x25519.public_key(), x25519)]
 
 
-@pytest.mark.parametrize(("public", "private"), _pairs(), ids=["P-256", "P-384", "X25519"])
+@pytest.mark.parametrize(("public", "private"), _pairs(), ids=[*(curve.value for curve in Curve), "X25519"])
 def test_sealed_secret_opens_for_its_key_and_purpose_only(public: object, private: object) -> None:
     sealed = hpke_seal(public, b"ledger secrets", b"secret")
     assert hpke_open(private, b"ledger secrets", sealed) == b"secret"

@@ -15,12 +15,14 @@ import attrs
 import pytest
 import trio
 from cryptography.hazmat.primitives.asymmetric import ec, utils
-from cryptography.hazmat.primitives.hashes import SHA384
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from coco_core.cli.asking import now_s
 from coco_core.cli.consortium import GovernedNetwork, Organisation, action
+from coco_core.cli.member_keys import make_member
 from coco_core.cli.network import NetworkSpec, running
+from coco_core.crypto import Curve
 from coco_core.governance import MemberMessage
 from coco_core.node import load
 
@@ -37,6 +39,9 @@ def tools() -> Path:
     if not (folder / "ccf_cose_sign1").exists():
         pytest.skip(f"no ccf_cose_sign1 in {folder}; set COCO_CCF_PYTHON")
     return folder
+
+
+DIGESTS = {"secp256r1": SHA256(), "secp384r1": SHA384(), "secp521r1": SHA512()}
 
 
 @attrs.frozen
@@ -57,8 +62,11 @@ class Desk:
         key = load_pem_private_key(self.member.files.key.read_bytes(), password=None)
         assert isinstance(key, ec.EllipticCurvePrivateKey)
         digest = base64.b64decode(prepared["value"])
-        r, s = utils.decode_dss_signature(key.sign(digest, ec.ECDSA(utils.Prehashed(SHA384()))))
-        raw = r.to_bytes(48, "big") + s.to_bytes(48, "big")
+        r, s = utils.decode_dss_signature(
+            key.sign(digest, ec.ECDSA(utils.Prehashed(DIGESTS[key.curve.name])))
+        )
+        size = (key.curve.key_size + 7) // 8
+        raw = r.to_bytes(size, "big") + s.to_bytes(size, "big")
         signature = self.folder / "signature.json"
         signature.write_text(json.dumps({"value": base64.urlsafe_b64encode(raw).decode()}))
         return self._run("ccf_cose_sign1_finish", message, created_at_s, "--signature", signature)
@@ -79,8 +87,9 @@ class Desk:
         return done.stdout
 
 
-async def test_requests_signed_by_ccfs_tools_are_taken(tools: Path, tmp_path: Path) -> None:
-    member = Organisation.make("A", tmp_path / "members")
+@pytest.mark.parametrize("curve", list(Curve), ids=lambda curve: curve.value)
+async def test_requests_signed_by_ccfs_tools_are_taken(tools: Path, tmp_path: Path, curve: Curve) -> None:
+    member = Organisation("A", make_member(tmp_path / "members", "A", curve))
     desk = Desk(tools, member, tmp_path)
     config = load("ethereum").development().config
     spec = NetworkSpec(folder=tmp_path / "network", nodes=1, ledger="ethereum", engine="", config=config)

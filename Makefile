@@ -10,6 +10,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamps
 REVM := adapters/ethereum/revm
 CCF := .venv-ccf
+SAWTOOTH := .venv-sawtooth
+SAWTOOTH_JS := .cache/sawtooth-javascript
+SAWTOOTH_WANTS := python/requirements.txt python/sawtooth_sdk_today.py javascript/package.json javascript/zeromq/package.json
 # A toolchain manager without a toolchain also answers to the name: only a cargo that runs counts.
 CARGO := $(shell cargo --version >/dev/null 2>&1 && command -v cargo)
 CLIPPY := $(shell cargo clippy --version >/dev/null 2>&1 && command -v cargo)
@@ -25,11 +28,11 @@ NODES ?= 5
 KILLS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt check test sim mutants nemesis failover cover demo demo-governance bench catch-up revm ccf audit docs lock clean ci
+.PHONY: help setup fmt check test sim mutants nemesis failover cover demo demo-governance bench catch-up revm ccf sawtooth-clients audit docs lock clean ci
 .DELETE_ON_ERROR:
 
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --- environment -------------------------------------------------------------------------------
 
@@ -71,6 +74,15 @@ $(CCF)/.ready: tools/ccf_venv.sh
 	tools/ccf_venv.sh $(CCF) $(PYTHON)
 	@touch $@
 
+# --- processors on the published Sawtooth SDKs, in environments of their own ------------------------------
+
+# Made once, and again only when what is to be installed changes; what this machine cannot have is said.
+sawtooth-clients: $(SAWTOOTH)/.made  ## install the published Sawtooth SDKs for Python and JavaScript
+
+$(SAWTOOTH)/.made: tools/sawtooth_clients.sh $(addprefix adapters/sawtooth/examples/,$(SAWTOOTH_WANTS))
+	tools/sawtooth_clients.sh $(SAWTOOTH) $(SAWTOOTH_JS) $(PYTHON)
+	@mkdir -p $(SAWTOOTH) && touch $@
+
 # --- the loop -------------------------------------------------------------------------------------
 
 fmt: $(STAMP)/install  ## format and apply the safe fixes
@@ -92,7 +104,7 @@ ifneq ($(CLIPPY),)
 	PYO3_PYTHON=$(CURDIR)/$(BIN)/python $(NICE) cargo clippy --quiet --release --all-targets --manifest-path $(REVM)/Cargo.toml -- -D warnings
 endif
 
-test: setup ccf  ## every test, also those that start processes
+test: setup ccf sawtooth-clients  ## every test, also those that start processes
 	$(PYTEST) -q
 
 sim: $(STAMP)/install  ## simulate whole networks under faults, from SEEDS=300 seeds
@@ -107,7 +119,7 @@ nemesis: setup  ## faults on real node processes under load: MINUTES=5 NODES=5 S
 failover: $(STAMP)/install  ## kill primaries, KILLS=30, and measure the time to the next commit
 	$(BIN)/python -m coco_core.testing.nemesis failover --kills $(KILLS)
 
-cover: setup ccf  ## every test with branch coverage
+cover: setup ccf sawtooth-clients  ## every test with branch coverage
 	$(BIN)/coverage run -m pytest -q
 	$(BIN)/coverage report --skip-covered
 
@@ -137,7 +149,7 @@ lock:  ## renew requirements-dev.txt (needs uv)
 	    --group dev --all-extras pyproject.toml -o requirements-dev.txt
 
 clean:  ## remove everything built, also the environments
-	rm -rf $(VENV) $(CCF) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(VENV) $(CCF) $(SAWTOOTH) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
 	rm -rf $(REVM)/target .cache
 
 ci: setup check test sim demo  ## what .ci/run does after bootstrap

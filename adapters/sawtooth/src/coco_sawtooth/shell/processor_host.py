@@ -1,0 +1,177 @@
+"""Transaction processors for the node's event loop: ``await process(...)``, and clients' messages handled.
+
+Knows trio, and of the socket only the router's thread that serves it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import attrs
+import trio
+
+from coco_sawtooth.batches import Transaction
+from coco_sawtooth.contexts import Context
+from coco_sawtooth.execution import Processed
+from coco_sawtooth.processors import (
+    ClientMessage,
+    ClientMessages,
+    Dispatcher,
+    Family,
+    Job,
+    Policy,
+    envelope,
+)
+from coco_sawtooth.shell.router import Handover, Router
+
+CLIENT_MESSAGES_MAX: Final = 1_000
+"""Messages of clients being handled at a time; further ones get an empty answer."""
+NO_ANSWER: Final = 0
+"""Type of the empty answer (``DEFAULT``): clients read it as unset fields instead of waiting in vain."""
+
+_log: Final = logging.getLogger("coco.sawtooth")
+
+
+@attrs.define(eq=False)
+class _Waiter:
+    event: trio.Event
+    result: Processed | None = None
+
+
+class ProcessorHost:
+    """Processors that connect to a component socket."""
+
+    def __init__(
+        self, endpoint: str, policy: Policy | None = None, clients: ClientMessages | None = None
+    ) -> None:
+        """Listen at ``endpoint`` at once (OperatorError when that fails), answer from ``serve`` on."""
+        self._router = Router(endpoint, policy or Policy(), secrets.token_bytes(8))
+        self._clients = clients
+        self._waiting: dict[Job, _Waiter] = {}
+        self._handling = 0
+        self._fault: BaseException | None = None
+        self._ended = trio.Event()
+
+    @property
+    def endpoint(self) -> str:
+        """Where processors and clients connect."""
+        return self._router.endpoint
+
+    async def process(self, transaction: Transaction, context: Context) -> Processed:
+        """Have ``transaction`` processed, over ``context``, by whatever processor is there for its family.
+
+        Always returns in time. The context belongs to the router's thread until then, and must not be
+        used any longer when this is cancelled. Raises RuntimeError when the socket is not served any more.
+        """
+        if self._fault is not None:
+            raise RuntimeError("the component socket is not served any longer") from self._fault
+        job = Job(transaction, context)
+        waiter = self._waiting[job] = _Waiter(trio.Event())
+        self._router.command(partial(_submit, job))
+        try:
+            await waiter.event.wait()
+        except trio.Cancelled:
+            self._router.command(partial(_withdraw, job))
+            raise
+        finally:
+            del self._waiting[job]
+        if waiter.result is None:
+            raise RuntimeError("the component socket is not served any longer") from self._fault
+        return waiter.result
+
+    async def registered(self) -> dict[Family, int]:
+        """Return how many processors each family has, when the router's thread gets to say so."""
+        token, event = trio.lowlevel.current_trio_token(), trio.Event()
+        found: dict[Family, int] = {}
+
+        def look(dispatcher: Dispatcher, _now_ms: int) -> None:
+            found.update(dispatcher.registered())
+            with contextlib.suppress(trio.RunFinishedError):
+                token.run_sync_soon(event.set)
+
+        self._router.command(look)
+        await event.wait()
+        return found
+
+    async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve the socket until cancelled; raises what the router's thread ended with."""
+        token = trio.lowlevel.current_trio_token()
+        async with trio.open_nursery() as nursery:
+            take: Callable[[], None]
+
+            def wake() -> None:
+                # When the event loop has ended there is nobody left to be told.
+                with contextlib.suppress(trio.RunFinishedError):
+                    token.run_sync_soon(take, idempotent=True)
+
+            handover = Handover(wake)
+            take = partial(self._take, handover, nursery)
+            self._router.start(handover)
+            try:
+                task_status.started()
+                await self._ended.wait()
+                nursery.cancel_scope.cancel()
+            finally:
+                with trio.CancelScope(shield=True):
+                    await trio.to_thread.run_sync(self._router.stop)
+        raise RuntimeError("the thread of the component socket ended") from self._fault
+
+    def _take(self, handover: Handover, nursery: trio.Nursery) -> None:
+        """Take what the thread handed over; runs on the event loop."""
+        while handover.results:
+            job, result = handover.results.popleft()
+            waiter = self._waiting.get(job)
+            if waiter is not None:
+                waiter.result = result
+                waiter.event.set()
+        while handover.messages:
+            self._handle(handover.messages.popleft(), nursery)
+        while handover.lost:
+            identity = handover.lost.popleft()
+            if self._clients is not None:
+                self._clients.lost(identity)
+        if handover.fault is not None and self._fault is None:
+            self._fault = handover.fault
+            self._ended.set()
+            for waiter in self._waiting.values():
+                waiter.event.set()
+
+    def _handle(self, message: ClientMessage, nursery: trio.Nursery) -> None:
+        if self._clients is None or self._handling >= CLIENT_MESSAGES_MAX:
+            self._answer(message, NO_ANSWER, b"")
+        elif not nursery.cancel_scope.cancel_called:
+            self._handling += 1
+            nursery.start_soon(self._handle_one, self._clients, message)
+
+    async def _handle_one(self, clients: ClientMessages, message: ClientMessage) -> None:
+        try:
+            await clients.handle(
+                message, partial(self._answer, message), partial(self._push, message.identity)
+            )
+        except Exception:  # noqa: BLE001 - one client's message must not end the others'
+            _log.exception("a message of a client, type %d, could not be handled", message.message_type)
+            self._answer(message, NO_ANSWER, b"")
+        finally:
+            self._handling -= 1
+
+    def _answer(self, message: ClientMessage, message_type: int, content: bytes) -> None:
+        self._send(message.identity, envelope(message_type, message.correlation_id, content))
+
+    def _push(self, identity: bytes, message_type: int, content: bytes) -> None:
+        self._send(identity, envelope(message_type, secrets.token_hex(16), content))
+
+    def _send(self, identity: bytes, frame: bytes) -> None:
+        self._router.command(lambda dispatcher, _now_ms: dispatcher.outbox.append((identity, frame)))
+
+
+def _submit(job: Job, dispatcher: Dispatcher, now_ms: int) -> None:
+    dispatcher.submit(job, now_ms)
+
+
+def _withdraw(job: Job, dispatcher: Dispatcher, _now_ms: int) -> None:
+    dispatcher.withdraw(job)

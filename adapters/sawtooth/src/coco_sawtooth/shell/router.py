@@ -1,0 +1,212 @@
+"""The component socket: a ZMQ ROUTER in a thread of its own, and the dispatcher that lives there.
+
+What processors ask of state is answered in this thread, without waiting for anybody: a processor does
+nothing until it has the answer. Only results, and what clients say, go to the node's event loop. Knows
+sockets and threads; of the protocol only that a dispatcher understands it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from coco_core.errors import OperatorError
+from coco_sawtooth.execution import Processed
+from coco_sawtooth.processors import ClientMessage, Dispatcher, Job, Policy
+
+MESSAGE_SIZE_MAX_BYTES: Final = 64 * 1024 * 1024
+"""A connection that sends a longer one is closed."""
+SEND_QUEUE_MAX: Final = 1_000
+"""Messages on their way to one connection; one that does not read is given up."""
+TURN_MESSAGES_MAX: Final = 64
+"""Messages taken before others have their turn."""
+BUSY_TICK_MS: Final = 20
+IDLE_TICK_MS: Final = 500
+LOST_ASKS_MS: Final = (0, 20, 100, 500)
+"""When, after a connection ended, processors are asked who is gone: the socket learns it a little later."""
+
+Command = Callable[[Dispatcher, int], None]
+
+_log: Final = logging.getLogger("coco.sawtooth")
+
+
+class Handover:
+    """What the thread has for the node's event loop; filled by the one, emptied by the other."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        """Call ``wake``, from the thread, when there is something."""
+        self.results: deque[tuple[Job, Processed]] = deque()
+        self.messages: deque[ClientMessage] = deque()
+        self.lost: deque[bytes] = deque()
+        self.fault: BaseException | None = None
+        """Why the thread ended before it was told to."""
+        self.wake = wake
+
+
+class Router:
+    """A bound ROUTER socket; ``start`` hands it to its thread."""
+
+    def __init__(self, endpoint: str, policy: Policy, nonce: bytes) -> None:
+        """Bind ``endpoint``. Raises OperatorError when that is not possible."""
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.ROUTER)
+        for option, value in (
+            (zmq.LINGER, 0),
+            (zmq.MAXMSGSIZE, MESSAGE_SIZE_MAX_BYTES),
+            (zmq.SNDHWM, SEND_QUEUE_MAX),
+            # Sending to who is gone is an error: the one sure sign that a processor ended.
+            (zmq.ROUTER_MANDATORY, 1),
+            # A processor that connects again under its name takes its place, also before that is seen.
+            (zmq.ROUTER_HANDOVER, 1),
+            (zmq.TCP_KEEPALIVE, 1),
+        ):
+            self._socket.setsockopt(option, value)
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        try:
+            self._socket.bind(endpoint)
+        except zmq.ZMQError as error:
+            self._close()
+            raise OperatorError(f"processors: cannot listen at {endpoint}: {error.strerror}") from error
+        self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        """Where processors connect."""
+        self._wake_receiver = self._context.socket(zmq.PAIR)
+        self._wake_receiver.bind("inproc://wake")
+        self._wake = self._context.socket(zmq.PAIR)
+        self._wake.connect("inproc://wake")
+        self._is_woken = False
+        self._commands: deque[Command] = deque()
+        self._stopping = False
+        self._asks: deque[int] = deque()
+        self._dispatcher = Dispatcher(policy, nonce, _now_ms())
+        self._thread: threading.Thread | None = None
+
+    # --- called on the event loop's thread ----------------------------------------------------------
+
+    def start(self, handover: Handover) -> None:
+        """Start the thread; it hands over what is not for processors."""
+        self._thread = threading.Thread(
+            target=self._run, args=(handover,), name="sawtooth-router", daemon=True
+        )
+        self._thread.start()
+
+    def command(self, command: Command) -> None:
+        """Have ``command`` run in the thread, after those before it."""
+        self._commands.append(command)
+        if not self._is_woken:
+            self._is_woken = True
+            self._wake.send(b"")
+
+    def stop(self) -> None:
+        """End the thread, wait for it and close every socket."""
+        self._stopping = True
+        self._is_woken = True
+        self._wake.send(b"")
+        if self._thread is not None:
+            self._thread.join()
+        self._wake.close()
+        self._wake_receiver.close()
+        self._close()
+
+    def _close(self) -> None:
+        self._socket.disable_monitor()
+        self._monitor.close()
+        self._socket.close()
+        self._context.term()
+
+    # --- the thread -----------------------------------------------------------------------------
+
+    def _run(self, handover: Handover) -> None:
+        try:
+            self._serve(handover)
+        except BaseException as error:  # noqa: BLE001 - handed over, and raised where somebody waits
+            handover.fault = error
+            handover.wake()
+
+    def _serve(self, handover: Handover) -> None:
+        poller = zmq.Poller()
+        for source in (self._socket, self._monitor, self._wake_receiver):
+            poller.register(source, zmq.POLLIN)
+        dispatcher = self._dispatcher
+        ticked_ms = _now_ms()
+        while not self._stopping:
+            tick_ms = BUSY_TICK_MS if dispatcher.is_busy or self._asks else IDLE_TICK_MS
+            ready = dict(poller.poll(max(0, ticked_ms + tick_ms - _now_ms())))
+            if self._wake_receiver in ready:
+                self._wake_receiver.recv()
+            # Before the queue is emptied: what is added from now on wakes again.
+            self._is_woken = False
+            now_ms = _now_ms()
+            while self._commands:
+                self._commands.popleft()(dispatcher, now_ms)
+            self._send_all(handover, now_ms)
+            if self._socket in ready:
+                self._receive(handover)
+            if self._monitor in ready:
+                recv_monitor_message(self._monitor)
+                self._asks.extend(_now_ms() + after for after in LOST_ASKS_MS)
+            now_ms = _now_ms()
+            if now_ms - ticked_ms >= tick_ms:
+                ticked_ms = now_ms
+                self._tick(now_ms)
+                self._send_all(handover, now_ms)
+            self._hand_over(handover)
+
+    def _receive(self, handover: Handover) -> None:
+        for _ in range(TURN_MESSAGES_MAX):
+            try:
+                frames = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            if len(frames) != 2:
+                self._dispatcher.malformed += 1
+                continue
+            now_ms = _now_ms()
+            message = self._dispatcher.receive(frames[0], frames[1], now_ms)
+            if message is not None:
+                handover.messages.append(message)
+            self._send_all(handover, now_ms)
+
+    def _tick(self, now_ms: int) -> None:
+        due = 0
+        while self._asks and self._asks[0] <= now_ms:
+            self._asks.popleft()
+            due += 1
+        if due:
+            self._dispatcher.ask_all(now_ms)
+        self._dispatcher.tick(now_ms)
+
+    def _send_all(self, handover: Handover, now_ms: int) -> None:
+        outbox = self._dispatcher.outbox
+        sent = 0
+        while sent < len(outbox):  # it grows when somebody is lost
+            identity, frame = outbox[sent]
+            sent += 1
+            try:
+                self._socket.send_multipart((identity, frame), zmq.NOBLOCK)
+            except zmq.ZMQError as error:
+                if error.errno not in {zmq.EHOSTUNREACH, zmq.EAGAIN}:
+                    raise
+                if error.errno == zmq.EAGAIN:
+                    _log.warning("a connection of the component socket does not read; it is given up")
+                self._dispatcher.lost(identity, now_ms)
+                handover.lost.append(identity)
+        outbox.clear()
+
+    def _hand_over(self, handover: Handover) -> None:
+        results = self._dispatcher.results
+        if results:
+            handover.results.extend(results)
+            results.clear()
+        if handover.results or handover.messages or handover.lost:
+            handover.wake()
+
+
+def _now_ms() -> int:
+    return time.monotonic_ns() // 1_000_000

@@ -5,6 +5,7 @@ from coco_core.adapter.bundles import (
     BundledTransaction,
     BundlePart,
     BundleReceipt,
+    CommittedBundle,
     bundle_claims,
     encode_bundle,
     encode_bundle_receipt,
@@ -12,6 +13,7 @@ from coco_core.adapter.bundles import (
     read_bundle,
     read_bundle_receipt,
     read_bundle_record,
+    read_committed_bundle,
 )
 from coco_core.adapter.caller import ANONYMOUS, Caller
 from coco_core.adapter.context import Changes, ReadView, ScopedView
@@ -79,6 +81,7 @@ __all__ = [
     "Changes",
     "Committed",
     "CommittedBatch",
+    "CommittedBundle",
     "Deferred",
     "DevelopmentLedger",
     "ENTRY_POINT_GROUP",
@@ -120,4 +123,5 @@ __all__ = [
     "read_bundle",
     "read_bundle_receipt",
     "read_bundle_record",
+    "read_committed_bundle",
 ]

@@ -10,6 +10,7 @@ Values and encodings only; who executes is the replica's.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from typing import Any, Final
 
 import attrs
 
-from coco_core.base import limits
+from coco_core.base import TxID, limits
 from coco_core.errors import IntegrityError, MalformedError
 from coco_core.wire import cbor
 
@@ -58,6 +59,52 @@ class BundleReceipt:
     def transactions(self) -> tuple[BundledTransaction, ...]:
         """Where each transaction is, in order."""
         return read_bundle_record(self.record)
+
+
+@attrs.frozen(kw_only=True)
+class CommittedBundle:
+    """A bundle that is committed: the place of its own entry, and what it holds together."""
+
+    txid: TxID
+    receipt: BundleReceipt
+
+    @property
+    def transaction_ids(self) -> tuple[TxID, ...]:
+        """The place of each transaction, in order."""
+        return tuple(TxID(self.txid.view, one.seqno) for one in self.receipt.transactions)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what clients read."""
+        rows = zip(self.receipt.transactions, self.transaction_ids, self.receipt.receipts, strict=True)
+        return {
+            "transaction_id": str(self.txid),
+            "record": _base64(self.receipt.record),
+            "transactions": [
+                {
+                    "ledger": one.ledger,
+                    "transaction_id": str(txid),
+                    "claims": one.claims.hex(),
+                    "receipt": _base64(receipt),
+                }
+                for one, txid, receipt in rows
+            ],
+        }
+
+
+def read_committed_bundle(value: Any) -> CommittedBundle:
+    """Read what ``to_json`` returned; raises IntegrityError for anything else."""
+    try:
+        receipts = tuple(base64.b64decode(one["receipt"], validate=True) for one in value["transactions"])
+        record = base64.b64decode(value["record"], validate=True)
+        receipt = BundleReceipt(record=record, receipts=receipts)
+        committed = CommittedBundle(txid=TxID.parse(value["transaction_id"]), receipt=receipt)
+        told = committed.to_json()
+        honest = all(value[name] == told[name] for name in told)
+    except (ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(f"malformed answer for a bundle: {error!r}") from error
+    if not honest:
+        raise IntegrityError("the answer for a bundle says something else than its record")
+    return committed
 
 
 def encode_bundle(parts: Sequence[BundlePart]) -> bytes:
@@ -121,6 +168,10 @@ def read_bundle_receipt(data: bytes) -> BundleReceipt:
         case [bytes(record), list(receipts)] if all(isinstance(one, bytes) for one in receipts):
             return BundleReceipt(record=record, receipts=tuple(receipts))
     raise IntegrityError("malformed receipt of a bundle")
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def _typed(value: Any, kind: type[Any]) -> Any:

@@ -16,6 +16,7 @@ import coco_core
 from coco_core.cli.adapters import adapters
 from coco_core.cli.auditor import auditor
 from coco_core.cli.bench import bench
+from coco_core.cli.bundle import bundle
 from coco_core.cli.demo import demo
 from coco_core.cli.demo_governance import demo_governance
 from coco_core.cli.ledger import ledger
@@ -39,6 +40,7 @@ for command in (
     adapters,
     auditor,
     bench,
+    bundle,
     demo,
     demo_governance,
     ledger,

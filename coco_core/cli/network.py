@@ -19,7 +19,7 @@ import trio
 
 from coco_core.client import Endpoint
 from coco_core.errors import OperatorError
-from coco_core.node import LEDGER_FOLDER
+from coco_core.node import BUNDLES_FRONT_END, LEDGER_FOLDER
 
 Result = TypeVar("Result")
 
@@ -256,6 +256,8 @@ class LocalNetwork:
     def _settings(self, node: LocalNode, role: Mapping[str, Any]) -> dict[str, Any]:
         spec, place = self.spec, self._place(node)
         ports = {spec.ledger: _port(spec.rpc_port, node.index)} | dict.fromkeys(spec.beside, 0)
+        if spec.beside:
+            ports[BUNDLES_FRONT_END] = 0
         settings = {
             "folder": ".",
             "admin": f"{place.host}:{_port(spec.admin_port, node.index)}",

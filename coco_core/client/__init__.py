@@ -1,5 +1,7 @@
 """PUBLIC DOOR for users: talk to a network, measure it, and verify what it says without trusting it."""
 
+from coco_core.adapter import BundlePart, CommittedBundle, read_committed_bundle
+from coco_core.client.bundles import BundleClient, verify_bundle
 from coco_core.client.governance import GovernanceClient, RequestRefusedError, Signer
 from coco_core.client.http import (
     AnswerError,
@@ -21,6 +23,9 @@ from coco_core.ledger import VerifiedReceipt, verify_receipt
 
 __all__ = [
     "AnswerError",
+    "BundleClient",
+    "BundlePart",
+    "CommittedBundle",
     "Connection",
     "ConnectionLostError",
     "Endpoint",
@@ -35,6 +40,8 @@ __all__ = [
     "fetch_certificate",
     "percentiles_ms",
     "pinned_context",
+    "read_committed_bundle",
     "run_load",
+    "verify_bundle",
     "verify_receipt",
 ]

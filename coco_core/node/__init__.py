@@ -5,6 +5,7 @@ from coco_core.node.clock import utc_now
 from coco_core.node.plugins import installed, load
 from coco_core.node.run import LEDGER_FOLDER, run_node
 from coco_core.node.settings import (
+    BUNDLES_FRONT_END,
     Founding,
     Joining,
     LedgerSettings,
@@ -15,6 +16,7 @@ from coco_core.node.settings import (
 
 __all__ = [
     "Address",
+    "BUNDLES_FRONT_END",
     "Founding",
     "Joining",
     "LEDGER_FOLDER",

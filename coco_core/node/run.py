@@ -34,6 +34,7 @@ from coco_core.kv import maps
 from coco_core.node.address import Address
 from coco_core.node.admission import RunningAdmissions
 from coco_core.node.bare_node import BareNode, certify
+from coco_core.node.bundle_routes import BundleRoutes
 from coco_core.node.capacity import UnfinishedBytes, connections_each
 from coco_core.node.constitution_process import ConstitutionProcess
 from coco_core.node.disk import LedgerFiles
@@ -47,7 +48,7 @@ from coco_core.node.peers import PeerNetwork
 from coco_core.node.recovering import Recovery, RecoveryRoutes
 from coco_core.node.refusals import Refusals
 from coco_core.node.service import NodeLedgerService, Tickets
-from coco_core.node.settings import Founding, NodeSettings, Recovering
+from coco_core.node.settings import BUNDLES_FRONT_END, Founding, NodeSettings, Recovering
 from coco_core.node.shown import ShownCertificates
 from coco_core.node.snapshot_files import SnapshotFiles
 from coco_core.node.snapshotting import SnapshotKeeper
@@ -204,7 +205,7 @@ async def _take_part(
     announce: Announce,
 ) -> None:
     """Serve the network and the ledgers until cancelled, or removed; a primary hands over first."""
-    for name in listeners.rpc.keys() - membership.adapters.keys():
+    for name in listeners.rpc.keys() - membership.adapters.keys() - {BUNDLES_FRONT_END}:
         raise OperatorError(f"rpc.{name}: this network runs no ledger {name!r}")
     welcome = membership.welcome
     as_server, as_client = shown.peers()
@@ -257,6 +258,10 @@ async def _take_part(
                 plain_allowed=address is not None and address.is_loopback,
             )
             nursery.start_soon(adapter.serve, service)
+        if BUNDLES_FRONT_END in listeners.rpc:
+            plain_allowed = node.settings.rpc[BUNDLES_FRONT_END].is_loopback
+            front = fronts.server(BundleRoutes(driver, tickets), tls, plain_allowed=plain_allowed)
+            nursery.start_soon(front.serve, listeners.rpc[BUNDLES_FRONT_END])
         announce({"event": "open", "node_id": node.node_id})
         await driver.retired.wait()
         late = quarantined(driver.replica.chain.store.view(), node.node_id)

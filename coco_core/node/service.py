@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import attrs
-import orjson
 import trio
 
 from coco_core.adapter import (
@@ -29,9 +28,8 @@ from coco_core.adapter import (
     WebSocketClosedError,
 )
 from coco_core.base import limits
-from coco_core.errors import AttestationError
-from coco_core.governance import ANYONE, KnownCallers, access_policy
-from coco_core.kv import maps
+from coco_core.governance import KnownCallers
+from coco_core.node.admitting import Turned, admit
 from coco_core.node.clock import unix_ms
 from coco_core.node.driver import Driver, Fates
 from coco_core.node.http import HTTPServer
@@ -159,8 +157,8 @@ class _Identified:
 
     def accept(self, request: HTTPRequest) -> HTTPResponse | PendingResponse | WebSocketAnswer:
         caller = self._admit(request)
-        if isinstance(caller, _Refusal):
-            return HTTPResponse(status=caller.status, body=orjson.dumps({"error": caller.reason}))
+        if isinstance(caller, Turned):
+            return caller.answer()
         answer = self._handler.accept(attrs.evolve(request, caller=caller))
         if not isinstance(answer, WebSocketAnswer):
             return answer
@@ -171,32 +169,16 @@ class _Identified:
 
         return attrs.evolve(answer, converse=while_admitted)
 
-    def _admit(self, request: HTTPRequest) -> Caller | _Refusal:
+    def _admit(self, request: HTTPRequest) -> Caller | Turned:
         """Return who asks, or why they may not, by the tables as they are now."""
         view = self._driver.replica.chain.store.view()
-        if view.get(maps.DISABLED_ADAPTERS, self._name.encode()) is not None:
-            return _Refusal(503, f"ledger {self._name!r} is disabled by the consortium")
-        if request.peer_certificate is not None or "authorization" in request.headers:
-            now_s = unix_ms() // 1000
-            try:
-                return self._known.identify(view, request.peer_certificate, request.headers, now_s)
-            except AttestationError as error:
-                return _Refusal(401, str(error))
-        if access_policy(view, self._name) != ANYONE:
-            return _Refusal(401, "only participants may use this ledger: present a certificate or a token")
-        return ANONYMOUS
-
-
-@attrs.frozen
-class _Refusal:
-    status: int
-    reason: str
+        return admit(view, self._name, request, unix_ms() // 1000, self._known)
 
 
 class _AdmittedWebSocket:
     """A conversation that lasts while its client would still be let in: a request is over, this goes on."""
 
-    def __init__(self, websocket: WebSocket, admit: Callable[[], Caller | _Refusal]) -> None:
+    def __init__(self, websocket: WebSocket, admit: Callable[[], Caller | Turned]) -> None:
         self._websocket = websocket
         self._admit = admit
 
@@ -214,6 +196,6 @@ class _AdmittedWebSocket:
 
     async def _check(self) -> None:
         judged = self._admit()
-        if isinstance(judged, _Refusal):
+        if isinstance(judged, Turned):
             await self._websocket.close(_POLICY_VIOLATION, judged.reason)
             raise WebSocketClosedError(_POLICY_VIOLATION, judged.reason)

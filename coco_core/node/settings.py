@@ -7,7 +7,7 @@
       "admin": "127.0.0.1:9545",               operators' interface (HTTPS); port 0 = any free one
       "peer": "127.0.0.1:9645",                node-to-node interface
       "published": "node-0.example.org",       the host others reach this node by; that of "peer" unless given
-      "rpc": {"ethereum": "127.0.0.1:8545"},   one front end per ledger
+      "rpc": {"ethereum": "127.0.0.1:8545"},   one front end per ledger, and "bundles"
       "adapters": {"sawtooth": {"processors": "tcp://127.0.0.1:4004"}},   for one ledger's adapter, on this
                                            node alone; what it may hold the ledger's pages say
       "found": {"nodes": 3, "ledgers": {"ethereum": {"engine": "revm", "genesis": "genesis.json"}},
@@ -44,6 +44,8 @@ from coco_core.governance import Charter
 from coco_core.node.address import Address
 from coco_core.node.charter_settings import read_charter
 
+BUNDLES_FRONT_END: Final = "bundles"
+"""What ``rpc`` calls the front end for bundles; no ledger may have that name."""
 _DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 
@@ -183,7 +185,7 @@ class _Reader:
         if isinstance(role, Founding):
             self.faults += [
                 f"'rpc.{name}': 'found.ledgers' has no such ledger"
-                for name in rpc.keys() - role.ledgers.keys()
+                for name in rpc.keys() - role.ledgers.keys() - {BUNDLES_FRONT_END}
             ]
             self.faults += [
                 f"'adapters.{name}': 'found.ledgers' has no such ledger"
@@ -275,6 +277,8 @@ class _Reader:
         if not isinstance(ledgers, dict) or not ledgers:
             self.faults.append("'found.ledgers' must name at least one ledger")
             return None
+        if BUNDLES_FRONT_END in ledgers:
+            self.faults.append(f"'found.ledgers': no ledger may be called {BUNDLES_FRONT_END!r}")
         read = {name: self._ledger(name, ledger) for name, ledger in ledgers.items()}
         return Founding(
             nodes=nodes,

@@ -28,6 +28,8 @@ class DevelopmentLedger:
     notes: tuple[str, ...]
     details: Mapping[str, Any]
     """The same for programs: what ``coco up --json`` prints."""
+    node_settings: Callable[[int], Mapping[str, Any]] = lambda index: {}
+    """What ``AdapterPlugin.create`` is given on the node of an index, all nodes being on one machine."""
 
 
 @attrs.frozen(kw_only=True)

@@ -17,15 +17,9 @@ import attrs
 import trio
 
 from coco_core.cli.asking import now_s
+from coco_core.cli.local_node import LocalNode
 from coco_core.cli.member_keys import MemberFiles, make_member, read_signer
-from coco_core.cli.network import (
-    SERVICE_FILE,
-    START_TIMEOUT_S,
-    LocalNetwork,
-    LocalNode,
-    NetworkSpec,
-    reached,
-)
+from coco_core.cli.network import SERVICE_FILE, START_TIMEOUT_S, LocalNetwork, NetworkSpec, reached
 from coco_core.client import Connection, GovernanceClient, NodeClient, Signer, pinned_context
 from coco_core.crypto import service_id
 from coco_core.errors import OperatorError

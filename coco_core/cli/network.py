@@ -17,15 +17,16 @@ import attrs
 import orjson
 import trio
 
+from coco_core.cli.local_node import LOG_FILE, LocalNode
 from coco_core.client import Endpoint
 from coco_core.errors import OperatorError
-from coco_core.node import BUNDLES_FRONT_END, LEDGER_FOLDER
+from coco_core.node import BUNDLES_FRONT_END
 
 Result = TypeVar("Result")
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 5.0
-SETTINGS_FILE, LOG_FILE = "settings.json", "node.log"
+SETTINGS_FILE = "settings.json"
 GENESIS_FILE, SERVICE_FILE = "genesis.json", "service_cert.pem"
 OPERATOR_FILE, OPERATOR_KEY_FILE = "operator.pem", "operator_key.pem"
 
@@ -74,69 +75,13 @@ class NetworkSpec:
     """Certificates of those who may change the nodes later."""
     settings: Mapping[str, Any] = attrs.field(factory=dict)
     """Further settings of every node."""
+    node_settings: Mapping[str, Callable[[int], Mapping[str, Any]]] = attrs.field(factory=dict)
+    """By ledger: what its adapter is told on the node of an index, counted from 0."""
 
     @property
     def ledgers(self) -> Mapping[str, LedgerSpec]:
         """Every ledger by name, the first one first."""
         return {self.ledger: LedgerSpec(engine=self.engine, config=self.config), **self.beside}
-
-
-class LocalNode:
-    """One node process."""
-
-    def __init__(self, index: int, folder: Path) -> None:
-        """Keep everything of the node under ``folder``."""
-        self.index = index
-        self.folder = folder
-        self.process: trio.Process | None = None
-        self.info: dict[str, Any] = {}
-        self.role = ""
-        self.view = 0
-        """The view in which it has that role."""
-        self.waiting = trio.Event()
-        """Whether it asked to join and waits to be let in."""
-        self.recovering = trio.Event()
-        """Whether it found a lost service's ledger and waits for members' shares."""
-        self.listening = trio.Event()
-        self.opening = trio.Event()
-        """Whether it takes part in a service that its members have not opened yet."""
-        self.opened = trio.Event()
-        self.ended = trio.Event()
-
-    @property
-    def ledger_folder(self) -> Path:
-        """Where its ledger chunks are."""
-        return self.folder / LEDGER_FOLDER
-
-    @property
-    def pid(self) -> int:
-        """The operating system's number for the process."""
-        return self.process.pid if self.process is not None else 0
-
-    def last_words(self) -> str:
-        """Return the last plain line of its log: why it ended."""
-        lines = (self.folder / LOG_FILE).read_text(errors="replace").strip().splitlines()
-        plain = [line for line in lines if line.startswith("coco: ")]
-        return (plain or lines or ["no message"])[-1].removeprefix("coco: ")
-
-    def note(self, event: Mapping[str, Any]) -> None:
-        """Take note of an event the process announced."""
-        match event.get("event"):
-            case "waiting":
-                self.info = dict(event)
-                self.waiting.set()
-            case "recovering":
-                self.info = dict(event)
-                self.recovering.set()
-            case "listening":
-                self.info = dict(event)
-                self.listening.set()
-            case "role":
-                self.role, self.view = str(event["role"]), int(event["view"])
-            case "opening":
-                self.opening.set()
-            case "open":
-                self.opened.set()
 
 
 class LocalNetwork:
@@ -263,6 +208,7 @@ class LocalNetwork:
             "admin": f"{place.host}:{_port(spec.admin_port, node.index)}",
             "peer": f"{place.host}:{place.peer_port or _port(spec.peer_port, node.index)}",
             "rpc": {name: f"{place.host}:{port}" for name, port in ports.items()},
+            "adapters": {name: dict(told(node.index)) for name, told in spec.node_settings.items()},
             **spec.settings,
             **role,
         }

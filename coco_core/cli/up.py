@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
 import click
 import trio
 
@@ -16,6 +17,7 @@ from coco_core.cli.network import (
     OPERATOR_FILE,
     OPERATOR_KEY_FILE,
     SERVICE_FILE,
+    LedgerSpec,
     LocalNetwork,
     NetworkSpec,
     cancel_on_signal,
@@ -29,10 +31,19 @@ from coco_core.node import load
 
 @click.command()
 @click.option("--nodes", default=3, show_default=True, type=click.IntRange(1, 9))
-@click.option("--ledger", default="ethereum", show_default=True, help="Name of an installed adapter.")
+@click.option(
+    "--ledger",
+    "ledgers",
+    default=("ethereum",),
+    show_default=True,
+    multiple=True,
+    help="Name of an installed adapter; several ledgers share one network and one order.",
+)
 @click.option("--dir", "folder", type=click.Path(path_type=Path), help="Keep ledgers and logs here.")
-@click.option("--engine", default="", help="Execution engine; see 'coco adapters list'.")
-@click.option("--genesis", type=click.Path(path_type=Path), help="Genesis file of the ledger's own format.")
+@click.option("--engine", default="", help="The first ledger's execution engine; see 'coco adapters list'.")
+@click.option(
+    "--genesis", type=click.Path(path_type=Path), help="Genesis of the first ledger, in its own format."
+)
 @click.option(
     "--rpc-port",
     default=8545,
@@ -43,7 +54,7 @@ from coco_core.node import load
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object when the network is open.")
 def up(
     nodes: int,
-    ledger: str,
+    ledgers: tuple[str, ...],
     folder: Path | None,
     engine: str,
     genesis: Path | None,
@@ -59,33 +70,44 @@ def up(
         raise click.BadParameter(
             f"{nodes} ports from {rpc_port} on go beyond 65535", param_hint="'--rpc-port'"
         )
-    plugin = load(ledger)
-    plugin.create(engine, {})  # A missing engine is reported here, before anything is started.
-    development = plugin.development()
-    config = _read_genesis(genesis) if genesis else development.config
+    if len(set(ledgers)) < len(ledgers):
+        raise click.BadParameter("a ledger is named twice", param_hint="'--ledger'")
+    developments = {}
+    for number, name in enumerate(ledgers):
+        plugin = load(name)
+        # What is missing is reported here, before anything is started.
+        plugin.create("" if number else engine, {})
+        developments[name] = plugin.development()
+    first = ledgers[0]
+    if genesis:
+        developments[first] = attrs.evolve(
+            developments[first], config=_read_genesis(genesis), notes=(), details={}
+        )
     with tempfile.TemporaryDirectory(prefix="coco-up-") as temporary:
         target = folder if folder is not None else Path(temporary, "network")
         prepare_folder(target)
         spec = NetworkSpec(
             folder=target.resolve(),
             nodes=nodes,
-            ledger=ledger,
+            ledger=first,
             engine=engine,
-            config=config,
+            config=developments[first].config,
+            beside={name: LedgerSpec(config=developments[name].config) for name in ledgers[1:]},
             rpc_port=rpc_port,
             operators=[make_operator(target.resolve())[0]],
+            node_settings={name: one.node_settings for name, one in developments.items()},
         )
-        trio.run(_up, spec, None if genesis else development, as_json)
+        trio.run(_up, spec, developments, as_json)
 
 
-async def _up(spec: NetworkSpec, development: DevelopmentLedger | None, as_json: bool) -> None:
+async def _up(spec: NetworkSpec, developments: Mapping[str, DevelopmentLedger], as_json: bool) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(cancel_on_signal, nursery.cancel_scope)
         async with open_network(spec) as network:
             if as_json:
-                print(json.dumps(_fields(network, development)), flush=True)
+                print(json.dumps(_fields(network, developments)), flush=True)
             else:
-                _print(network, development)
+                _print(network, developments)
             async with trio.open_nursery() as watching:
                 for node in network.nodes:
                     watching.start_soon(_report_end, network, node.index)
@@ -100,10 +122,11 @@ async def _report_end(network: LocalNetwork, index: int) -> None:
         raise OperatorError("every node has ended")
 
 
-def _fields(network: LocalNetwork, development: DevelopmentLedger | None) -> Mapping[str, Any]:
+def _fields(network: LocalNetwork, developments: Mapping[str, DevelopmentLedger]) -> Mapping[str, Any]:
     spec = network.spec
     return {
         "ledger": spec.ledger,
+        "ledgers": list(spec.ledgers),
         "service_certificate": network.service_certificate,
         "service_certificate_file": str(spec.folder / SERVICE_FILE),
         "nodes": [
@@ -111,6 +134,7 @@ def _fields(network: LocalNetwork, development: DevelopmentLedger | None) -> Map
                 "node_id": node.info["node_id"],
                 "rpc": f"http://{node.info['rpc'][spec.ledger]}",
                 "rpc_tls": f"https://{node.info['rpc'][spec.ledger]}",
+                "front_ends": dict(node.info["rpc"]),
                 "admin": f"https://{node.info['admin']}",
                 "pid": node.pid,
                 "ledger": str(node.ledger_folder),
@@ -119,25 +143,28 @@ def _fields(network: LocalNetwork, development: DevelopmentLedger | None) -> Map
         ],
         "operator_certificate_file": str(spec.folder / OPERATOR_FILE),
         "operator_key_file": str(spec.folder / OPERATOR_KEY_FILE),
-        "development": dict(development.details) if development else {},
+        "development": dict(developments[spec.ledger].details),
+        "developments": {name: dict(one.details) for name, one in developments.items()},
     }
 
 
-def _print(network: LocalNetwork, development: DevelopmentLedger | None) -> None:
+def _print(network: LocalNetwork, developments: Mapping[str, DevelopmentLedger]) -> None:
     spec = network.spec
     click.echo(
-        f"{spec.nodes} nodes run {spec.ledger}; TEE platform: virtual (INSECURE, for development only)"
+        f"{spec.nodes} nodes run {', '.join(spec.ledgers)}; "
+        "TEE platform: virtual (INSECURE, for development only)"
     )
     for node in network.nodes:
-        address = node.info["rpc"][spec.ledger]
-        click.echo(
-            f"  node {node.index}: http://{address}  https://{address}  operators https://{node.info['admin']}"
-        )
+        for name, address in node.info["rpc"].items():
+            called = f"{name}: " if spec.beside else ""
+            click.echo(f"  node {node.index}: {called}http://{address}  https://{address}")
+        click.echo(f"  node {node.index}: operators https://{node.info['admin']}")
     click.echo(f"service certificate: {spec.folder / SERVICE_FILE}")
     click.echo(f"operator (may change the nodes): {spec.folder / OPERATOR_FILE}, {OPERATOR_KEY_FILE}")
     click.echo(f"ledgers: {spec.folder}/node-*/ledger")
-    for line in development.notes if development else ():
-        click.echo(line)
+    for development in developments.values():
+        for line in development.notes:
+            click.echo(line)
     click.echo("Ctrl-C stops the network.")
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from coco_core.cli.local_node import LocalNode
 from coco_core.cli.main import adapters
-from coco_core.cli.network import LocalNode, _event
+from coco_core.cli.network import _event
 from coco_core.errors import AttestationError, CallerError, IntegrityError, OperatorError
 
 Coco = Callable[..., Any]

@@ -17,7 +17,8 @@ from coco_core.attestation import Evidence, VirtualPlatform, known_verifiers
 from coco_core.base import limits
 from coco_core.cli.consortium import GovernedNetwork, Organisation, action
 from coco_core.cli.ledger import audit_service
-from coco_core.cli.network import SERVICE_FILE, LocalNode, NetworkSpec, running
+from coco_core.cli.local_node import LocalNode
+from coco_core.cli.network import SERVICE_FILE, NetworkSpec, running
 from coco_core.client import Connection, pinned_context
 from coco_core.crypto import Curve, PrivateKey, read_certificate_der
 from coco_core.governance import (

@@ -21,7 +21,8 @@ import trio
 
 from coco_core.adapter import Load, Workload, WorkloadOptions
 from coco_core.cli.ledger import audit_folder
-from coco_core.cli.network import SERVICE_FILE, LocalNetwork, LocalNode, NetworkSpec, open_network
+from coco_core.cli.local_node import LocalNode
+from coco_core.cli.network import SERVICE_FILE, LocalNetwork, NetworkSpec, open_network
 from coco_core.cli.nodes import make_operator
 from coco_core.client import Connection, LoadSettings, NodeClient, pinned_context, run_load
 from coco_core.errors import OperatorError

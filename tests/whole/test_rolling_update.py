@@ -13,7 +13,8 @@ from coco_core.adapter import Load, Workload, WorkloadOptions
 from coco_core.base import TxID
 from coco_core.cli.consortium import GovernedNetwork, Organisation, action
 from coco_core.cli.ledger import audit_service
-from coco_core.cli.network import LocalNode, NetworkSpec, running
+from coco_core.cli.local_node import LocalNode
+from coco_core.cli.network import NetworkSpec, running
 from coco_core.client import Connection, Endpoint, LoadSettings, NodeClient, pinned_context, run_load
 from coco_core.errors import OperatorError
 from coco_core.node import load

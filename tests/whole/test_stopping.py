@@ -8,7 +8,8 @@ import pytest
 import trio
 
 from coco_core.adapter import WorkloadOptions
-from coco_core.cli.network import LOG_FILE, NetworkSpec, open_network
+from coco_core.cli.local_node import LOG_FILE
+from coco_core.cli.network import NetworkSpec, open_network
 from coco_core.client import Connection, NodeClient, pinned_context
 from coco_core.node import load
 

@@ -13,7 +13,7 @@ import attrs
 import trio
 
 from coco_core.base import TxID
-from coco_core.cli.network import LocalNode
+from coco_core.cli.local_node import LocalNode
 from coco_core.client import AnswerError, Connection, NodeClient, pinned_context, verify_receipt
 from coco_core.errors import CocoError, IntegrityError
 from coco_core.testing.linearizability import check_linearizable

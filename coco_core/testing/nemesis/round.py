@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import trio
 
-from coco_core.cli.network import LocalNode
+from coco_core.cli.local_node import LocalNode
 from coco_core.client import pinned_context
 from coco_core.errors import CocoError
 from coco_core.testing.nemesis import ethereum_load

@@ -245,28 +245,45 @@ async def _take_part(
         if driver.replica.chain.committed.seqno:
             driver.restored()
         await _service_is_open(driver, announce, membership.begins_after)
-        for name, adapter in membership.adapters.items():
-            address = node.settings.rpc.get(name)
-            service = NodeLedgerService(
-                name,
-                frozenset(adapter.manifest.maps),
-                driver,
-                tickets,
-                listeners=listeners.rpc.get(name, ()),
-                server=fronts.server,
-                tls=tls,
-                plain_allowed=address is not None and address.is_loopback,
-            )
-            nursery.start_soon(adapter.serve, service)
-        if BUNDLES_FRONT_END in listeners.rpc:
-            plain_allowed = node.settings.rpc[BUNDLES_FRONT_END].is_loopback
-            front = fronts.server(BundleRoutes(driver, tickets), tls, plain_allowed=plain_allowed)
-            nursery.start_soon(front.serve, listeners.rpc[BUNDLES_FRONT_END])
+        _serve_clients(nursery, node.settings, listeners, membership, driver, tickets, fronts, tls)
         announce({"event": "open", "node_id": node.node_id})
         await driver.retired.wait()
         late = quarantined(driver.replica.chain.store.view(), node.node_id)
         announce({"event": "retired", "node_id": node.node_id, "lease_ran_out": late})
         nursery.cancel_scope.cancel()
+
+
+def _serve_clients(
+    nursery: trio.Nursery,
+    settings: NodeSettings,
+    listeners: _Listeners,
+    membership: Membership,
+    driver: Driver,
+    tickets: Tickets,
+    fronts: _FrontEnds,
+    tls: ssl.SSLContext,
+) -> None:
+    """Start every ledger's front end, and that for bundles."""
+
+    def plain_allowed(name: str) -> bool:
+        return name in settings.rpc and settings.rpc[name].is_loopback
+
+    for name, adapter in membership.adapters.items():
+        service = NodeLedgerService(
+            name,
+            frozenset(adapter.manifest.maps),
+            driver,
+            tickets,
+            listeners=listeners.rpc.get(name, ()),
+            server=fronts.server,
+            tls=tls,
+            plain_allowed=plain_allowed(name),
+        )
+        nursery.start_soon(adapter.serve, service)
+    if BUNDLES_FRONT_END in listeners.rpc:
+        routes = BundleRoutes(driver, tickets)
+        front = fronts.server(routes, tls, plain_allowed=plain_allowed(BUNDLES_FRONT_END))
+        nursery.start_soon(front.serve, listeners.rpc[BUNDLES_FRONT_END])
 
 
 def _snapshot_keeper(node: BareNode, membership: Membership) -> SnapshotKeeper:

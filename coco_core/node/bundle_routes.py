@@ -36,10 +36,8 @@ from coco_core.adapter import (
     read_bundle_receipt,
 )
 from coco_core.errors import BusyError, MalformedError
-from coco_core.governance import KnownCallers
 from coco_core.kv import maps
-from coco_core.node.admitting import Turned, admit
-from coco_core.node.clock import unix_ms
+from coco_core.node.admitting import Gate, Turned
 from coco_core.node.driver import Driver
 from coco_core.node.service import Tickets
 
@@ -52,7 +50,7 @@ class BundleRoutes:
 
     driver: Driver
     tickets: Tickets
-    known: KnownCallers = attrs.field(factory=KnownCallers)
+    gate: Gate
 
     def accept(self, request: HTTPRequest) -> HTTPResponse | PendingResponse:
         """Answer one request (see adapter.HTTPHandler)."""
@@ -84,12 +82,12 @@ class BundleRoutes:
 
     def _admit(self, parts: Sequence[BundlePart], request: HTTPRequest) -> Caller | Turned:
         """Return who asks, if every ledger lets them in; raises MalformedError for one that is not here."""
-        view, now_s = self.driver.replica.chain.store.view(), unix_ms() // 1000
+        view = self.driver.replica.chain.store.view()
         caller = ANONYMOUS
         for ledger in sorted({part.ledger for part in parts}):
             if view.get(maps.ADAPTERS, ledger.encode()) is None:
                 raise MalformedError(f"this service runs no ledger {ledger[:64]!r}")
-            found = admit(view, ledger, request, now_s, self.known)
+            found = self.gate.admit(ledger, request)
             if isinstance(found, Turned):
                 return found
             caller = found

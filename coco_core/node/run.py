@@ -33,6 +33,7 @@ from coco_core.governance import (
 from coco_core.kv import maps
 from coco_core.node.address import Address
 from coco_core.node.admission import RunningAdmissions
+from coco_core.node.admitting import Gate
 from coco_core.node.bare_node import BareNode, certify
 from coco_core.node.bundle_routes import BundleRoutes
 from coco_core.node.capacity import UnfinishedBytes, connections_each
@@ -268,12 +269,14 @@ def _serve_clients(
     def plain_allowed(name: str) -> bool:
         return name in settings.rpc and settings.rpc[name].is_loopback
 
+    gate = Gate(driver)
     for name, adapter in membership.adapters.items():
         service = NodeLedgerService(
             name,
             frozenset(adapter.manifest.maps),
             driver,
             tickets,
+            gate=gate,
             listeners=listeners.rpc.get(name, ()),
             server=fronts.server,
             tls=tls,
@@ -281,7 +284,7 @@ def _serve_clients(
         )
         nursery.start_soon(adapter.serve, service)
     if BUNDLES_FRONT_END in listeners.rpc:
-        routes = BundleRoutes(driver, tickets)
+        routes = BundleRoutes(driver, tickets, gate)
         front = fronts.server(routes, tls, plain_allowed=plain_allowed(BUNDLES_FRONT_END))
         nursery.start_soon(front.serve, listeners.rpc[BUNDLES_FRONT_END])
 

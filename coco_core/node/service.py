@@ -28,9 +28,7 @@ from coco_core.adapter import (
     WebSocketClosedError,
 )
 from coco_core.base import limits
-from coco_core.governance import KnownCallers
-from coco_core.node.admitting import Turned, admit
-from coco_core.node.clock import unix_ms
+from coco_core.node.admitting import Gate, Turned
 from coco_core.node.driver import Driver, Fates
 from coco_core.node.http import HTTPServer
 from coco_core.replica.events import Submitted
@@ -109,6 +107,7 @@ class NodeLedgerService:
         driver: Driver,
         tickets: Tickets,
         *,
+        gate: Gate,
         listeners: Sequence[trio.SocketListener],
         server: MakeServer,
         tls: ssl.SSLContext,
@@ -119,6 +118,7 @@ class NodeLedgerService:
         self._owned = owned
         self._driver = driver
         self._tickets = tickets
+        self._gate = gate
         self._listeners = listeners
         self._server = server
         self._tls = tls
@@ -140,7 +140,7 @@ class NodeLedgerService:
         """Serve HTTP on this adapter's listeners until cancelled; without any, do nothing until then."""
         if not self._listeners:
             await trio.sleep_forever()
-        handler = _Identified(self._name, handler, self._driver)
+        handler = _Identified(self._name, handler, self._gate)
         server = self._server(handler, self._tls, plain_allowed=self._plain_allowed)
         await server.serve(self._listeners)
 
@@ -148,12 +148,10 @@ class NodeLedgerService:
 class _Identified:
     """Says who asks before an adapter sees the request, and lets in only whom the consortium lets in."""
 
-    def __init__(self, name: str, handler: HTTPHandler, driver: Driver) -> None:
+    def __init__(self, name: str, handler: HTTPHandler, gate: Gate) -> None:
         self._name = name
         self._handler = handler
-        self._driver = driver
-        self._known = KnownCallers()
-        driver.watch(frozenset({maps.MEMBERS_CERTS, maps.USERS_CERTS}), self._known.people_changed)
+        self._gate = gate
 
     def accept(self, request: HTTPRequest) -> HTTPResponse | PendingResponse | WebSocketAnswer:
         caller = self._admit(request)
@@ -171,8 +169,7 @@ class _Identified:
 
     def _admit(self, request: HTTPRequest) -> Caller | Turned:
         """Return who asks, or why they may not, by the tables as they are now."""
-        view = self._driver.replica.chain.store.view()
-        return admit(view, self._name, request, unix_ms() // 1000, self._known)
+        return self._gate.admit(self._name, request)
 
 
 class _AdmittedWebSocket:

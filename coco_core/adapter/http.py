@@ -30,6 +30,8 @@ class HTTPRequest:
     """The certificate (DER) that the client presented and the listener's TLS believed; None without one."""
     caller: Caller = ANONYMOUS
     """Who asks, as the consortium's tables tell; hand it on with what is submitted for this request."""
+    tls: bool = False
+    """Whether it came over TLS; behind a proxy that may not be what the client speaks."""
     websocket: bool = False
     """Whether the client asks to speak WebSocket; then a WebSocketAnswer may be the answer."""
 

@@ -248,6 +248,7 @@ class _Connection:
             headers=message.headers,
             body=message.body,
             peer_certificate=self._peer_certificate,
+            tls=isinstance(self._stream, trio.SSLStream),
             websocket=websocket,
         )
         try:

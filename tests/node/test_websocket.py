@@ -157,7 +157,7 @@ async def test_messages_both_ways(serving: Serving, tls: bool) -> None:
             assert await client.receive() == "in three frames"
             await in_thread(lambda: client.raw.ping().wait(10))
         (request,) = served.handler.requests
-        assert (request.target, request.websocket) == ("/events?x=1", True)
+        assert (request.target, request.websocket, request.tls) == ("/events?x=1", True, tls)
         while not served.handler.closed:
             await trio.testing.wait_all_tasks_blocked()
         assert served.handler.closed == [(1000, "")]

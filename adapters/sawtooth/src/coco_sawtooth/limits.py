@@ -36,3 +36,42 @@ CHECKED_BATCHES_KEPT_MAX: Final = 1_024
 # Genesis.
 GENESIS_SETTINGS_MAX: Final = 1_000
 GENESIS_BATCHES_MAX: Final = 1_000
+
+# Answers to questions: items of a page when nobody says how many, and at most; a page ends before it has more
+# bytes than this.
+PAGE_ITEMS: Final = 100
+PAGE_ITEMS_MAX: Final = 1_000
+PAGE_SIZE_MAX_BYTES: Final = 8 * MIB
+
+# What one subscriber may want to hear.
+SUBSCRIPTION_FILTERS_MAX: Final = 1_000
+SUBSCRIPTION_EXPRESSION_MAX_CHARS: Final = 1_000
+SUBSCRIPTION_EXPRESSION_MEMORY_BYTES: Final = 1 * MIB
+
+# Batches this node took: under way, waiting for transactions they depend on, and remembered as invalid.
+PENDING_BATCHES_MAX: Final = 10_000
+PARKED_BATCHES_MAX: Final = 1_024
+PARKED_MAX_S: Final = 1_200
+INVALID_STATUSES_MAX: Final = 10_000
+INVALID_STATUSES_SIZE_MAX_BYTES: Final = 16 * MIB
+# How often, and how long after one another, a batch is handed on whose fate a change of primaries left open.
+SUBMISSIONS_MAX: Final = 20
+SUBMIT_AGAIN_S: Final = 0.5
+
+# Threads that answer questions, who waits for one, and how long.
+QUERY_THREADS: Final = 4
+QUERIES_WAITING_MAX: Final = 256
+QUERY_WAIT_MAX_MS: Final = 10_000
+
+# How long a client may wait for batches, at most and when it does not say.
+STATUS_WAIT_MAX_S: Final = 300
+STATUS_WAIT_S: Final = 285
+
+# Who hears of new blocks over the component socket and by WebSocket, and identifiers in one question.
+SUBSCRIBERS_MAX: Final = 256
+QUESTION_IDS_MAX: Final = 10_000
+RECEIPTS_SIZE_MAX_BYTES: Final = 16 * MIB
+EVENTS_SIZE_MAX_BYTES: Final = 16 * MIB
+# Lists of events sent to one subscriber at a time, and the pause after them.
+PUSHES_PER_TURN: Final = 100
+PUSH_PAUSE_S: Final = 0.02

@@ -1,0 +1,66 @@
+"""What happens from now on, block by block, for whoever listens.
+
+Nobody is queued for: each listener has a place in the chain and reads on from there, so that catching up and
+listening are one thing, and a slow listener costs no memory.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from coco_core.adapter import CommittedBatch, LedgerService
+from coco_core.errors import BusyError, IntegrityError
+from coco_sawtooth import events, records
+from coco_sawtooth.limits import SUBMIT_AGAIN_S
+from coco_sawtooth.messages import Event
+from coco_sawtooth.outside import Outside
+
+_HEAD: Final = b"head"
+"""The key of the pulse for new blocks; batches' are longer."""
+
+BEFORE_FIRST: Final = -1
+"""The place of a listener who wants to hear of every block."""
+
+
+class Feed:
+    """New blocks of one node's chain."""
+
+    def __init__(self, service: LedgerService, outside: Outside) -> None:
+        """Read the chain of ``service``."""
+        self._service = service
+        self._outside = outside
+
+    def committed(self, committed: CommittedBatch) -> None:
+        """Wake the listeners when there is a new block."""
+        if records.BLOCKS in committed.writes:
+            self._outside.pulse.beat([_HEAD])
+
+    def head(self) -> int:
+        """Return the place of a listener who wants to hear of what comes."""
+        number = records.head_number(self._service.view())
+        return BEFORE_FIRST if number is None else number
+
+    def place_of(self, block_ids: Sequence[str]) -> int | None:
+        """Return the place behind the newest block that is known among those; None when none is."""
+        view = self._service.view()
+        known = [
+            BEFORE_FIRST if each == records.NO_BLOCK else records.number_of_block(view, each)
+            for each in block_ids
+        ]
+        return max((each for each in known if each is not None), default=None)
+
+    async def next(self, place: int) -> tuple[records.Block, list[Event]]:
+        """Return the block behind a place and its events, once there is one."""
+        while place >= self.head():
+            await self._outside.pulse.wait([_HEAD], math.inf)
+        view = self._service.view()
+        block = records.block_by_number(view, place + 1)
+        if block is None:
+            raise IntegrityError(f"the chain has no block {place + 1}")
+        while True:
+            try:
+                return block, await self._outside.worker(lambda: events.of_block(view, block))
+            except BusyError:
+                await self._outside.pulse.wait((), self._outside.pulse.now() + SUBMIT_AGAIN_S)

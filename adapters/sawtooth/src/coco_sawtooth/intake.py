@@ -1,0 +1,210 @@
+"""Batches on their way in: checked, submitted, and followed until it is known what became of them.
+
+A client is told that its batches are taken before they are executed, so from then on it is this node that
+hands a batch on again when primaries change, and keeps one whose dependencies are not committed yet. Batches
+are refused when they are executed a second time, so handing one on twice does no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import attrs
+from google.protobuf.message import DecodeError
+
+from coco_core.adapter import (
+    Caller,
+    CommittedBatch,
+    LedgerService,
+    NotCommitted,
+    ReadView,
+    Rejected,
+    Submission,
+)
+from coco_core.errors import BusyError
+from coco_sawtooth import batches, records
+from coco_sawtooth.batches import Batch
+from coco_sawtooth.limits import (
+    PARKED_BATCHES_MAX,
+    PARKED_MAX_S,
+    PENDING_BATCHES_MAX,
+    SUBMISSIONS_MAX,
+    SUBMIT_AGAIN_S,
+)
+from coco_sawtooth.messages import ClientBatchStatus
+from coco_sawtooth.outside import Outside
+from coco_sawtooth.statuses import Statuses
+
+MISSING_DEPENDENCY: Final = "missing-dependency"
+"""The code of a rejection that says only that a dependency is not committed yet."""
+
+
+@attrs.frozen
+class _Parked:
+    batch: Batch
+    caller: Caller
+    until: float
+
+
+class Intake:
+    """Takes batches for one node."""
+
+    def __init__(self, service: LedgerService, statuses: Statuses, outside: Outside) -> None:
+        """Submit to ``service`` and note what becomes of batches in ``statuses``."""
+        self._service = service
+        self._statuses = statuses
+        self._outside = outside
+        self._parked: dict[str, _Parked] = {}
+        self._awaited: dict[bytes, set[str]] = {}
+        """Parked batches by transactions they wait for."""
+
+    async def take(self, raws: Sequence[bytes], caller: Caller) -> list[str]:
+        """Take a list of serialised batches, all or none; return their ids once they are on their way.
+
+        Raises MalformedError when one of them is not well formed or not signed by whom it says, BusyError
+        when there is no room.
+        """
+        found = await self._outside.worker(lambda: [_checked(raw) for raw in raws])
+        view = self._service.view()
+        new = {each.id: each for each in found if not self._is_known(view, each.id)}
+        if self._statuses.pending + len(new) > PENDING_BATCHES_MAX:
+            raise BusyError(f"{PENDING_BATCHES_MAX} batches are under way already")
+        if new:
+            self._submit(list(new.values()), caller)
+        return [each.id for each in found]
+
+    def _is_known(self, view: ReadView, batch_id: str) -> bool:
+        return self._statuses.is_pending(batch_id) or records.number_of_batch(view, batch_id) is not None
+
+    def _submit(self, taken: Sequence[Batch], caller: Caller) -> None:
+        submission = self._service.submit([each.raw for each in taken], caller=caller)
+        self._statuses.took(each.id for each in taken)
+        self._outside.start(lambda: self._follow(taken, caller, submission))
+
+    async def _follow(self, taken: Sequence[Batch], caller: Caller, submission: Submission) -> None:
+        """Wait for the fates of batches, and submit again those whose fate is left open."""
+        try:
+            for attempt in range(1, SUBMISSIONS_MAX + 1):
+                fates = await submission.wait()
+                taken = [
+                    batch
+                    for batch, fate in zip(taken, fates, strict=True)
+                    if not self._is_decided(batch, caller, fate)
+                ]
+                if not taken or attempt == SUBMISSIONS_MAX:
+                    return
+                submission = await self._submit_again(taken, caller)
+        finally:
+            self._end(taken)
+
+    async def _submit_again(self, taken: Sequence[Batch], caller: Caller) -> Submission:
+        while True:
+            await self._outside.pulse.wait((), self._outside.pulse.now() + SUBMIT_AGAIN_S)
+            try:
+                return self._service.submit([each.raw for each in taken], caller=caller)
+            except BusyError:
+                continue
+
+    def _is_decided(self, batch: Batch, caller: Caller, fate: object) -> bool:
+        """Note what became of a batch; return False when that is open."""
+        committed = records.number_of_batch(self._service.view(), batch.id) is not None
+        if isinstance(fate, NotCommitted) and not committed:
+            return False
+        if isinstance(fate, Rejected) and not committed:
+            if fate.code == MISSING_DEPENDENCY:
+                self._park(batch, caller)
+            else:
+                self._statuses.refused(status_of(batch, fate))
+        self._end([batch])
+        return True
+
+    def _end(self, ended: Iterable[Batch]) -> None:
+        ids = [each.id for each in ended]
+        self._statuses.ended(ids)
+        self._outside.pulse.beat(bytes.fromhex(each) for each in ids)
+
+    # --- batches that wait for others ----------------------------------------------------------------------
+
+    def _park(self, batch: Batch, caller: Caller) -> None:
+        view, now = self._service.view(), self._outside.pulse.now()
+        missing = [
+            each for each in batches.dependencies(batch) if records.place_of_transaction(view, each) is None
+        ]
+        if not missing:
+            # It came in the meantime.
+            self._outside.start(lambda: self._take_again(batch, caller))
+            return
+        while self._parked and (
+            len(self._parked) >= PARKED_BATCHES_MAX or next(iter(self._parked.values())).until < now
+        ):
+            self._unpark(next(iter(self._parked)))
+        self._parked[batch.id] = _Parked(batch, caller, now + PARKED_MAX_S)
+        for each in missing:
+            self._awaited.setdefault(bytes.fromhex(each), set()).add(batch.id)
+
+    def _unpark(self, batch_id: str) -> _Parked | None:
+        parked = self._parked.pop(batch_id, None)
+        if parked is not None:
+            for each in map(bytes.fromhex, batches.dependencies(parked.batch)):
+                waiting = self._awaited.get(each, set())
+                waiting.discard(batch_id)
+                if not waiting:
+                    self._awaited.pop(each, None)
+        return parked
+
+    async def _take_again(self, batch: Batch, caller: Caller) -> None:
+        while not self._is_known(self._service.view(), batch.id):
+            try:
+                self._submit([batch], caller)
+            except BusyError:
+                await self._outside.pulse.wait((), self._outside.pulse.now() + SUBMIT_AGAIN_S)
+
+    def committed(self, committed: CommittedBatch) -> None:
+        """Note what is committed: wake who waits for it, and hand on batches that depended on it."""
+        ids = committed.writes.get(records.BATCHES, {})
+        self._statuses.ended(each.hex() for each in ids)
+        self._outside.pulse.beat(ids)
+        transactions: Mapping[bytes, object] = committed.writes.get(records.TRANSACTIONS, {})
+        for transaction_id in self._awaited.keys() & transactions.keys():
+            for batch_id in list(self._awaited.get(transaction_id, ())):
+                parked = self._unpark(batch_id)
+                if parked is not None:
+                    self._resume(parked)
+
+    def _resume(self, parked: _Parked) -> None:
+        self._outside.start(lambda: self._take_again(parked.batch, parked.caller))
+
+    # --- what became of batches -----------------------------------------------------------------------------
+
+    async def statuses(self, batch_ids: Sequence[str], wait_s: float) -> list[ClientBatchStatus]:
+        """Return the status of batches, after a wait of at most ``wait_s`` for those that are pending."""
+        until = self._outside.pulse.now() + wait_s
+        in_time = wait_s > 0
+        while True:
+            view = self._service.view()
+            found = [self._statuses.of(view, each) for each in batch_ids]
+            pending = [each.batch_id for each in found if each.status == ClientBatchStatus.PENDING]
+            if not pending or not in_time:
+                return found
+            in_time = await self._outside.pulse.wait([bytes.fromhex(each) for each in pending], until)
+
+
+def _checked(raw: bytes) -> Batch:
+    batch = batches.read(raw)
+    batches.verify_signatures(batch)
+    return batch
+
+
+def status_of(batch: Batch, fate: Rejected) -> ClientBatchStatus:
+    """Return what a rejection says of a batch: its data is the status itself, where there is more to say."""
+    try:
+        told = ClientBatchStatus.FromString(fate.data)
+    except DecodeError:
+        told = ClientBatchStatus()
+    invalid = told.invalid_transactions or [
+        ClientBatchStatus.InvalidTransaction(transaction_id=batch.transactions[0].id, message=fate.message)
+    ]
+    return ClientBatchStatus(
+        batch_id=batch.id, status=ClientBatchStatus.INVALID, invalid_transactions=invalid
+    )

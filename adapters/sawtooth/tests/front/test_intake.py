@@ -1,0 +1,163 @@
+"""Batches on their way in: handed on again when their fate is open, parked for what they depend on."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+import trio.testing
+
+from coco_sawtooth.limits import INVALID_STATUSES_MAX, PARKED_BATCHES_MAX, PENDING_BATCHES_MAX
+from coco_sawtooth.messages import ClientBatchStatus
+from coco_sawtooth.statuses import Statuses
+from coco_sawtooth.testing import intkey_transaction
+
+UNKNOWN, PENDING, INVALID, COMMITTED = "UNKNOWN", "PENDING", "INVALID", "COMMITTED"
+
+
+def sets(client, name, **fields):
+    return client.batch(intkey_transaction(client, "set", name, 1, **fields))
+
+
+async def status(here, batch, wait="false"):
+    (found,) = (await here.get(f"/batch_statuses?id={batch.header_signature}&wait={wait}"))["data"]
+    return found["status"]
+
+
+async def test_a_batch_whose_fate_is_open_is_handed_on_again(world, autojump_clock) -> None:
+    async with world() as here:
+        here.chain.open_fates = 3
+        batch = sets(here.alice, "a")
+        await here.post_batches(batch)
+        assert await status(here, batch, "60") == COMMITTED
+        assert here.chain.submitted == [batch.SerializeToString()] * 4
+
+
+async def test_also_while_the_queue_is_full(world, autojump_clock) -> None:
+    async with world() as here:
+        here.chain.open_fates = 1
+        batch = sets(here.alice, "a")
+        await here.post_batches(batch)
+        here.chain.busy = True
+        assert await status(here, batch, "5") == PENDING
+        here.chain.busy = False
+        assert await status(here, batch, "5") == COMMITTED
+
+
+async def test_but_not_for_ever(world, autojump_clock) -> None:
+    async with world() as here:
+        here.chain.open_fates = 1000
+        batch = sets(here.alice, "a")
+        await here.post_batches(batch)
+        assert await status(here, batch, "60") == UNKNOWN
+        assert len(here.chain.submitted) == 20
+
+
+async def test_a_batch_waits_for_what_it_depends_on(world, autojump_clock) -> None:
+    async with world() as here:
+        parent = sets(here.alice, "a")
+        first = parent.transactions[0].header_signature
+        child = sets(here.alice, "b", dependencies=[first])
+        grandchild = sets(here.alice, "c", dependencies=[child.transactions[0].header_signature, first])
+        await here.post_batches(grandchild)
+        await here.post_batches(child)
+        assert [await status(here, each, "1") for each in (grandchild, child)] == [UNKNOWN] * 2
+        await here.commit(parent)
+        await trio.testing.wait_all_tasks_blocked()
+        assert [await status(here, each, "1") for each in (child, grandchild)] == [COMMITTED] * 2
+
+
+async def test_parked_batches_are_bounded_in_number_and_time(world, autojump_clock) -> None:
+    async with world() as here:
+        parent = sets(here.alice, "parent")
+        ids = [parent.transactions[0].header_signature]
+        early = sets(here.alice, "early", dependencies=ids)
+        await here.post_batches(early)
+        await trio.testing.wait_all_tasks_blocked()
+        late = [sets(here.alice, f"late{i}", dependencies=ids) for i in range(PARKED_BATCHES_MAX)]
+        await here.post_batches(*late)
+        await trio.testing.wait_all_tasks_blocked()
+        await here.commit(parent)
+        await trio.testing.wait_all_tasks_blocked()
+        assert await status(here, early) == UNKNOWN
+        assert await status(here, late[0]) == COMMITTED
+        assert await status(here, late[-1]) == COMMITTED
+
+
+async def test_what_is_committed_or_under_way_is_not_submitted_again(world) -> None:
+    async with world() as here:
+        batch, other = sets(here.alice, "a"), sets(here.alice, "b")
+        event = trio.Event()
+        here.chain.stopped.append(event)
+        await here.post_batches(batch, batch)
+        await here.post_batches(batch, other)
+        event.set()
+        assert await status(here, other, "5") == COMMITTED
+        await here.post_batches(batch)
+        assert sorted(here.chain.submitted) == sorted([batch.SerializeToString(), other.SerializeToString()])
+
+
+async def test_an_invalid_batch_may_be_tried_again(world) -> None:
+    async with world() as here:
+        batch = here.alice.batch(intkey_transaction(here.alice, "inc", "a", 1))
+        await here.post_batches(batch)
+        assert await status(here, batch, "5") == INVALID
+        await here.commit(sets(here.alice, "a"))
+        await here.post_batches(batch)
+        assert await status(here, batch, "5") == COMMITTED
+
+
+async def test_batches_under_way_are_bounded_and_the_bound_clears(world) -> None:
+    async with world() as here:
+        event = trio.Event()
+        here.chain.stopped.append(event)
+        batch = sets(here.alice, "a")
+        statuses = here.front._intake._statuses
+        statuses.took(f"{i:0128x}" for i in range(PENDING_BATCHES_MAX))
+        error = (await here.post_batches(batch, status=429))["error"]
+        assert error["code"] == 31
+        statuses.ended([f"{0:0128x}"])
+        await here.post_batches(batch)
+        event.set()
+        assert await status(here, batch, "5") == COMMITTED
+
+
+def test_remembered_refusals_are_bounded() -> None:
+    statuses = Statuses()
+
+    def refuse(number: int, message: str = "") -> None:
+        told = ClientBatchStatus.InvalidTransaction(message=message)
+        statuses.refused(
+            ClientBatchStatus(
+                batch_id=f"{number:0128x}", status=ClientBatchStatus.INVALID, invalid_transactions=[told]
+            )
+        )
+
+    for number in range(INVALID_STATUSES_MAX + 1):
+        refuse(number)
+    assert len(statuses._invalid) == INVALID_STATUSES_MAX
+    for number in range(40):
+        refuse(number, "x" * 1024 * 1024)
+    assert len(statuses._invalid) == 15
+    statuses.took(list(statuses._invalid))
+    assert statuses._invalid_bytes == 0
+
+
+@pytest.mark.parametrize("restart", [True, False])
+async def test_a_restored_chain_is_looked_at_again(world, autojump_clock, restart) -> None:
+    async with world() as here:
+        batch = sets(here.alice, "a")
+        event = trio.Event()
+        here.chain.stopped.append(event)
+        await here.post_batches(batch)
+        front, here.chain.front = here.chain.front, None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(here.chain.execute, batch.SerializeToString())
+            nursery.start_soon(trio.sleep, 1)
+        async with trio.open_nursery() as nursery:
+            begin = trio.current_time()
+            nursery.start_soon(status, here, batch, "20")
+            await trio.testing.wait_all_tasks_blocked()
+            if restart:
+                front.restored()
+        assert trio.current_time() - begin == pytest.approx(0)
+        event.set()

@@ -35,7 +35,9 @@ CORE = Distribution(".", "coco-framework", "coco_core", "coco = coco_core.cli:ma
 ETHEREUM = Distribution(
     "adapters/ethereum", "coco-framework-ethereum", "coco_ethereum", "ethereum = coco_ethereum.plugin"
 )
-SAWTOOTH = Distribution("adapters/sawtooth", "coco-framework-sawtooth", "coco_sawtooth")
+SAWTOOTH = Distribution(
+    "adapters/sawtooth", "coco-framework-sawtooth", "coco_sawtooth", "sawtooth = coco_sawtooth.plugin"
+)
 REVM = Distribution("adapters/ethereum/revm", "coco-framework-ethereum-revm", "coco_ethereum_revm")
 
 

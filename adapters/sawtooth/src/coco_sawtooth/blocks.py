@@ -10,8 +10,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import attrs
-
 from coco_core.adapter import Writes
 from coco_sawtooth import messages, records
 from coco_sawtooth.batches import Batch
@@ -33,18 +31,10 @@ def block_claims(block: Block) -> bytes:
     return hashlib.sha256(_CLAIMS_PREFIX + bytes.fromhex(block.id) + block.header_bytes).digest()
 
 
-@attrs.frozen(kw_only=True)
-class Place:
-    """Where in the core's ledger blocks are made: what ``records.Block`` keeps to find state again."""
-
-    base_seqno: int
-    base_number: int
-
-
 def next_block(
-    signer: Signer, previous: Block | None, batch_ids: Sequence[str], state_root: str, place: Place
+    signer: Signer, previous: Block | None, batch_ids: Sequence[str], state_root: str, base_seqno: int
 ) -> Block:
-    """Return the block after ``previous``, signed."""
+    """Return the block after ``previous``, signed; the first one when there is none."""
     header = messages.BlockHeader(
         block_num=0 if previous is None else previous.number + 1,
         previous_block_id=NO_BLOCK if previous is None else previous.id,
@@ -58,8 +48,7 @@ def next_block(
         id=signer.sign(raw),
         header=header,
         header_bytes=raw,
-        base_seqno=place.base_seqno,
-        base_number=place.base_number,
+        base_seqno=base_seqno,
     )
 
 

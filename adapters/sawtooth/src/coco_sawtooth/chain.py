@@ -14,7 +14,7 @@ from coco_core.errors import RejectedError
 from coco_sawtooth import batches
 from coco_sawtooth.batches import Batch
 from coco_sawtooth.block_info import apply_block_info, injected_batch, is_injected
-from coco_sawtooth.blocks import Place, block_claims, block_writes, next_block, receipt
+from coco_sawtooth.blocks import block_claims, block_writes, next_block, receipt
 from coco_sawtooth.contexts import Context, Layer, look_up
 from coco_sawtooth.records import Block
 from coco_sawtooth.roots import StateRoots
@@ -40,7 +40,8 @@ class Chain:
     """State before the round."""
     time_s: int
     """Unix time of the round, in seconds."""
-    place: Place
+    base_seqno: int
+    """The core's seqno before the round."""
     overlay: dict[bytes, bytes | None] = attrs.field(factory=dict)
     """What the round's valid batches wrote, also those whose blocks are not made yet."""
 
@@ -79,7 +80,7 @@ class Chain:
             made.insert(0, (injected.batch, [_receipt(injected.batch, 0, injected.context)]))
         root = self.roots.root_after(changes)
         ids = [each.id for each, _ in made]
-        block = next_block(self.signer, self.head, ids, root, self.place)
+        block = next_block(self.signer, self.head, ids, root, self.base_seqno)
         self.roots.made(block)
         self.head = block
         return Applied(

@@ -31,7 +31,13 @@ MESSAGE_SIZE_MAX_CHARS: Final = 4_096
 EXTENDED_DATA_SIZE_MAX_BYTES: Final = 64 * KIB
 
 # Batches whose signatures this node has checked and need not check again when it executes them.
-CHECKED_BATCHES_KEPT_MAX: Final = 1_024
+CHECKED_BATCHES_KEPT_MAX: Final = 10_000
+
+# State roots: addresses read again at one time by a node that does not execute, how often while there are
+# any, and how often it looks for some.
+ROOTS_CATCH_UP_ADDRESSES: Final = 200
+ROOTS_CATCH_UP_EVERY_MS: Final = 20
+ROOTS_LOOK_EVERY_MS: Final = 500
 
 # Genesis.
 GENESIS_SETTINGS_MAX: Final = 1_000

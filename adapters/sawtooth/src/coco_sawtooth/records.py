@@ -45,7 +45,7 @@ VALIDATOR: Final = b"validator"
 NO_BLOCK: Final = "0" * 16
 """The previous block of the first one."""
 
-_BLOCK: Final = struct.Struct(">QQ64s")
+_BLOCK: Final = struct.Struct(">Q64s")
 _POSITION: Final = struct.Struct(">64sI")
 
 
@@ -57,10 +57,8 @@ class Block:
     header: messages.BlockHeader
     header_bytes: bytes = attrs.field(repr=False)
     base_seqno: int
-    """The core's last seqno before the batch of the core in which it was made; 0 for the first block."""
-    base_number: int
-    """The newest block at ``base_seqno``: state at this block is the core's state there and what the blocks
-    after that one changed, up to this one."""
+    """A seqno of the core before it was made: state at this block is the core's state there and what the
+    blocks since then changed, up to this one. 0 for the first block."""
 
     @property
     def number(self) -> int:
@@ -69,19 +67,18 @@ class Block:
 
     def pack(self) -> bytes:
         """Return the stored form."""
-        return _BLOCK.pack(self.base_seqno, self.base_number, bytes.fromhex(self.id)) + self.header_bytes
+        return _BLOCK.pack(self.base_seqno, bytes.fromhex(self.id)) + self.header_bytes
 
     @classmethod
     def unpack(cls, data: bytes) -> Block:
         """Read the stored form."""
-        base_seqno, base_number, raw_id = _BLOCK.unpack_from(data)
+        base_seqno, raw_id = _BLOCK.unpack_from(data)
         header = data[_BLOCK.size :]
         return cls(
             id=raw_id.hex(),
             header=messages.BlockHeader.FromString(header),
             header_bytes=header,
             base_seqno=base_seqno,
-            base_number=base_number,
         )
 
 
@@ -198,12 +195,13 @@ def changes_of_block(view: ReadView, block: Block) -> dict[bytes, bytes | None]:
 
 
 def state_at(block: Block, newest: ReadView, base: ReadView) -> ReadView:
-    """Return state as of ``block``, from committed views: the newest, and one at the block's ``base_seqno``.
+    """Return state as of ``block``, from committed views: the newest, and the core's at its ``base_seqno``.
 
     A core's batch may hold several blocks, and its views show it whole or not at all.
     """
     changes: dict[bytes, bytes | None] = {}
-    for number in range(block.base_number + 1, block.number + 1):
+    at_base = head_number(base)
+    for number in range(0 if at_base is None else at_base + 1, block.number + 1):
         each = block_by_number(newest, number)
         if each is not None:
             changes.update(changes_of_block(newest, each))

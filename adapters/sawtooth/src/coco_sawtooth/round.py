@@ -1,4 +1,4 @@
-"""Executing the batches of one core batch: order, and what becomes of each. Sans-IO.
+"""Executing batches side by side: in which order, and what becomes of each. Sans-IO.
 
 ``begin`` and ``finished`` return what processors have to execute next; when ``is_done``, there is an outcome
 for every request. Batches run side by side as ``schedule`` allows; blocks are made in the order of requests.
@@ -32,7 +32,6 @@ from coco_sawtooth.families import BUILT_IN, apply_built_in
 from coco_sawtooth.gate import check_batch
 from coco_sawtooth.limits import (
     BATCH_WRITES_SIZE_MAX_BYTES,
-    ROUND_TRANSACTIONS_MAX,
     ROUND_WRITES_SIZE_MAX_BYTES,
 )
 from coco_sawtooth.permissions import check_family
@@ -76,26 +75,35 @@ class _Running:
 
 
 class Round:
-    """The batches of one core batch, under way."""
+    """Batches that are executed together, under way."""
 
     def __init__(self, requests: Sequence[Prepared], view: ReadView, chain: Chain) -> None:
         """Execute ``requests`` over ``view``, at whose newest block ``chain`` begins."""
-        self._requests = requests
         self._view = view
         self._chain = chain
         self._schedule = Schedule()
         self._batches: list[_Running] = []
         self._outcomes: list[Outcome | None] = [None] * len(requests)
-        self._taken = self._made = 0
+        self._made = 0
         self._applied = False
         self._written = 0
         self._batch_ids: dict[str, list[int]] = {}
         self._transaction_ids: dict[str, list[int]] = {}
+        for index, request in enumerate(requests):
+            if isinstance(request, MalformedError):
+                self._outcomes[index] = rejected(rejections.MALFORMED, str(request))
+            else:
+                self._add(index, request)
 
     @property
     def is_done(self) -> bool:
         """Whether every request has its outcome."""
-        return self._taken == len(self._requests) and self._made == len(self._batches)
+        return self._made == len(self._batches)
+
+    @property
+    def has_applied(self) -> bool:
+        """Whether any request is applied."""
+        return self._applied
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -129,42 +137,24 @@ class Round:
             return True
         return self._view.get(name, bytes.fromhex(identifier)) is not None
 
-    # ── taking requests in ───────────────────────────────────────────────────────────────────────────
+    # ── order ───────────────────────────────────────────────────────────────────────────
 
     def _go_on(self) -> list[Job]:
         jobs: list[Job] = []
         while not self.is_done:
             node = self._schedule.ready()
-            if node is not None:
-                job = self._run(node)
-                if job is not None:
-                    jobs.append(job)
-            elif self._made < len(self._batches):
+            if node is None:
                 break
-            else:
-                self._take_more()
+            job = self._run(node)
+            if job is not None:
+                jobs.append(job)
         return jobs
-
-    def _take_more(self) -> None:
-        """Take further requests when all taken so far are done; put them off once something is applied."""
-        if self._applied:
-            self._put_off(self._taken)
-            return
-        transactions = 0
-        while self._taken < len(self._requests) and transactions < ROUND_TRANSACTIONS_MAX:
-            request = self._requests[self._taken]
-            if isinstance(request, MalformedError):
-                self._outcomes[self._taken] = rejected(rejections.MALFORMED, str(request))
-            else:
-                self._add(self._taken, request)
-                transactions += len(request.transactions)
-            self._taken += 1
 
     def _put_off(self, first: int) -> None:
         """Offer a request and all behind it again: they may depend on each other."""
-        for index in range(first, len(self._requests)):
+        for index in range(first, len(self._outcomes)):
             self._outcomes[index] = Deferred()
-        self._taken, self._made = len(self._requests), len(self._batches)
+        self._made = len(self._batches)
 
     def _add(self, request: int, batch: Batch) -> None:
         number = len(self._batches)

@@ -152,7 +152,6 @@ class Chain:
             header=header,
             header_bytes=raw,
             base_seqno=self._seqno,
-            base_number=max(number - 1, 0),
         )
         key = records.number_key(number)
         return {

@@ -1,11 +1,13 @@
-"""For tests of this adapter and of what uses it: signed batches, and a processor in this process."""
+"""For tests of this adapter: clients that sign, a processor and a ledger in this process."""
 
 from coco_sawtooth.testing.intkey import Intkey, intkey_address, intkey_transaction
+from coco_sawtooth.testing.ledger import Ledger
 from coco_sawtooth.testing.signed import Client
 
 __all__ = [
     "Client",
     "Intkey",
+    "Ledger",
     "intkey_address",
     "intkey_transaction",
 ]

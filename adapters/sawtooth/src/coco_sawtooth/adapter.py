@@ -1,0 +1,149 @@
+"""The Sawtooth ledger adapter: one request is one batch, and one block when it is applied.
+
+Ties execution to the contract of ``coco_core.adapter``. What it keeps beside the maps can be made from them:
+the tree of state roots, and which signatures have been checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from coco_core.adapter import (
+    Batch,
+    BatchResult,
+    CommittedBatch,
+    Deferred,
+    LedgerService,
+    Manifest,
+    Outcome,
+    ReadView,
+    Request,
+    Writes,
+)
+from coco_core.errors import AdapterError
+from coco_sawtooth import records
+from coco_sawtooth.chain import Chain
+from coco_sawtooth.checking import CheckedBatches
+from coco_sawtooth.execution import Processors
+from coco_sawtooth.genesis import genesis_writes
+from coco_sawtooth.identity import NAME, VERSION
+from coco_sawtooth.limits import ROUND_TRANSACTIONS_MAX
+from coco_sawtooth.merkle import tree_of
+from coco_sawtooth.roots import StateRoots
+from coco_sawtooth.round import Prepared, Round
+from coco_sawtooth.shell import catch_up, drive, run_in_worker, run_together
+from coco_sawtooth.signing import Signer
+
+
+class Part(Protocol):
+    """What runs beside execution on every node: a front end, or the host of processors."""
+
+    async def serve(self, service: LedgerService) -> None:
+        """Run until cancelled."""
+        ...
+
+    def committed(self, batch: CommittedBatch) -> None:
+        """Take note of a committed batch, as ``LedgerAdapter.committed`` does."""
+        ...
+
+    def restored(self, view: ReadView) -> None:
+        """Take note of where state begins, as ``LedgerAdapter.restored`` does."""
+        ...
+
+
+class SawtoothAdapter:
+    """Sawtooth on Coco."""
+
+    def __init__(
+        self, processors: Processors, parts: Sequence[Part] = (), checked: CheckedBatches | None = None
+    ) -> None:
+        """Execute with ``processors``; ``parts`` run beside it and share ``checked``."""
+        self._processors = processors
+        self._parts = parts
+        self._checked = CheckedBatches() if checked is None else checked
+        self._roots = StateRoots()
+        self._signer: tuple[bytes, Signer] | None = None
+        self._manifest = Manifest(
+            name=NAME, version=VERSION, engine="", maps=records.MAPS, deterministic=False
+        )
+
+    @property
+    def manifest(self) -> Manifest:
+        """What it is and which maps it owns; processors elsewhere decide, so nobody may replay it."""
+        return self._manifest
+
+    def genesis(self, config: Mapping[str, Any], randomness: bytes) -> Sequence[Writes]:
+        """Return the writes of the first entry from settings or genesis batches. Raises OperatorError."""
+        return genesis_writes(config, randomness)
+
+    async def execute(self, batch: Batch, view: ReadView) -> BatchResult:
+        """Execute requests, each a serialised ``Batch``, side by side where they do not overlap."""
+        head = records.head(view)
+        if head is None:
+            raise AdapterError("the ledger has no first block")
+        await self._warm(view)
+        self._roots.stand_at(head, view)
+        outcomes: list[Outcome] = []
+        while len(outcomes) < len(batch.requests):
+            requests = batch.requests[len(outcomes) :]
+            prepared = await run_in_worker(partial(_prepare, requests, self._checked))
+            chain = Chain(
+                head=head,
+                signer=self._signer_of(view),
+                roots=self._roots,
+                base=view.chain(records.STATE),
+                time_s=batch.time_ms // 1000,
+                base_seqno=batch.first_seqno - 1,
+            )
+            round_ = Round(prepared, view, chain)
+            await drive(round_, self._processors)
+            outcomes += round_.outcomes
+            if round_.has_applied:
+                # One round is enough for one batch; the next finds its state changed.
+                outcomes += [Deferred()] * (len(batch.requests) - len(outcomes))
+        return BatchResult(outcomes)
+
+    async def serve(self, service: LedgerService) -> None:
+        """Run what clients and processors connect to, until cancelled."""
+        keep_roots = partial(catch_up, self._roots, service)
+        await run_together([keep_roots, *(partial(part.serve, service) for part in self._parts)])
+
+    def committed(self, batch: CommittedBatch) -> None:
+        """Take note of a committed batch."""
+        self._roots.committed(batch)
+        for part in self._parts:
+            part.committed(batch)
+
+    def restored(self, view: ReadView) -> None:
+        """Forget the tree of state roots: state is another one."""
+        self._roots.forget()
+        for part in self._parts:
+            part.restored(view)
+
+    async def _warm(self, view: ReadView) -> None:
+        while self._roots.is_cold:
+            items = self._roots.begin_warming(view)
+            self._roots.warm(await run_in_worker(partial(tree_of, items)))
+
+    def _signer_of(self, view: ReadView) -> Signer:
+        key = view.get(records.KEYS, records.VALIDATOR)
+        if key is None:
+            raise AdapterError("the ledger has no validator key")
+        if self._signer is None or self._signer[0] != key:
+            self._signer = key, Signer(key)
+        return self._signer[1]
+
+
+def _prepare(requests: Sequence[Request], checked: CheckedBatches) -> list[Prepared]:
+    """Read and check requests, as many as one round takes."""
+    prepared: list[Prepared] = []
+    transactions = 0
+    for request in requests:
+        if transactions >= ROUND_TRANSACTIONS_MAX:
+            break
+        found = checked.checked(request.payload)
+        transactions += len(found.transactions) if not isinstance(found, Exception) else 0
+        prepared.append(found)
+    return prepared

@@ -1,0 +1,85 @@
+"""Execution side by side: transactions overtake each other, and the result is that of one after the other."""
+
+from __future__ import annotations
+
+import random
+
+import trio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from coco_core.adapter import Applied
+from coco_core.kv import Store
+from coco_sawtooth.adapter import SawtoothAdapter
+from coco_sawtooth.development import development_ledger
+from coco_sawtooth.testing import Client, Intkey, Ledger, intkey_transaction
+
+
+class Shuffled(Intkey):
+    """Answers in an order drawn from a seed, so that transactions overtake each other."""
+
+    def __init__(self, chosen):
+        self._random = chosen
+        self.most = self._now = 0
+
+    async def process(self, transaction, context):
+        self._now += 1
+        self.most = max(self.most, self._now)
+        for _ in range(self._random.randrange(4)):
+            await trio.lowlevel.checkpoint()
+        processed = await super().process(transaction, context)
+        for _ in range(self._random.randrange(4)):
+            await trio.lowlevel.checkpoint()
+        self._now -= 1
+        return processed
+
+
+STEPS = st.lists(
+    st.lists(
+        st.tuples(st.sampled_from(["set", "inc", "dec"]), st.sampled_from("abcdef"), st.integers(0, 3)),
+        min_size=1,
+        max_size=4,
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(steps=STEPS, seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_side_by_side_equals_one_after_the_other(steps, seed):
+    alice = Client.named("alice")
+    batches = [
+        alice.batch(*(intkey_transaction(alice, verb, name, value) for verb, name, value in batch))
+        for batch in steps
+    ]
+
+    async def run() -> None:
+        config = dict(development_ledger().config)
+        together = Ledger(SawtoothAdapter(Shuffled(random.Random(seed))), Store(), config)
+        apart = Ledger(SawtoothAdapter(Intkey()), Store(), config)
+        all_at_once = await together.speculate([each.SerializeToString() for each in batches])
+        together.commit()
+        one_by_one = []
+        for each in batches:
+            one_by_one += await apart.execute(each)
+        assert [fate(each) for each in all_at_once] == [fate(each) for each in one_by_one]
+        assert together.state() == apart.state()
+        assert together.head.id == apart.head.id
+
+    trio.run(run)
+
+
+def fate(outcome):
+    if isinstance(outcome, Applied):
+        return outcome.receipt, outcome.claims
+    return outcome
+
+
+async def test_what_does_not_overlap_is_under_way_at_once(make_world):
+    shuffled = Shuffled(random.Random(1))
+    world = make_world(shuffled)
+    await world.applied(
+        *(world.alice.batch(intkey_transaction(world.alice, "set", str(n), 1)) for n in range(10))
+    )
+    assert shuffled.most > 1

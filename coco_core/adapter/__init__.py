@@ -16,6 +16,12 @@ from coco_core.adapter.bundles import (
     read_committed_bundle,
 )
 from coco_core.adapter.caller import ANONYMOUS, Caller
+from coco_core.adapter.configuration import (
+    ConfigurationField,
+    check_configuration,
+    check_fields,
+    read_fields,
+)
 from coco_core.adapter.context import Changes, ReadView, ScopedView
 from coco_core.adapter.contract import (
     API,
@@ -82,6 +88,7 @@ __all__ = [
     "Committed",
     "CommittedBatch",
     "CommittedBundle",
+    "ConfigurationField",
     "Deferred",
     "DevelopmentLedger",
     "ENTRY_POINT_GROUP",
@@ -114,6 +121,8 @@ __all__ = [
     "WorkloadOptions",
     "Writes",
     "bundle_claims",
+    "check_configuration",
+    "check_fields",
     "coco_register_adapters",
     "encode_bundle",
     "encode_bundle_receipt",
@@ -124,4 +133,5 @@ __all__ = [
     "read_bundle_receipt",
     "read_bundle_record",
     "read_committed_bundle",
+    "read_fields",
 ]

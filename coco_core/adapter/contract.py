@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 import attrs
 
 from coco_core.adapter.caller import ANONYMOUS, Caller
+from coco_core.adapter.configuration import ConfigurationField
 from coco_core.adapter.context import ReadView
 from coco_core.adapter.http import HTTPHandler
 from coco_core.base import TxID
@@ -39,7 +40,9 @@ class Manifest:
     maps: tuple[str, ...]
     """Full names of the maps it owns, each ``<name>.…`` or ``public:<name>.…``."""
     deterministic: bool
-    """Whether an auditor may replay its transactions and expect the same write sets."""
+    """Whether an auditor may replay its transactions and expect the same write sets; see ``replay``."""
+    configuration: tuple[ConfigurationField, ...] = ()
+    """What the consortium may set while the ledger runs."""
     api: int = API
 
 
@@ -63,6 +66,8 @@ class Batch:
     """Unix time in milliseconds; never runs backwards along the ledger."""
     randomness: bytes
     """32 fresh random bytes."""
+    configuration: Mapping[str, Any] = attrs.field(factory=dict)
+    """What the consortium set of the fields that the manifest names; nothing for those it did not."""
 
 
 @attrs.frozen
@@ -179,6 +184,10 @@ class LedgerService(Protocol):
         """Return committed state, the newest or as of ``seqno`` (CallerError when out of reach)."""
         ...
 
+    def configuration(self) -> Mapping[str, Any]:
+        """Return what the consortium set of the fields that the manifest names, as committed here."""
+        ...
+
     def status(self) -> NodeStatus:
         """Return a reading of the node."""
         ...
@@ -211,6 +220,16 @@ class LedgerAdapter(Protocol):
         Calls never overlap. Anything raised, and any result that breaks this contract, is the adapter's
         fault: nothing of the batch is written, and each of its requests is offered again in a batch
         of its own, so that only the one at fault is answered with an error.
+        """
+        ...
+
+    async def replay(self, entries: Sequence[Writes], view: ReadView) -> Sequence[Writes]:
+        """Execute anew, for an auditor, what ``entries`` say was asked; return what must have been written.
+
+        ``entries`` are this ledger's of one committed batch, in order, each turn's closing writes after its
+        transactions; ``view`` is the state before. Whatever execution needs is in them: an adapter that
+        says it is deterministic writes down its time, its randomness and the configuration it obeyed.
+        Asked of deterministic ledgers only. Raises IntegrityError for entries it never wrote.
         """
         ...
 

@@ -34,6 +34,7 @@ from coco_core.governance.callers import (
     trust_anchors,
 )
 from coco_core.governance.challenges import LOST, Challenges
+from coco_core.governance.configuration import read_configuration
 from coco_core.governance.consortium import (
     ACCEPTED,
     ACTIVE,
@@ -324,6 +325,7 @@ __all__ = [
     "read_challenge_request",
     "read_change",
     "read_config",
+    "read_configuration",
     "read_consortium",
     "read_constitution",
     "read_epochs",

@@ -17,6 +17,7 @@ from coco_core.governance.action import (
     read_validity,
 )
 from coco_core.governance.callers import POLICIES
+from coco_core.governance.configuration import configuration_row
 from coco_core.governance.consortium import check_data_total, checked_data, read_config
 from coco_core.governance.decision import Decision
 from coco_core.governance.leases import RENEWALS, VOTE, LeasePolicy, lease_policy_writes, lease_writes
@@ -173,6 +174,17 @@ def _disable_adapter(args: Args, decision: Decision) -> None:
     decision.put(maps.DISABLED_ADAPTERS, args["name"], b"{}")
 
 
+def _configure_adapter(args: Args, decision: Decision) -> None:
+    row = configuration_row(decision.view, args["name"], args["configuration"])
+    decision.put(maps.ADAPTER_CONFIGURATION, args["name"], row)
+
+
+def _check_configuration(args: Args) -> None:
+    _check_adapter(args)
+    if not isinstance(args["configuration"], dict):
+        raise MemberError("'configuration' must be an object; {} for what the ledger does by itself")
+
+
 def _known_adapter(args: Args, decision: Decision) -> None:
     if decision.view.get(maps.ADAPTERS, args["name"].encode()) is None:
         raise MemberError(f"this service runs no ledger {args['name'][:64]!r}")
@@ -251,6 +263,12 @@ ACTIONS: Final = (
     ),
     Action(name="enable_adapter", apply=_enable_adapter, check=_check_adapter, required=_NAME),
     Action(name="disable_adapter", apply=_disable_adapter, check=_check_adapter, required=_NAME),
+    Action(
+        name="configure_adapter",
+        apply=_configure_adapter,
+        check=_check_configuration,
+        required=frozenset({"name", "configuration"}),
+    ),
     Action(
         name="set_access_policy",
         apply=_set_access,

@@ -17,7 +17,7 @@ from functools import lru_cache
 import attrs
 import orjson
 
-from coco_core.adapter import Manifest
+from coco_core.adapter import ConfigurationField, Manifest, read_fields
 from coco_core.attestation import Evidence
 from coco_core.base import NodeID, limits
 from coco_core.crypto import PublicKey, read_certificate
@@ -165,6 +165,7 @@ def read_manifests(view: View) -> list[Manifest]:
                 "engine": str(engine),
                 "maps": list(names),
                 "deterministic": bool(deterministic),
+                "configuration": list(fields),
             }:
                 found.append(
                     Manifest(
@@ -174,6 +175,7 @@ def read_manifests(view: View) -> list[Manifest]:
                         engine=engine,
                         maps=tuple(map(str, names)),
                         deterministic=deterministic,
+                        configuration=_fields(fields),
                     )
                 )
             case _:
@@ -258,8 +260,16 @@ def _adapter_info(manifest: Manifest) -> bytes:
         "engine": manifest.engine,
         "maps": list(manifest.maps),
         "deterministic": manifest.deterministic,
+        "configuration": [attrs.asdict(field) for field in manifest.configuration],
     }
     return json.dumps(info).encode()
+
+
+def _fields(values: Sequence[object]) -> tuple[ConfigurationField, ...]:
+    try:
+        return read_fields(values)
+    except (ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(f"{maps.ADAPTERS}: malformed configuration fields: {error}") from error
 
 
 def _ids(values: Sequence[object]) -> tuple[NodeID, ...]:

@@ -68,6 +68,8 @@ COSE_RECENT_PROPOSALS: Final = "public:ccf.gov.cose_recent_proposals"
 """Key: ``created_at:digest`` of a proposal's request; its proposal ID."""
 NODE_OWNERS: Final = "public:coco.gov.node_owners"
 """Key: node ID; JSON ``{member_id, node_data}``: whose node it is."""
+ADAPTER_CONFIGURATION: Final = "public:coco.gov.adapter_configuration"
+"""Key: adapter name; JSON: what the consortium set of its ledger, by field of its manifest."""
 DISABLED_ADAPTERS: Final = "public:coco.gov.disabled_adapters"
 """Key: adapter name; JSON ``{}``: its ledger takes no transactions at the moment."""
 ACCESS: Final = "public:coco.gov.access"
@@ -107,6 +109,7 @@ GOVERNANCE: Final = frozenset(
     {
         ACCESS,
         ADAPTERS,
+        ADAPTER_CONFIGURATION,
         ADMISSIONS,
         CODE_MEASUREMENTS,
         CONFIDENTIALITY,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import ssl
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import attrs
 import trio
@@ -28,6 +28,7 @@ from coco_core.adapter import (
     WebSocketClosedError,
 )
 from coco_core.base import limits
+from coco_core.governance import read_configuration
 from coco_core.node.admitting import Gate, Turned
 from coco_core.node.driver import Driver, Fates
 from coco_core.node.http import HTTPServer
@@ -131,6 +132,10 @@ class NodeLedgerService:
     def view(self, seqno: int | None = None) -> ReadView:
         """Return committed state (see adapter.LedgerService)."""
         return ScopedView(self._driver.replica.chain.store.view(seqno), self._owned)
+
+    def configuration(self) -> Mapping[str, Any]:
+        """Return what the consortium set (see adapter.LedgerService)."""
+        return read_configuration(self._driver.replica.chain.store.view(), self._name)
 
     def status(self) -> NodeStatus:
         """Return a reading of the node."""

@@ -11,7 +11,17 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from coco_core.adapter import API, NO_CLAIMS, Applied, BatchResult, Deferred, Manifest, Rejected, Writes
+from coco_core.adapter import (
+    API,
+    NO_CLAIMS,
+    Applied,
+    BatchResult,
+    Deferred,
+    Manifest,
+    Rejected,
+    Writes,
+    check_fields,
+)
 from coco_core.base import limits
 from coco_core.errors import AdapterError
 from coco_core.kv import maps
@@ -22,6 +32,7 @@ _ENTRY_BYTES = 1 * limits.KIB
 """What an entry holds beside its keys and values, roughly: header, digests, names of maps."""
 _KEY_TYPES = frozenset({bytes})
 _TYPES = frozenset({bytes, type(None)})
+_NAME: Final = re.compile("[a-z][a-z0-9_]{0,31}")
 _ENGINE: Final = re.compile(r"(?:\S+ \S+)?")
 
 
@@ -79,6 +90,8 @@ def check_genesis(entries: object, owned: frozenset[str], size_max_bytes: int) -
 
 def check_manifest(name: str, manifest: Manifest) -> None:
     """Raise AdapterError unless the manifest is for ``name``, this contract and maps of its own."""
+    if not _NAME.fullmatch(name):
+        raise AdapterError(f"adapter name {name[:64]!r} is no word of lower-case letters, digits and _")
     if manifest.name != name:
         raise AdapterError(f"adapter {name!r} says that its name is {manifest.name!r}")
     if manifest.api != API:
@@ -87,6 +100,10 @@ def check_manifest(name: str, manifest: Manifest) -> None:
         raise AdapterError(f"adapter {name!r}: engine {manifest.engine!r} is not 'name version'")
     if not len(set(manifest.maps)) == len(manifest.maps) <= limits.MANIFEST_MAPS_MAX:
         raise AdapterError(f"adapter {name!r} claims a map twice, or more than {limits.MANIFEST_MAPS_MAX}")
+    try:
+        check_fields(manifest.configuration)
+    except ValueError as error:
+        raise AdapterError(f"adapter {name!r}: {error}") from error
     for one in manifest.maps:
         if (
             type(one) is not str

@@ -22,7 +22,7 @@ from typing import Any, Final
 import attrs
 import orjson
 
-from coco_core.adapter import Manifest
+from coco_core.adapter import Manifest, read_fields
 from coco_core.attestation import Policy, Verifier
 from coco_core.base import TxID
 from coco_core.crypto import (
@@ -196,5 +196,6 @@ def _manifest_from_json(value: Mapping[str, Any]) -> Manifest:
         engine=text(value["engine"]),
         maps=tuple(text(name) for name in value["maps"]),
         deterministic=bool(value["deterministic"]),
+        configuration=read_fields(value["configuration"]),
         api=int(value["api"]),
     )

@@ -33,7 +33,7 @@ from coco_core.adapter import (
 )
 from coco_core.base import limits
 from coco_core.errors import AdapterError, MalformedError
-from coco_core.governance import ADMINISTRATION
+from coco_core.governance import ADMINISTRATION, read_configuration
 from coco_core.kv import View, Writes, maps, merge, size_bytes
 from coco_core.replica.checking import check_result
 from coco_core.replica.effects import Execute
@@ -91,7 +91,7 @@ class Running:
     def begin(self, batch: Batch, view: View) -> Execute | Executed:
         """Return what is to be executed first; or the result, when that is clear already."""
         if self.adapter != BUNDLES:
-            return Execute(self.number, self.adapter, batch, view)
+            return _execute(self.number, self.adapter, batch, view)
         self._steps = _run(self.number, batch, view, self._ledgers)
         try:
             return next(self._steps)
@@ -119,6 +119,11 @@ class Running:
         if isinstance(result, BundlesResult):
             return result
         return check_result(result, len(self.items), self._ledgers[self.adapter])
+
+
+def _execute(number: int, ledger: str, batch: Batch, view: View) -> Execute:
+    configured = attrs.evolve(batch, configuration=read_configuration(view, ledger))
+    return Execute(number, ledger, configured, view)
 
 
 def _run(number: int, batch: Batch, view: View, ledgers: Ledgers) -> Steps:
@@ -153,7 +158,7 @@ def _run_one(
     for ledger, group in groupby(parts, lambda part: part.ledger):
         requests = tuple(Request(part.payload, caller) for part in group)
         own = attrs.evolve(batch, requests=requests, first_seqno=bundle.next_seqno)
-        result = yield Execute(number, ledger, own, view.over(bundle.written))
+        result = yield _execute(number, ledger, own, view.over(bundle.written))
         refused = bundle.take(ledger, check_result(result, len(requests), ledgers[ledger]))
         if refused is not None:
             return refused

@@ -24,6 +24,7 @@ from coco_core.adapter import (
     BatchResult,
     Committed,
     CommittedBatch,
+    ConfigurationField,
     Deferred,
     HTTPRequest,
     HTTPResponse,
@@ -37,7 +38,7 @@ from coco_core.adapter import (
     Writes,
     merge,
 )
-from coco_core.errors import BusyError, MalformedError, OperatorError
+from coco_core.errors import BusyError, IntegrityError, MalformedError, OperatorError
 
 COUNTERS: Final = "tally.counters"
 """Private: counter name to its value in decimal."""
@@ -77,6 +78,13 @@ class Tally:
             engine="",
             maps=(self.maps.blocks, self.maps.counters, self.maps.seen),
             deterministic=True,
+            configuration=(
+                ConfigurationField(
+                    name="largest",
+                    kind="integer",
+                    description="the largest number that one transaction may add; any unless set",
+                ),
+            ),
         )
         self.batches: list[CommittedBatch] = []
         """What this node was told is committed."""
@@ -105,7 +113,8 @@ class Tally:
             if applied == self._batch_max:
                 outcomes.append(Deferred())
                 continue
-            outcome = _execute_one(request.payload, state, batch.first_seqno + applied, self.maps)
+            seqno, largest = batch.first_seqno + applied, batch.configuration.get("largest")
+            outcome = _execute_one(request.payload, state, seqno, self.maps, largest)
             if isinstance(outcome, Applied):
                 applied += 1
                 merge(pending, outcome.writes)
@@ -114,6 +123,35 @@ class Tally:
             return BatchResult(outcomes)
         number = int((view.get(self.maps.blocks, _NEWEST) or b"0").split()[0]) + 1
         return BatchResult(outcomes, {self.maps.blocks: {_NEWEST: b"%d %d" % (number, batch.time_ms)}})
+
+    async def replay(self, entries: Sequence[Writes], view: ReadView) -> Sequence[Writes]:
+        """Add anew what each entry says was added (see adapter.LedgerAdapter)."""
+        found: list[Writes] = []
+        written: Writes = {}
+        state = view.over(written)
+        for entry in entries:
+            if set(entry) == {self.maps.blocks}:
+                number = int((state.get(self.maps.blocks, _NEWEST) or b"0").split()[0]) + 1
+                time_ms = int((entry[self.maps.blocks].get(_NEWEST) or b"0 0").split()[1])
+                again: Writes = {self.maps.blocks: {_NEWEST: b"%d %d" % (number, time_ms)}}
+            else:
+                again = self._add_again(entry, state)
+            merge(written, again)
+            found.append(again)
+        return found
+
+    def _add_again(self, entry: Writes, state: ReadView) -> Writes:
+        try:
+            ((counter, total),) = entry[self.maps.counters].items()
+            ((name, seqno),) = entry[self.maps.seen].items()
+            number = int(total or b"") - int(state.get(self.maps.counters, counter) or b"0")
+            payload = add(name.decode(), counter.decode(), number)
+            outcome = _execute_one(payload, state, int(seqno or b""), self.maps)
+        except (KeyError, ValueError) as error:
+            raise IntegrityError(f"no entry of a tally: {error!r}") from error
+        if not isinstance(outcome, Applied):
+            raise IntegrityError("a tally refuses what it is said to have applied")
+        return outcome.writes
 
     async def serve(self, service: LedgerService) -> None:
         """Serve lines over HTTP until cancelled."""
@@ -160,13 +198,17 @@ def add(name: str, counter: str, number: int) -> bytes:
     return f"add {name} {counter} {number:+d}".encode()
 
 
-def _execute_one(payload: bytes, state: ReadView, seqno: int, maps: TallyMaps) -> Outcome:
+def _execute_one(
+    payload: bytes, state: ReadView, seqno: int, maps: TallyMaps, largest: int | None = None
+) -> Outcome:
     if _FAIL.fullmatch(payload):
         raise ValueError("the ledger was asked to fail")
     match = _ADD.fullmatch(payload)
     if match is None:
         return Rejected("malformed", "expected: add ID COUNTER NUMBER")
     name, counter, number = match.groups()
+    if largest is not None and int(number) > largest:
+        return Rejected("too-large", f"the consortium lets nobody add more than {largest} at once")
     used = state.get(maps.seen, name)
     if used is not None:
         return Rejected("duplicate", f"transaction {name.decode()} was applied already", used)

@@ -20,7 +20,9 @@ from coco_core.governance import (
     assemble,
     founding_writes,
     node_writes,
+    opening_writes,
     read_change,
+    read_configuration,
     read_consortium,
     read_constitution,
     read_proposal,
@@ -28,10 +30,11 @@ from coco_core.governance import (
     state_digest,
     to_be_signed,
 )
-from coco_core.kv import Writes, merge
+from coco_core.kv import Writes, maps, merge
 from coco_core.testing import Consortium
 from coco_core.testing.consortium import ADMISSION
 from coco_core.testing.members import NOW_MS, Council, Signatory
+from coco_core.testing.tally import Tally
 
 NETWORK = Consortium.of(6)
 ALICE, BOB, CAROL = (Signatory.make(name) for name in ("alice", "bob", "carol"))
@@ -363,3 +366,29 @@ def test_nodes_come_and_go_in_one_change_whoever_proposed_what_when() -> None:
     again = answer(place.propose(ALICE, trust))
     assert again["proposalState"] == "Failed"
     assert PENDING in again["failure"]
+
+
+def test_a_ledger_is_configured_within_what_its_manifest_names() -> None:
+    place = council()
+    opening = opening_writes(NETWORK.service.certificate, [Tally().manifest], governed=True)
+    place.write({maps.ADAPTERS: opening[maps.ADAPTERS]})
+
+    def decide(configuration: object, ledger: str = "tally") -> dict[str, Any]:
+        action = {"name": "configure_adapter", "args": {"name": ledger, "configuration": configuration}}
+        name = answer(place.propose(ALICE, action))["proposalId"]
+        place.vote(ALICE, name)
+        return answer(place.vote(BOB, name))
+
+    assert decide({"largest": 7})["proposalState"] == "Accepted"
+    assert read_configuration(place.view, "tally") == {"largest": 7}
+    for wrong, reason in (({"largest": -1}, "must be 0 to"), ({"colour": 1}, "there is no 'colour'")):
+        failed = decide(wrong)
+        assert failed["proposalState"] == "Failed"
+        assert reason in failed["failure"]
+    assert "runs no ledger" in decide({}, "other")["failure"]
+    assert read_configuration(place.view, "tally") == {"largest": 7}
+    assert decide({})["proposalState"] == "Accepted"
+    assert read_configuration(place.view, "tally") == {}
+    assert code(
+        place.propose(ALICE, {"name": "configure_adapter", "args": {"name": "tally", "configuration": 1}})
+    )

@@ -18,28 +18,47 @@ from coco_core.adapter import (
     Batch,
     BatchResult,
     CommittedBatch,
+    ConfigurationField,
     Deferred,
     LedgerService,
     Manifest,
     Outcome,
     ReadView,
     Rejected,
+    Request,
     Writes,
+    merge,
 )
+from coco_core.errors import IntegrityError
 from coco_ethereum import blocks, genesis
 from coco_ethereum.chain import read_config
 from coco_ethereum.engine import BlockContext, BlockResult, EvmEngine, Executed, Invalid, NoRoom, State
 from coco_ethereum.identity import NAME, VERSION
 from coco_ethereum.limits import (
+    BLOCK_GAS_MAX,
+    BLOCK_GAS_MIN,
     RPC_THREADS,
     RPC_WAIT_MAX_MS,
     RPC_WAITING_MAX,
     TRANSACTION_WRITES_SIZE_MAX_BYTES,
 )
-from coco_ethereum.records import ACCOUNTS, CODE, MAPS, STORAGE, TRANSACTIONS, pack_transaction
+from coco_ethereum.records import (
+    ACCOUNTS,
+    BLOCKS,
+    CODE,
+    MAPS,
+    STORAGE,
+    TRANSACTIONS,
+    Transaction,
+    pack_transaction,
+    packed_first_seqno,
+    packed_header,
+)
 from coco_ethereum.rpc import Outside, RPCServer
 from coco_ethereum.shell import Pulse, WorkerPool, let_others_run, report_fault, run_in_worker
 
+GAS_LIMIT: Final = "gas_limit"
+"""What the consortium may set: the gas limit of blocks."""
 _CLAIMS_PREFIX: Final = b"coco.ethereum.receipt.v1"
 _ROW_SIZE_MAX_BYTES: Final = 160
 """An account (20 + 72 bytes), a slot (52 + 32) or code's key, with what frames it in an entry."""
@@ -70,6 +89,15 @@ class EthereumAdapter:
             engine=f"{engine.name} {engine.version}",
             maps=MAPS,
             deterministic=True,
+            configuration=(
+                ConfigurationField(
+                    name=GAS_LIMIT,
+                    kind="integer",
+                    description="gas limit that blocks move towards; that of genesis unless set",
+                    minimum=BLOCK_GAS_MIN,
+                    maximum=BLOCK_GAS_MAX,
+                ),
+            ),
         )
 
     @property
@@ -85,7 +113,9 @@ class EthereumAdapter:
     async def execute(self, batch: Batch, view: ReadView) -> BatchResult:
         """Execute a batch as one block over ``view``; no block when nothing was applied."""
         chain = read_config(view)
-        header = blocks.next_header(chain, blocks.read_head(view), batch.time_ms, batch.randomness)
+        parent, wanted = blocks.read_head(view), batch.configuration.get(GAS_LIMIT)
+        gas_limit = None if wanted is None else blocks.next_gas_limit(view, parent, wanted)
+        header = blocks.next_header(chain, parent, batch.time_ms, batch.randomness, gas_limit)
         context = blocks.context_of(chain, header, blocks.block_hashes(view))
         payloads = [request.payload for request in batch.requests]
         state = State(view.chain(ACCOUNTS), view.chain(STORAGE), view.chain(CODE))
@@ -101,6 +131,42 @@ class EthereumAdapter:
         envelopes, hashes = zip(*executed, strict=True)
         closing = blocks.block_writes(blocks.sealed(header, result), batch, envelopes, hashes, self._engine)
         return BatchResult(outcomes, closing)
+
+    async def replay(self, entries: Sequence[Writes], view: ReadView) -> Sequence[Writes]:
+        """Execute blocks anew from their transactions and headers (see adapter.LedgerAdapter)."""
+        found: list[Writes] = []
+        written: Writes = {}
+        payloads: list[bytes] = []
+        for entry in entries:
+            payloads += [
+                Transaction.unpack(record).raw for record in entry.get(TRANSACTIONS, {}).values() if record
+            ]
+            for block in entry.get(BLOCKS, {}).values():
+                if block is None:
+                    raise IntegrityError("no ledger of ours removes a block")
+                for writes in await self._replay_block(block, payloads, view.over(written)):
+                    merge(written, writes)
+                    found.append(writes)
+                payloads = []
+        if payloads:
+            raise IntegrityError("transactions without a block")
+        return found
+
+    async def _replay_block(self, packed: bytes, payloads: Sequence[bytes], view: ReadView) -> list[Writes]:
+        header = blocks.Header.decode(packed_header(packed))
+        batch = Batch(
+            requests=tuple(map(Request, payloads)),
+            view=0,
+            first_seqno=packed_first_seqno(packed),
+            time_ms=header.timestamp * 1000,
+            randomness=header.prev_randao,
+            configuration={GAS_LIMIT: header.gas_limit},
+        )
+        result = await self.execute(batch, view)
+        for outcome in result.outcomes:
+            if not isinstance(outcome, Applied):
+                raise IntegrityError(f"a transaction of block {header.number} cannot have been executed")
+        return [*(one.writes for one in result.outcomes if isinstance(one, Applied)), result.closing]
 
     async def serve(self, service: LedgerService) -> None:
         """Serve Ethereum JSON-RPC until cancelled."""

@@ -29,6 +29,7 @@ from coco_ethereum.records import (
     Block,
     Head,
     number_key,
+    packed_header,
 )
 
 EMPTY_OMMERS_HASH: Final = bytes.fromhex("1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347")
@@ -172,12 +173,30 @@ def block_hashes(view: ReadView) -> Callable[[int], bytes]:
     return block_hash
 
 
-def next_header(chain: ChainConfig, parent: Head, time_ms: int, randomness: bytes) -> Header:
+def next_header(
+    chain: ChainConfig, parent: Head, time_ms: int, randomness: bytes, gas_limit: int | None = None
+) -> Header:
     """Return the header of the block after ``parent``, still without what executing it will give.
 
-    Time never runs backwards; two blocks may share a second, since blocks are made on demand.
+    Time never runs backwards; two blocks may share a second, since blocks are made on demand. The gas limit
+    is that of genesis unless another is given.
     """
-    return _header(chain, parent.number + 1, parent.hash, max(time_ms // 1000, parent.timestamp), randomness)
+    timestamp = max(time_ms // 1000, parent.timestamp)
+    header = _header(chain, parent.number + 1, parent.hash, timestamp, randomness)
+    return header if gas_limit is None else attrs.evolve(header, gas_limit=gas_limit)
+
+
+def next_gas_limit(view: ReadView, parent: Head, wanted: int) -> int:
+    """Return the gas limit of the block after ``parent`` when the consortium wants ``wanted``.
+
+    It moves by less than 1/1024 from block to block: headers beyond that are invalid (Yellow Paper, 4.3.4).
+    """
+    packed = view.get(BLOCKS, number_key(parent.number))
+    if packed is None:
+        raise IntegrityError(f"the state has no block {parent.number}")
+    before = Header.decode(packed_header(packed)).gas_limit
+    most = before // 1024 - 1
+    return min(max(wanted, before - most), before + most)
 
 
 def _header(chain: ChainConfig, number: int, parent_hash: bytes, timestamp: int, randomness: bytes) -> Header:

@@ -31,6 +31,7 @@ from coco_ethereum.engine import FORKS, EvmEngine
 from coco_ethereum.gas import fork_at_least
 from coco_ethereum.limits import (
     BLOCK_GAS_MAX,
+    BLOCK_GAS_MIN,
     EXCESS_BLOB_GAS_MAX,
     GENESIS_ACCOUNTS_MAX,
     GENESIS_PART_SIZE_MAX_BYTES,
@@ -182,7 +183,7 @@ def _allow_unprotected(ours: Mapping[str, Any]) -> bool:
 
 
 def _gas_limit(values: Mapping[str, Any], name: str, where: str) -> int:
-    gas = fields.quantity(values, name, where, bits=64, least=21_000)
+    gas = fields.quantity(values, name, where, bits=64, least=BLOCK_GAS_MIN)
     if gas > BLOCK_GAS_MAX:
         raise OperatorError(
             f"{where}.{name}: {gas} is above {BLOCK_GAS_MAX}; one transaction could hold up the whole chain"

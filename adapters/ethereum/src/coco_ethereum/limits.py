@@ -21,6 +21,7 @@ GENESIS_ACCOUNTS_MAX: Final = 5_000_000
 
 # Gas of one block, so also of one transaction. Above this a single transaction would hold the chain for
 # seconds on the fast engine, and its receipt (8 gas per byte of log) could exceed the core's write set.
+BLOCK_GAS_MIN: Final = 21_000
 BLOCK_GAS_MAX: Final = 100_000_000
 EXCESS_BLOB_GAS_MAX: Final = 150_000_000
 """Beyond it the blob base fee leaves 128 bits."""

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import hashlib
 
+import attrs
 import pytest
 
-from coco_core.adapter import Applied, Batch, Deferred, Rejected, Request
+from coco_core.adapter import Applied, Batch, Deferred, Rejected, Request, merge
 from coco_core.errors import IntegrityError
 from coco_core.kv import Store
 from coco_ethereum import adapter as adapter_module
-from coco_ethereum.adapter import EthereumAdapter, receipt_claims
+from coco_ethereum.adapter import GAS_LIMIT, EthereumAdapter, receipt_claims
 from coco_ethereum.blocks import Header, block_hashes, read_head
 from coco_ethereum.development import development_ledger
+from coco_ethereum.limits import BLOCK_GAS_MIN
 from coco_ethereum.receipts import decode_receipt
-from coco_ethereum.records import BLOCKS, HEAD, TRANSACTIONS, Block, Transaction, number_key
+from coco_ethereum.records import ACCOUNTS, BLOCKS, HEAD, TRANSACTIONS, Block, Transaction, number_key
 from coco_ethereum.testing.assembly import assemble, initcode, return_word
 from coco_ethereum.transactions import transaction_hash
 
 ENDLESS_LOOP = bytes.fromhex("5b5f56")
 
 
-def batch_of(ledger, *payloads, time_ms=1_800_000_000_000):
+def batch_of(ledger, *payloads, time_ms=1_800_000_000_000, configuration=None):
     return Batch(
+        configuration=configuration or {},
         requests=tuple(map(Request, payloads)),
         view=2,
         first_seqno=ledger.status().committed_seqno + 1,
@@ -55,6 +58,48 @@ async def test_a_batch_becomes_one_block(any_ledger):
     assert header.parent_hash == read_head(ledger.view()).hash
     assert (header.gas_used, header.timestamp, header.prev_randao) == (63_000, 1_800_000_000, b"\x07" * 32)
     assert header.transactions_root == ledger.adapter._engine.ordered_trie_root(raws)
+
+
+async def test_the_gas_limit_moves_towards_what_the_consortium_wants(any_ledger):
+    async def limit_of(wanted):
+        raw = any_ledger.alice.sign(value=1)
+        result = await execute(any_ledger, raw, configuration={GAS_LIMIT: wanted})
+        return Header.decode(Block.unpack(result.closing[BLOCKS][number_key(1)]).header).gas_limit
+
+    genesis = 30_000_000
+    most = genesis // 1024 - 1
+    wanted = [BLOCK_GAS_MIN, genesis - 5, genesis, genesis + 5, 2 * genesis]
+    found = [genesis - most, genesis - 5, genesis, genesis + 5, genesis + most]
+    for one, limit in zip(wanted, found, strict=True):
+        any_ledger.alice.nonce = 0
+        assert await limit_of(one) == limit
+
+
+async def test_an_auditor_executes_anew(any_ledger):
+    ledger = any_ledger
+    entries, before = [], {}
+    for number, limit in enumerate((29_990_000, 30_010_000)):
+        raws = [ledger.alice.sign(value=1), ledger.bob.sign(value=2 + number)]
+        head = ledger.store.head().over(before)
+        batch = attrs.evolve(
+            batch_of(ledger, *raws, configuration={GAS_LIMIT: limit}), first_seqno=9 + number
+        )
+        result = await ledger.adapter.execute(batch, head)
+        run = [*(outcome.writes for outcome in result.outcomes), result.closing]
+        for writes in run:
+            merge(before, writes)
+        entries += run
+    view = ledger.store.head()
+    assert await ledger.adapter.replay(entries, view) == entries
+    forged = [*entries]
+    forged[1] = {**forged[1], ACCOUNTS: {bytes(20): b""}}
+    assert await ledger.adapter.replay(forged, view) != forged
+    with pytest.raises(IntegrityError, match="without a block"):
+        await ledger.adapter.replay(entries[:-1], view)
+    with pytest.raises(IntegrityError, match="cannot have been executed"):
+        await ledger.adapter.replay(entries[3:], view)
+    with pytest.raises(IntegrityError, match="removes a block"):
+        await ledger.adapter.replay([{BLOCKS: {number_key(1): None}}], view)
 
 
 async def test_execution_is_deterministic(any_ledger):

@@ -121,6 +121,10 @@ class Sandbox:
         """Return committed state."""
         return self.store.view(seqno)
 
+    def configuration(self) -> Mapping[str, Any]:
+        """Return what a consortium set: there is none."""
+        return {}
+
     def status(self) -> NodeStatus:
         """Return a reading of the only node."""
         return NodeStatus(

@@ -22,7 +22,7 @@ from coco_core.adapter import (
     Request,
     Writes,
 )
-from coco_core.errors import AdapterError
+from coco_core.errors import AdapterError, IntegrityError
 from coco_sawtooth import records
 from coco_sawtooth.chain import Chain
 from coco_sawtooth.checking import CheckedBatches
@@ -104,6 +104,11 @@ class SawtoothAdapter:
                 # One round is enough for one batch; the next finds its state changed.
                 outcomes += [Deferred()] * (len(batch.requests) - len(outcomes))
         return BatchResult(outcomes)
+
+    async def replay(self, entries: Sequence[Writes], view: ReadView) -> Sequence[Writes]:
+        """Raise IntegrityError: what processors outside the node do, only they could do again."""
+        del entries, view
+        raise IntegrityError("a Sawtooth ledger is not deterministic, as far as this node knows")
 
     async def serve(self, service: LedgerService) -> None:
         """Run what clients and processors connect to, until cancelled."""

@@ -6,6 +6,7 @@ Made by ``serve``, told by ``committed``. Knows no sockets and no threads: those
 from __future__ import annotations
 
 from coco_core.adapter import CommittedBatch, LedgerService
+from coco_sawtooth.checking import CheckedBatches
 from coco_sawtooth.clients import Clients
 from coco_sawtooth.feed import Feed
 from coco_sawtooth.intake import Intake
@@ -17,10 +18,10 @@ from coco_sawtooth.statuses import Statuses
 class Front:
     """Everything that clients of one node speak with."""
 
-    def __init__(self, service: LedgerService, outside: Outside) -> None:
-        """Serve the chain of ``service``."""
+    def __init__(self, service: LedgerService, outside: Outside, checked: CheckedBatches) -> None:
+        """Serve the chain of ``service``; what is taken from clients is noted as ``checked``."""
         self._outside = outside
-        self._intake = Intake(service, Statuses(), outside)
+        self._intake = Intake(service, Statuses(), outside, checked)
         self._feed = Feed(service, outside)
         subscriptions = Subscriptions(service, self._feed, outside)
         self.rest = RestServer(service, self._intake, outside, subscriptions)

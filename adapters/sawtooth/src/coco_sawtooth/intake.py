@@ -1,14 +1,15 @@
 """Batches on their way in: checked, submitted, and followed until it is known what became of them.
 
 A client is told that its batches are taken before they are executed, so from then on it is this node that
-hands a batch on again when primaries change, and keeps one whose dependencies are not committed yet. Batches
-are refused when they are executed a second time, so handing one on twice does no harm.
+hands a batch on again when primaries change or its family has no processor for a while, and keeps one whose
+dependencies are not committed yet. Batches are refused when they are executed a second time, so handing one
+on twice does no harm.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
 
 import attrs
 from google.protobuf.message import DecodeError
@@ -25,19 +26,20 @@ from coco_core.adapter import (
 from coco_core.errors import BusyError
 from coco_sawtooth import batches, records
 from coco_sawtooth.batches import Batch
+from coco_sawtooth.checking import CheckedBatches
 from coco_sawtooth.limits import (
     PARKED_BATCHES_MAX,
     PARKED_MAX_S,
     PENDING_BATCHES_MAX,
+    PROCESSOR_WAIT_S,
     SUBMISSIONS_MAX,
+    SUBMIT_AGAIN_MAX_S,
     SUBMIT_AGAIN_S,
 )
 from coco_sawtooth.messages import ClientBatchStatus
 from coco_sawtooth.outside import Outside
+from coco_sawtooth.rejections import MISSING_DEPENDENCY, NO_PROCESSOR
 from coco_sawtooth.statuses import Statuses
-
-MISSING_DEPENDENCY: Final = "missing-dependency"
-"""The code of a rejection that says only that a dependency is not committed yet."""
 
 
 @attrs.frozen
@@ -50,11 +52,14 @@ class _Parked:
 class Intake:
     """Takes batches for one node."""
 
-    def __init__(self, service: LedgerService, statuses: Statuses, outside: Outside) -> None:
-        """Submit to ``service`` and note what becomes of batches in ``statuses``."""
+    def __init__(
+        self, service: LedgerService, statuses: Statuses, outside: Outside, checked: CheckedBatches
+    ) -> None:
+        """Submit to ``service`` what is ``checked``, and note in ``statuses`` what becomes of it."""
         self._service = service
         self._statuses = statuses
         self._outside = outside
+        self._checked = checked
         self._parked: dict[str, _Parked] = {}
         self._awaited: dict[bytes, set[str]] = {}
         """Parked batches by transactions they wait for."""
@@ -65,7 +70,7 @@ class Intake:
         Raises MalformedError when one of them is not well formed or not signed by whom it says, BusyError
         when there is no room.
         """
-        found = await self._outside.worker(lambda: [_checked(raw) for raw in raws])
+        found = await self._outside.worker(lambda: [self._checked.check(raw) for raw in raws])
         view = self._service.view()
         new = {each.id: each for each in found if not self._is_known(view, each.id)}
         if self._statuses.pending + len(new) > PENDING_BATCHES_MAX:
@@ -83,39 +88,46 @@ class Intake:
         self._outside.start(lambda: self._follow(taken, caller, submission))
 
     async def _follow(self, taken: Sequence[Batch], caller: Caller, submission: Submission) -> None:
-        """Wait for the fates of batches, and submit again those whose fate is left open."""
+        """Wait for the fates of batches, and submit again those that may have another one in a moment."""
+        opened, until = 0, self._outside.pulse.now() + PROCESSOR_WAIT_S
         try:
-            for attempt in range(1, SUBMISSIONS_MAX + 1):
+            for attempt in itertools.count():
                 fates = await submission.wait()
+                in_time = self._outside.pulse.now() < until
                 taken = [
                     batch
                     for batch, fate in zip(taken, fates, strict=True)
-                    if not self._is_decided(batch, caller, fate)
+                    if not self._is_decided(batch, caller, fate, in_time=in_time)
                 ]
-                if not taken or attempt == SUBMISSIONS_MAX:
+                opened += any(isinstance(fate, NotCommitted) for fate in fates)
+                if not taken or opened == SUBMISSIONS_MAX:
                     return
-                submission = await self._submit_again(taken, caller)
+                pause_s = min(SUBMIT_AGAIN_S * 2 ** min(attempt, 10), SUBMIT_AGAIN_MAX_S)
+                submission = await self._submit_again(taken, caller, pause_s)
         finally:
             self._end(taken)
 
-    async def _submit_again(self, taken: Sequence[Batch], caller: Caller) -> Submission:
+    async def _submit_again(self, taken: Sequence[Batch], caller: Caller, pause_s: float) -> Submission:
         while True:
-            await self._outside.pulse.wait((), self._outside.pulse.now() + SUBMIT_AGAIN_S)
+            await self._outside.pulse.wait((), self._outside.pulse.now() + pause_s)
             try:
                 return self._service.submit([each.raw for each in taken], caller=caller)
             except BusyError:
-                continue
+                pause_s = max(pause_s, SUBMIT_AGAIN_S)
 
-    def _is_decided(self, batch: Batch, caller: Caller, fate: object) -> bool:
-        """Note what became of a batch; return False when that is open."""
+    def _is_decided(self, batch: Batch, caller: Caller, fate: object, *, in_time: bool) -> bool:
+        """Note what became of a batch; return False when that may be otherwise in a moment."""
         committed = records.number_of_batch(self._service.view(), batch.id) is not None
         if isinstance(fate, NotCommitted) and not committed:
             return False
         if isinstance(fate, Rejected) and not committed:
+            if fate.code == NO_PROCESSOR and in_time:
+                return False
             if fate.code == MISSING_DEPENDENCY:
+                self._end([batch])
                 self._park(batch, caller)
-            else:
-                self._statuses.refused(status_of(batch, fate))
+                return True
+            self._statuses.refused(status_of(batch, fate))
         self._end([batch])
         return True
 
@@ -133,7 +145,7 @@ class Intake:
         ]
         if not missing:
             # It came in the meantime.
-            self._outside.start(lambda: self._take_again(batch, caller))
+            self._resume(batch, caller)
             return
         while self._parked and (
             len(self._parked) >= PARKED_BATCHES_MAX or next(iter(self._parked.values())).until < now
@@ -153,12 +165,13 @@ class Intake:
                     self._awaited.pop(each, None)
         return parked
 
-    async def _take_again(self, batch: Batch, caller: Caller) -> None:
-        while not self._is_known(self._service.view(), batch.id):
-            try:
-                self._submit([batch], caller)
-            except BusyError:
-                await self._outside.pulse.wait((), self._outside.pulse.now() + SUBMIT_AGAIN_S)
+    def _resume(self, batch: Batch, caller: Caller) -> None:
+        """Hand on a batch whose dependencies came; from now on it is pending."""
+        self._statuses.took([batch.id])
+        self._outside.start(lambda: self._hand_on(batch, caller))
+
+    async def _hand_on(self, batch: Batch, caller: Caller) -> None:
+        await self._follow([batch], caller, await self._submit_again([batch], caller, 0))
 
     def committed(self, committed: CommittedBatch) -> None:
         """Note what is committed: wake who waits for it, and hand on batches that depended on it."""
@@ -170,10 +183,7 @@ class Intake:
             for batch_id in list(self._awaited.get(transaction_id, ())):
                 parked = self._unpark(batch_id)
                 if parked is not None:
-                    self._resume(parked)
-
-    def _resume(self, parked: _Parked) -> None:
-        self._outside.start(lambda: self._take_again(parked.batch, parked.caller))
+                    self._resume(parked.batch, parked.caller)
 
     # --- what became of batches -----------------------------------------------------------------------------
 
@@ -188,12 +198,6 @@ class Intake:
             if not pending or not in_time:
                 return found
             in_time = await self._outside.pulse.wait([bytes.fromhex(each) for each in pending], until)
-
-
-def _checked(raw: bytes) -> Batch:
-    batch = batches.read(raw)
-    batches.verify_signatures(batch)
-    return batch
 
 
 def status_of(batch: Batch, fate: Rejected) -> ClientBatchStatus:

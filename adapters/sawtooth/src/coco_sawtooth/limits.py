@@ -60,9 +60,12 @@ PARKED_BATCHES_MAX: Final = 1_024
 PARKED_MAX_S: Final = 1_200
 INVALID_STATUSES_MAX: Final = 10_000
 INVALID_STATUSES_SIZE_MAX_BYTES: Final = 16 * MIB
-# How often, and how long after one another, a batch is handed on whose fate a change of primaries left open.
+# How often a batch is handed on whose fate a change of primaries left open, how long one is whose family has
+# no processor, and after which pause: the first, and the longest, for it doubles.
 SUBMISSIONS_MAX: Final = 20
-SUBMIT_AGAIN_S: Final = 0.5
+PROCESSOR_WAIT_S: Final = 30
+SUBMIT_AGAIN_S: Final = 0.25
+SUBMIT_AGAIN_MAX_S: Final = 4
 
 # Threads that answer questions, who waits for one, and how long.
 QUERY_THREADS: Final = 4

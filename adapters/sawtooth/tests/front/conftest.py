@@ -29,11 +29,12 @@ from coco_core.adapter import (
 from coco_core.errors import BusyError
 from coco_core.kv import Store
 from coco_sawtooth import batches, messages, records
+from coco_sawtooth.checking import CheckedBatches
 from coco_sawtooth.contexts import Context
 from coco_sawtooth.execution import Invalid
 from coco_sawtooth.front import Front
-from coco_sawtooth.intake import MISSING_DEPENDENCY
 from coco_sawtooth.outside import Outside
+from coco_sawtooth.rejections import MISSING_DEPENDENCY, NO_PROCESSOR
 from coco_sawtooth.shell.outside import Pulse, Tasks, beside
 from coco_sawtooth.signing import Signer
 from coco_sawtooth.testing import Client, Intkey
@@ -66,6 +67,8 @@ class Chain:
         self.open_fates = 0
         """How many batches to answer with NotCommitted."""
         self.busy = False
+        self.unserved = False
+        """Whether no processor is there."""
         self.submitted: list[bytes] = []
         self._seqno = 0
         self._append(self._block([], {}))
@@ -89,6 +92,8 @@ class Chain:
         if self.open_fates:
             self.open_fates -= 1
             return NotCommitted("the primary changed")
+        if self.unserved:
+            return Rejected(NO_PROCESSOR, "nobody is registered for intkey 1.0")
         if records.number_of_batch(view, batch.id) is not None:
             return Rejected("duplicate-batch", "already committed")
         if any(records.place_of_transaction(view, each) is None for each in batches.dependencies(batch)):
@@ -254,7 +259,7 @@ async def _world() -> AsyncIterator[World]:
             beside=beside,
             report=faults.append,
         )
-        chain.front = Front(chain, outside)
+        chain.front = Front(chain, outside, CheckedBatches())
         with trio.fail_after(1000):
             yield World(chain, chain.front, Client.named("alice"))
         nursery.cancel_scope.cancel()

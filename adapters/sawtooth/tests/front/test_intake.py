@@ -48,8 +48,24 @@ async def test_but_not_for_ever(world, autojump_clock) -> None:
         here.chain.open_fates = 1000
         batch = sets(here.alice, "a")
         await here.post_batches(batch)
-        assert await status(here, batch, "60") == UNKNOWN
+        assert await status(here, batch, "200") == UNKNOWN
         assert len(here.chain.submitted) == 20
+
+
+async def test_a_family_without_a_processor_is_waited_for_a_while(world, autojump_clock) -> None:
+    async with world() as here:
+        here.chain.unserved = True
+        early, late = sets(here.alice, "a"), sets(here.alice, "b")
+        await here.post_batches(early)
+        assert await status(here, early, "20") == PENDING
+        here.chain.unserved = False
+        assert await status(here, early, "20") == COMMITTED
+        here.chain.unserved = True
+        await here.post_batches(late)
+        assert await status(here, late, "60") == INVALID
+        (told,) = (await here.get(f"/batch_statuses?id={late.header_signature}"))["data"]
+        assert told["invalid_transactions"][0]["message"] == "nobody is registered for intkey 1.0"
+        assert len(here.chain.submitted) < 30
 
 
 async def test_a_batch_waits_for_what_it_depends_on(world, autojump_clock) -> None:

@@ -72,6 +72,8 @@ class Intkey:
 
 
 def _applied(verb: str, old: int | None, amount: int) -> int | Invalid:
+    if verb not in ("set", "inc", "dec"):
+        return Invalid(f"{verb!r} is no verb of integer keys")
     if verb == "set":
         return Invalid("Verb is set, but already exists") if old is not None else amount
     if old is None:

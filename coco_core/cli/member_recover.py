@@ -8,11 +8,13 @@ from typing import Any
 
 import click
 
+from coco_core.attestation import Verdict
 from coco_core.cli.asking import ADMIN, FILE, SERVICE, ask, now_s, read_text, service_context
+from coco_core.cli.judging import judge, measurements
 from coco_core.cli.member_keys import signing
 from coco_core.cli.member_requests import printable
 from coco_core.client import Connection, GovernanceClient, Signer
-from coco_core.crypto import service_id
+from coco_core.crypto import read_certificate_der, service_id
 from coco_core.errors import AttestationError, IntegrityError, OperatorError
 from coco_core.governance import MemberMessage, check_share, open_share, read_recovery
 
@@ -23,6 +25,7 @@ from coco_core.governance import MemberMessage, check_share, open_share, read_re
 @signing
 @click.option("--enc-key", type=FILE, required=True, help="PEM of the member's private encryption key.")
 @click.option("--previous-cert", type=FILE, help="PEM of the service as the member knew it, to be compared.")
+@measurements(required=False)
 @click.option("--confirm", help="SHA-256 of the new service key, in hex, as shown before.")
 def recover(
     signer: Signer,
@@ -30,12 +33,14 @@ def recover(
     service_cert: Path,
     enc_key: Path,
     previous_cert: Path | None,
+    accepted: tuple[str, ...],
     confirm: str | None,
 ) -> None:
     """Give one's recovery share to the node that recovers a lost service.
 
     The service will have another identity: --service-cert is the file of the *new* one, which whoever runs
-    the node handed over. Without --confirm it is shown what is recovered, and no share is given.
+    the node handed over. Without --confirm it is shown what is recovered, and no share is given. A share is
+    given only to a node that proves to run code that a --measurement names: a node can say anything.
     """
     identity = _service(service_cert)
     previous = None if previous_cert is None else _service(previous_cert)
@@ -43,7 +48,9 @@ def recover(
     async def question(connection: Connection) -> None:
         client = GovernanceClient(connection)
         said = await client.read("/gov/recovery/progress")
-        _show(said)
+        certificate = read_certificate_der(connection.peer_certificate)
+        verdict = judge(certificate, accepted or [f"{said['platform']}:{said['measurement']}"])
+        _show(said, verdict)
         if said["serviceIdentity"] != identity:
             raise IntegrityError(f"the node recovers to another identity than that in {service_cert}")
         if previous is not None and said["previousServiceIdentity"] != previous:
@@ -53,6 +60,8 @@ def recover(
             return
         if confirm.lower() != identity:
             raise OperatorError(f"--confirm names another identity than {identity}")
+        if not accepted:
+            raise OperatorError("--confirm needs a --measurement: of code that may have the secrets")
         view = await client.recovery_state()
         recovery = read_recovery(view)
         record = None if recovery is None else recovery.members.get(signer.member_id)
@@ -77,13 +86,13 @@ def _service(path: Path) -> str:
         raise OperatorError(f"{path}: {error}") from error
 
 
-def _show(said: Mapping[str, Any]) -> None:
+def _show(said: Mapping[str, Any], verdict: Verdict) -> None:
     for name, field in (
         ("service before", "previousServiceIdentity"),
         ("recovered up to", "lastSigned"),
         ("service from now on", "serviceIdentity"),
-        ("node's platform", "platform"),
-        ("node's measurement", "measurement"),
     ):
         print(f"{name}: {printable(str(said[field]))}")
+    print(f"node's platform: {verdict.format}{'' if verdict.secure else ' (protects nothing)'}")
+    print(f"node's measurement: {verdict.measurement}")
     print(f"shares: {len(said['submitted'])} of {said['recoveryThreshold']} needed")

@@ -15,13 +15,12 @@ import click
 import structlog
 import trio
 
-from coco_core.attestation import known_verifiers
 from coco_core.base import split_address
 from coco_core.cli.asking import service_context
+from coco_core.cli.judging import judge, measurements
 from coco_core.client import fetch_certificate
 from coco_core.errors import OperatorError
-from coco_core.governance import admit_certified, policy_of
-from coco_core.node import load_settings, run_node, utc_now
+from coco_core.node import load_settings, run_node
 
 
 @click.group()
@@ -56,31 +55,20 @@ def run(settings: Path, with_parent: bool, log_level: str) -> None:
 
 @node.command()
 @click.argument("address")
-@click.option(
-    "--measurement",
-    "accepted",
-    multiple=True,
-    required=True,
-    help="Code that may run there, PLATFORM:HEX; may be given again.",
-)
+@measurements(required=True)
 @click.option("--service-cert", type=click.Path(path_type=Path), help="PEM of the service it must be of.")
 def evidence(address: str, accepted: tuple[str, ...], service_cert: Path | None) -> None:
     """Judge the evidence in the certificate of the node at ADDRESS, host:port of any of its interfaces.
 
     Whoever answers there holds the key that the evidence is bound to.
     """
-    pairs = [one.rpartition(":") for one in accepted]
-    if not all(platform and measurement for platform, _, measurement in pairs):
-        raise OperatorError("--measurement: expected PLATFORM:HEX, for example Insecure_Virtual:0123…")
-    policy = policy_of((platform, measurement) for platform, _, measurement in pairs)
     tls = service_context(service_cert) if service_cert is not None else None
     try:
         split_address(address)
     except ValueError as error:
         raise OperatorError(f"{address[:80]}: {error}") from error
     certificate = trio.run(fetch_certificate, address, tls)
-    now_s = int(utc_now().timestamp())
-    verdict = admit_certified(certificate, known_verifiers(), policy, now_s)
+    verdict = judge(certificate, accepted)
     print(f"node         {certificate.public_key.node_id()}")
     print(f"platform     {verdict.format}{'' if verdict.secure else ' (protects nothing)'}")
     print(f"measurement  {verdict.measurement}")

@@ -227,6 +227,13 @@ async def given_at_a_terminal(stage: Stage, member: Organisation, folder: Path) 
     assert f"add --confirm {identity}".encode() in looked.stdout
     assert (await coco(*words, "--confirm", "0" * 64)).returncode == 2
     other = Organisation.make("other", folder)
+    right = (looked.stdout.split(b"measurement: ")[1].split()[0]).decode()
+    # A share for nobody who does not prove to run what the member accepts.
+    unsaid = await coco(*words, "--confirm", identity)
+    assert (unsaid.returncode, b"--confirm needs a --measurement" in unsaid.stderr) == (2, True)
+    wrong = await coco(*words, "--confirm", identity, "--measurement", f"Insecure_Virtual:{'0' * 64}")
+    assert (wrong.returncode, b"measurement" in wrong.stderr) == (2, True), wrong.stderr
+    words += ["--measurement", f"Insecure_Virtual:{right}"]
     compared = await coco(*words, "--previous-cert", other.files.certificate, "--confirm", identity)
     assert compared.returncode == 1, compared.stderr
     async with network.client() as client:

@@ -101,6 +101,8 @@ RECOVERIES_MAX = 32
 RECOVERY_UNKNOWN_VIEWS_MAX = 100
 # Epochs of ledger secrets that begin because time passed: the others are for changes of members.
 SCHEDULED_EPOCHS_MAX = 9_000
+EPOCH_MIN_S = 3_600
+"""How long a key policy lets an epoch last at least."""
 
 # HTTP.
 HTTP_HEADERS_MAX_BYTES = 32 * KIB
@@ -232,6 +234,7 @@ invariant(
     "all shares and all epochs, dealt anew, fit one entry beside the decision to do so",
 )
 invariant(2 * CERTIFICATE_QUOTE_MAX_BYTES <= CERTIFICATE_SIZE_MAX_BYTES, "a certificate holds a quote in PEM")
+invariant(SCHEDULED_EPOCHS_MAX * EPOCH_MIN_S > 366 * 86_400, "no schedule uses its epochs up within a year")
 invariant(SCHEDULED_EPOCHS_MAX < LEDGER_EPOCHS_MAX, "members may change when a schedule used its epochs up")
 invariant(
     2 * NODES_MAX * KIB + KIB < WRITE_SET_SIZE_MAX_BYTES, "copies of a secret for all nodes fit one entry"

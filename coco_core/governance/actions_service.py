@@ -87,7 +87,8 @@ def _set_key_policy(args: Args, decision: Decision) -> None:
 
 
 def _check_key_policy(args: Args) -> None:
-    check_count(args["epoch_s"], "'epoch_s'", 0, limits.LEASE_MAX_S)
+    if type(args["epoch_s"]) is not int or args["epoch_s"] != 0:
+        check_count(args["epoch_s"], "'epoch_s', unless it is 0,", limits.EPOCH_MIN_S, limits.LEASE_MAX_S)
 
 
 def _set_confidentiality(args: Args, decision: Decision) -> None:

@@ -313,7 +313,7 @@ def test_what_comes_behind_a_new_epoch_waits_for_the_next_batch() -> None:
     requests = []
     for second in range(3):
         actions = [{"name": "trigger_ledger_rekey", "args": {}}] if second else []
-        actions = actions or [{"name": "set_key_policy", "args": {"epoch_s": 60}}]
+        actions = actions or [{"name": "set_key_policy", "args": {"epoch_s": limits.EPOCH_MIN_S}}]
         message = alone.sign("proposal", {"actions": actions}, created_at_s=NOW_MS // 1000 + second)
         requests.append(Request(governance_payload("/gov/members/proposals:create", message), ANONYMOUS))
     now_ms = NOW_MS + 5000

@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import cbor2
 import pytest
 
 from coco_core.adapter import Applied, Outcome, Rejected
 from coco_core.base import limits
-from coco_core.crypto import Curve
 from coco_core.governance import (
     ACTIVE,
     ADMINISTRATION_MAPS,
     PENDING,
     Administration,
     StarlarkRuntime,
-    assemble,
     founding_writes,
     node_writes,
     opening_writes,
@@ -28,7 +25,6 @@ from coco_core.governance import (
     read_proposal,
     shipped_constitution,
     state_digest,
-    to_be_signed,
 )
 from coco_core.kv import Writes, maps, merge
 from coco_core.testing import Consortium
@@ -209,23 +205,6 @@ def test_a_removed_members_ballots_count_no_more() -> None:
     assert code(place.propose(DAVE, set_user())) == "not-a-member"
     assert answer(place.vote(ALICE, waiting))["proposalState"] == "Open"
     assert answer(place.vote(BOB, waiting))["proposalState"] == "Accepted"
-
-
-@pytest.mark.parametrize("curve", list(Curve), ids=lambda curve: curve.value)
-def test_members_sign_on_any_of_our_curves_with_its_own_algorithm(curve: Curve) -> None:
-    member = Signatory.make("member", curve=curve)
-    others = [Signatory.make("other", curve=other) for other in Curve if other is not curve]
-    tables = council("majority", member, *others)
-    said = answer(tables.propose(member, set_user()))
-    assert answer(tables.vote(member, said["proposalId"]))["proposalState"] == "Open"
-    for other in others:
-        # The key is one curve's, and the header says the algorithm of another's.
-        message = cbor2.loads(other.sign("proposal", {"actions": [set_user("other")]}))
-        header = cbor2.loads(message.value[0]) | {4: member.member_id.encode()}
-        protected = cbor2.dumps(header, canonical=True)
-        signature = member.key.sign_raw(to_be_signed(protected, message.value[2]))
-        forged = assemble(protected, message.value[2], signature)
-        assert code(tables.executed("/gov/members/proposals:create", forged)) == "signature"
 
 
 def test_an_expired_certificate_signs_nothing() -> None:

@@ -2,17 +2,13 @@
 
 from coco_core.adapter.bundles import (
     BUNDLES,
-    BundledTransaction,
     BundlePart,
     BundleReceipt,
     CommittedBundle,
-    bundle_claims,
     encode_bundle,
     encode_bundle_receipt,
-    encode_bundle_record,
     read_bundle,
     read_bundle_receipt,
-    read_bundle_record,
     read_committed_bundle,
 )
 from coco_core.adapter.caller import ANONYMOUS, Caller
@@ -25,7 +21,6 @@ from coco_core.adapter.configuration import (
 from coco_core.adapter.context import Changes, ReadView, ScopedView
 from coco_core.adapter.contract import (
     API,
-    NO_CLAIMS,
     Applied,
     Batch,
     BatchResult,
@@ -70,6 +65,13 @@ from coco_core.adapter.workload import (
 )
 from coco_core.base import TxID
 from coco_core.kv import Writes, merge
+from coco_core.ledger import (
+    NO_CLAIMS,
+    BundledTransaction,
+    bundle_claims,
+    encode_bundle_record,
+    read_bundle_record,
+)
 
 __all__ = [
     "ANONYMOUS",

@@ -11,8 +11,6 @@ Values and encodings only; who executes is the replica's.
 from __future__ import annotations
 
 import base64
-import hashlib
-import json
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -20,13 +18,11 @@ import attrs
 
 from coco_core.base import TxID, limits
 from coco_core.errors import IntegrityError, MalformedError
+from coco_core.ledger import BundledTransaction, read_bundle_record
 from coco_core.wire import cbor
 
 BUNDLES: Final = "coco.bundles"
 """What bundles are submitted to; no ledger can have a name with a dot."""
-
-_DOMAIN: Final = b"coco.bundle.v1"
-_CLAIMS_SIZE_BYTES: Final = 32
 
 
 @attrs.frozen
@@ -35,15 +31,6 @@ class BundlePart:
 
     ledger: str
     payload: bytes = attrs.field(repr=lambda data: f"<{len(data)} bytes>")
-
-
-@attrs.frozen(kw_only=True)
-class BundledTransaction:
-    """Where in the ledger one transaction of a bundle is, and what it claims."""
-
-    ledger: str
-    seqno: int
-    claims: bytes
 
 
 @attrs.frozen(kw_only=True)
@@ -127,36 +114,6 @@ def _part(value: Any) -> BundlePart:
     raise MalformedError("a transaction of a bundle is the name of its ledger and bytes")
 
 
-def encode_bundle_record(transactions: Sequence[BundledTransaction]) -> bytes:
-    """Return what a bundle's entry holds: JSON, for anybody who reads the ledger."""
-    rows = [{"ledger": one.ledger, "seqno": one.seqno, "claims": one.claims.hex()} for one in transactions]
-    return json.dumps({"transactions": rows}).encode()
-
-
-def read_bundle_record(record: bytes) -> tuple[BundledTransaction, ...]:
-    """Read what encode_bundle_record returned; raises IntegrityError for anything else."""
-    try:
-        return tuple(
-            BundledTransaction(
-                ledger=_typed(row["ledger"], str),
-                seqno=_typed(row["seqno"], int),
-                claims=bytes.fromhex(row["claims"]),
-            )
-            for row in json.loads(record)["transactions"]
-        )
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise IntegrityError(f"malformed record of a bundle: {error!r}") from error
-
-
-def bundle_claims(record: bytes) -> bytes:
-    """Return the claims digest of a bundle's entry: SHA-256 over a prefix and its record.
-
-    Whoever holds the receipt of that entry and the record knows, without asking any node, that the consortium
-    committed all of its transactions, each with these claims.
-    """
-    return hashlib.sha256(_DOMAIN + record).digest()
-
-
 def encode_bundle_receipt(receipt: BundleReceipt) -> bytes:
     """Return the receipt as bytes, for the way from the primary to whoever submitted."""
     return cbor.encode([receipt.record, list(receipt.receipts)])
@@ -172,9 +129,3 @@ def read_bundle_receipt(data: bytes) -> BundleReceipt:
 
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
-
-
-def _typed(value: Any, kind: type[Any]) -> Any:
-    if type(value) is not kind:
-        raise TypeError(f"{value!r} is no {kind.__name__}")
-    return value

@@ -19,12 +19,10 @@ from coco_core.adapter.context import ReadView
 from coco_core.adapter.http import HTTPHandler
 from coco_core.base import TxID
 from coco_core.kv import Writes
+from coco_core.ledger import NO_CLAIMS
 
 API: Final = 3
 """The version of this contract; an adapter made for another one is refused at registration."""
-
-NO_CLAIMS: Final = bytes(32)
-"""The claims digest of a transaction that claims nothing."""
 
 
 @attrs.frozen(kw_only=True)

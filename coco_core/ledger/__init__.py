@@ -5,6 +5,12 @@ Pure: knows bytes, digests and keys; must not know files, clocks, consensus or w
 
 from coco_core.ledger.audit import AuditedEntry, AuditReport, LedgerAuditor, Watch, audit
 from coco_core.ledger.audit_rules import LedgerAuditError, Rule
+from coco_core.ledger.bundles import (
+    BundledTransaction,
+    bundle_claims,
+    encode_bundle_record,
+    read_bundle_record,
+)
 from coco_core.ledger.chunks import (
     CHUNK_HEADER_SIZE_BYTES,
     IN_PROGRESS_HEADER,
@@ -64,6 +70,7 @@ from coco_core.ledger.snapshots import (
 __all__ = [
     "AuditReport",
     "AuditedEntry",
+    "BundledTransaction",
     "CHUNK_AFTER",
     "CHUNK_BEFORE",
     "CHUNK_HEADER_SIZE_BYTES",
@@ -97,11 +104,13 @@ __all__ = [
     "VerifiedReceipt",
     "Watch",
     "audit",
+    "bundle_claims",
     "check_root",
     "check_signature",
     "commit_evidence",
     "completed_header",
     "cose_receipt",
+    "encode_bundle_record",
     "encode_chunk",
     "endorsements_in",
     "entry_size_bytes",
@@ -110,6 +119,7 @@ __all__ = [
     "parse_chunk",
     "positions_table",
     "predecessor_writes",
+    "read_bundle_record",
     "read_header",
     "read_public",
     "read_public_snapshot",

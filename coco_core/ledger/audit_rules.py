@@ -24,6 +24,8 @@ class Rule(enum.Enum):
     """Views never go back."""
     PRIVATE = "private"
     """Sealed parts open under the ledger's secrets (if the auditor holds them)."""
+    BUNDLE = "bundle"
+    """A bundle's record names entries of its own batch, with the claims they have."""
     SERVICE_IDENTITY = "service-identity"
     """The identity in force at the end is the expected one, and changes only by recovery."""
     SERVICE_ENDORSEMENT = "service-endorsement"

@@ -1,0 +1,85 @@
+"""The entry that says which entries before it were committed together, and what its receipt proves.
+
+A record may name only entries of the batch its own entry is in, with the claims digests they have. So
+whoever holds the receipt and the record knows of all of them, and an auditor that no record lies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import attrs
+
+from coco_core.errors import IntegrityError
+from coco_core.kv.maps import BUNDLE, SINGLETON_KEY
+from coco_core.ledger.entry import PublicEntry
+
+_DOMAIN: Final = b"coco.bundle.v1"
+
+
+@attrs.frozen(kw_only=True)
+class BundledTransaction:
+    """Where in the ledger one transaction of a bundle is, and what it claims."""
+
+    ledger: str
+    seqno: int
+    claims: bytes
+
+
+def encode_bundle_record(transactions: Sequence[BundledTransaction]) -> bytes:
+    """Return what a bundle's entry holds: JSON, for anybody who reads the ledger."""
+    rows = [{"ledger": one.ledger, "seqno": one.seqno, "claims": one.claims.hex()} for one in transactions]
+    return json.dumps({"transactions": rows}).encode()
+
+
+def read_bundle_record(record: bytes) -> tuple[BundledTransaction, ...]:
+    """Read what encode_bundle_record returned; raises IntegrityError for anything else."""
+    try:
+        return tuple(
+            BundledTransaction(
+                ledger=_typed(row["ledger"], str),
+                seqno=_typed(row["seqno"], int),
+                claims=bytes.fromhex(row["claims"]),
+            )
+            for row in json.loads(record)["transactions"]
+        )
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise IntegrityError(f"malformed record of a bundle: {error!r}") from error
+
+
+def bundle_claims(record: bytes) -> bytes:
+    """Return the claims digest of a bundle's entry: SHA-256 over a prefix and its record.
+
+    Whoever holds the receipt of that entry and the record knows, without asking any node, that the consortium
+    committed all of its transactions, each with these claims.
+    """
+    return hashlib.sha256(_DOMAIN + record).digest()
+
+
+def check_bundle(entry: PublicEntry, batch: Mapping[int, bytes]) -> None:
+    """Check the record in an entry, if it has one, by the claims of the entries of its batch, by seqno.
+
+    Raises IntegrityError when it names another entry, one twice or out of order, or other claims.
+    """
+    changes = entry.public.get(BUNDLE)
+    if changes is None:
+        return
+    record = changes.get(SINGLETON_KEY)
+    if record is None or len(changes) != 1 or len(entry.public) != 1:
+        raise IntegrityError("the record of a bundle is not alone in its entry")
+    if entry.claims != bundle_claims(record):
+        raise IntegrityError("the entry of a bundle claims another record")
+    before = 0
+    for one in read_bundle_record(record):
+        if one.seqno <= before or batch.get(one.seqno) != one.claims:
+            raise IntegrityError(f"entry {one.seqno} was not committed with this bundle as it says")
+        before = one.seqno
+
+
+def _typed(value: Any, kind: type[Any]) -> Any:
+    if type(value) is not kind:
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value

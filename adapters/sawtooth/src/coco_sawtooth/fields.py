@@ -6,7 +6,6 @@ Every function raises OperatorError of the form ``where.field: what is wrong``.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -67,5 +66,5 @@ def base64_data(text: str, where: str) -> bytes:
     """Return the bytes that ``text`` writes in base64."""
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:
         raise OperatorError(f"{where}: not base64") from None

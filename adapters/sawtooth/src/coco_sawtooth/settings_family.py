@@ -7,7 +7,6 @@ when it runs. Facts of a value's place and of the rules are those of Sawtooth 1.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Callable
 from functools import lru_cache
@@ -164,7 +163,7 @@ def _candidates(context: Context) -> messages.SettingCandidates:
         return messages.SettingCandidates.FromString(
             base64.b64decode(_get(context, PROPOSALS) or "", validate=True)
         )
-    except (DecodeError, binascii.Error):
+    except (DecodeError, ValueError):
         raise RejectedError(f"{PROPOSALS} does not decode") from None
 
 

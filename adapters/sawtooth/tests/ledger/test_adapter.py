@@ -6,6 +6,7 @@ import cbor2
 import pytest
 
 from coco_core.adapter import Applied, Batch, Deferred, Rejected, Request
+from coco_core.errors import IntegrityError
 from coco_sawtooth import limits, messages, records
 from coco_sawtooth.adapter import SawtoothAdapter
 from coco_sawtooth.blocks import block_claims
@@ -336,3 +337,8 @@ async def test_the_core_batch_is_taken_as_it_comes(world):
     )
     found = await world.adapter.execute(garbage, world.store.head())
     assert [each.code for each in found.outcomes] == ["invalid-batch"] * 2
+
+
+async def test_nobody_executes_it_anew(world):
+    with pytest.raises(IntegrityError, match="."):
+        await world.adapter.replay([], world.store.view())

@@ -14,7 +14,19 @@ from coco_sawtooth.identity_family import ALLOWED_KEYS
 from coco_sawtooth.signing import Signer
 
 KEYS: Final = 5
+NODES: Final = 9
+"""How many nodes a development network has at most."""
 SEED: Final = b"coco sawtooth development key, public and insecure"
+
+
+PROCESSORS_PORT: Final = 4004
+"""Where Sawtooth's validators listen, and every processor looks unless told otherwise."""
+PROCESSORS_ENDPOINT: Final = f"tcp://127.0.0.1:{PROCESSORS_PORT}"
+
+
+def processors_endpoint(index: int) -> str:
+    """Return where node ``index`` of a development network listens for processors."""
+    return f"tcp://127.0.0.1:{PROCESSORS_PORT + index}"
 
 
 def development_key(index: int) -> bytes:
@@ -31,6 +43,7 @@ def development_ledger() -> DevelopmentLedger:
         "Sawtooth; the first key may change settings and identities",
         f"{KEYS} keys, as they are written in ~/.sawtooth/keys; everybody knows them: INSECURE",
         *(f"{each['publicKey']}  key {each['privateKey']}" for each in keys),
+        f"processors, one a node: {processors_endpoint(0)} (node 0), {processors_endpoint(1)} (node 1), …",
     ]
     return DevelopmentLedger(
         config={
@@ -39,5 +52,6 @@ def development_ledger() -> DevelopmentLedger:
             "validator_private_key": hashlib.sha256(SEED + b"validator").hexdigest(),
         },
         notes=tuple(notes),
-        details={"keys": keys},
+        details={"keys": keys, "processors": [processors_endpoint(index) for index in range(NODES)]},
+        node_settings=lambda index: {"processors": processors_endpoint(index)},
     )

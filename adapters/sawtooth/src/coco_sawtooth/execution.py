@@ -48,14 +48,3 @@ class Processors(Protocol):
         Unavailable with a message. What a failed try wrote is taken back (``Context.reset``) before the next.
         """
         ...
-
-
-class Nobody:
-    """No processors at all: families that are built in work, others are unavailable."""
-
-    async def process(self, transaction: Transaction, context: Context) -> Processed:
-        """Say that nobody executes the transaction's family."""
-        del context
-        return Unavailable(
-            "no transaction processor is registered for family {} {}".format(*transaction.family)
-        )

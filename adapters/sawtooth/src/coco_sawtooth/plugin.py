@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from coco_core.adapter import (
     API,
@@ -16,10 +16,15 @@ from coco_core.adapter import (
     hookimpl,
 )
 from coco_core.errors import OperatorError
+from coco_sawtooth import fields
 from coco_sawtooth.adapter import SawtoothAdapter
-from coco_sawtooth.development import development_ledger
-from coco_sawtooth.execution import Nobody
+from coco_sawtooth.checking import CheckedBatches
+from coco_sawtooth.development import PROCESSORS_ENDPOINT, development_ledger
 from coco_sawtooth.identity import NAME, VERSION
+from coco_sawtooth.processors import checked_endpoint
+from coco_sawtooth.shell.connections import Connections
+
+_SETTINGS: Final = frozenset(("processors", "processors_anywhere"))
 
 
 class SawtoothPlugin:
@@ -45,12 +50,22 @@ class SawtoothPlugin:
         return []
 
     def create(self, engine: str, settings: Mapping[str, Any]) -> LedgerAdapter:
-        """Return a new adapter. Raises OperatorError for any engine and any setting: there are none."""
+        """Return a new adapter. Raises OperatorError for an unknown or bad setting and for any engine.
+
+        ``processors`` is where this node listens for transaction processors and for clients of that socket:
+        ``tcp://ADDRESS:PORT`` or ``ipc://PATH``. An address that others reach takes
+        ``processors_anywhere: true``, for whoever connects there is trusted with everything.
+        """
         if engine:
             raise OperatorError(f"{NAME} has no engine {engine!r}: transaction processors execute")
-        if settings:
-            raise OperatorError(f"{NAME} has no setting {min(settings)!r}")
-        return SawtoothAdapter(Nobody())
+        fields.only(settings, _SETTINGS, NAME)
+        endpoint = settings.get("processors", PROCESSORS_ENDPOINT)
+        anywhere = settings.get("processors_anywhere", False)
+        if not isinstance(endpoint, str) or not isinstance(anywhere, bool):
+            raise OperatorError(f"{NAME}: processors is a text, processors_anywhere true or false")
+        checked = CheckedBatches()
+        connections = Connections(checked_endpoint(endpoint, anywhere=anywhere), checked)
+        return SawtoothAdapter(connections, [connections], checked)
 
     def development(self) -> DevelopmentLedger:
         """Return a genesis for development; its keys are public."""

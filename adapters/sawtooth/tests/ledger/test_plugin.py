@@ -33,6 +33,12 @@ def test_an_engine_or_an_unknown_setting_is_the_operators_fault():
         SawtoothPlugin().create("abacus", {})
     with pytest.raises(OperatorError, match="colour"):
         SawtoothPlugin().create("", {"colour": "red"})
+    for wrong in ({"processors": 1}, {"processors": "4004"}, {"processors_anywhere": "yes"}):
+        with pytest.raises(OperatorError, match="processors"):
+            SawtoothPlugin().create("", wrong)
+    with pytest.raises(OperatorError, match="processors_anywhere"):
+        SawtoothPlugin().create("", {"processors": "tcp://0.0.0.0:4004"})
+    SawtoothPlugin().create("", {"processors": "tcp://0.0.0.0:4004", "processors_anywhere": True})
     with pytest.raises(OperatorError, match="no load"):
         SawtoothPlugin().workload(WorkloadOptions())
 
@@ -45,3 +51,8 @@ def test_development_keys_are_told_and_the_first_may_change_settings(world):
         assert any(key["publicKey"] in note and key["privateKey"] in note for note in development.notes)
     assert any("INSECURE" in note for note in development.notes)
     assert world.setting(AUTHORIZED_KEYS) == keys[0]["publicKey"]
+    endpoints = [development.node_settings(index)["processors"] for index in range(3)]
+    assert endpoints == development.details["processors"][:3]
+    assert len(set(endpoints)) == 3
+    for index in range(3):
+        SawtoothPlugin().create("", development.node_settings(index))

@@ -174,6 +174,11 @@ def test_one_that_wakes_up_is_given_work_again(patient):
     assert stage.results() == [TIMED_OUT, ABSENT, ABSENT]
     stage.answer(given[0])
     assert stage.results() == []
+    assert stage.dispatcher.notes == [
+        "a transaction processor registered: intkey 1.0",
+        "a transaction processor does not answer and is given nothing more: intkey 1.0",
+        "a transaction processor answers again: intkey 1.0",
+    ]
     stage.submit(9)
     # Two it has still to do, for nobody.
     assert len(stage.given()) == 8
@@ -301,6 +306,15 @@ def test_what_a_transaction_writes_is_bounded(stage):
     stage.answer(given)
     assert stage.results() == [Invalid(f"more than {BATCH_WRITES_SIZE_MAX_BYTES} bytes written")]
     assert job.done
+
+
+def test_notes_and_what_they_name_are_bounded(stage):
+    for each in range(150):
+        stage.register(b"p", ("f", str(each % 60)))
+    assert len(stage.dispatcher.notes) == 100
+    stage.dispatcher.notes.clear()
+    stage.dispatcher.lost(b"p", stage.now)
+    assert stage.dispatcher.notes == ["a transaction processor ended: f 0, f 1, f 2, f 3, f 4"]
 
 
 def test_answers_to_what_was_not_asked_do_nothing(stage):

@@ -94,9 +94,9 @@ def endpoint(tmp_path: Path) -> str:
 def intkey() -> Callable[..., Transaction]:
     """Make a transaction of the family intkey."""
 
-    def make(verb: str, name: str, value: int) -> Transaction:
+    def make(verb: str, name: str, value: int, payload: bytes = b"") -> Transaction:
         address = "1cf126" + hashlib.sha512(name.encode()).hexdigest()[-64:]
-        payload = cbor2.dumps({"Verb": verb, "Name": name, "Value": value})
+        payload = payload or cbor2.dumps({"Verb": verb, "Name": name, "Value": value})
         return transaction("intkey", payload, address, identifier=name)
 
     return make

@@ -134,6 +134,17 @@ async def test_what_ends_every_processor_is_refused(serving, endpoint, misbehavi
     assert others == [Valid()] * 20
 
 
+async def test_a_payload_that_ends_the_example_ends_two_of_them(serving, endpoint, processors, intkey):
+    for _ in range(3):
+        processors.python("intkey.py", endpoint)
+    async with serving(endpoint) as ledger:
+        bad, *others = await ledger.run_all(
+            [intkey("set", "bad", 1, payload=b"\x00"), *[intkey("set", f"n{each}", 1) for each in range(9)]]
+        )
+    assert bad == Invalid("The transaction processor ended while it processed it")
+    assert others == [Valid()] * 9
+
+
 async def test_what_makes_zombies_is_refused_in_time(serving, endpoint, misbehaving, command):
     absent = "No transaction processor for the family 'misbehave', version '1.0'"
     misbehaving()

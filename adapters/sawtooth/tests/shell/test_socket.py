@@ -86,6 +86,8 @@ class Echoes:
     async def handle(self, message, answer, push):
         if message.content == b"break":
             raise ValueError("broken")
+        if message.content == b"ignore":
+            return
         if message.content == b"wait":
             await trio.sleep_forever()
         if message.message_type == MessageType.CLIENT_EVENTS_SUBSCRIBE_REQUEST:
@@ -127,7 +129,8 @@ async def test_what_nobody_can_answer_is_answered_empty(serving, endpoint, conne
         nobody = await connect(endpoint).ask(4_711)
     async with serving(endpoint, clients=Echoes()):
         broken = await connect(endpoint).ask(ASK, b"break")
-    for answer in (nobody, broken):
+        ignored = await connect(endpoint).ask(ASK, b"ignore")
+    for answer in (nobody, broken, ignored):
         assert (answer.message_type, answer.correlation_id, answer.content) == (0, "c", b"")
 
 
@@ -212,6 +215,25 @@ async def test_a_connection_that_ends_is_noticed_at_once(serving, endpoint, conn
                 first.close()
                 answer_valid(second, await second.work())
     assert results == [Valid()]
+
+
+async def test_who_comes_and_goes_is_logged(serving, endpoint, connect, caplog):
+    caplog.set_level(logging.INFO, "coco.sawtooth")
+    async with serving(endpoint, SOON) as ledger:
+        peer = connect(endpoint)
+        request = TpRegisterRequest(family="f\x1b[31m", version="1")
+        await peer.ask(MessageType.TP_REGISTER_REQUEST, request.SerializeToString())
+        peer.close()
+        with trio.fail_after(5):
+            while await ledger.host.registered():
+                pass
+        # Told of at the next tick, of which there is another one when somebody registers again.
+        await register(connect(endpoint))
+        with trio.fail_after(5):
+            while "ended" not in caplog.text:
+                await ledger.host.registered()
+    assert "a transaction processor registered: f\\x1b[31m 1" in caplog.text
+    assert "a transaction processor ended: f\\x1b[31m 1" in caplog.text
 
 
 async def test_a_cancelled_call_leaves_nothing_behind(serving, endpoint, connect, sent):

@@ -54,6 +54,8 @@ class Dispatcher:
         """Socket identity and frame of each message to be sent, in order; who sends them takes them out."""
         self.malformed = 0
         """Messages that could not be read."""
+        self.notes: list[str] = []
+        """What an operator wants to know of who came and went; who tells of it takes it out."""
         self._policy = policy
         self._registry = Registry()
         self._work = Assignments(self._registry, policy, nonce, self.outbox, now_ms)
@@ -127,6 +129,7 @@ class Dispatcher:
         else:
             self._work.take_back(peer)
         self._registry.forget(peer)
+        self._note("ended", families)
         self._work.note_absence(families, now_ms)
         self._work.give_all(now_ms)
 
@@ -163,6 +166,7 @@ class Dispatcher:
         occupancy = min(request.max_occupancy or bounds.OCCUPANCY_DEFAULT, bounds.OCCUPANCY_MAX)
         raw = request.request_header_style == TpRegisterRequest.RAW
         self._registry.add(peer, family, Registration(occupancy, raw))
+        self._note("registered", [family])
         # Python's SDK gives up when it is told another version than it asked for, be it a lower one.
         version = request.protocol_version
         return TpRegisterResponse(status=TpRegisterResponse.OK, protocol_version=version).SerializeToString()
@@ -179,6 +183,7 @@ class Dispatcher:
         if peer is not None:
             families = list(peer.registrations)
             self._registry.unregister(peer)
+            self._note("unregistered", families)
             self._work.note_absence(families, now_ms)
             # It may still answer what it has; or it was interrupted in the middle, and never will.
             peer.leaving_ms = now_ms + self._policy.leaving_ms
@@ -191,6 +196,7 @@ class Dispatcher:
             peer.there_ms = now_ms
             peer.asked_ms = None
         if peer.suspended and kind in _SIGNS_OF_LIFE:
+            self._note("answers again", list(peer.registrations))
             peer.suspended = False
             peer.answered_ms = now_ms
 
@@ -239,7 +245,13 @@ class Dispatcher:
 
     def _suspend(self, peer: Peer, now_ms: int) -> None:
         peer.suspended = True
+        self._note("does not answer and is given nothing more", list(peer.registrations))
         self._work.note_absence(list(peer.registrations), now_ms)
+
+    def _note(self, what: str, families: list[Family]) -> None:
+        if len(self.notes) < bounds.NOTES_MAX:
+            names = ", ".join(f"{name} {version}" for name, version in families[: bounds.NOTE_FAMILIES_MAX])
+            self.notes.append(f"a transaction processor {what}: {names or 'of no family'}")
 
     def _send(self, identity: bytes, correlation_id: str, message_type: int, content: bytes) -> None:
         self.outbox.append((identity, envelope(message_type, correlation_id, content)))

@@ -21,6 +21,9 @@ PROTOCOL_VERSION: Final = 1
 PEERS_MAX: Final = 1_024
 REGISTRATIONS_MAX: Final = 64
 FAMILY_TEXT_MAX_CHARS: Final = 256
+NOTES_MAX: Final = 100
+NOTE_FAMILIES_MAX: Final = 5
+"""Families named in one note, and notes that wait to be told."""
 SUSPECTS_MAX: Final = 1_000
 """Transactions remembered to have been with a processor that ended."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -31,6 +32,8 @@ from coco_sawtooth.shell.router import Handover, Router
 
 CLIENT_MESSAGES_MAX: Final = 1_000
 """Messages of clients being handled at a time; further ones get an empty answer."""
+SWITCH_INTERVAL_S: Final = 0.000_5
+"""How long Python lets one thread go on while another waits: the router's waits at every message."""
 NO_ANSWER: Final = 0
 """Type of the empty answer (``DEFAULT``): clients read it as unset fields instead of waiting in vain."""
 
@@ -39,7 +42,7 @@ _log: Final = logging.getLogger("coco.sawtooth")
 
 @attrs.define(eq=False)
 class _Waiter:
-    event: trio.Event
+    task: trio.lowlevel.Task
     result: Processed | None = None
 
 
@@ -71,15 +74,16 @@ class ProcessorHost:
         if self._fault is not None:
             raise RuntimeError("the component socket is not served any longer") from self._fault
         job = Job(transaction, context)
-        waiter = self._waiting[job] = _Waiter(trio.Event())
+        waiter = self._waiting[job] = _Waiter(trio.lowlevel.current_task())
         self._router.command(partial(_submit, job))
-        try:
-            await waiter.event.wait()
-        except trio.Cancelled:
-            self._router.command(partial(_withdraw, job))
-            raise
-        finally:
+
+        def give_up(_raise_cancel: object) -> trio.lowlevel.Abort:
             del self._waiting[job]
+            self._router.command(partial(_withdraw, job))
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        # Not an event: one of these is waited for by every transaction.
+        await trio.lowlevel.wait_task_rescheduled(give_up)
         if waiter.result is None:
             raise RuntimeError("the component socket is not served any longer") from self._fault
         return waiter.result
@@ -101,13 +105,15 @@ class ProcessorHost:
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve the socket until cancelled; raises what the router's thread ended with."""
         token = trio.lowlevel.current_trio_token()
+        # With 5 ms, Python's own, a busy event loop would make processors wait that long for each answer.
+        sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_INTERVAL_S))
         async with trio.open_nursery() as nursery:
             take: Callable[[], None]
 
             def wake() -> None:
                 # When the event loop has ended there is nobody left to be told.
                 with contextlib.suppress(trio.RunFinishedError):
-                    token.run_sync_soon(take, idempotent=True)
+                    token.run_sync_soon(take)
 
             handover = Handover(wake)
             take = partial(self._take, handover, nursery)
@@ -123,12 +129,13 @@ class ProcessorHost:
 
     def _take(self, handover: Handover, nursery: trio.Nursery) -> None:
         """Take what the thread handed over; runs on the event loop."""
+        handover.begin()
         while handover.results:
             job, result = handover.results.popleft()
-            waiter = self._waiting.get(job)
+            waiter = self._waiting.pop(job, None)
             if waiter is not None:
                 waiter.result = result
-                waiter.event.set()
+                trio.lowlevel.reschedule(waiter.task)
         while handover.messages:
             self._handle(handover.messages.popleft(), nursery)
         while handover.lost:
@@ -138,8 +145,10 @@ class ProcessorHost:
         if handover.fault is not None and self._fault is None:
             self._fault = handover.fault
             self._ended.set()
-            for waiter in self._waiting.values():
-                waiter.event.set()
+            waiting = list(self._waiting.values())
+            self._waiting.clear()
+            for waiter in waiting:
+                trio.lowlevel.reschedule(waiter.task)
 
     def _handle(self, message: ClientMessage, nursery: trio.Nursery) -> None:
         if self._clients is None or self._handling >= CLIENT_MESSAGES_MAX:
@@ -149,15 +158,21 @@ class ProcessorHost:
             nursery.start_soon(self._handle_one, self._clients, message)
 
     async def _handle_one(self, clients: ClientMessages, message: ClientMessage) -> None:
+        is_answered = False
+
+        def answer(message_type: int, content: bytes) -> None:
+            nonlocal is_answered
+            is_answered = True
+            self._answer(message, message_type, content)
+
         try:
-            await clients.handle(
-                message, partial(self._answer, message), partial(self._push, message.identity)
-            )
+            await clients.handle(message, answer, partial(self._push, message.identity))
         except Exception:  # noqa: BLE001 - one client's message must not end the others'
             _log.exception("a message of a client, type %d, could not be handled", message.message_type)
-            self._answer(message, NO_ANSWER, b"")
         finally:
             self._handling -= 1
+        if not is_answered:
+            self._answer(message, NO_ANSWER, b"")
 
     def _answer(self, message: ClientMessage, message_type: int, content: bytes) -> None:
         self._send(message.identity, envelope(message_type, message.correlation_id, content))

@@ -8,6 +8,7 @@ sockets and threads; of the protocol only that a dispatcher understands it.
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 import time
 from collections import deque
@@ -25,10 +26,12 @@ MESSAGE_SIZE_MAX_BYTES: Final = 64 * 1024 * 1024
 """A connection that sends a longer one is closed."""
 SEND_QUEUE_MAX: Final = 1_000
 """Messages on their way to one connection; one that does not read is given up."""
-TURN_MESSAGES_MAX: Final = 64
-"""Messages taken before others have their turn."""
 BUSY_TICK_MS: Final = 20
 IDLE_TICK_MS: Final = 500
+RESULTS_WAIT_MS: Final = 2
+"""How long results may wait to be handed over together, while there is more to come."""
+RESULTS_WAIT_MAX: Final = 32
+"""How many may."""
 LOST_ASKS_MS: Final = (0, 20, 100, 500)
 """When, after a connection ended, processors are asked who is gone: the socket learns it a little later."""
 
@@ -41,13 +44,24 @@ class Handover:
     """What the thread has for the node's event loop; filled by the one, emptied by the other."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
-        """Call ``wake``, from the thread, when there is something."""
+        """Call ``wake``, from the thread, when there is something that it was not called for yet."""
         self.results: deque[tuple[Job, Processed]] = deque()
         self.messages: deque[ClientMessage] = deque()
         self.lost: deque[bytes] = deque()
         self.fault: BaseException | None = None
         """Why the thread ended before it was told to."""
-        self.wake = wake
+        self._wake = wake
+        self._is_told = False
+
+    def tell(self) -> None:
+        """Say that there is something; from the thread, after it was put here."""
+        if not self._is_told:
+            self._is_told = True
+            self._wake()
+
+    def begin(self) -> None:
+        """Begin to take what is here; from the event loop, before it is looked at."""
+        self._is_told = False
 
 
 class Router:
@@ -76,14 +90,17 @@ class Router:
             raise OperatorError(f"processors: cannot listen at {endpoint}: {error.strerror}") from error
         self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         """Where processors connect."""
-        self._wake_receiver = self._context.socket(zmq.PAIR)
-        self._wake_receiver.bind("inproc://wake")
-        self._wake = self._context.socket(zmq.PAIR)
+        # Commands wake the thread by a message on the same socket: it waits in one place only.
+        self._wake = self._context.socket(zmq.DEALER)
+        self._wake_identity = b"wake" + secrets.token_bytes(16)
+        self._wake.setsockopt(zmq.IDENTITY, self._wake_identity)
+        self._socket.bind("inproc://wake")
         self._wake.connect("inproc://wake")
         self._is_woken = False
         self._commands: deque[Command] = deque()
         self._stopping = False
         self._asks: deque[int] = deque()
+        self._results_since_ms = 0
         self._dispatcher = Dispatcher(policy, nonce, _now_ms())
         self._thread: threading.Thread | None = None
 
@@ -111,7 +128,6 @@ class Router:
         if self._thread is not None:
             self._thread.join()
         self._wake.close()
-        self._wake_receiver.close()
         self._close()
 
     def _close(self) -> None:
@@ -127,53 +143,58 @@ class Router:
             self._serve(handover)
         except BaseException as error:  # noqa: BLE001 - handed over, and raised where somebody waits
             handover.fault = error
-            handover.wake()
+            handover.tell()
 
     def _serve(self, handover: Handover) -> None:
-        poller = zmq.Poller()
-        for source in (self._socket, self._monitor, self._wake_receiver):
-            poller.register(source, zmq.POLLIN)
         dispatcher = self._dispatcher
         ticked_ms = _now_ms()
+        timeout_ms = 0
         while not self._stopping:
             tick_ms = BUSY_TICK_MS if dispatcher.is_busy or self._asks else IDLE_TICK_MS
-            ready = dict(poller.poll(max(0, ticked_ms + tick_ms - _now_ms())))
-            if self._wake_receiver in ready:
-                self._wake_receiver.recv()
-            # Before the queue is emptied: what is added from now on wakes again.
-            self._is_woken = False
+            wanted_ms = RESULTS_WAIT_MS if dispatcher.results else tick_ms
+            if wanted_ms != timeout_ms:
+                timeout_ms = wanted_ms
+                self._socket.setsockopt(zmq.RCVTIMEO, timeout_ms)
+            received = self._receive()
             now_ms = _now_ms()
-            while self._commands:
-                self._commands.popleft()(dispatcher, now_ms)
-            self._send_all(handover, now_ms)
-            if self._socket in ready:
-                self._receive(handover)
-            if self._monitor in ready:
-                recv_monitor_message(self._monitor)
-                self._asks.extend(_now_ms() + after for after in LOST_ASKS_MS)
-            now_ms = _now_ms()
+            if received is not None:
+                self._take(received, handover, now_ms)
             if now_ms - ticked_ms >= tick_ms:
                 ticked_ms = now_ms
                 self._tick(now_ms)
-                self._send_all(handover, now_ms)
-            self._hand_over(handover)
-
-    def _receive(self, handover: Handover) -> None:
-        for _ in range(TURN_MESSAGES_MAX):
-            try:
-                frames = self._socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            if len(frames) != 2:
-                self._dispatcher.malformed += 1
-                continue
-            now_ms = _now_ms()
-            message = self._dispatcher.receive(frames[0], frames[1], now_ms)
-            if message is not None:
-                handover.messages.append(message)
             self._send_all(handover, now_ms)
+            self._hand_over(handover, now_ms)
+
+    def _receive(self) -> tuple[bytes, bytes] | None:
+        """Wait for a message; None when none came in time, or one that is not of two frames."""
+        try:
+            identity = self._socket.recv()
+        except zmq.Again:
+            return None
+        frame = self._socket.recv()
+        if not self._socket.getsockopt(zmq.RCVMORE):
+            return identity, frame
+        self._dispatcher.malformed += 1
+        while self._socket.getsockopt(zmq.RCVMORE):
+            self._socket.recv()
+        return None
+
+    def _take(self, received: tuple[bytes, bytes], handover: Handover, now_ms: int) -> None:
+        identity, frame = received
+        if identity == self._wake_identity:
+            # Before the queue is emptied: what is added from now on wakes again.
+            self._is_woken = False
+            while self._commands:
+                self._commands.popleft()(self._dispatcher, now_ms)
+            return
+        message = self._dispatcher.receive(identity, frame, now_ms)
+        if message is not None:
+            handover.messages.append(message)
 
     def _tick(self, now_ms: int) -> None:
+        while self._monitor.poll(0):
+            recv_monitor_message(self._monitor)
+            self._asks.extend(now_ms + after for after in LOST_ASKS_MS)
         due = 0
         while self._asks and self._asks[0] <= now_ms:
             self._asks.popleft()
@@ -181,6 +202,10 @@ class Router:
         if due:
             self._dispatcher.ask_all(now_ms)
         self._dispatcher.tick(now_ms)
+        for note in self._dispatcher.notes:
+            # Names of families are whatever a peer says: no control characters reach a terminal.
+            _log.info("%s", note.encode("unicode_escape").decode())
+        self._dispatcher.notes.clear()
 
     def _send_all(self, handover: Handover, now_ms: int) -> None:
         outbox = self._dispatcher.outbox
@@ -189,7 +214,8 @@ class Router:
             identity, frame = outbox[sent]
             sent += 1
             try:
-                self._socket.send_multipart((identity, frame), zmq.NOBLOCK)
+                self._socket.send(identity, zmq.SNDMORE | zmq.NOBLOCK)
+                self._socket.send(frame, zmq.NOBLOCK)
             except zmq.ZMQError as error:
                 if error.errno not in {zmq.EHOSTUNREACH, zmq.EAGAIN}:
                     raise
@@ -199,13 +225,20 @@ class Router:
                 handover.lost.append(identity)
         outbox.clear()
 
-    def _hand_over(self, handover: Handover) -> None:
+    def _hand_over(self, handover: Handover, now_ms: int) -> None:
         results = self._dispatcher.results
         if results:
-            handover.results.extend(results)
-            results.clear()
+            self._results_since_ms = self._results_since_ms or now_ms
+            if (
+                len(results) >= RESULTS_WAIT_MAX
+                or now_ms - self._results_since_ms >= RESULTS_WAIT_MS
+                or not self._dispatcher.is_busy
+            ):
+                self._results_since_ms = 0
+                handover.results.extend(results)
+                results.clear()
         if handover.results or handover.messages or handover.lost:
-            handover.wake()
+            handover.tell()
 
 
 def _now_ms() -> int:

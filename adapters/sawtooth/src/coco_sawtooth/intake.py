@@ -23,7 +23,7 @@ from coco_core.adapter import (
     Rejected,
     Submission,
 )
-from coco_core.errors import BusyError
+from coco_core.errors import BusyError, MalformedError, RejectedError
 from coco_sawtooth import batches, records
 from coco_sawtooth.batches import Batch
 from coco_sawtooth.checking import CheckedBatches
@@ -38,6 +38,7 @@ from coco_sawtooth.limits import (
 )
 from coco_sawtooth.messages import ClientBatchStatus
 from coco_sawtooth.outside import Outside
+from coco_sawtooth.permissions import check_signers
 from coco_sawtooth.rejections import MISSING_DEPENDENCY, NO_PROCESSOR
 from coco_sawtooth.statuses import Statuses
 
@@ -67,17 +68,26 @@ class Intake:
     async def take(self, raws: Sequence[bytes], caller: Caller) -> list[str]:
         """Take a list of serialised batches, all or none; return their ids once they are on their way.
 
-        Raises MalformedError when one of them is not well formed or not signed by whom it says, BusyError
-        when there is no room.
+        Raises MalformedError when one of them is not well formed, not signed by whom it says or by whom may
+        not, BusyError when there is no room.
         """
         found = await self._outside.worker(lambda: [self._checked.check(raw) for raw in raws])
         view = self._service.view()
+        self._check_permissions(view, found)
         new = {each.id: each for each in found if not self._is_known(view, each.id)}
         if self._statuses.pending + len(new) > PENDING_BATCHES_MAX:
             raise BusyError(f"{PENDING_BATCHES_MAX} batches are under way already")
         if new:
             self._submit(list(new.values()), caller)
         return [each.id for each in found]
+
+    def _check_permissions(self, view: ReadView, found: Sequence[Batch]) -> None:
+        """Refuse at once what could not be executed as things are; who executes it looks again."""
+        for batch in found:
+            try:
+                check_signers(batch, lambda key: view.get(records.STATE, key) or b"")
+            except RejectedError as error:
+                raise MalformedError(str(error)) from None
 
     def _is_known(self, view: ReadView, batch_id: str) -> bool:
         return self._statuses.is_pending(batch_id) or records.number_of_batch(view, batch_id) is not None

@@ -1,6 +1,6 @@
 """Transaction processors: who is registered, who works on what, what becomes of those that do not answer."""
 
-from coco_sawtooth.processors.clients import ClientMessage, ClientMessages
+from coco_sawtooth.processors.clients import ClientMessage, ClientMessages, Send
 from coco_sawtooth.processors.dispatch import Dispatcher
 from coco_sawtooth.processors.endpoint import checked_endpoint
 from coco_sawtooth.processors.envelope import envelope
@@ -14,6 +14,7 @@ __all__ = [
     "Family",
     "Job",
     "Policy",
+    "Send",
     "checked_endpoint",
     "envelope",
 ]

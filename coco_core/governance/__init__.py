@@ -127,6 +127,7 @@ from coco_core.governance.policy import (
     read_policy,
 )
 from coco_core.governance.proposal_tables import Proposal, read_proposal, read_proposals, state_digest
+from coco_core.governance.proposals import try_founding
 from coco_core.governance.recovery import (
     check_commitment,
     check_share,
@@ -363,6 +364,7 @@ __all__ = [
     "tells_members",
     "to_be_signed",
     "trust_anchors",
+    "try_founding",
     "unfit_writes",
     "voucher_from_json",
     "voucher_to_json",

@@ -25,7 +25,9 @@ from coco_core.errors import IntegrityError, MemberError, ScriptError
 from coco_core.governance.actions import Planned, carry_out, plan
 from coco_core.governance.consortium import (
     ACTIVE,
+    Charter,
     Member,
+    charter_writes,
     member_writes,
     read_consortium,
     read_constitution,
@@ -43,6 +45,7 @@ from coco_core.governance.member_requests import (
     remembered,
     require_active,
 )
+from coco_core.governance.membership import founding_writes
 from coco_core.governance.proposal_tables import (
     DECIDED,
     DROPPED,
@@ -60,7 +63,7 @@ from coco_core.governance.refusal import RefusedError
 from coco_core.governance.runtime import JSON, Runtime
 from coco_core.governance.shipped import BALLOT_FUNCTIONS, CONSTITUTION_FUNCTIONS
 from coco_core.governance.signed_requests import BALLOT, PROPOSAL, STATE_DIGEST, WITHDRAWAL
-from coco_core.kv import View, Writes, maps, merge
+from coco_core.kv import Store, View, Writes, maps, merge
 
 _NO_PROPOSAL = "0" * 64
 
@@ -185,7 +188,7 @@ class Governance:
             planned = await self._planned(constitution, content, moment.view, proposal.proposal_id)
             carry_out(planned, decision)
             if decision.drops_others:
-                await self._try_constitution(decision.view)
+                await self.try_constitution(decision.view)
             # Last, because who audits cannot tell what was drawn from entropy and then thrown away.
             decided = decision.finish()
         except (MemberError, RefusedError) as error:
@@ -199,7 +202,7 @@ class Governance:
                     merge(writes, proposal_writes(dropped))
         return proposal
 
-    async def _try_constitution(self, view: View) -> None:
+    async def try_constitution(self, view: View) -> None:
         """Raise unless the new constitution can at least judge a proposal: else nobody could change it."""
         text = _constitution(view)
         consortium = read_consortium(view)
@@ -292,6 +295,26 @@ class Governance:
             decision.deal_shares()
             merge(writes, decision.finish())
         return writes, {"memberId": name, "stateDigest": expected}
+
+
+async def try_founding(runtime: Runtime, charter: Charter, service_certificate: str) -> None:
+    """Try the constitution a service is to begin with, as one that replaces another is tried.
+
+    Founding members count as active, as all of them may become. Raises MemberError saying what is wrong.
+    """
+    members = tuple(attrs.evolve(one, status=ACTIVE) for one in charter.members)
+    writes = founding_writes([], service_certificate)
+    merge(writes, charter_writes(attrs.evolve(charter, members=members)))
+    tables = Store()
+    tables.append(1, writes)
+    try:
+        await Governance(runtime, _no_shares).try_constitution(tables.head())
+    except RefusedError as error:
+        raise MemberError(f"{error.code}: {error}") from error
+
+
+def _no_shares(_view: View, _holders: Mapping[str, str], _threshold: int) -> Writes:
+    raise MemberError("no shares are dealt before there is a service")
 
 
 def _withdraw(signed: Signed) -> tuple[Writes, JSON]:

@@ -16,11 +16,8 @@ import trio
 from coco_core.adapter import LedgerAdapter, Manifest, Writes
 from coco_core.attestation import known_verifiers
 from coco_core.base import limits
-from coco_core.errors import AdapterError, OperatorError
-from coco_core.governance import (
-    Admission,
-    policy_of,
-)
+from coco_core.errors import AdapterError, MemberError, OperatorError
+from coco_core.governance import Admission, policy_of, try_founding
 from coco_core.ledger import LedgerSecrets
 from coco_core.node import plugins
 from coco_core.node.admission import FoundingAdmissions
@@ -90,6 +87,15 @@ class Founder:
             refusals,
         )
         self.admissions = FoundingAdmissions(founding.nodes - 1, door)
+
+    async def try_constitution(self) -> None:
+        """Raise OperatorError unless members could live under the service's first constitution."""
+        if self._charter is None:
+            return
+        try:
+            await try_founding(self._node.runtime, self._charter, self.service.certificate)
+        except MemberError as error:
+            raise OperatorError(f"'found.constitution' cannot govern this service: {error}") from error
 
     async def found(self) -> Membership:
         """Wait for the joiners, place the first entries, and welcome everybody."""

@@ -133,6 +133,7 @@ async def _live(node: BareNode, listeners: _Listeners, fronts: _FrontEnds, annou
     async with trio.open_nursery() as nursery:
         if isinstance(role, Founding):
             founder = Founder(node, role, refusals)
+            await founder.try_constitution()
             routes = OperatorRoutes(node.node_id, founder.admissions, refusals)
             shown = founder.shown
             tls = shown.operators(role.operators)

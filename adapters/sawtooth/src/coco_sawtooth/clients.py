@@ -25,6 +25,7 @@ from coco_sawtooth.limits import (
     PUSHES_PER_TURN,
     QUESTION_IDS_MAX,
     STATUS_WAIT_MAX_S,
+    SUBSCRIBER_ASKED_S,
     SUBSCRIBERS_MAX,
 )
 from coco_sawtooth.messages import (
@@ -189,9 +190,13 @@ class Clients:
         """
         place, sent = subscription.place, 0
         while True:
-            _, told = await self._feed.next(place)
+            found = await self._feed.next(place, self._outside.pulse.now() + SUBSCRIBER_ASKED_S)
+            if found is None:
+                # Sending is how the socket learns that somebody is gone.
+                push(MessageType.PING_REQUEST, b"")
+                continue
             place += 1
-            wanted = subscription.interest.of(told)
+            wanted = subscription.interest.of(found[1])
             if not wanted:
                 continue
             push(MessageType.CLIENT_EVENTS, EventList(events=wanted).SerializeToString())

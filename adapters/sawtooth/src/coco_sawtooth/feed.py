@@ -51,10 +51,11 @@ class Feed:
         ]
         return max((each for each in known if each is not None), default=None)
 
-    async def next(self, place: int) -> tuple[records.Block, list[Event]]:
-        """Return the block behind a place and its events, once there is one."""
+    async def next(self, place: int, until: float = math.inf) -> tuple[records.Block, list[Event]] | None:
+        """Return the block behind a place and its events once it is there, None when ``until`` is first."""
         while place >= self.head():
-            await self._outside.pulse.wait([_HEAD], math.inf)
+            if not await self._outside.pulse.wait([_HEAD], until):
+                return None
         view = self._service.view()
         block = records.block_by_number(view, place + 1)
         if block is None:

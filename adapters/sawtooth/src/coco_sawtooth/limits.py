@@ -78,6 +78,8 @@ STATUS_WAIT_S: Final = 285
 
 # Who hears of new blocks over the component socket and by WebSocket, and identifiers in one question.
 SUBSCRIBERS_MAX: Final = 256
+SUBSCRIBER_ASKED_S: Final = 30
+"""How long nothing happens until a subscriber on the socket is asked whether it is there."""
 QUESTION_IDS_MAX: Final = 10_000
 RECEIPTS_SIZE_MAX_BYTES: Final = 16 * MIB
 EVENTS_SIZE_MAX_BYTES: Final = 16 * MIB

@@ -8,7 +8,7 @@ import trio
 import trio.testing
 
 from coco_sawtooth import messages, records
-from coco_sawtooth.limits import SUBSCRIBERS_MAX
+from coco_sawtooth.limits import SUBSCRIBER_ASKED_S, SUBSCRIBERS_MAX
 from coco_sawtooth.messages import EventFilter, EventSubscription, MessageType
 from coco_sawtooth.testing import intkey_address, intkey_transaction
 
@@ -308,6 +308,18 @@ async def test_who_is_gone_is_not_told_any_more(world) -> None:
         here.front.clients.lost(peer.identity)
         await here.commit(sets(here.alice, "a"))
         assert await peer.events() == []
+
+
+async def test_a_subscriber_is_asked_whether_it_is_there(world, autojump_clock) -> None:
+    """Whoever left without a word would hold its place for ever: sending is how the socket learns of it."""
+    async with world() as here:
+        peer = Peer(here)
+        await peer.subscribe(about(COMMIT))
+        await trio.sleep(2.5 * SUBSCRIBER_ASKED_S)
+        assert [kind for kind, _ in peer.received[1:]] == [MessageType.PING_REQUEST] * 2
+        here.front.clients.lost(peer.identity)
+        await trio.sleep(2.5 * SUBSCRIBER_ASKED_S)
+        assert len(peer.received) == 3
 
 
 async def test_subscriptions_that_cannot_be(world) -> None:

@@ -77,9 +77,9 @@ class _Conversation:
 
     async def _subscribe(self, prefixes: tuple[str, ...]) -> None:
         self._prefixes, place = None, self._feed.head()
-        if place != BEFORE_FIRST:
-            _, told = await self._feed.next(place - 1)
-            await self._send(_shown(told, prefixes))
+        newest = None if place == BEFORE_FIRST else await self._feed.next(place - 1)
+        if newest is not None:
+            await self._send(_shown(newest[1], prefixes))
         self._prefixes, self._place = prefixes, place
         self._outside.pulse.beat([self._changed])
 
@@ -102,8 +102,9 @@ class _Conversation:
                 await self._outside.pulse.wait([self._changed], float("inf"))
                 continue
             place = self._place
-            _, told = await self._feed.next(place)
-            await self._tell_of(place, told)
+            found = await self._feed.next(place)
+            if found is not None:
+                await self._tell_of(place, found[1])
 
     async def _tell_of(self, place: int, told: list[Event]) -> None:
         """Tell of the block behind a place, unless the client said something else meanwhile."""

@@ -266,7 +266,7 @@ async def _world() -> AsyncIterator[World]:
     assert not faults
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def world() -> Worlds:
     """Call it for a world to be in: ``async with world() as here``."""
     return _world

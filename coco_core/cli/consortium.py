@@ -17,9 +17,9 @@ import attrs
 import trio
 
 from coco_core.cli.asking import now_s
-from coco_core.cli.local_node import LocalNode
+from coco_core.cli.local_node import LocalNode, reached
 from coco_core.cli.member_keys import MemberFiles, make_member, read_signer
-from coco_core.cli.network import SERVICE_FILE, START_TIMEOUT_S, LocalNetwork, NetworkSpec, reached
+from coco_core.cli.network import SERVICE_FILE, START_TIMEOUT_S, LocalNetwork, NetworkSpec
 from coco_core.client import Connection, GovernanceClient, NodeClient, Signer, pinned_context
 from coco_core.crypto import service_id
 from coco_core.errors import OperatorError
@@ -106,7 +106,7 @@ class GovernedNetwork(LocalNetwork):
     async def add_node(self, settings: JSONObject | None = None) -> LocalNode:
         """Start a node; return when it waits to be let in. Raises OperatorError with its reason otherwise."""
         index = len(self.nodes)
-        node = LocalNode(index, self.spec.folder / f"node-{index}")
+        node = self.node_class(index, self.spec.folder / f"node-{index}")
         self.nodes.append(node)
         through = [one for one in self.nodes if one.listening.is_set() and not one.ended.is_set()]
         await self._spawn(node, self._settings(node, self._joining(through)) | dict(settings or {}))
@@ -120,7 +120,7 @@ class GovernedNetwork(LocalNetwork):
         """
         for lost in self.nodes:
             await lost.ended.wait()
-        node = LocalNode(0, folder)
+        node = self.node_class(0, folder)
         self.nodes = [node]
         await self._spawn(node, self._settings(node, {"recover": {}}))
         await reached([node], node.recovering)

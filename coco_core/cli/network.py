@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
-import orjson
 import trio
 
-from coco_core.cli.local_node import LOG_FILE, LocalNode
+from coco_core.cli.local_node import LocalNode, reached
 from coco_core.client import Endpoint
 from coco_core.errors import OperatorError
 from coco_core.node import BUNDLES_FRONT_END
@@ -26,7 +22,6 @@ Result = TypeVar("Result")
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 5.0
-SETTINGS_FILE = "settings.json"
 GENESIS_FILE, SERVICE_FILE = "genesis.json", "service_cert.pem"
 OPERATOR_FILE, OPERATOR_KEY_FILE = "operator.pem", "operator_key.pem"
 
@@ -87,6 +82,8 @@ class NetworkSpec:
 class LocalNetwork:
     """Node processes on this machine that form one service."""
 
+    node_class: type[LocalNode] = LocalNode
+
     def __init__(self, spec: NetworkSpec) -> None:
         """Describe the network; ``open_network`` starts it."""
         self.spec = spec
@@ -94,7 +91,7 @@ class LocalNetwork:
         """Whether the folder holds a network, or what tells why one did not start in time."""
         self.service_certificate = ""
         """PEM of the service identity."""
-        self.nodes = [LocalNode(index, spec.folder / f"node-{index}") for index in range(spec.nodes)]
+        self.nodes = [self.node_class(index, spec.folder / f"node-{index}") for index in range(spec.nodes)]
 
     @property
     def endpoints(self) -> list[Endpoint]:
@@ -157,7 +154,7 @@ class LocalNetwork:
         """
         old = self.nodes[index]
         await old.ended.wait()
-        node = self.nodes[index] = LocalNode(index, old.folder)
+        node = self.nodes[index] = self.node_class(index, old.folder)
         settings = self._settings(node, self._joining([self.nodes[other] for other in through]))
         peer_port = old.info["peer"].rpartition(":")[2]
         settings |= {"admin": old.info["admin"], "rpc": old.info["rpc"]}
@@ -215,34 +212,8 @@ class LocalNetwork:
         return settings | ({"published": place.published} if place.published else {})
 
     async def _spawn(self, node: LocalNode, settings: Mapping[str, Any]) -> None:
-        node.folder.mkdir(parents=True, exist_ok=True)
         place = self._place(node)
-        command = [*place.command, sys.executable, "-m", "coco_core", "node", "run"]
-        path = node.folder / SETTINGS_FILE
-        path.write_text(json.dumps(settings, indent=2))
-        with (node.folder / LOG_FILE).open("ab") as log:
-            node.process = await trio.lowlevel.open_process(
-                [*command, str(path), "--with-parent"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env={**os.environ, **place.environment},
-                # Ctrl-C goes to this process, which then stops the nodes in order.
-                start_new_session=True,
-            )
-        self._nursery.start_soon(self._read_events, node)
-
-    async def _read_events(self, node: LocalNode) -> None:
-        process = node.process
-        if process is None or process.stdout is None:
-            return
-        buffer = b""
-        async for data in process.stdout:
-            *lines, buffer = (buffer + bytes(data)).split(b"\n")
-            for line in lines:
-                node.note(_event(line))
-        await process.wait()
-        node.ended.set()
+        await node.start(self._nursery, settings, before=place.command, environment=place.environment)
 
     def _founding(self) -> dict[str, Any]:
         ledgers = {
@@ -256,20 +227,6 @@ class LocalNetwork:
         targets = [node.info["admin"] for node in through]
         target = targets if len(targets) > 1 else targets[0]
         return {"join": {"target": target, "service_certificate": f"../{SERVICE_FILE}"}}
-
-
-async def reached(nodes: Sequence[LocalNode], event: trio.Event) -> None:
-    """Wait for ``event``, or raise OperatorError if one of ``nodes`` ends first."""
-    async with trio.open_nursery() as nursery:
-
-        async def watch(node: LocalNode) -> None:
-            await node.ended.wait()
-            raise OperatorError(f"node {node.index}: {node.last_words()}")
-
-        for node in nodes:
-            nursery.start_soon(watch, node)
-        await event.wait()
-        nursery.cancel_scope.cancel()
 
 
 @asynccontextmanager
@@ -302,18 +259,6 @@ def prepare_folder(folder: Path) -> None:
             raise OperatorError(f"{folder} is not empty: a new network needs an empty folder")
     except OSError as error:
         raise OperatorError(f"folder {folder}: {error.strerror or error}") from error
-
-
-def _event(line: bytes) -> Mapping[str, Any]:
-    """Return what a node announced in a line; nothing for a line that is no event.
-
-    Ledgers, and what they load, may write to the node's standard output too.
-    """
-    try:
-        event: object = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return {}
-    return event if isinstance(event, dict) else {}
 
 
 async def until_interrupted(work: Callable[[], Awaitable[Result]]) -> Result:

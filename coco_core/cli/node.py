@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import attrs
 import click
 import structlog
 import trio
@@ -18,9 +19,15 @@ import trio
 from coco_core.base import split_address
 from coco_core.cli.asking import service_context
 from coco_core.cli.judging import judge, measurements
+from coco_core.cli.keeping import Keeper, Plan
+from coco_core.cli.network import cancel_on_signal, until_interrupted
 from coco_core.client import fetch_certificate
 from coco_core.errors import OperatorError
-from coco_core.node import load_settings, run_node
+from coco_core.node import NodeSettings, load_settings, run_node
+
+_LOG_LEVELS: Final = click.Choice(["debug", "info", "warning", "error"])
+_ORDERS_MAX: Final = 16
+_ORDER_SIZE_MAX_BYTES: Final = 4096
 
 
 @click.group()
@@ -31,12 +38,14 @@ def node() -> None:
 @node.command()
 @click.argument("settings", type=click.Path(path_type=Path))
 @click.option("--with-parent", is_flag=True, help="Stop when standard input closes (the parent is gone).")
-@click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]))
-def run(settings: Path, with_parent: bool, log_level: str) -> None:
+@click.option("--supervised", is_flag=True, help="The same, and take orders there, as 'keep' gives them.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Keep the ledger here instead.")
+@click.option("--log-level", default="info", type=_LOG_LEVELS)
+def run(settings: Path, with_parent: bool, supervised: bool, folder: Path | None, log_level: str) -> None:
     """Run the node described by the file SETTINGS until SIGTERM or Ctrl-C, or until it is removed.
 
-    Events (waiting, listening, role, open, retired) go to standard output as JSON lines, the log to standard
-    error.
+    Events (waiting, listening, role, open, lease, retired) go to standard output as JSON lines, the log to
+    standard error.
     """
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(
@@ -50,7 +59,31 @@ def run(settings: Path, with_parent: bool, log_level: str) -> None:
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    trio.run(_run, settings, with_parent)
+    chosen = load_settings(settings)
+    if folder is not None:
+        chosen = attrs.evolve(chosen, folder=folder)
+    trio.run(_run, chosen, with_parent, supervised)
+
+
+@node.command()
+@click.argument("settings", type=click.Path(path_type=Path))
+@click.option("--log-level", default="info", type=_LOG_LEVELS)
+def keep(settings: Path, log_level: str) -> None:
+    """Run the node described by the file SETTINGS, and have a fresh one take its place before its lease ends.
+
+    Where the consortium's lease policy is 'vouched'. Every generation has a folder 'generation-N' in the
+    node's folder, with its log; those of a node that was replaced are removed once its successor was, too,
+    and has all they hold. 'alternate' in SETTINGS names 'admin', 'peer' and 'rpc' of every second
+    generation; without it their ports are all 0.
+
+    Events go to standard output as JSON lines: those of the nodes with their 'generation', and renewing,
+    renewed, not_renewed (with a reason) and ended. SIGTERM or Ctrl-C stops the node in order. If it ends by
+    itself, so does this, with its exit status.
+    """
+    keeper = Keeper(Plan.load(settings), _announce, options=("--log-level", log_level))
+    status = trio.run(until_interrupted, keeper.keep)
+    if status:
+        raise click.exceptions.Exit(status)
 
 
 @node.command()
@@ -74,12 +107,13 @@ def evidence(address: str, accepted: tuple[str, ...], service_cert: Path | None)
     print(f"measurement  {verdict.measurement}")
 
 
-async def _run(path: Path, with_parent: bool) -> None:
+async def _run(settings: NodeSettings, with_parent: bool, supervised: bool) -> None:
+    send, orders = trio.open_memory_channel[str](_ORDERS_MAX)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_cancel_on_signal, nursery.cancel_scope)
-        if with_parent:
-            nursery.start_soon(_cancel_on_end_of_input, nursery.cancel_scope)
-        await run_node(load_settings(path), _announce)
+        nursery.start_soon(cancel_on_signal, nursery.cancel_scope)
+        if with_parent or supervised:
+            nursery.start_soon(_read_orders, nursery.cancel_scope, send)
+        await run_node(settings, _announce, orders if supervised else None)
         nursery.cancel_scope.cancel()  # The node was removed from its service.
 
 
@@ -87,19 +121,18 @@ def _announce(event: Mapping[str, Any]) -> None:
     print(json.dumps(event), flush=True)
 
 
-async def _cancel_on_signal(scope: trio.CancelScope) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            scope.cancel()
-            return
-
-
-async def _cancel_on_end_of_input(scope: trio.CancelScope) -> None:
-    await trio.to_thread.run_sync(_read_to_end, abandon_on_cancel=True)
+async def _read_orders(scope: trio.CancelScope, orders: trio.MemorySendChannel[str]) -> None:
+    """Hand lines of standard input on, those nobody waits for dropped; cancel ``scope`` when it closes."""
+    rest = b""
+    while data := await trio.to_thread.run_sync(_read_input, abandon_on_cancel=True):
+        *lines, rest = (rest + data).split(b"\n")
+        rest = rest[-_ORDER_SIZE_MAX_BYTES:]
+        for line in lines:
+            with contextlib.suppress(trio.WouldBlock, trio.BrokenResourceError):
+                orders.send_nowait(line.decode(errors="replace"))
     scope.cancel()
 
 
-def _read_to_end() -> None:
+def _read_input() -> bytes:
     # Not through sys.stdin: its lock, held by this thread for ever, would break a clean exit.
-    while os.read(0, 4096):
-        pass
+    return os.read(0, _ORDER_SIZE_MAX_BYTES)

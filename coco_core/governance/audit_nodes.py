@@ -35,7 +35,7 @@ from coco_core.governance.membership import (
 )
 from coco_core.governance.policy import read_policy
 from coco_core.governance.refusal import RefusedError
-from coco_core.governance.renewals import lapsed_writes, lapses, renewal_writes
+from coco_core.governance.renewals import divided, lapsed_writes, lapses, renewal_writes
 from coco_core.governance.transcripts import key_digest
 from coco_core.kv import View, Writes, maps, merge
 
@@ -144,16 +144,17 @@ def _check_change(before: View, writes: Writes, window: tuple[int, int], fail: F
             fail(
                 GovernanceRule.MEMBERSHIP, f"the change under way names {unknown[0][:16]}…, which is no node"
             )
-        made = node_writes(
-            [attrs.evolve(nodes[name], status=TRUSTED) for name in change.add]
-            + [attrs.evolve(nodes[name], status=RETIRED) for name in change.remove]
+        left = read_change(before.over(writes))
+        made, rest = divided(before, change, left.add if left is not None else ())
+        expected = node_writes(
+            [attrs.evolve(nodes[name], status=TRUSTED) for name in made.add]
+            + [attrs.evolve(nodes[name], status=RETIRED) for name in made.remove]
         )
-        merge(made, change_writes(None))
-        merge(made, want_epoch(MEMBERS_CHANGED))
-        merge(made, _leases(before, writes, change, window, fail))
-        _require(
-            writes, made, GovernanceRule.MEMBERSHIP, "nodes change otherwise than the change under way", fail
-        )
+        merge(expected, change_writes(rest))
+        merge(expected, want_epoch(MEMBERS_CHANGED))
+        merge(expected, _leases(before, writes, made, window, fail))
+        reason = "nodes change otherwise than the change under way"
+        _require(writes, expected, GovernanceRule.MEMBERSHIP, reason, fail)
         return
     if _is_quarantine(before, writes, window) or _is_lapse(before, writes, window):
         return

@@ -5,8 +5,9 @@ is trusted, at once and with the same owner: there are never more nodes than mem
 
 * The policy allows it, and the lease that is renewed is in its second half: who runs a node has so many
   changes of members, and no more.
-* A renewal that does not come about in a quarter of the lease, or until its end, is taken back: who is
-  dead holds up nobody else's.
+* Renewals under way at one time wait for each other no longer than it takes them: the change of members is
+  made without those whose fresh node has not caught up, and goes on with them.
+* A renewal that does not come about in a quarter of the lease, or until its end, is taken back.
 * Where the fresh node is left out of the change, for whatever reason, the old one stays until its lease ends.
   Where members send the old one away, the fresh one goes with it.
 
@@ -135,6 +136,18 @@ def left_out(view: View, change: MembershipChange, names: Collection[NodeID]) ->
         add=tuple(name for name in change.add if name not in names),
         remove=tuple(name for name in change.remove if name not in stays),
     )
+
+
+def divided(
+    view: View, change: MembershipChange, slow: Collection[NodeID]
+) -> tuple[MembershipChange, MembershipChange | None]:
+    """Return the part of a change that is made without the renewals by ``slow``, and the rest, if any."""
+    renewals = read_renewals(view)
+    later = tuple(name for name in change.add if name in slow and name in renewals)
+    if not later:
+        return change, None
+    rest = attrs.evolve(change, add=later, remove=tuple(renewals[name].replaces for name in later))
+    return left_out(view, change, later), rest
 
 
 def lapses(view: View) -> dict[NodeID, int]:

@@ -1,7 +1,7 @@
 """The shell: the only room that touches sockets, files, clocks, entropy and plugins (trio)."""
 
 from coco_core.node.address import Address
-from coco_core.node.clock import utc_now
+from coco_core.node.clock import unix_ms, utc_now
 from coco_core.node.plugins import installed, load
 from coco_core.node.run import LEDGER_FOLDER, run_node
 from coco_core.node.settings import (
@@ -27,5 +27,6 @@ __all__ = [
     "load",
     "load_settings",
     "run_node",
+    "unix_ms",
     "utc_now",
 ]

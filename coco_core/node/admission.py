@@ -166,7 +166,7 @@ class RunningAdmissions:
             evidence=request.standing,
             status=PENDING,
         )
-        payload = join_payload(record, judged.record.proof)
+        payload = join_payload(record, judged.record.proof, request.voucher)
         try:
             submission = self._tickets.submit(self._driver, ADMINISTRATION, [payload], ANONYMOUS)
         except BusyError as error:

@@ -23,6 +23,7 @@ from coco_core.governance import (
     ChallengeRequest,
     JoinRequest,
     Transcript,
+    Voucher,
     check_challenge,
     encode_challenge_request,
     encode_join_request,
@@ -48,6 +49,7 @@ class Applicant:
     verifiers: Mapping[str, Verifier]
     peer_address: str
     hosts: tuple[str, ...] = ()
+    voucher: Voucher | None = None
 
 
 @attrs.frozen
@@ -158,6 +160,7 @@ async def _ask(
             standing=applicant.standing,
             peer_address=applicant.peer_address,
             hosts=applicant.hosts,
+            voucher=applicant.voucher,
         )
         status, body = await channel.post(JOIN_TARGET, encode_join_request(request, applicant.key))
         return Answer(status, body, transcript)

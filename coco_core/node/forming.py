@@ -17,7 +17,7 @@ from coco_core.adapter import LedgerAdapter, Manifest, Writes
 from coco_core.attestation import known_verifiers
 from coco_core.base import limits
 from coco_core.errors import AdapterError, MemberError, OperatorError
-from coco_core.governance import Admission, policy_of, try_founding
+from coco_core.governance import Admission, Voucher, policy_of, try_founding
 from coco_core.ledger import LedgerSecrets
 from coco_core.node import plugins
 from coco_core.node.admission import FoundingAdmissions
@@ -140,8 +140,10 @@ class Founder:
         return Membership(replica=replica, first_effects=effects, adapters=self._adapters, welcome=welcome)
 
 
-async def join(node: BareNode, joining: Joining, waiting: Callable[[], None]) -> Membership:
-    """Ask in; ``waiting`` is called once when the node must wait for an operator's word.
+async def join(
+    node: BareNode, joining: Joining, waiting: Callable[[], None], voucher: Voucher | None = None
+) -> Membership:
+    """Ask in, in the place of who gave ``voucher``; ``waiting`` is called once when the node must wait.
 
     Raises AttestationError when refused or led elsewhere, OperatorError otherwise, and IntegrityError when
     what an earlier node left in the folder is not what it should be.
@@ -154,6 +156,7 @@ async def join(node: BareNode, joining: Joining, waiting: Callable[[], None]) ->
         verifiers=known_verifiers(),
         peer_address=node.peer_address,
         hosts=node.settings.hosts,
+        voucher=voucher,
     )
     welcomed = await ask_to_join(joining, applicant, waiting)
     welcome = read_welcome(welcomed.welcome, node.encryption_key, welcomed.transcript)

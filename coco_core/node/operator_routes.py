@@ -46,6 +46,7 @@ from coco_core.governance import (
     cancel_payload,
     change_payload,
     read_change,
+    read_lease_policy,
     read_leases,
     read_nodes,
 )
@@ -305,6 +306,7 @@ class _Open:
                     for node in nodes.values()
                 },
                 "change": None if change is None else {**attrs.asdict(change), "waits_for": waits_for},
+                "lease_policy": attrs.asdict(read_lease_policy(view)),
                 "ledgers": ledgers,
             }
         )

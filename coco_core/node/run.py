@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterable, Mapping
 from typing import Any
 
 import attrs
@@ -13,7 +13,7 @@ import trio
 from coco_core.adapter import HTTPHandler
 from coco_core.attestation import Policy, VirtualPlatform, known_verifiers
 from coco_core.consensus import Leadership
-from coco_core.crypto import Curve, PrivateKey
+from coco_core.crypto import Curve, PrivateKey, service_id
 from coco_core.errors import OperatorError
 from coco_core.governance import (
     OPEN,
@@ -54,13 +54,12 @@ from coco_core.node.shown import ShownCertificates
 from coco_core.node.snapshot_files import SnapshotFiles
 from coco_core.node.snapshotting import SnapshotKeeper
 from coco_core.node.stopping import hand_over, outliving
+from coco_core.node.supervision import Announce, Supervision, lease_teller
 from coco_core.node.tls import ClientAnchors
 from coco_core.replica import Agreed, Welcome
 
 LEDGER_FOLDER = "ledger"
 SNAPSHOTS_FOLDER = "snapshots"
-
-Announce = Callable[[Mapping[str, Any]], None]
 
 
 @attrs.frozen(kw_only=True)
@@ -90,12 +89,15 @@ class _FrontEnds:
         )
 
 
-async def run_node(settings: NodeSettings, announce: Announce) -> None:
+async def run_node(
+    settings: NodeSettings, announce: Announce, orders: AsyncIterable[str] | None = None
+) -> None:
     """Run a node until cancelled; cancelled as the primary, it hands over first, for a bounded time.
 
     Returns when it was removed from its service and nobody needs it any more. ``announce`` gets one mapping
     per event of interest to whoever started it: ``waiting`` (for an operator to let it in), ``listening``,
-    ``role``, ``open``, ``retired``. Raises OperatorError for a port in use, an unusable engine or genesis,
+    ``role``, ``open``, ``lease``, ``retired``. ``orders`` are what that has to say to it (see
+    ``supervision``). Raises OperatorError for a port in use, an unusable engine or genesis,
     and AttestationError when the node is not admitted; IntegrityError stops a running node.
     """
     connections = connections_each(1 + len(settings.rpc))
@@ -118,7 +120,7 @@ async def run_node(settings: NodeSettings, announce: Announce) -> None:
         runtime=constitution,
     )
     try:
-        await _live(node, listeners, _FrontEnds(connections), announce)
+        await _live(node, listeners, _FrontEnds(connections), announce, Supervision(orders, announce))
     finally:
         node.disk.close()
         node.snapshots.close()
@@ -126,7 +128,13 @@ async def run_node(settings: NodeSettings, announce: Announce) -> None:
             await constitution.aclose()
 
 
-async def _live(node: BareNode, listeners: _Listeners, fronts: _FrontEnds, announce: Announce) -> None:
+async def _live(
+    node: BareNode,
+    listeners: _Listeners,
+    fronts: _FrontEnds,
+    announce: Announce,
+    supervision: Supervision,
+) -> None:
     """Found, join or recover a service, then take part in it."""
     key, role = node.key, node.settings.role
     refusals = Refusals()
@@ -154,13 +162,17 @@ async def _live(node: BareNode, listeners: _Listeners, fronts: _FrontEnds, annou
             announce(listening)
         else:
             waiting = {"event": "waiting", "node_id": node.node_id, "peer": node.peer_address}
-            membership = await join(node, role, lambda: announce(waiting))
+            voucher = None
+            if role.replaces is not None:
+                voucher = await supervision.ask_for_voucher(node.node_id, role.replaces)
+            membership = await join(node, role, lambda: announce(waiting), voucher)
             welcome = membership.welcome
             routes = OperatorRoutes(node.node_id, None, refusals)
             shown = ShownCertificates(node.node_id, key, welcome.certificate, welcome.service.certificate)
             tls = shown.operators(welcome.operators)
             nursery.start_soon(fronts.server(routes, tls).serve, listeners.admin)
             announce(_listening(node, listeners, membership.welcome.service.certificate))
+        nursery.start_soon(supervision.vouch, node.key, service_id(membership.welcome.service.certificate))
         await _take_part(node, listeners, membership, shown, routes, fronts, announce)
         nursery.cancel_scope.cancel()
 
@@ -239,6 +251,10 @@ async def _take_part(
     driver.watch(
         frozenset({maps.NODES_ENDORSED_CERTIFICATES, maps.SERVICE_INFO}),
         lambda: shown.follow(driver.replica.chain.store.view()),
+    )
+    driver.watch(
+        frozenset({maps.LEASES, maps.LEASE_POLICY}),
+        lease_teller(node.node_id, driver.replica.chain.store.view, announce),
     )
     async with outliving(lambda: hand_over(driver, network)) as nursery:
         nursery.start_soon(network.run, listeners.peer, driver.receive, driver.peer_lost)

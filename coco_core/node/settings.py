@@ -14,7 +14,9 @@
                 "operators": ["operator.pem"]},  certificates of those who may change the nodes later
                                            (or who governs, see ``charter_settings``)
       "join": {"target": ["127.0.0.1:9545"],     operators' interfaces of one or more nodes, asked in turn
-               "service_certificate": "service.pem"},
+               "service_certificate": "service.pem",
+               "replaces": "…"},                   the node whose place it takes (see ``supervision``)
+      "alternate": {…},                          see ``coco node keep``, which alone reads it
       "recover": {},                           go on with the ledger in the folder, its nodes being lost
       "snapshot_interval": 50000,                entries after which the primary ends a chunk
       "snapshots_kept": 2,
@@ -37,7 +39,7 @@ from typing import Any, Final
 
 import attrs
 
-from coco_core.base import check_host, limits
+from coco_core.base import NodeID, check_host, limits
 from coco_core.crypto import read_certificate
 from coco_core.errors import AttestationError, OperatorError
 from coco_core.governance import Charter
@@ -75,6 +77,8 @@ class Joining:
 
     targets: tuple[Address, ...]
     service_certificate: str
+    replaces: NodeID | None = None
+    """The node whose lease it renews by taking its place."""
 
 
 @attrs.frozen(kw_only=True)
@@ -157,6 +161,7 @@ class _Reader:
             "found",
             "join",
             "recover",
+            "alternate",
             "tick_ms",
             "election_timeout_ms",
             "heartbeat_ms",
@@ -326,8 +331,13 @@ class _Reader:
             self.faults.append("'join.service_certificate' must be a PEM file")
             return None
         pem = self._pem("join.service_certificate", value["service_certificate"])
+        replaces = value.get("replaces")
+        if replaces is not None and not (isinstance(replaces, str) and _DIGEST.fullmatch(replaces)):
+            self.faults.append("'join.replaces' must be a node ID: 64 hex digits in lower case")
         return Joining(
-            targets=tuple(target for target in targets if target is not None), service_certificate=pem
+            targets=tuple(target for target in targets if target is not None),
+            service_certificate=pem,
+            replaces=replaces,
         )
 
     def _archive(self) -> Path | None:

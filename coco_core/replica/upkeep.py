@@ -3,7 +3,8 @@
 The laws:
 
 * The change under way is made in one entry, once every node it adds has caught up and a majority of the
-  new members is heard of and up to date; so the new set can go on at once, whatever it replaced.
+  new members is heard of and up to date; so the new set can go on at once, whatever it replaced. Renewals
+  of leases that are not so far are left for another entry.
 * Code must be accepted when a node comes to take part, not only when it asked: whoever is to be added and
   runs what the tables do not list any more is left out of the change, and forgotten.
 * A node's lease begins when it comes to take part, and ends when it is removed. Whose lease has run out
@@ -22,7 +23,7 @@ far peers are; must not know consensus or requests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
@@ -35,6 +36,7 @@ from coco_core.governance import (
     begin_epoch,
     change_writes,
     departure_writes,
+    divided,
     forgetting_writes,
     lapsed_writes,
     lease_writes,
@@ -120,16 +122,17 @@ def change_due(head: View, match: Mapping[NodeID, int], last: int, time_ms: int)
         return unfit
     if behind(head, match, last):
         return None
+    made, rest = divided(head, change, _slow(change.add, match, last))
     nodes = read_nodes(head)
-    changed = [attrs.evolve(nodes[name], status=TRUSTED) for name in change.add]
-    changed += [attrs.evolve(nodes[name], status=RETIRED) for name in change.remove]
+    changed = [attrs.evolve(nodes[name], status=TRUSTED) for name in made.add]
+    changed += [attrs.evolve(nodes[name], status=RETIRED) for name in made.remove]
     writes = node_writes(changed)
-    merge(writes, change_writes(None))
+    merge(writes, change_writes(rest))
     merge(writes, want_epoch(MEMBERS_CHANGED))
-    merge(writes, departure_writes(head, change.remove, time_ms))
+    merge(writes, departure_writes(head, made.remove, time_ms))
     lease_s = read_lease_policy(head).lease_s
     if lease_s is not None:
-        merge(writes, lease_writes(change.add, lease_s, time_ms))
+        merge(writes, lease_writes(made.add, lease_s, time_ms))
     return writes
 
 
@@ -138,12 +141,20 @@ def behind(head: View, match: Mapping[NodeID, int], last: int) -> list[NodeID]:
     change = read_change(head)
     if change is None:
         return []
-    slow = {name for name, index in match.items() if index + limits.CAUGHT_UP_ENTRIES_MAX < last}
-    missing = [name for name in change.add if name in slow or name not in match]
+    slow = _slow(change.add, match, last)
+    made, _ = divided(head, change, slow)
+    if slow and (set(slow) & set(made.add) or not (made.add or made.remove)):
+        return slow
     trusted = {node.node_id for node in read_nodes(head).values() if node.status == TRUSTED}
-    voters = (trusted - set(change.remove)) | set(change.add)
-    late = [name for name in sorted(voters) if name in slow or name not in match]
-    return missing or (late if 2 * (len(voters) - len(late)) <= len(voters) else [])
+    voters = (trusted - set(made.remove)) | set(made.add)
+    late = _slow(sorted(voters), match, last)
+    return late if 2 * (len(voters) - len(late)) <= len(voters) else []
+
+
+def _slow(nodes: Iterable[NodeID], match: Mapping[NodeID, int], last: int) -> list[NodeID]:
+    """Return who of ``nodes`` is not heard of, or far from the end."""
+    far = last - limits.CAUGHT_UP_ENTRIES_MAX
+    return [name for name in nodes if name not in match or match[name] < far]
 
 
 def retirement_due(head: View, agreed: View) -> Writes | None:

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from coco_core.cli.local_node import LocalNode
+from coco_core.cli.local_node import LocalNode, read_event
 from coco_core.cli.main import adapters
-from coco_core.cli.network import _event
 from coco_core.errors import AttestationError, CallerError, IntegrityError, OperatorError
 
 Coco = Callable[..., Any]
@@ -66,7 +65,7 @@ def test_usage_and_help_keep_their_status(coco: Coco) -> None:
 )
 def test_what_a_node_prints_beside_its_events_is_passed_over(line: bytes, tmp_path: Any) -> None:
     node = LocalNode(0, tmp_path)
-    node.note(_event(line))
+    node.note(read_event(line))
     assert not node.opened.is_set()
-    node.note(_event(b'{"event": "open"}'))
+    node.note(read_event(b'{"event": "open"}'))
     assert node.opened.is_set()

@@ -18,6 +18,7 @@ from coco_core.governance import (
     Voucher,
     change_writes,
     departure_writes,
+    divided,
     forgetting_writes,
     lapsed_writes,
     lease_writes,
@@ -81,14 +82,15 @@ def begun(ledger: Any, old: int = 1, fresh: int = 3, by: str = RENEWAL) -> Write
     return change_writes(MembershipChange((name(ledger, fresh),), (name(ledger, old),), by))
 
 
-def made(ledger: Any) -> Writes:
-    """Return the writes that make the change under way, with the lease that begins by it."""
+def made(ledger: Any, slow: tuple[str, ...] = ()) -> Writes:
+    """Return the writes that make the change under way without ``slow``, with leases that begin by it."""
     view = ledger.council.view
-    change, nodes = read_change(view), read_nodes(view)
-    assert change is not None
+    under_way, nodes = read_change(view), read_nodes(view)
+    assert under_way is not None
+    change, rest = divided(view, under_way, slow)
     writes = node_writes([attrs.evolve(nodes[one], status=TRUSTED) for one in change.add])
     merge(writes, node_writes([attrs.evolve(nodes[one], status=RETIRED) for one in change.remove]))
-    merge(writes, change_writes(None))
+    merge(writes, change_writes(rest))
     merge(writes, want_epoch(MEMBERS_CHANGED))
     merge(writes, departure_writes(view, change.remove, ledger.now_ms))
     merge(writes, lease_writes(change.add, LEASE_S, ledger.now_ms))
@@ -100,6 +102,45 @@ def test_a_lease_is_renewed_by_a_voucher(leased: Governed) -> None:
     ledger.place(renewing(ledger))
     ledger.place(made(ledger))
     assert ledger.audit().changes == 3
+
+
+def two_renewals(ledger: Any) -> None:
+    ledger.place(renewing(ledger))
+    writes = renewing(ledger, signer=2, old=2, fresh=4)
+    add, remove = (name(ledger, 3), name(ledger, 4)), (name(ledger, 1), name(ledger, 2))
+    writes.update(change_writes(MembershipChange(add, remove, RENEWAL)))
+    ledger.place(writes)
+
+
+def test_one_renewal_does_not_wait_for_another(leased: Governed) -> None:
+    ledger = leased()
+    two_renewals(ledger)
+    ledger.place(made(ledger, slow=(name(ledger, 4),)))
+    assert read_change(ledger.council.view) == MembershipChange(
+        (name(ledger, 4),), (name(ledger, 2),), RENEWAL
+    )
+    ledger.place(made(ledger))
+    assert ledger.audit().changes == 5
+
+
+def test_a_part_of_a_change_that_is_not_what_was_asked_for(leased: Governed) -> None:
+    ledger = leased()
+    two_renewals(ledger)
+    writes = made(ledger, slow=(name(ledger, 4),))
+    writes.update(change_writes(MembershipChange((name(ledger, 4),), (), RENEWAL)))
+    ledger.refused("node-membership", ledger.place(writes))
+
+
+def test_a_part_of_a_change_that_members_asked_for(leased: Governed) -> None:
+    ledger = leased()
+    ledger.place(ledger.joining(ledger.network.joiner(3)))
+    names = {"node_id": name(ledger, 3), "replaces": name(ledger, 1)}
+    ledger.propose(ledger.alice, {"name": "replace_node", "args": names})
+    writes = node_writes([attrs.evolve(ledger.network.nodes[name(ledger, 1)], status=RETIRED)])
+    merge(writes, change_writes(MembershipChange((name(ledger, 3),), (), "a proposal")))
+    merge(writes, want_epoch(MEMBERS_CHANGED))
+    merge(writes, departure_writes(ledger.council.view, [name(ledger, 1)], ledger.now_ms))
+    ledger.refused("node-membership", ledger.place(writes))
 
 
 def test_a_renewal_that_took_too_long_is_taken_back_not_earlier(leased: Governed) -> None:

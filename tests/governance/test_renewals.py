@@ -23,6 +23,7 @@ from coco_core.governance import (
     StarlarkRuntime,
     Voucher,
     change_writes,
+    divided,
     founding_writes,
     join_payload,
     lapsed_writes,
@@ -268,6 +269,20 @@ def test_a_malformed_voucher_in_a_transaction(word: Any) -> None:
     )
     (outcome,) = run_at_once(ADMINISTRATION.execute(batch, tables())).outcomes
     assert code(outcome) == "malformed"
+
+
+def test_a_renewal_waits_for_no_other() -> None:
+    waiting = node_writes([NETWORK.joiner(5)])
+    begun = MembershipChange((name(5),), (name(2),), "proposal 1")
+    view = asked(asked(tables(waiting, change_writes(begun)), 0, 3), 1, 4)
+    change = read_change(view)
+    assert change is not None
+    assert divided(view, change, []) == (change, None)
+    assert divided(view, change, [name(5)]) == (change, None)
+    assert divided(view, change, [name(4), name(5)]) == (
+        MembershipChange((name(5), name(3)), (name(2), name(0)), "proposal 1"),
+        MembershipChange((name(4),), (name(1),), "proposal 1"),
+    )
 
 
 # ── what ends a renewal ──────────────────────────────────────────────────────────────────────────

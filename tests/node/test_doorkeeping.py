@@ -11,7 +11,15 @@ import trio
 
 from coco_core.adapter import HTTPResponse
 from coco_core.base import limits
-from coco_core.governance import JOINER, MEMBER, admit, encode_challenge_request, policy_of, read_challenge
+from coco_core.governance import (
+    JOINER,
+    MEMBER,
+    Voucher,
+    admit,
+    encode_challenge_request,
+    policy_of,
+    read_challenge,
+)
 from coco_core.node.doorkeeping import Judged
 from coco_core.testing import MEASUREMENT, Consortium
 from coco_core.testing.consortium import ADMISSION, POLICY
@@ -197,6 +205,8 @@ async def test_form_before_everything_else(door: Door) -> None:
     nonce = await door.nonce(1)
     made = door.consortium.proof(1).evidence
     refused(door, b"{", "malformed")
+    word = Voucher(replaces=door.name, signature=bytes(limits.VOUCHER_SIGNATURE_MAX_BYTES + 1))
+    refused(door, door.request(1, nonce, voucher=word), "malformed")
     large = attrs.evolve(made, quote=bytes(limits.QUOTE_SIZE_MAX_BYTES + 1))
     refused(door, door.request(1, nonce, evidence=large), "size")
     refused(door, door.request(1, nonce, standing=large), "size")

@@ -49,6 +49,10 @@ def test_joiner(tmp_path: Path) -> None:
     join = {"target": "127.0.0.1:9545", "service_certificate": "service.pem"}
     settings = load_settings(written(tmp_path, found=None, join=join))
     assert settings.role == Joining(targets=(Address("127.0.0.1", 9545),), service_certificate=PEM)
+    old = {**join, "replaces": "ab" * 32}
+    settings = load_settings(written(tmp_path, found=None, join=old, alternate={"admin": "127.0.0.1:1"}))
+    assert isinstance(settings.role, Joining)
+    assert settings.role.replaces == "ab" * 32
     several = {**join, "target": ["127.0.0.1:1", "[::1]:2"]}
     settings = load_settings(written(tmp_path, found=None, join=several))
     assert isinstance(settings.role, Joining)
@@ -147,6 +151,17 @@ FAULTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "join certificate": (
         {"found": None, "join": {"target": "h:1", "service_certificate": "none.pem"}},
         ("'join.service_certificate' none.pem",),
+    ),
+    "join in the place of": (
+        {
+            "found": None,
+            "join": {"target": "h:1", "service_certificate": "service.pem", "replaces": "AB" * 32},
+        },
+        ("'join.replaces' must be a node ID",),
+    ),
+    "join in the place of a number": (
+        {"found": None, "join": {"target": "h:1", "service_certificate": "service.pem", "replaces": 7}},
+        ("'join.replaces' must be a node ID",),
     ),
     "times": ({"tick_ms": 0, "heartbeat_ms": "x"}, ("'tick_ms' must be", "'heartbeat_ms' must be")),
     "tick is yes": ({"tick_ms": True}, ("'tick_ms' must be",)),

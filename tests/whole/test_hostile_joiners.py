@@ -25,6 +25,7 @@ from coco_core.governance import (
     ChallengeRequest,
     JoinRequest,
     Transcript,
+    Voucher,
     check_challenge,
     encode_challenge_request,
     encode_join_request,
@@ -136,8 +137,10 @@ async def test_each_lie_is_refused_by_its_own_code(tmp_path: Path, monkeypatch: 
             await nonces_that_are_not_fresh(founder)
             await keys_that_are_not_attested(founder)
             await code_that_is_not_listed(founder)
+            await vouchers_that_nobody_gave(founder)
             listed = await nodes_list(network, founder.node)
-            for code in ("nonce_used", "nonce_unknown", "nonce_owner", "report_data", "measurement"):
+            nonces = "nonce_used", "nonce_unknown", "nonce_owner"
+            for code in (*nonces, "report_data", "measurement", "voucher"):
                 assert f" {code}: " in listed
             last = await lease_that_ran_out(network, member, monkeypatch)
     assert await audit_service(last.ledger_folder, network.service_certificate)
@@ -187,6 +190,14 @@ async def code_that_is_not_listed(door: Door) -> None:
     unknown = Evidence(format="Unheard_Of", quote=b"{}", endorsements=b"")
     strange = joiner.request(transcript, evidence=unknown)
     assert await door.refused(strange, joiner) == "format"
+
+
+async def vouchers_that_nobody_gave(door: Door) -> None:
+    joiner = Joiner.make()
+    transcript = await door.challenge(joiner)
+    mine = Voucher.sign(joiner.key, transcript.service_id, transcript.joiner)
+    theirs = attrs.evolve(mine, replaces=transcript.verifier)
+    assert await door.refused(joiner.request(transcript, voucher=theirs), joiner) == "voucher"
 
 
 class Hoarder:

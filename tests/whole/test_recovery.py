@@ -20,7 +20,8 @@ from coco_core.adapter import Load, Workload, WorkloadOptions
 from coco_core.cli.asking import now_s
 from coco_core.cli.consortium import GovernedNetwork, Organisation
 from coco_core.cli.ledger import audit_service
-from coco_core.cli.network import SERVICE_FILE, NetworkSpec, reached, running
+from coco_core.cli.local_node import reached
+from coco_core.cli.network import SERVICE_FILE, NetworkSpec, running
 from coco_core.client import (
     Connection,
     LoadSettings,

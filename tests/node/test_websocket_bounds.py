@@ -14,8 +14,9 @@ from wsproto.connection import Connection, ConnectionType
 
 from coco_core.adapter import ANONYMOUS, Caller, WebSocket, WebSocketAnswer, WebSocketClosedError
 from coco_core.base import limits
+from coco_core.node.admitting import Turned
 from coco_core.node.capacity import UnfinishedBytes
-from coco_core.node.service import _AdmittedWebSocket, _Refusal
+from coco_core.node.service import _AdmittedWebSocket
 from coco_core.node.websocket import Conversation
 
 MESSAGE_MAX = 1000
@@ -213,7 +214,7 @@ async def test_a_send_that_is_given_up_ends_the_conversation(autojump_clock: tri
 async def test_who_is_no_longer_let_in_is_sent_away(
     sending: bool, autojump_clock: trio.testing.MockClock
 ) -> None:
-    judged: Caller | _Refusal = ANONYMOUS
+    judged: Caller | Turned = ANONYMOUS
     echoed = trio.Event()
 
     async def converse(websocket: WebSocket) -> None:
@@ -225,7 +226,7 @@ async def test_who_is_no_longer_let_in_is_sent_away(
     async with conversing(converse) as peer:
         await peer.send(events.TextMessage(data="x"))
         await trio.testing.wait_all_tasks_blocked()
-        judged = _Refusal(503, "ledger 'x' is disabled by the consortium")
+        judged = Turned(503, "ledger 'x' is disabled by the consortium")
         echoed.set()
         await peer.send(events.TextMessage(data="y"))
         assert await peer.until_closed() == [

@@ -41,6 +41,7 @@ def test_tables(cluster: Cluster) -> None:
             "engine": "",
             "maps": list(Tally().manifest.maps),
             "deterministic": True,
+            "configuration": [attrs.asdict(field) for field in Tally().manifest.configuration],
         }
     }
     view = cluster.backups[0].replica.chain.store.view()

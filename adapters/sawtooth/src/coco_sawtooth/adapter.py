@@ -24,12 +24,13 @@ from coco_core.adapter import (
 )
 from coco_core.errors import AdapterError, IntegrityError
 from coco_sawtooth import records
+from coco_sawtooth.batches import Batch as SignedBatch
 from coco_sawtooth.chain import Chain
 from coco_sawtooth.checking import CheckedBatches
 from coco_sawtooth.execution import Processors
 from coco_sawtooth.genesis import genesis_writes
 from coco_sawtooth.identity import NAME, VERSION
-from coco_sawtooth.limits import ROUND_TRANSACTIONS_MAX
+from coco_sawtooth.limits import PART_TRANSACTIONS, ROUND_TRANSACTIONS_MAX
 from coco_sawtooth.merkle import tree_of
 from coco_sawtooth.roots import StateRoots
 from coco_sawtooth.round import Prepared, Round
@@ -87,8 +88,6 @@ class SawtoothAdapter:
         self._roots.stand_at(head, view)
         outcomes: list[Outcome] = []
         while len(outcomes) < len(batch.requests):
-            requests = batch.requests[len(outcomes) :]
-            prepared = await run_in_worker(partial(_prepare, requests, self._checked))
             chain = Chain(
                 head=head,
                 signer=self._signer_of(view),
@@ -97,8 +96,9 @@ class SawtoothAdapter:
                 time_s=batch.time_ms // 1000,
                 base_seqno=batch.first_seqno - 1,
             )
-            round_ = Round(prepared, view, chain)
-            await drive(round_, self._processors)
+            round_ = Round(view, chain)
+            intake = _Intake(batch.requests[len(outcomes) :], self._checked)
+            await drive(round_, self._processors, intake.take)
             outcomes += round_.outcomes
             if round_.has_applied:
                 # One round is enough for one batch; the next finds its state changed.
@@ -141,14 +141,22 @@ class SawtoothAdapter:
         return self._signer[1]
 
 
-def _prepare(requests: Sequence[Request], checked: CheckedBatches) -> list[Prepared]:
-    """Read and check requests, as many as one round takes."""
-    prepared: list[Prepared] = []
-    transactions = 0
-    for request in requests:
-        if transactions >= ROUND_TRANSACTIONS_MAX:
-            break
-        found = checked.checked(request.payload)
-        transactions += len(found.transactions) if not isinstance(found, Exception) else 0
-        prepared.append(found)
-    return prepared
+class _Intake:
+    """Requests that are read and checked part by part, while those before are executed."""
+
+    def __init__(self, requests: Sequence[Request], checked: CheckedBatches) -> None:
+        self._requests = requests
+        self._checked = checked
+        self._position = 0
+        self._transactions = 0
+
+    def take(self) -> list[Prepared]:
+        """Return the next part; nothing when all are taken, or as many as one round executes."""
+        prepared: list[Prepared] = []
+        enough = min(self._transactions + PART_TRANSACTIONS, ROUND_TRANSACTIONS_MAX)
+        while self._position < len(self._requests) and self._transactions < enough:
+            found = self._checked.checked(self._requests[self._position].payload)
+            self._transactions += len(found.transactions) if isinstance(found, SignedBatch) else 1
+            self._position += 1
+            prepared.append(found)
+        return prepared

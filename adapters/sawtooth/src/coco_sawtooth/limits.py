@@ -23,7 +23,9 @@ TRANSACTION_EVENTS_MAX: Final = 10_000
 TRANSACTION_RECEIPT_DATA_MAX: Final = 10_000
 
 # How much of a batch of the core is executed at one time; what does not fit is offered again in the next.
-ROUND_TRANSACTIONS_MAX: Final = 2_000
+ROUND_TRANSACTIONS_MAX: Final = 1_000
+PART_TRANSACTIONS: Final = 100
+"""Transactions whose signatures are checked before the first of them is executed."""
 ROUND_WRITES_SIZE_MAX_BYTES: Final = 32 * MIB
 
 # What a client is told of an invalid transaction.

@@ -1,7 +1,8 @@
 """Executing batches side by side: in which order, and what becomes of each. Sans-IO.
 
-``begin`` and ``finished`` return what processors have to execute next; when ``is_done``, there is an outcome
-for every request. Batches run side by side as ``schedule`` allows; blocks are made in the order of requests.
+``add`` and ``finished`` return what processors have to execute next; when ``is_done``, there is an outcome
+for every request that was added. Batches run side by side as ``schedule`` allows; blocks are made in the
+order of requests.
 
 Nothing waits here and nothing is written: a round that is dropped has changed the tree of ``roots`` at most,
 which finds that out by itself.
@@ -77,28 +78,24 @@ class _Running:
 class Round:
     """Batches that are executed together, under way."""
 
-    def __init__(self, requests: Sequence[Prepared], view: ReadView, chain: Chain) -> None:
-        """Execute ``requests`` over ``view``, at whose newest block ``chain`` begins."""
+    def __init__(self, view: ReadView, chain: Chain) -> None:
+        """Execute over ``view``, at whose newest block ``chain`` begins."""
         self._view = view
         self._chain = chain
         self._schedule = Schedule()
         self._batches: list[_Running] = []
-        self._outcomes: list[Outcome | None] = [None] * len(requests)
+        self._outcomes: list[Outcome | None] = []
         self._made = 0
+        self._closed = self._full = False
         self._applied = False
         self._written = 0
         self._batch_ids: dict[str, list[int]] = {}
         self._transaction_ids: dict[str, list[int]] = {}
-        for index, request in enumerate(requests):
-            if isinstance(request, MalformedError):
-                self._outcomes[index] = rejected(rejections.MALFORMED, str(request))
-            else:
-                self._add(index, request)
 
     @property
     def is_done(self) -> bool:
-        """Whether every request has its outcome."""
-        return self._made == len(self._batches)
+        """Whether no more requests are taken and every one has its outcome."""
+        return (self._closed or self._full) and self._made == len(self._batches)
 
     @property
     def has_applied(self) -> bool:
@@ -110,13 +107,25 @@ class Round:
         """One outcome for each request, once the round is done."""
         return [each for each in self._outcomes if each is not None]
 
-    def begin(self) -> list[Job]:
-        """Return what to execute first."""
+    def add(self, requests: Sequence[Prepared]) -> list[Job]:
+        """Take further requests behind the others; return what to execute next."""
+        for request in requests:
+            self._outcomes.append(Deferred() if self._full else None)
+            if self._full:
+                continue
+            if isinstance(request, MalformedError):
+                self._outcomes[-1] = rejected(rejections.MALFORMED, str(request))
+            else:
+                self._add(len(self._outcomes) - 1, request)
         return self._go_on()
+
+    def close(self) -> None:
+        """Take no more requests."""
+        self._closed = True
 
     def finished(self, job: Job, processed: Processed) -> list[Job]:
         """Take a result; return what to execute next."""
-        if self.is_done:
+        if self._full:
             return []
         self._take_result(job.node, job.context, processed)
         return self._go_on()
@@ -141,10 +150,7 @@ class Round:
 
     def _go_on(self) -> list[Job]:
         jobs: list[Job] = []
-        while not self.is_done:
-            node = self._schedule.ready()
-            if node is None:
-                break
+        while not self._full and (node := self._schedule.ready()) is not None:
             job = self._run(node)
             if job is not None:
                 jobs.append(job)
@@ -155,6 +161,7 @@ class Round:
         for index in range(first, len(self._outcomes)):
             self._outcomes[index] = Deferred()
         self._made = len(self._batches)
+        self._full = True
 
     def _add(self, request: int, batch: Batch) -> None:
         number = len(self._batches)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -45,9 +46,9 @@ STEPS = st.lists(
 )
 
 
-@given(steps=STEPS, seed=st.integers(0, 2**32 - 1))
+@given(steps=STEPS, seed=st.integers(0, 2**32 - 1), part=st.sampled_from([1, 3, 100]))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_side_by_side_equals_one_after_the_other(steps, seed):
+def test_side_by_side_equals_one_after_the_other(steps, seed, part):
     alice = Client.named("alice")
     batches = [
         alice.batch(*(intkey_transaction(alice, verb, name, value) for verb, name, value in batch))
@@ -67,7 +68,9 @@ def test_side_by_side_equals_one_after_the_other(steps, seed):
         assert together.state() == apart.state()
         assert together.head.id == apart.head.id
 
-    trio.run(run)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("coco_sawtooth.adapter.PART_TRANSACTIONS", part)
+        trio.run(run)
 
 
 def fate(outcome):

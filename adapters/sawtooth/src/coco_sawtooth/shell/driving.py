@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import trio
 
 from coco_sawtooth.execution import Processors
-from coco_sawtooth.round import Job, Round
+from coco_sawtooth.round import Job, Prepared, Round
+from coco_sawtooth.shell.tasks import run_in_worker
 
 
-async def drive(round_: Round, processors: Processors) -> None:
-    """Run a round until it is done.
+async def drive(round_: Round, processors: Processors, take: Callable[[], Sequence[Prepared]]) -> None:
+    """Run a round until it is done, over the requests that ``take`` returns until there are none.
+
+    ``take`` is called in a thread, while what it returned before is executed.
 
     Results that nobody waits for any more are not waited for here either: their tasks are cancelled.
     """
@@ -30,6 +35,8 @@ async def drive(round_: Round, processors: Processors) -> None:
             if round_.is_done:
                 nursery.cancel_scope.cancel()
 
-        start(round_.begin())
+        while requests := await run_in_worker(take):
+            start(round_.add(requests))
+        round_.close()
         if round_.is_done:
             nursery.cancel_scope.cancel()

@@ -80,6 +80,9 @@ class Applied:
     """What the front end that submitted it gets back, in the adapter's own encoding."""
     claims: bytes = NO_CLAIMS
     """32-byte application claims digest, part of the Merkle leaf and so of every receipt."""
+    failure: str = ""
+    """Why the ledger records the transaction as failed, empty when it did what was asked. Whoever sent it
+    alone reads that from the ledger; a bundle that holds it is refused."""
 
 
 @attrs.frozen

@@ -124,6 +124,8 @@ def _check_applied(outcome: Applied, owned: frozenset[str]) -> int:
         raise AdapterError(f"claims digest of {len(outcome.claims)} bytes")
     if type(outcome.receipt) is not bytes:
         raise AdapterError("a receipt is not bytes")
+    if type(outcome.failure) is not str:
+        raise AdapterError("the failure of a transaction is not text")
     size = len(outcome.receipt)
     if size > limits.OUTCOME_RECEIPT_SIZE_MAX_BYTES:
         raise AdapterError(

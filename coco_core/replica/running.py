@@ -39,6 +39,7 @@ from coco_core.replica.checking import check_result
 from coco_core.replica.effects import Execute
 from coco_core.replica.submission import Queued
 
+_MESSAGE_MAX_CHARACTERS: Final = 1_000
 _NO_LEDGERS: Final = frozenset({ADMINISTRATION, BUNDLES})
 
 Ledgers = Mapping[str, frozenset[str]]
@@ -204,6 +205,9 @@ class _Bundle:
                 case Deferred():
                     message = f"{ledger} takes no more than {number - 1} of its transactions at once"
                     return Rejected("bundle-too-large", message)
+            if outcome.failure:
+                message = f"transaction {number} of the bundle would fail on {ledger}: {outcome.failure}"
+                return Rejected("transaction-failed", message[:_MESSAGE_MAX_CHARACTERS])
             claims = outcome.claims
             self._transactions.append(BundledTransaction(ledger=ledger, seqno=self.next_seqno, claims=claims))
             self._receipts.append(outcome.receipt)

@@ -184,6 +184,37 @@ def test_a_ledger_that_fails_costs_only_its_own_bundle() -> None:
     assert balance(node) == (-2, 2)
 
 
+class Doomed(Tally):
+    """A ledger that records what concerns one counter as failed."""
+
+    async def execute(self, batch: Batch, view: ReadView) -> BatchResult:
+        result = await super().execute(batch, view)
+        failed = [
+            attrs.evolve(one, failure="the counter is doomed")
+            if isinstance(one, Applied) and b"doomed" in one.writes[self.maps.counters]
+            else one
+            for one in result.outcomes
+        ]
+        return BatchResult(failed, result.closing)
+
+
+def test_a_transaction_that_its_ledger_records_as_failed_refuses_the_bundle() -> None:
+    cluster = Cluster.found(1, draw=random.Random(1).randint, beside=lambda: (Doomed(name=SECOND),))
+    node = cluster.elect()
+    cluster.settle()
+    before = node.state()
+    parts = [BundlePart(FIRST, add("x", "a", 1)), BundlePart(SECOND, add("x", "doomed", 1))]
+    ticket = cluster.submit(node, encode_bundle(parts), to=BUNDLES)
+    alone = cluster.submit(node, add("x", "doomed", 1), to=SECOND)
+    cluster.settle()
+    fate = only_fate(node, ticket)
+    assert isinstance(fate, Rejected)
+    assert fate.code == "transaction-failed"
+    assert fate.message == "transaction 2 of the bundle would fail on other: the counter is doomed"
+    assert isinstance(only_fate(node, alone), Committed)
+    assert node.state()[TallyMaps().blocks] == before[TallyMaps().blocks]
+
+
 class Greedy(Tally):
     """A ledger whose every transaction writes a lot."""
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -43,17 +44,15 @@ class Network:
 
     def payment(self, nonce: int) -> bytes:
         """Return a signed Ethereum transfer of one ether."""
-        signed = self.account.sign_transaction(
-            {
-                "chainId": 1337,
-                "nonce": nonce,
-                "to": PAYEE,
-                "value": 10**18,
-                "gas": 21_000,
-                "maxFeePerGas": 10**10,
-                "maxPriorityFeePerGas": 1,
-            }
-        )
+        return self._signed(nonce, {"to": PAYEE, "value": 10**18, "gas": 21_000})
+
+    def failing(self, nonce: int) -> bytes:
+        """Return a signed creation of a contract whose code reverts at once."""
+        return self._signed(nonce, {"data": "0x5f5ffd", "gas": 100_000})
+
+    def _signed(self, nonce: int, fields: dict[str, Any]) -> bytes:
+        fees = {"maxFeePerGas": 10**10, "maxPriorityFeePerGas": 1}
+        signed = self.account.sign_transaction({"chainId": 1337, "nonce": nonce, **fees, **fields})
         return bytes(signed.raw_transaction)
 
     async def submit(self, node: int, *parts: BundlePart):
@@ -120,6 +119,9 @@ async def test_both_ledgers_or_neither(tmp_path: Path) -> None:
             await network.submit(1, pays, BundlePart("tally", b"nonsense"))
         with pytest.raises(RejectedError, match="for ethereum"):
             await network.submit(2, counts, BundlePart("ethereum", network.payment(7)))
+        # What Ethereum alone would record as failed, and charge for, refuses the bundle.
+        with pytest.raises(RejectedError, match="transaction 1 of the bundle would fail on ethereum"):
+            await network.submit(0, BundlePart("ethereum", network.failing(0)), counts)
         assert (await network.balance(1), await network.counter(2)) == (0, 0)
 
         bundle = await network.submit(1, pays, counts)

@@ -54,7 +54,7 @@ from coco_ethereum.records import (
     packed_first_seqno,
     packed_header,
 )
-from coco_ethereum.rpc import Outside, RPCServer
+from coco_ethereum.rpc import Outside, RPCServer, revert_reason
 from coco_ethereum.shell import Pulse, WorkerPool, let_others_run, report_fault, run_in_worker
 
 GAS_LIMIT: Final = "gas_limit"
@@ -242,7 +242,8 @@ def _outcomes(result: BlockResult, payloads: Sequence[bytes], number: int, view:
                 writes[STORAGE] = each.storage
             if each.code:
                 writes[CODE] = dict(each.code)
-            append(Applied(writes, each.hash, receipt_claims(each.hash, receipt)))
+            failure = "" if each.status else _failure(each.output)
+            append(Applied(writes, each.hash, receipt_claims(each.hash, receipt), failure))
             in_block.add(each.hash)
             index += 1
             first_log += each.log_count
@@ -253,6 +254,11 @@ def _outcomes(result: BlockResult, payloads: Sequence[bytes], number: int, view:
             deferring = True
             append(Deferred())
     return outcomes
+
+
+def _failure(output: bytes) -> str:
+    reason = revert_reason(output)
+    return f"execution reverted: {reason}" if reason else "execution failed"
 
 
 def _rejected(invalid: Invalid, in_block: set[bytes], view: ReadView) -> Rejected:

@@ -29,8 +29,10 @@ Layer = Mapping[bytes, bytes | None]
 
 _NOT_HERE: Final = b"not here"
 """Compared by identity."""
-_ROW_SIZE_BYTES: Final = 40
-"""An address and what frames it, for counting."""
+_ROW_SIZE_BYTES: Final = 70
+"""What a row of state is beside its value, half of the row and what a receipt says of it together."""
+_FRAME_SIZE_BYTES: Final = 8
+"""What frames an event, or a piece of receipt data, in a receipt."""
 
 
 def look_up(layers: Sequence[Layer], key: bytes) -> bytes:
@@ -103,14 +105,14 @@ class Context:
         """Add an event; which addresses it is about is nobody's business. Raises TooMuchError."""
         if len(self.events) >= TRANSACTION_EVENTS_MAX:
             raise TooMuchError(f"more than {TRANSACTION_EVENTS_MAX} events")
-        self._grow(self.size + event.ByteSize())
+        self._grow(self.size + event.ByteSize() + _FRAME_SIZE_BYTES)
         self.events.append(event)
 
     def add_receipt_data(self, data: bytes) -> None:
         """Add data to the receipt. Raises TooMuchError."""
         if len(self.data) >= TRANSACTION_RECEIPT_DATA_MAX:
             raise TooMuchError(f"more than {TRANSACTION_RECEIPT_DATA_MAX} pieces of receipt data")
-        self._grow(self.size + len(data))
+        self._grow(self.size + len(data) + _FRAME_SIZE_BYTES)
         self.data.append(data)
 
     def reset(self) -> None:

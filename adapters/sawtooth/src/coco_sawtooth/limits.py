@@ -26,11 +26,11 @@ TRANSACTION_RECEIPT_DATA_MAX: Final = 10_000
 ROUND_TRANSACTIONS_MAX: Final = 1_000
 PART_TRANSACTIONS: Final = 100
 """Transactions whose signatures are checked before the first of them is executed."""
-ROUND_WRITES_SIZE_MAX_BYTES: Final = 32 * MIB
+ROUND_WRITES_SIZE_MAX_BYTES: Final = 24 * MIB
 
 # What a client is told of an invalid transaction.
 MESSAGE_SIZE_MAX_CHARS: Final = 4_096
-EXTENDED_DATA_SIZE_MAX_BYTES: Final = 64 * KIB
+EXTENDED_DATA_SIZE_MAX_BYTES: Final = 32 * KIB
 
 # Batches whose signatures this node has checked and need not check again when it executes them.
 CHECKED_BATCHES_KEPT_MAX: Final = 10_000

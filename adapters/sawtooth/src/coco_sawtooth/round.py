@@ -267,19 +267,24 @@ class Round:
             self._chain.overlay.update(running.writes)
 
     def _make_block(self, running: _Running) -> None:
-        if not running.valid:
-            return
-        # State is written to the state and to receipts.
-        written = self._written + 2 * running.size + len(running.batch.raw)
-        if self._applied and written > ROUND_WRITES_SIZE_MAX_BYTES:
+        refusal = self._outcomes[running.request]
+        if isinstance(refusal, Rejected):
+            size = len(refusal.data) + 4 * len(refusal.message)
+        else:
+            # State is written to the state and to receipts.
+            size = 2 * running.size + len(running.batch.raw)
+        if self._applied and self._written + size > ROUND_WRITES_SIZE_MAX_BYTES:
             self._put_off(running.request)
+            return
+        self._written += size
+        if not running.valid:
             return
         injected = running.injected if running.sees_blocks else self._chain.inject()
         contexts = [running.contexts[index] for index in range(len(running.batch.transactions))]
         self._outcomes[running.request] = self._chain.append(
             running.batch, contexts, running.writes, injected
         )
-        self._applied, self._written = True, written
+        self._applied = True
 
 
 def _refused(batch: Batch, position: int, processed: Processed) -> Rejected:

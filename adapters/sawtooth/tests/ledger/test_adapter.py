@@ -215,6 +215,27 @@ async def test_too_much_written_is_refused(make_world):
     assert world.head.header.state_root_hash == state_root(world.state())
 
 
+async def test_long_refusals_put_off_what_follows(make_world, monkeypatch):
+    """What clients are told is part of a core batch's result, and bounded with it."""
+
+    class Talkative(Intkey):
+        async def process(self, transaction, context):
+            if transaction.payload.endswith(b"\x07"):
+                return Invalid("no", bytes(limits.EXTENDED_DATA_SIZE_MAX_BYTES))
+            return await super().process(transaction, context)
+
+    monkeypatch.setattr("coco_sawtooth.round.ROUND_WRITES_SIZE_MAX_BYTES", 4 * 32 * 1024)
+    world = make_world(Talkative())
+    batches = [
+        world.alice.batch(intkey_transaction(world.alice, "set", str(number), 7 if number else 1))
+        for number in range(6)
+    ]
+    outcomes = await world.speculate([each.SerializeToString() for each in batches])
+    assert [type(each) for each in outcomes] == [Applied] + [Rejected] * 3 + [Deferred] * 2
+    world.commit()
+    assert [each.code for each in await world.execute(*batches[4:])] == ["invalid-transaction"] * 2
+
+
 async def test_more_than_one_round_holds_is_put_off_in_order(world, monkeypatch):
     monkeypatch.setattr("coco_sawtooth.adapter.ROUND_TRANSACTIONS_MAX", 2)
     batches = [world.alice.batch(intkey_transaction(world.alice, "set", str(n), 1)) for n in range(5)]

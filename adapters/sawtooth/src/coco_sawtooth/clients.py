@@ -6,6 +6,7 @@ Knows no sockets.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol
 
@@ -13,7 +14,7 @@ import attrs
 from google.protobuf.message import DecodeError, Message
 
 from coco_core.adapter import ANONYMOUS, LedgerService
-from coco_core.errors import BusyError, MalformedError
+from coco_core.errors import BusyError, CallerError, MalformedError
 from coco_sawtooth import events, records
 from coco_sawtooth.addresses import is_id
 from coco_sawtooth.events import Interest
@@ -126,7 +127,7 @@ class Clients:
         reading = Reading(self._service.view(), self._service.view, self._service.status().node_id)
         try:
             return await self._outside.worker(lambda: answer_query(query, reading, content))
-        except BusyError:
+        except CallerError:
             status = getattr(query.response, "INTERNAL_ERROR", None) or query.response.ERROR
             busy: Message = query.response(status=status)
             return busy
@@ -196,7 +197,8 @@ class Clients:
                 push(MessageType.PING_REQUEST, b"")
                 continue
             place += 1
-            wanted = subscription.interest.of(found[1])
+            told = found[1]
+            wanted = await self._feed.away(functools.partial(subscription.interest.of, told))
             if not wanted:
                 continue
             push(MessageType.CLIENT_EVENTS, EventList(events=wanted).SerializeToString())
@@ -237,7 +239,7 @@ class Clients:
 
         try:
             wanted = await self._outside.worker(gather)
-        except BusyError:
+        except CallerError:
             wanted = None
         if wanted is None:
             return response(status=response.INTERNAL_ERROR)

@@ -36,4 +36,5 @@ class Front:
 
     def restored(self) -> None:
         """Note that the chain may be another one: everybody looks again."""
+        self._feed.forget()
         self._outside.pulse.beat_all()

@@ -32,6 +32,8 @@ from coco_sawtooth.limits import (
     PARKED_MAX_S,
     PENDING_BATCHES_MAX,
     PROCESSOR_WAIT_S,
+    STATUSES_AT_ONCE,
+    STATUSES_PAUSE_S,
     SUBMISSIONS_MAX,
     SUBMIT_AGAIN_MAX_S,
     SUBMIT_AGAIN_S,
@@ -199,15 +201,20 @@ class Intake:
 
     async def statuses(self, batch_ids: Sequence[str], wait_s: float) -> list[ClientBatchStatus]:
         """Return the status of batches, after a wait of at most ``wait_s`` for those that are pending."""
-        until = self._outside.pulse.now() + wait_s
+        pulse = self._outside.pulse
+        until = pulse.now() + wait_s
+        found: dict[str, ClientBatchStatus] = {}
+        pending = list(dict.fromkeys(batch_ids))
         in_time = wait_s > 0
         while True:
             view = self._service.view()
-            found = [self._statuses.of(view, each) for each in batch_ids]
-            pending = [each.batch_id for each in found if each.status == ClientBatchStatus.PENDING]
+            found.update((each, self._statuses.of(view, each)) for each in pending)
+            pending = [each for each in pending if found[each].status == ClientBatchStatus.PENDING]
             if not pending or not in_time:
-                return found
-            in_time = await self._outside.pulse.wait([bytes.fromhex(each) for each in pending], until)
+                return [found[each] for each in batch_ids]
+            in_time = await pulse.wait([bytes.fromhex(each) for each in pending], until)
+            if in_time and len(pending) > STATUSES_AT_ONCE:
+                await pulse.wait((), min(pulse.now() + STATUSES_PAUSE_S, until))
 
 
 def status_of(batch: Batch, fate: Rejected) -> ClientBatchStatus:

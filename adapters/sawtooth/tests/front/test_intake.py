@@ -112,6 +112,20 @@ async def test_what_is_committed_or_under_way_is_not_submitted_again(world) -> N
         assert sorted(here.chain.submitted) == sorted([batch.SerializeToString(), other.SerializeToString()])
 
 
+async def test_many_batches_are_waited_for_together(world, autojump_clock) -> None:
+    async with world() as here:
+        event = trio.Event()
+        here.chain.stopped.append(event)
+        sent = [sets(here.alice, f"n{i}") for i in range(40)]
+        await here.post_batches(*sent)
+        ids = [each.header_signature for each in sent]
+        told = await here.post_json("/batch_statuses?wait=2", [*ids, ids[0]])
+        assert [each["status"] for each in told["data"]] == [PENDING] * 41
+        event.set()
+        told = await here.post_json("/batch_statuses?wait=2", ids)
+        assert [(each["id"], each["status"]) for each in told["data"]] == [(each, COMMITTED) for each in ids]
+
+
 async def test_an_invalid_batch_may_be_tried_again(world) -> None:
     async with world() as here:
         batch = here.alice.batch(intkey_transaction(here.alice, "inc", "a", 1))

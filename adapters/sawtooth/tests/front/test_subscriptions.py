@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 from coco_core.adapter import HTTPRequest, WebSocketAnswer, WebSocketClosedError
-from coco_sawtooth import records
+from coco_sawtooth import events, records
 from coco_sawtooth.testing import intkey_address, intkey_transaction
 
 
@@ -148,3 +148,27 @@ async def test_who_reads_slowly_reads_on_from_where_it_is(world) -> None:
         assert (await client.hear())["block_num"] == "0"
         await here.commit(*(sets(here.alice, f"n{i}") for i in range(10)))
         assert [(await client.hear())["block_num"] for _ in range(10)] == [str(i) for i in range(1, 11)]
+
+
+async def test_what_many_hear_is_read_once(world, monkeypatch) -> None:
+    async with world() as here:
+        reads: list[int] = []
+        of_block = events.of_block
+
+        def counted(view: Any, block: records.Block) -> Any:
+            reads.append(block.number)
+            return of_block(view, block)
+
+        monkeypatch.setattr(events, "of_block", counted)
+        async with conversing(here) as one, conversing(here) as other:
+            for client in (one, other):
+                await client.ask({"action": "subscribe"})
+                await client.hear()
+            await here.commit(sets(here.alice, "a"))
+            assert [(await client.hear())["block_num"] for client in (one, other)] == ["1", "1"]
+        assert reads == [0, 1]
+        here.front.restored()
+        async with conversing(here) as client:
+            await client.ask({"action": "subscribe"})
+            await client.hear()
+        assert reads == [0, 1, 1], "after a snapshot it is looked at again"

@@ -10,7 +10,7 @@ import orjson
 from google.protobuf.message import Message
 
 from coco_core.adapter import HTTPRequest
-from coco_core.errors import BusyError
+from coco_core.errors import CallerError
 from coco_sawtooth.addresses import is_id
 from coco_sawtooth.intake import Intake
 from coco_sawtooth.limits import (
@@ -123,10 +123,13 @@ class Call:
         return answer
 
     async def away(self, work: Callable[[], T]) -> T:
-        """Do work away from the event loop. Raises RestError when too much waits for that."""
+        """Do work away from the event loop.
+
+        Raises RestError when too much waits for that, or what it reads is no longer kept when it is done.
+        """
         try:
             return await self.outside.worker(work)
-        except BusyError as error:
+        except CallerError as error:
             raise RestError(errors.TIMED_OUT, f" {error}.") from None
 
 

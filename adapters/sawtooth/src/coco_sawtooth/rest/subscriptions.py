@@ -79,7 +79,7 @@ class _Conversation:
         self._prefixes, place = None, self._feed.head()
         newest = None if place == BEFORE_FIRST else await self._feed.next(place - 1)
         if newest is not None:
-            await self._send(_shown(newest[1], prefixes))
+            await self._show(newest[1], prefixes)
         self._prefixes, self._place = prefixes, place
         self._outside.pulse.beat([self._changed])
 
@@ -87,13 +87,12 @@ class _Conversation:
         if not isinstance(block_id, str):
             await self._send({"error": "Must specify a block id"})
             return
-        view = self._service.view()
-        block = records.block_by_id(view, block_id)
-        if block is None:
+        number = records.number_of_block(self._service.view(), block_id)
+        if number is None:
             await self._send({"error": f'Unknown block "{block_id[:_ECHO_MAX_CHARS]}"'})
             return
-        told = await self._outside.worker(lambda: events.of_block(view, block))
-        await self._send(_shown(told, prefixes))
+        _, told = await self._feed.told(number)
+        await self._show(told, prefixes)
 
     async def tell(self) -> None:
         """Tell of block after block while the client is subscribed."""
@@ -110,7 +109,12 @@ class _Conversation:
         """Tell of the block behind a place, unless the client said something else meanwhile."""
         if self._prefixes is not None and self._place == place:
             self._place += 1
-            await self._send(_shown(told, self._prefixes))
+            await self._show(told, self._prefixes)
+
+    async def _show(self, told: list[Event], prefixes: tuple[str, ...]) -> None:
+        await self._websocket.send(
+            await self._feed.away(lambda: orjson.dumps(_shown(told, prefixes)).decode())
+        )
 
     async def _send(self, content: JSON) -> None:
         await self._websocket.send(orjson.dumps(content).decode())

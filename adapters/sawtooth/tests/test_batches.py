@@ -12,6 +12,7 @@ from coco_core.errors import MalformedError
 from coco_sawtooth import messages
 from coco_sawtooth.authoring import signed_batch
 from coco_sawtooth.batches import dependencies, read, split, verify_signatures
+from coco_sawtooth.checking import CheckedBatches
 from coco_sawtooth.testing import Client, intkey_transaction
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -155,6 +156,39 @@ def test_what_the_real_validator_executed_twice_is_refused_here(shared, alice):
         one = intkey_transaction(alice, "set", "k", 1, signer_public_key=key)
         checked(alice.batch(one))
         assert theirs[name] == 202
+
+
+def test_numbers_are_bounded(alice, monkeypatch):
+    batch = alice.batch(
+        *(intkey_transaction(alice, "set", name, 1, dependencies=["ab" * 64] * 2) for name in "abc")
+    )
+    for name, reason in {
+        "BATCH_TRANSACTIONS_MAX": "more than 2 transactions",
+        "BATCH_DEPENDENCIES_MAX": "more than 2 dependencies",
+        "TRANSACTION_ADDRESSES_MAX": "more than 1 inputs and outputs",
+    }.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(f"coco_sawtooth.batches.{name}", 1 if name.startswith("TRANSACTION") else 2)
+            with pytest.raises(MalformedError, match=reason):
+                checked(batch)
+    checked(batch)
+
+
+def test_signatures_are_checked_once(alice, monkeypatch):
+    monkeypatch.setattr("coco_sawtooth.checking.CHECKED_BATCHES_KEPT_MAX", 2)
+    known = CheckedBatches()
+    batches = [alice.batch(intkey_transaction(alice, "set", str(number), 1)) for number in range(3)]
+    raw = [batch.SerializeToString() for batch in batches]
+    for each in raw:
+        known.check(each)
+    # The first one was forgotten; the others are taken for good without looking again.
+    monkeypatch.setattr("coco_sawtooth.batches.verify", refuse)
+    assert known.check(raw[2]).id == batches[2].header_signature
+    assert isinstance(known.checked(raw[0]), MalformedError)
+
+
+def refuse(*_):
+    raise MalformedError("looked at")
 
 
 def test_dependencies_are_what_is_outside(alice):

@@ -123,6 +123,29 @@ def test_a_gate_waits_for_what_it_reads_and_for_named_batches():
     assert sorted(places(drain(schedule))) == [(1, 0), (2, 0)]
 
 
+def test_what_was_let_pass_and_not_begun_is_skipped_too():
+    schedule = Schedule()
+    schedule.add([([A], [A]), ([B], [B]), ([B], [B])])
+    schedule.add([([B], [B])])
+    gate = schedule.ready()
+    schedule.finish(gate, valid=True)
+    first = schedule.ready()
+    while first.position == GATE:
+        schedule.finish(first, valid=True)
+        first = schedule.ready()
+    assert schedule.finish(first, valid=False) == [0]
+    assert places(drain(schedule)) == [(1, 0)]
+
+
+def test_a_batch_may_be_added_behind_what_is_done():
+    schedule = Schedule()
+    schedule.add([([A], [A])])
+    [first] = drain(schedule)
+    schedule.finish(first, valid=True)
+    schedule.add([([A], [A]), ([A], [A])], after=[0])
+    assert places(drain(schedule)) == [(1, 0)]
+
+
 def test_a_failed_gate_skips_its_batch():
     schedule = Schedule()
     schedule.add([([A], [A])])
@@ -175,18 +198,36 @@ def effects(state, number, position, inputs, outputs):
     return {f"{output}#": (number, position, hash(read)) for output in outputs}
 
 
-@given(batches=BATCHES, seed=st.integers(0, 2**32 - 1))
+def begin_some(schedule, chosen):
+    """Begin some of what may run, as many as chance has it, and one at least."""
+    found = []
+    while (node := schedule.ready()) is not None:
+        if node.position == GATE:
+            schedule.finish(node, valid=True)
+            continue
+        found.append(node)
+        if chosen.random() < 0.3:
+            break
+    return found
+
+
+@given(batches=BATCHES, late=st.integers(0, 7), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=400, deadline=None)
-def test_any_order_the_schedule_allows_gives_the_serial_result(batches, seed):
+def test_any_order_the_schedule_allows_gives_the_serial_result(batches, late, seed):
     chosen = random.Random(seed)
     schedule = Schedule()
-    for batch in batches:
-        schedule.add([(inputs, outputs) for inputs, outputs, _ in batch])
+    waiting = [[(inputs, outputs) for inputs, outputs, _ in batch] for batch in batches]
+    while len(waiting) > late:
+        schedule.add(waiting.pop(0))
     state: dict[str, tuple] = {}
     writes: list[dict] = [{} for _ in batches]
     fates: list[int | str | None] = ["open"] * len(batches)
-    running: list = drain(schedule)
-    while running:
+    running: list = begin_some(schedule, chosen)
+    while running or waiting:
+        if waiting and (not running or chosen.random() < 0.3):
+            schedule.add(waiting.pop(0))
+            running += begin_some(schedule, chosen)
+            continue
         for one in running:
             for other in running:
                 assert one is other or not conflict(batches, one, other)
@@ -199,7 +240,7 @@ def test_any_order_the_schedule_allows_gives_the_serial_result(batches, seed):
             fates[number] = schedule.failed_at(number)
             if fates[number] is None:
                 state |= writes[number]
-        running += drain(schedule)
+        running += begin_some(schedule, chosen)
         running = [each for each in running if fates[each.batch] == "open"]
     assert (fates, state) == serial(batches)
 

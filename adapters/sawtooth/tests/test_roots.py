@@ -23,7 +23,8 @@ STEPS = st.lists(
         st.tuples(st.just("execute"), st.lists(CHANGES, min_size=1, max_size=3)),
         st.tuples(st.just("fail"), CHANGES),
         st.tuples(
-            st.sampled_from(["commit", "drop", "other leads", "catch up", "restore", "warm"]), st.none()
+            st.sampled_from(["commit", "drop", "other leads", "catch up", "restore", "warm", "warm twice"]),
+            st.none(),
         ),
     ),
     max_size=25,
@@ -59,7 +60,8 @@ class Network:
         """Let the leader begin to execute."""
         roots = self.nodes[0]
         if roots.is_cold:
-            roots.warm(tree_of(roots.begin_warming(self.store.head())))
+            warming = roots.begin_warming(self.store.head())
+            roots.warm(warming, tree_of(warming.items))
         roots.stand_at(self.heads[-1], self.store.head())
         return roots
 
@@ -111,10 +113,19 @@ class Network:
             case "warm":
                 # A node begins to make its tree, and things go on before it has it.
                 node = self.nodes[1]
-                items = node.begin_warming(self.store.view())
+                warming = node.begin_warming(self.store.view())
                 self.execute([{KEYS[0]: b"meanwhile"}])
                 self.do("commit", None)
-                node.warm(tree_of(items))
+                node.warm(warming, tree_of(warming.items))
+            case "warm twice":
+                # It takes over while it makes its tree, and makes another one to execute.
+                node = self.nodes[1]
+                warming = node.begin_warming(self.store.view())
+                self.execute([{KEYS[0]: b"twice"}])
+                self.do("commit", None)
+                self.nodes.reverse()
+                self.execute([{KEYS[1]: b"twice"}])
+                node.warm(warming, tree_of(warming.items))
 
 
 @given(steps=STEPS)
@@ -132,9 +143,9 @@ def test_roots_are_those_of_the_state_whoever_leads(steps):
 def test_a_tree_that_was_made_for_another_state_is_not_taken():
     roots = StateRoots()
     store = Store()
-    items = roots.begin_warming(store.view())
+    warming = roots.begin_warming(store.view())
     roots.forget()
-    roots.warm(tree_of(items))
+    roots.warm(warming, tree_of(warming.items))
     assert roots.is_cold
     with pytest.raises(RuntimeError):
         roots.root_after({})

@@ -31,10 +31,9 @@ from coco_sawtooth.execution import Processors
 from coco_sawtooth.genesis import genesis_writes
 from coco_sawtooth.identity import NAME, VERSION
 from coco_sawtooth.limits import PART_TRANSACTIONS, ROUND_TRANSACTIONS_MAX
-from coco_sawtooth.merkle import tree_of
 from coco_sawtooth.roots import StateRoots
 from coco_sawtooth.round import Prepared, Round
-from coco_sawtooth.shell import catch_up, drive, run_in_worker, run_together
+from coco_sawtooth.shell import catch_up, drive, run_together, warm
 from coco_sawtooth.signing import Signer
 
 
@@ -84,7 +83,7 @@ class SawtoothAdapter:
         head = records.head(view)
         if head is None:
             raise AdapterError("the ledger has no first block")
-        await self._warm(view)
+        await warm(self._roots, view)
         self._roots.stand_at(head, view)
         outcomes: list[Outcome] = []
         while len(outcomes) < len(batch.requests):
@@ -126,11 +125,6 @@ class SawtoothAdapter:
         self._roots.forget()
         for part in self._parts:
             part.restored(view)
-
-    async def _warm(self, view: ReadView) -> None:
-        while self._roots.is_cold:
-            items = self._roots.begin_warming(view)
-            self._roots.warm(await run_in_worker(partial(tree_of, items)))
 
     def _signer_of(self, view: ReadView) -> Signer:
         key = view.get(records.KEYS, records.VALIDATOR)

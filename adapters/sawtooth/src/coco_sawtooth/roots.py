@@ -25,13 +25,20 @@ class _Made:
     keys: tuple[bytes, ...]
 
 
+@attrs.frozen(eq=False)
+class Warming:
+    """All of a state, of which somebody makes a tree."""
+
+    items: list[tuple[bytes, bytes]] = attrs.field(repr=False)
+
+
 class StateRoots:
     """State roots of one node's ledger."""
 
     def __init__(self) -> None:
         """Begin without a tree: it is made when a root is needed first."""
         self._tree: Tree | None = None
-        self._warming = False
+        self._warming: Warming | None = None
         self._at = ""
         self._stale: set[bytes] = set()
         self._made: deque[_Made] = deque()
@@ -41,17 +48,20 @@ class StateRoots:
         """Whether the tree has to be made of all of state: a second for some ten thousand addresses."""
         return self._tree is None
 
-    def begin_warming(self, view: ReadView) -> list[tuple[bytes, bytes]]:
+    def begin_warming(self, view: ReadView) -> Warming:
         """Return all of ``view``'s state: make a tree of it (``merkle.tree_of``) for ``warm``."""
         self.forget()
-        self._warming = True
         self._stale = _uncommitted(view)
-        return list(view.items(STATE))
+        self._warming = Warming(list(view.items(STATE)))
+        return self._warming
 
-    def warm(self, tree: Tree) -> None:
-        """Take the tree of what ``begin_warming`` returned; what was committed meanwhile is read again."""
-        if self._warming:
-            self._tree, self._warming = tree, False
+    def warm(self, warming: Warming, tree: Tree) -> None:
+        """Take the tree of a warming, unless another one began since.
+
+        What was committed meanwhile is read again.
+        """
+        if self._warming is warming:
+            self._tree, self._warming = tree, None
 
     def stand_at(self, head: Block, view: ReadView) -> None:
         """Make the tree that of ``view``, whose newest block is ``head``. Needs a tree that is not cold."""
@@ -85,7 +95,7 @@ class StateRoots:
     def committed(self, batch: CommittedBatch) -> None:
         """Take note of what was committed: what was made here stands, anything else is read again."""
         ids = set(batch.writes.get(BLOCK_IDS, ()))
-        if not ids or (self._tree is None and not self._warming):
+        if not ids or (self._tree is None and self._warming is None):
             return
         while self._made and self._made[0].block_id in ids:
             ids.discard(self._made.popleft().block_id)
@@ -99,7 +109,7 @@ class StateRoots:
 
     def forget(self) -> None:
         """Drop the tree: state is another one now."""
-        self._tree, self._warming, self._at = None, False, ""
+        self._tree, self._warming, self._at = None, None, ""
         self._stale.clear()
         self._made.clear()
 

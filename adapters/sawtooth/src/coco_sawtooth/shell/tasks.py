@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import trio
 
-from coco_core.adapter import LedgerService
+from coco_core.adapter import LedgerService, ReadView
 from coco_sawtooth.limits import ROOTS_CATCH_UP_ADDRESSES, ROOTS_CATCH_UP_EVERY_MS, ROOTS_LOOK_EVERY_MS
+from coco_sawtooth.merkle import tree_of
 from coco_sawtooth.roots import StateRoots
 
 T = TypeVar("T")
@@ -27,12 +29,20 @@ async def run_together(tasks: Sequence[Callable[[], Awaitable[None]]]) -> None:
             nursery.start_soon(task)
 
 
+async def warm(roots: StateRoots, view: ReadView) -> None:
+    """Make the tree of state roots where there is none, in a thread."""
+    while roots.is_cold:
+        warming = roots.begin_warming(view)
+        roots.warm(warming, await run_in_worker(partial(tree_of, warming.items)))
+
+
 async def catch_up(roots: StateRoots, service: LedgerService) -> None:
     """Keep the tree of state roots near committed state on a node that does not execute.
 
     In small steps, so that a node that takes over as primary has little left to do and nobody else waits.
     """
     while True:
+        await warm(roots, service.view())
         pause_ms = ROOTS_CATCH_UP_EVERY_MS if roots.stale else ROOTS_LOOK_EVERY_MS
         await trio.sleep(pause_ms / 1000)
         if roots.stale:

@@ -16,7 +16,6 @@ import attrs
 import click
 import trio
 from rich.console import Console
-from rich.markup import escape
 
 from coco_core.adapter import Workload, WorkloadOptions
 from coco_core.cli.asking import service_context
@@ -24,6 +23,7 @@ from coco_core.cli.consortium import GovernedNetwork, JSONObject, Organisation, 
 from coco_core.cli.ledger import audit_folder
 from coco_core.cli.network import SERVICE_FILE, NetworkSpec, prepare_folder, running, until_interrupted
 from coco_core.cli.nodes import make_operator
+from coco_core.cli.telling import Telling
 from coco_core.client import (
     AnswerError,
     Connection,
@@ -32,7 +32,6 @@ from coco_core.client import (
     RequestRefusedError,
     run_load,
 )
-from coco_core.errors import IntegrityError
 from coco_core.governance import MemberMessage, shipped_constitution
 from coco_core.node import load
 
@@ -74,7 +73,13 @@ def demo_governance(ledger: str, engine: str) -> None:
             operators=[certificate],
         )
         network = GovernedNetwork(spec, organisations[:1], "majority", 1)
-        story = Story(console, network, organisations, workload, (certificate, key))
+        story = Story(
+            console=console,
+            network=network,
+            organisations=organisations,
+            workload=workload,
+            operator=(certificate, key),
+        )
         trio.run(until_interrupted, partial(tell, story))
         for node in network.nodes:
             report = audit_folder(node.ledger_folder, network.service_certificate)
@@ -82,29 +87,16 @@ def demo_governance(ledger: str, engine: str) -> None:
     console.print("[green]every step came true; the network is stopped and nothing is left behind[/]")
 
 
-@attrs.define
-class Story:
+@attrs.define(kw_only=True)
+class Story(Telling):
     """Who takes part, and what was told so far."""
 
-    console: Console
     network: GovernedNetwork
     organisations: Sequence[Organisation]
     workload: Workload
     operator: tuple[Path, Path]
     """Certificate and key of one who runs machines, and does not govern."""
-    chapter: int = 0
     sent: int = 0
-
-    def heading(self, text: str) -> None:
-        """Begin the next part."""
-        self.chapter += 1
-        self.console.print(f"\n[bold]{self.chapter}. {escape(text)}[/]")
-
-    def true(self, what: str, holds: bool) -> None:
-        """Say what came true; raise IntegrityError when it did not."""
-        if not holds:
-            raise IntegrityError(f"this did not come true: {what}")
-        self.console.print(f"   [green]✓[/] {escape(what)}")
 
     async def decide(self, what: str, voters: Sequence[Organisation], *actions: JSONObject) -> None:
         """Have ``voters`` propose and vote, and say how it ended."""

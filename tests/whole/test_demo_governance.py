@@ -34,7 +34,13 @@ async def test_step_that_does_not_come_true_ends_the_story(tmp_path: Path) -> No
     workload = load("ethereum").workload(WorkloadOptions(transactions=10))
     spec = NetworkSpec(folder=tmp_path, nodes=1, ledger="ethereum", engine="", config=workload.config)
     network = GovernedNetwork(spec, [member], "majority", 1)
-    story = Story(Console(quiet=True), network, [member], workload, (tmp_path, tmp_path))
+    story = Story(
+        console=Console(quiet=True),
+        network=network,
+        organisations=[member],
+        workload=workload,
+        operator=(tmp_path, tmp_path),
+    )
 
     async def nobody_minds() -> None:
         pass

@@ -52,6 +52,11 @@ class Assignments:
         """Whether a job waits or is in hand."""
         return bool(self._queues or self._contexts or self._paused)
 
+    @property
+    def wait(self) -> bool:
+        """Whether jobs wait for room: whoever has none of its own to do will be given one at once."""
+        return bool(self._queues)
+
     def add(self, job: Job, now_ms: int) -> None:
         """Have ``job`` done; it is Unavailable when nobody has been there for too long."""
         job.crashes = self._suspects.get(job.transaction.id, 0)

@@ -71,6 +71,11 @@ class Dispatcher:
         """Whether any job has no result yet."""
         return self._work.are_any
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether there are jobs for whoever is done with what it has."""
+        return self._work.wait
+
     def registered(self) -> dict[Family, int]:
         """Return how many processors each family has."""
         return self._registry.counts()

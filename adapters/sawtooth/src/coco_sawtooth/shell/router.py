@@ -29,8 +29,10 @@ SEND_QUEUE_MAX: Final = 1_000
 BUSY_TICK_MS: Final = 20
 IDLE_TICK_MS: Final = 500
 RESULTS_WAIT_MS: Final = 2
-"""How long results may wait to be handed over together, while there is more to come."""
-RESULTS_WAIT_MAX: Final = 32
+RESULTS_WAIT_LONG_MS: Final = 10
+"""How long results may wait to be handed over together, while there is more to come: the longer one while
+processors do not run out of work, so that nobody but the last waits for it."""
+RESULTS_WAIT_MAX: Final = 64
 """How many may."""
 LOST_ASKS_MS: Final = (0, 20, 100, 500)
 """When, after a connection ended, processors are asked who is gone: the socket learns it a little later."""
@@ -155,7 +157,7 @@ class Router:
         timeout_ms = 0
         while not self._stopping:
             tick_ms = BUSY_TICK_MS if dispatcher.is_busy or self._asks else IDLE_TICK_MS
-            wanted_ms = RESULTS_WAIT_MS if dispatcher.results else tick_ms
+            wanted_ms = self._results_wait_ms() if dispatcher.results else tick_ms
             if wanted_ms != timeout_ms:
                 timeout_ms = wanted_ms
                 self._socket.setsockopt(zmq.RCVTIMEO, timeout_ms)
@@ -229,13 +231,16 @@ class Router:
                 handover.lost.append(identity)
         outbox.clear()
 
+    def _results_wait_ms(self) -> int:
+        return RESULTS_WAIT_LONG_MS if self._dispatcher.has_waiting else RESULTS_WAIT_MS
+
     def _hand_over(self, handover: Handover, now_ms: int) -> None:
         results = self._dispatcher.results
         if results:
             self._results_since_ms = self._results_since_ms or now_ms
             if (
                 len(results) >= RESULTS_WAIT_MAX
-                or now_ms - self._results_since_ms >= RESULTS_WAIT_MS
+                or now_ms - self._results_since_ms >= self._results_wait_ms()
                 or not self._dispatcher.is_busy
             ):
                 self._results_since_ms = 0

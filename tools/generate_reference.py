@@ -20,6 +20,17 @@ import click
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "reference"
 DOORS = ("adapter", "attestation", "client", "testing")
+ADAPTER_SECTIONS = {
+    "contract": "The ledger",
+    "context": "What it may read",
+    "hooks": "What a distribution registers",
+    "configuration": "What a consortium may set of it",
+    "caller": "Who asks",
+    "http": "HTTP and WebSocket",
+    "workload": "Genesis for development, load for benchmarks",
+    "bundles": "Bundles",
+}
+"""Modules behind the adapters' door in the order to read them."""
 HEAD = "<!-- Written by tools/generate_reference.py; edit the docstrings, then run `make docs`. -->\n\n"
 
 
@@ -84,6 +95,116 @@ def api_page() -> str:
         parts += [f"| `{name}` | {cell(getattr(module, name))} |\n" for name in module.__all__]
     parts.append("\n## coco_core.errors\n\nSee [errors](errors.md).\n")
     return "".join(parts)
+
+
+def adapters_page() -> str:
+    """Render the door for ledgers whole: every hook with what it owes, every value with its fields."""
+    door = importlib.import_module("coco_core.adapter")
+    contract = importlib.import_module("coco_core.adapter.contract")
+    parts = [HEAD, "# The door for ledgers\n\n", inspect.cleandoc(contract.__doc__ or ""), "\n"]
+    parts.append(
+        f"\nThis is version {door.API} of the contract. Everything is imported from `coco_core.adapter`. "
+        "Where to begin: [build](../build/index.md).\n"
+    )
+    left = list(door.__all__)
+    for stem, title in ADAPTER_SECTIONS.items():
+        module = importlib.import_module(f"coco_core.adapter.{stem}")
+        named = {name: (node, below) for name, node, below in definitions(module) if name in left}
+        left = [name for name in left if name not in named]
+        intro = "" if module is contract else f"\n{inspect.cleandoc(module.__doc__ or '')}\n"
+        parts.append(f"\n## {title}\n{intro}")
+        parts += [text for name, found in named.items() for text in member_section(name, *found)]
+    parts.append("\n## From rooms below\n")
+    parts += [text for name in left for text in member_section(name, *definition(door, name))]
+    return "".join(parts)
+
+
+def definition(module: ModuleType, name: str) -> tuple[ast.stmt, str]:
+    """Return the definition of ``name``, followed through imports, and what a string below it says."""
+    for found, node, below in definitions(module):
+        if found == name:
+            return node, below
+    for line in ast.parse(inspect.getsource(module)).body:
+        if isinstance(line, ast.ImportFrom) and name in [alias.name for alias in line.names]:
+            return definition(importlib.import_module(str(line.module)), name)
+    raise LookupError(f"{module.__name__} does not define {name}")
+
+
+def definitions(module: ModuleType) -> Iterator[tuple[str, ast.stmt, str]]:
+    """Yield what a module defines, in order: name, definition, what a string below it says."""
+    body = ast.parse(inspect.getsource(module)).body
+    for node, below in zip(body, [*body[1:], None], strict=True):
+        for name in defined_names(node):
+            yield name, node, text_below(below)
+
+
+def defined_names(node: ast.stmt) -> list[str]:
+    """Return what a statement defines."""
+    if isinstance(node, ast.ClassDef | ast.FunctionDef):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+def text_below(node: ast.stmt | None) -> str:
+    """Return the string that describes what stands above it; empty for anything else."""
+    value = node.value if isinstance(node, ast.Expr) else None
+    return (
+        " ".join(value.value.split())
+        if isinstance(value, ast.Constant) and isinstance(value.value, str)
+        else ""
+    )
+
+
+def member_section(name: str, node: ast.stmt, below: str) -> Iterator[str]:
+    """Yield the section of one exported name."""
+    yield f"\n### {name}\n"
+    if isinstance(node, ast.ClassDef):
+        yield f"\n{ast.get_docstring(node) or ''}\n"
+        rows = list(fields(node))
+        if rows:
+            yield "\n| field | type | unless given | |\n|---|---|---|---|\n"
+            yield from rows
+        for method in node.body:
+            if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef) and not method.name.startswith("_"):
+                yield f"\n#### {name}.{method.name}\n\n`{signature(method)}`\n"
+                yield f"\n{ast.get_docstring(method) or ''}\n"
+    elif isinstance(node, ast.FunctionDef):
+        yield f"\n`{signature(node)}`\n\n{ast.get_docstring(node) or ''}\n"
+    elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+        yield f"\n`{name} = {ast.unparse(node.value)}`\n" + (f"\n{below}\n" if below else "")
+
+
+def fields(node: ast.ClassDef) -> Iterator[str]:
+    """Yield a row per field of a value: its type, its default, what the string below it says."""
+    for item, below in zip(node.body, [*node.body[1:], None], strict=True):
+        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and item.target.id[0] != "_":
+            cells = [f"`{item.target.id}`", code(ast.unparse(item.annotation)), default(item.value)]
+            yield f"| {' | '.join(cells)} | {text_below(below).replace('|', chr(92) + '|')} |\n"
+
+
+def default(value: ast.expr | None) -> str:
+    """Return what a field holds unless it is given; empty when it must be."""
+    if isinstance(value, ast.Call):
+        given = {word.arg: word.value for word in value.keywords}
+        if "factory" in given:
+            return code(f"{ast.unparse(given['factory'])}()")
+        return code(ast.unparse(given["default"])) if "default" in given else ""
+    return "" if value is None else code(ast.unparse(value))
+
+
+def code(text: str) -> str:
+    """Return text as code in a table cell."""
+    return "`{}`".format(text.replace("|", "\\|"))
+
+
+def signature(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    """Return how a function is written, or, of a property, its name and type."""
+    returned = ast.unparse(node.returns) if node.returns is not None else "None"
+    if any(isinstance(one, ast.Name) and one.id == "property" for one in node.decorator_list):
+        return f"{node.name}: {returned}"
+    word = "async def" if isinstance(node, ast.AsyncFunctionDef) else "def"
+    return f"{word} {node.name}({ast.unparse(node.args)}) -> {returned}"
 
 
 def cli_page() -> str:
@@ -187,6 +308,7 @@ def defined_limits() -> list[str]:
 def pages() -> dict[str, str]:
     """Return every page by file name."""
     return {
+        "adapters.md": adapters_page(),
         "api.md": api_page(),
         "audit_rules.md": rules_page(),
         "cli.md": cli_page(),

@@ -10,12 +10,12 @@ from types import ModuleType
 
 import pytest
 
-from coco_core import errors
+from coco_core import adapter, errors
 from coco_core.governance import GovernanceRule
 from coco_core.kv import maps
 from coco_core.ledger import Rule
 
-PAGES = ["api.md", "audit_rules.md", "cli.md", "errors.md", "limits.md", "maps.md"]
+PAGES = ["adapters.md", "api.md", "audit_rules.md", "cli.md", "errors.md", "limits.md", "maps.md"]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -66,6 +66,24 @@ def test_every_built_in_map_and_rule_is_documented(root: Path) -> None:
     text = (pages / "audit_rules.md").read_text(encoding="utf-8")
     rules = [*Rule, *GovernanceRule]
     assert [rule.value for rule in rules if f"| `{rule.value}` | " not in text] == []
+
+
+def test_every_hook_and_type_of_the_adapters_door_is_explained(root: Path) -> None:
+    text = (root / "docs" / "reference" / "adapters.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^###+ (\S+)\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL))
+    hooks = [
+        f"{name}.{member}"
+        for name in adapter.__all__
+        for value in [getattr(adapter, name)]
+        if inspect.isclass(value)
+        for member, what in vars(value).items()
+        if not member.startswith("_") and (inspect.isfunction(what) or isinstance(what, property))
+    ]
+    assert len(hooks) >= 40
+    assert [name for name in [*adapter.__all__, *hooks] if len(sections.get(name, "").split()) < 3] == []
+    # What each hook owes is said in full sentences, behind how it is written.
+    owed = [name for name in hooks if not re.search(r"`\n\n[A-Z][^`]{15,}", sections[name])]
+    assert owed == []
 
 
 def slug(heading: str) -> str:

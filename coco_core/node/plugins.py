@@ -30,6 +30,11 @@ def load(name: str) -> AdapterPlugin:
     if name not in points:
         known = ", ".join(sorted(points)) or "none"
         raise OperatorError(f"no adapter {name!r} is installed (installed: {known})")
+    owners = sorted(
+        {point.dist.name for point in entry_points(group=ENTRY_POINT_GROUP, name=name) if point.dist}
+    )
+    if len(owners) > 1:
+        raise OperatorError(f"{' and '.join(owners)} each bring an adapter {name!r}: uninstall all but one")
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(_Hooks)
     try:

@@ -17,7 +17,7 @@ import json, sys, time
 from coco_core.node import load
 for line in sys.stdin:
     print(json.dumps([time.time_ns() // 10**6, time.time() * 1000, time.monotonic()]), flush=True)
-print(json.dumps(load("tally").create("").manifest.name))
+print(json.dumps(load("tally").create("", {}).manifest.name))
 """
 SLACK_MS = 30_000
 

@@ -15,13 +15,14 @@ from coco_core.testing.nemesis import shifted_clock
 from coco_core.testing.nemesis.shifted_clock import OFFSET, VARIABLE
 
 CLOCK_FILE = "clock"
-_METADATA = "Metadata-Version: 2.1\nName: coco-tally\nVersion: 1\n"
+# Called as the distribution of the tutorial's tally is: where that is installed, this one stands before it.
+_METADATA = "Metadata-Version: 2.1\nName: coco-framework-tally\nVersion: 1\n"
 _ENTRY_POINTS = f"[{ENTRY_POINT_GROUP}]\ntally = coco_core.testing.nemesis.tally_plugin\n"
 
 
 def write_modules(folder: Path) -> None:
     """Write into ``folder`` what goes on PYTHONPATH: a distribution's metadata and a ``sitecustomize``."""
-    metadata = folder / "coco_tally-1.dist-info"
+    metadata = folder / "coco_framework_tally-1.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text(_METADATA)
     (metadata / "entry_points.txt").write_text(_ENTRY_POINTS)

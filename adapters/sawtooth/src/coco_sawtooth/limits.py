@@ -93,3 +93,6 @@ EVENTS_SIZE_MAX_BYTES: Final = 16 * MIB
 # Lists of events sent to one subscriber at a time, and the pause after them.
 PUSHES_PER_TURN: Final = 100
 PUSH_PAUSE_S: Final = 0.02
+
+# The most an operator may let a processor take for one transaction: all else of the node's waits for it.
+PROCESSOR_SECONDS_MAX: Final = 300

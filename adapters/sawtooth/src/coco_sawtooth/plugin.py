@@ -21,10 +21,11 @@ from coco_sawtooth.adapter import SawtoothAdapter
 from coco_sawtooth.checking import CheckedBatches
 from coco_sawtooth.development import PROCESSORS_ENDPOINT, development_ledger
 from coco_sawtooth.identity import NAME, VERSION
-from coco_sawtooth.processors import checked_endpoint
+from coco_sawtooth.limits import PROCESSOR_SECONDS_MAX
+from coco_sawtooth.processors import Policy, checked_endpoint
 from coco_sawtooth.shell.connections import Connections
 
-_SETTINGS: Final = frozenset(("processors", "processors_anywhere"))
+_SETTINGS: Final = frozenset(("processors", "processors_anywhere", "processor_seconds"))
 
 
 class SawtoothPlugin:
@@ -55,6 +56,7 @@ class SawtoothPlugin:
         ``processors`` is where this node listens for transaction processors and for clients of that socket:
         ``tcp://ADDRESS:PORT`` or ``ipc://PATH``. An address that others reach takes
         ``processors_anywhere: true``, for whoever connects there is trusted with everything.
+        ``processor_seconds`` is how long a processor may take for one transaction (``processors.Policy``).
         """
         if engine:
             raise OperatorError(f"{NAME} has no engine {engine!r}: transaction processors execute")
@@ -63,8 +65,14 @@ class SawtoothPlugin:
         anywhere = settings.get("processors_anywhere", False)
         if not isinstance(endpoint, str) or not isinstance(anywhere, bool):
             raise OperatorError(f"{NAME}: processors is a text, processors_anywhere true or false")
+        seconds = settings.get("processor_seconds")
+        if seconds is not None and (type(seconds) is not int or not 1 <= seconds <= PROCESSOR_SECONDS_MAX):
+            raise OperatorError(
+                f"{NAME}.processor_seconds: expected a whole number to {PROCESSOR_SECONDS_MAX}"
+            )
         checked = CheckedBatches()
-        connections = Connections(checked_endpoint(endpoint, anywhere=anywhere), checked)
+        policy = Policy() if seconds is None else Policy(process_ms=seconds * 1_000)
+        connections = Connections(checked_endpoint(endpoint, anywhere=anywhere), checked, policy)
         return SawtoothAdapter(connections, [connections], checked)
 
     def development(self) -> DevelopmentLedger:

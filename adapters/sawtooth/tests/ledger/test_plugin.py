@@ -39,6 +39,10 @@ def test_an_engine_or_an_unknown_setting_is_the_operators_fault():
     with pytest.raises(OperatorError, match="processors_anywhere"):
         SawtoothPlugin().create("", {"processors": "tcp://0.0.0.0:4004"})
     SawtoothPlugin().create("", {"processors": "tcp://0.0.0.0:4004", "processors_anywhere": True})
+    for wrong in (0, 301, 2.5, True, "10"):
+        with pytest.raises(OperatorError, match="processor_seconds"):
+            SawtoothPlugin().create("", {"processor_seconds": wrong})
+    SawtoothPlugin().create("", {"processor_seconds": 300})
     with pytest.raises(OperatorError, match="no load"):
         SawtoothPlugin().workload(WorkloadOptions())
 

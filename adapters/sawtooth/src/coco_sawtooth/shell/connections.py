@@ -15,6 +15,7 @@ from coco_sawtooth.execution import Processed, Unavailable
 from coco_sawtooth.front import Front
 from coco_sawtooth.limits import QUERIES_WAITING_MAX, QUERY_THREADS, QUERY_WAIT_MAX_MS
 from coco_sawtooth.outside import Outside
+from coco_sawtooth.processors import Policy
 from coco_sawtooth.shell.outside import Pulse, Tasks, WorkerPool, beside, report_fault
 from coco_sawtooth.shell.processor_host import ProcessorHost
 
@@ -22,8 +23,12 @@ from coco_sawtooth.shell.processor_host import ProcessorHost
 class Connections:
     """Processors and clients of one node."""
 
-    def __init__(self, endpoint: str, checked: CheckedBatches) -> None:
-        """Listen for processors at ``endpoint`` once served; what clients send is noted as ``checked``."""
+    def __init__(self, endpoint: str, checked: CheckedBatches, policy: Policy | None = None) -> None:
+        """Listen for processors at ``endpoint`` once served, and wait for them as ``policy`` says.
+
+        What clients send is noted as ``checked``.
+        """
+        self._policy = policy or Policy()
         self._endpoint = endpoint
         self._checked = checked
         self._host: ProcessorHost | None = None
@@ -46,7 +51,7 @@ class Connections:
                 report=report_fault,
             )
             front = Front(service, outside, self._checked)
-            host = ProcessorHost(self._endpoint, clients=front.clients)
+            host = ProcessorHost(self._endpoint, self._policy, front.clients)
             await nursery.start(host.serve)
             self._front, self._host = front, host
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -137,6 +138,24 @@ def test_what_was_let_pass_and_not_begun_is_skipped_too():
     assert places(drain(schedule)) == [(1, 0)]
 
 
+def test_who_reads_everything_again_waits_for_what_is_new():
+    """More places than are looked at one by one, read by who writes there too and by who does not."""
+    for outputs in ([], ["1cf126" + "ff" * 32]):
+        schedule = Schedule()
+        places_written = [f"1cf126{number:064x}" for number in range(40)]
+        schedule.add([([], [place]) for place in places_written])
+        schedule.add([([NAMESPACE], outputs)])
+        schedule.add([([], [A])])
+        schedule.add([([NAMESPACE], outputs)])
+        writers = drain(schedule)
+        assert len(writers) == 40
+        for node in writers:
+            schedule.finish(node, valid=True)
+        for number in (1, 2, 3):
+            [only] = drain(schedule)
+            assert schedule.finish(only, valid=True) == [number]
+
+
 def test_a_batch_may_be_added_behind_what_is_done():
     schedule = Schedule()
     schedule.add([([A], [A])])
@@ -214,6 +233,11 @@ def begin_some(schedule, chosen):
 @given(batches=BATCHES, late=st.integers(0, 7), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=400, deadline=None)
 def test_any_order_the_schedule_allows_gives_the_serial_result(batches, late, seed):
+    check_serial(batches, late, seed)
+
+
+def check_serial(batches, late, seed):
+    """Run batches in an order drawn from ``seed`` and compare with running them one after the other."""
     chosen = random.Random(seed)
     schedule = Schedule()
     waiting = [[(inputs, outputs) for inputs, outputs, _ in batch] for batch in batches]
@@ -243,6 +267,15 @@ def test_any_order_the_schedule_allows_gives_the_serial_result(batches, late, se
         running += begin_some(schedule, chosen)
         running = [each for each in running if fates[each.batch] == "open"]
     assert (fates, state) == serial(batches)
+
+
+@pytest.mark.parametrize("wide", [1, 2, 16])
+@given(batches=BATCHES, late=st.integers(0, 7), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=150, deadline=None)
+def test_what_is_remembered_of_wide_reads_changes_nothing(wide, batches, late, seed):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("coco_sawtooth.schedule.WIDE", wide)
+        check_serial(batches, late, seed)
 
 
 def conflict(batches, one, other):

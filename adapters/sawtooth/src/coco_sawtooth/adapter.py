@@ -30,7 +30,7 @@ from coco_sawtooth.checking import CheckedBatches
 from coco_sawtooth.execution import Processors
 from coco_sawtooth.genesis import genesis_writes
 from coco_sawtooth.identity import NAME, VERSION
-from coco_sawtooth.limits import PART_TRANSACTIONS, ROUND_TRANSACTIONS_MAX
+from coco_sawtooth.limits import ADDRESSES_PER_TRANSACTION, PART_WEIGHT, ROUND_WEIGHT_MAX
 from coco_sawtooth.roots import StateRoots
 from coco_sawtooth.round import Prepared, Round
 from coco_sawtooth.shell import catch_up, drive, run_together, warm
@@ -135,6 +135,13 @@ class SawtoothAdapter:
         return self._signer[1]
 
 
+def _weight(batch: SignedBatch) -> int:
+    """Return how much work a batch is to order: its transactions, and more for many addresses."""
+    return sum(
+        1 + (len(each.inputs) + len(each.outputs)) // ADDRESSES_PER_TRANSACTION for each in batch.transactions
+    )
+
+
 class _Intake:
     """Requests that are read and checked part by part, while those before are executed."""
 
@@ -142,15 +149,15 @@ class _Intake:
         self._requests = requests
         self._checked = checked
         self._position = 0
-        self._transactions = 0
+        self._weight = 0
 
     def take(self) -> list[Prepared]:
         """Return the next part; nothing when all are taken, or as many as one round executes."""
         prepared: list[Prepared] = []
-        enough = min(self._transactions + PART_TRANSACTIONS, ROUND_TRANSACTIONS_MAX)
-        while self._position < len(self._requests) and self._transactions < enough:
+        enough = min(self._weight + PART_WEIGHT, ROUND_WEIGHT_MAX)
+        while self._position < len(self._requests) and self._weight < enough:
             found = self._checked.checked(self._requests[self._position].payload)
-            self._transactions += len(found.transactions) if isinstance(found, SignedBatch) else 1
+            self._weight += _weight(found) if isinstance(found, SignedBatch) else 1
             self._position += 1
             prepared.append(found)
         return prepared

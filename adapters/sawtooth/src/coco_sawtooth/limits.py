@@ -22,10 +22,13 @@ STATE_VALUE_SIZE_MAX_BYTES: Final = 1 * MIB
 TRANSACTION_EVENTS_MAX: Final = 10_000
 TRANSACTION_RECEIPT_DATA_MAX: Final = 10_000
 
-# How much of a batch of the core is executed at one time; what does not fit is offered again in the next.
-ROUND_TRANSACTIONS_MAX: Final = 1_000
-PART_TRANSACTIONS: Final = 100
-"""Transactions whose signatures are checked before the first of them is executed."""
+# How much of a batch of the core is executed at one time, in transactions; what does not fit is offered again
+# in the next. So many inputs and outputs count as one more transaction: whoever reads everything is compared
+# with each of them.
+ROUND_WEIGHT_MAX: Final = 1_000
+PART_WEIGHT: Final = 100
+"""Whose signatures are checked before the first of them is executed."""
+ADDRESSES_PER_TRANSACTION: Final = 16
 ROUND_WRITES_SIZE_MAX_BYTES: Final = 24 * MIB
 
 # What a client is told of an invalid transaction.

@@ -15,11 +15,16 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 import attrs
 
-GATE = -1
+from coco_sawtooth.addresses import overlap
+
+GATE: Final = -1
 """The position of a batch's gate."""
+WIDE: Final = 16
+"""So many places below a prefix, and whoever reads it is remembered."""
 
 
 class _State(enum.Enum):
@@ -65,12 +70,38 @@ class _Index:
         self._entries: dict[str, _Entry] = {}
         self._lengths: list[int] = []
         self._below: dict[str, set[str]] = {}
+        self._written: list[tuple[str, Node]] = []
+        """Every prefix that somebody may write, in order."""
+        self._seen: dict[str, tuple[int, list[Node]]] = {}
+        """Of prefixes with many below: the length of ``_written``, and whom somebody waited for then."""
 
-    def writers(self, prefix: str) -> Iterator[Node]:
-        """Yield who may write where an address with ``prefix`` may be, the last of each place."""
-        for entry in self._overlapping(prefix):
-            if entry.writer is not None:
-                yield entry.writer
+    def writers(self, prefix: str) -> list[Node]:
+        """Return who may write what begins with ``prefix``, or others who wait for all of them."""
+        if prefix not in self._seen:
+            found = [entry.writer for entry in self._overlapping(prefix) if entry.writer is not None]
+            if len(found) < WIDE:
+                return found
+        else:
+            # Who reads everything again and again is compared with what is new.
+            position, before = self._seen[prefix]
+            new = (node for written, node in self._written[position:] if overlap(written, prefix))
+            found = [*before, *new]
+        found = list({id(node): node for node in found}.values())
+        self._seen[prefix] = len(self._written), found
+        return found
+
+    def write(self, prefix: str, node: Node) -> None:
+        """Note that a node may write there; it waits for everybody who used it before."""
+        self._forget_below(prefix)
+        entry = self.entry(prefix)
+        entry.writer, entry.readers = node, []
+        self._written.append((prefix, node))
+
+    def waited(self, prefix: str, outputs: Sequence[str]) -> None:
+        """Note that a node waits for all ``writers`` of a prefix; it stands for them if it writes there."""
+        found = self._seen.get(prefix)
+        if found is not None and any(overlap(prefix, output) for output in outputs[:WIDE]):
+            self._seen[prefix] = found[0], []
 
     def users(self, prefix: str) -> Iterator[Node]:
         """Yield who may read or write there since anybody before them may have written."""
@@ -102,7 +133,7 @@ class _Index:
                     self._below.setdefault(prefix[:length], set()).add(prefix)
         return found
 
-    def forget_below(self, prefix: str) -> None:
+    def _forget_below(self, prefix: str) -> None:
         """Drop the entries of longer prefixes: whoever writes everywhere below waits for all of them."""
         for longer in self._below.pop(prefix, ()):
             del self._entries[longer]
@@ -163,10 +194,9 @@ class Schedule:
         for prefix in inputs:
             before.update((id(other), other) for other in self._index.writers(prefix))
         for prefix in outputs:
-            self._index.forget_below(prefix)
-            entry = self._index.entry(prefix)
-            entry.writer, entry.readers = node, []
+            self._index.write(prefix, node)
         for prefix in inputs:
+            self._index.waited(prefix, outputs)
             readers = self._index.entry(prefix).readers
             # Whoever waits for this node waits for all that it waits for.
             if len(readers) > 1 and all(id(reader) in before for reader in readers):

@@ -215,6 +215,20 @@ async def test_too_much_written_is_refused(make_world):
     assert world.head.header.state_root_hash == state_root(world.state())
 
 
+async def test_many_addresses_put_off_what_follows(world, monkeypatch):
+    """Who reads everything is compared with every address before it: work grows with both."""
+    monkeypatch.setattr("coco_sawtooth.adapter.ROUND_WEIGHT_MAX", 20)
+    many = [f"1cf126{number:064x}" for number in range(320)]
+    batches = [
+        world.alice.batch(
+            intkey_transaction(world.alice, "set", str(number), 1, inputs=[""], outputs=outputs)
+        )
+        for number, outputs in enumerate([[*many, intkey_address("0")], ["1cf126"]])
+    ]
+    outcomes = await world.speculate([each.SerializeToString() for each in batches])
+    assert [type(each) for each in outcomes] == [Applied, Deferred]
+
+
 async def test_long_refusals_put_off_what_follows(make_world, monkeypatch):
     """What clients are told is part of a core batch's result, and bounded with it."""
 
@@ -237,7 +251,7 @@ async def test_long_refusals_put_off_what_follows(make_world, monkeypatch):
 
 
 async def test_more_than_one_round_holds_is_put_off_in_order(world, monkeypatch):
-    monkeypatch.setattr("coco_sawtooth.adapter.ROUND_TRANSACTIONS_MAX", 2)
+    monkeypatch.setattr("coco_sawtooth.adapter.ROUND_WEIGHT_MAX", 2)
     batches = [world.alice.batch(intkey_transaction(world.alice, "set", str(n), 1)) for n in range(5)]
     outcomes = await world.speculate([each.SerializeToString() for each in batches])
     assert [type(each) for each in outcomes] == [Applied, Applied, Deferred, Deferred, Deferred]

@@ -69,7 +69,7 @@ def test_side_by_side_equals_one_after_the_other(steps, seed, part):
         assert together.head.id == apart.head.id
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("coco_sawtooth.adapter.PART_TRANSACTIONS", part)
+        patch.setattr("coco_sawtooth.adapter.PART_WEIGHT", part)
         trio.run(run)
 
 

@@ -15,7 +15,6 @@ import base64
 import binascii
 from collections.abc import Sequence
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import attrs
 import orjson
@@ -54,7 +53,7 @@ class BundleRoutes:
 
     def accept(self, request: HTTPRequest) -> HTTPResponse | PendingResponse:
         """Answer one request (see adapter.HTTPHandler)."""
-        if urlsplit(request.target).path != _TARGET:
+        if request.target.partition("?")[0] != _TARGET:
             return _error(404, "not-found", f"bundles are posted to {_TARGET}")
         if request.method != "POST":
             return _error(405, "not-offered", f"{request.method} is not offered here: post a bundle")

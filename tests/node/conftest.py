@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import attrs
 import pytest
 import trio
 
-from coco_core.adapter import CommittedBatch
+from coco_core.adapter import CommittedBatch, Writes
 from coco_core.node.disk import LedgerFiles
 from coco_core.node.driver import Driver
 from coco_core.node.service import Tickets
@@ -50,7 +50,7 @@ class Running:
 
 
 @asynccontextmanager
-async def _running(folder: Path, **bounds: Any) -> AsyncIterator[Running]:
+async def _running(folder: Path, tables: Sequence[Writes] = (), **bounds: Any) -> AsyncIterator[Running]:
     consortium = Consortium.of(1)
     adapter, tickets = Whim(), Tickets()
     files = LedgerFiles(folder / "ledger")
@@ -66,7 +66,7 @@ async def _running(folder: Path, **bounds: Any) -> AsyncIterator[Running]:
         time_ms=0,
         **bounds,
     )
-    replica, effects = found_service(parts, adapter.genesis({"counters": {}}, bytes(32)))
+    replica, effects = found_service(parts, [*adapter.genesis({"counters": {}}, bytes(32)), *tables])
     driver = Driver(
         replica,
         files,
@@ -98,5 +98,5 @@ async def _running(folder: Path, **bounds: Any) -> AsyncIterator[Running]:
 
 @pytest.fixture
 def running() -> Callable[..., AbstractAsyncContextManager[Running]]:
-    """Run a service of one node in a folder, within bounds (fields of ``replica.Parts``)."""
+    """Run a service of one node in a folder, with tables, within bounds (fields of ``replica.Parts``)."""
     return _running

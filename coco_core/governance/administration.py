@@ -146,7 +146,7 @@ class Administration:
             begin_epoch=lambda view, reason: begin_epoch(
                 view, self._entropy, seqno=asked.seqno, time_ms=asked.time_ms, reason=reason
             ),
-            renew=renewal_by(self._service_key, asked.time_ms),
+            renew=renewal_by(self._service_key),
         )
         writes, answer = await self._governance.execute(text(body["path"]), message, moment)
         return Applied(writes, json.dumps(answer).encode())

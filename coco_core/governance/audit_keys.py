@@ -12,14 +12,14 @@ from collections.abc import Mapping
 import attrs
 
 from coco_core.crypto import Certificate, check_issued, check_renewed, read_certificate
-from coco_core.errors import AttestationError, IntegrityError, MemberError
+from coco_core.errors import AttestationError, IntegrityError
 from coco_core.governance.audit_nodes import difference
 from coco_core.governance.audit_rules import Fail, GovernanceRule
 from coco_core.governance.consortium import read_service_info
 from coco_core.governance.epochs import met_wish, read_copies, taking_part
 from coco_core.governance.recovery import check_escrowed, check_shares_dealt
 from coco_core.governance.recovery_tables import EpochRecord, epoch_key, read_epochs, read_recovery
-from coco_core.governance.validity import Validity, not_valid_now
+from coco_core.governance.validity import Validity
 from coco_core.kv import View, Writes, maps
 
 
@@ -72,16 +72,13 @@ class AuditedKeys:
             self.fail(GovernanceRule.EFFECT, f"no escrow to the new key: {fault}")
 
     def begin_epoch(self, view: View, reason: str) -> Writes:
-        """Return the epoch the entry begins, once it is the one due (``BeginEpoch``).
-
-        Raises MemberError when it begins none: what is decided then fails, and its record must say so.
-        """
+        """Return the epoch the entry begins, once it is the one due (``BeginEpoch``)."""
         known = read_epochs(view)
         new = dict(self.entry.get(maps.EPOCHS, {}))
         for number, _ in view.items(maps.EPOCHS):
             new.pop(number, None)
         if not new:
-            raise MemberError("the entry begins no epoch")
+            self.fail(GovernanceRule.EPOCH, f"no epoch begins, where one is due: {reason}")
         writes: Writes = {maps.EPOCHS: new}
         added = read_epochs(view.over(writes))[len(known) :]
         if len(added) != 1 or added[0].reason != reason:
@@ -99,28 +96,15 @@ class AuditedKeys:
         return {**writes, **self._copies(view, record), **met_wish(view)}
 
     def renew(self, certificate: Certificate, validity: Validity) -> str:
-        """Return the certificate the entry has in place of another, once it is what was decided (``Renew``).
-
-        Raises MemberError when it would not have been valid then: what is decided fails, and its record must
-        say so.
-        """
-        rule, (first, last) = GovernanceRule.EFFECT, self.window
+        """Return the certificate in place of another, once it is what was decided (``Renew``)."""
+        rule = GovernanceRule.EFFECT
         service = read_certificate(str(read_service_info(self.before)["cert"]))
         try:
-            check_issued(certificate, service)
-        except AttestationError as fault:
-            raise MemberError(str(fault)) from fault
-        try:
             new = self._renewed(certificate, service)
-        except AttestationError as fault:
-            self.fail(rule, str(fault))
-        if new is None:
-            if validity.holds_at(first) and validity.holds_at(last):
+            if new is None:
                 self.fail(rule, f"the certificate of {certificate.subject} is to be renewed, and is not")
-            raise MemberError(not_valid_now(validity))
-        if Validity(new.not_before, new.not_after) != validity or not validity.overlaps(first, last):
-            self.fail(rule, f"a certificate is valid from {new.not_before} to {new.not_after}")
-        try:
+            if Validity(new.not_before, new.not_after) != validity:
+                self.fail(rule, f"a certificate is valid from {new.not_before} to {new.not_after}")
             check_renewed(new, certificate)
             check_issued(new, service)
         except AttestationError as fault:

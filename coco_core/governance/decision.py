@@ -13,8 +13,8 @@ from typing import Protocol
 import attrs
 
 from coco_core.base import NodeID, invariant, limits
-from coco_core.crypto import read_certificate
-from coco_core.errors import MemberError
+from coco_core.crypto import check_issued, read_certificate
+from coco_core.errors import AttestationError, MemberError
 from coco_core.governance.consortium import (
     ACTIVE,
     OPEN,
@@ -35,7 +35,7 @@ from coco_core.governance.membership import (
     read_nodes,
 )
 from coco_core.governance.recovery import deal_shares, with_secrets
-from coco_core.governance.recovery_tables import read_epochs, read_recovery
+from coco_core.governance.recovery_tables import newest_epoch, read_epochs, read_recovery
 from coco_core.governance.renewals import read_renewals
 from coco_core.governance.validity import Renew, Validity
 from coco_core.kv import View, Writes, maps, merge
@@ -162,6 +162,21 @@ class Decision:
         """Have the service's own certificate issued anew, once everything is decided."""
         self._service_validity = validity
 
+    def _check_renewals(self) -> None:
+        service, nodes = str(read_service_info(self.view)["cert"]), read_nodes(self.view)
+        staying = {name: node for name, node in nodes.items() if node.status != RETIRED}
+        # Another action of the same proposal may have sent a node away.
+        self._node_validity = {name: one for name, one in self._node_validity.items() if name in staying}
+        due = [(staying[name].certificate, validity) for name, validity in self._node_validity.items()]
+        if self._service_validity is not None:
+            due.append((service, self._service_validity))
+        for pem, validity in due:
+            validity.check(self.time_ms)
+            try:
+                check_issued(read_certificate(pem), read_certificate(service))
+            except AttestationError as error:
+                raise MemberError(str(error)) from error
+
     def _renew(self) -> None:
         if self._service_validity is not None:
             info = dict(read_service_info(self.view))
@@ -169,15 +184,19 @@ class Decision:
             self.put_singleton(maps.SERVICE_INFO, json.dumps(info).encode())
         nodes = read_nodes(self.view)
         for name, validity in self._node_validity.items():
-            # Another action of the same proposal may have sent it away.
-            if name in nodes and nodes[name].status != RETIRED:
-                pem = self.renew(read_certificate(nodes[name].certificate), validity)
-                self.put(maps.NODES_ENDORSED_CERTIFICATES, name, pem.encode())
+            pem = self.renew(read_certificate(nodes[name].certificate), validity)
+            self.put(maps.NODES_ENDORSED_CERTIFICATES, name, pem.encode())
 
     # ── all of it ────────────────────────────────────────────────────────────────────────────────
 
     def finish(self) -> Writes:
-        """Return all writes; raises MemberError when shares or certificates cannot be made."""
+        """Return all writes; raises MemberError when shares, an epoch or certificates cannot be made.
+
+        That is found out from the tables and the time alone, before anything is made of entropy or keys: who
+        audits cannot tell what was made and then thrown away.
+        """
+        self._check_renewals()
+        self._check_epoch()
         is_open = read_service_info(self.view)["status"] == OPEN
         # A recovered service has shares before it is open: of the key it had before.
         if self._shares_due and (is_open or read_recovery(self.view) is not None):
@@ -186,6 +205,11 @@ class Decision:
             self.write(self.begin_epoch(self.view, self._epoch_due))
         self._renew()
         return self.writes
+
+    def _check_epoch(self) -> None:
+        newest = newest_epoch(self.view)
+        if self._epoch_due and newest is not None and newest.number >= limits.LEDGER_EPOCHS_MAX:
+            raise MemberError(f"the ledger has had {newest.number} epochs: members can begin no other")
 
     def _deal(self) -> None:
         holders = {

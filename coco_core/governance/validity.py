@@ -30,38 +30,29 @@ class Validity:
     not_before: datetime.datetime
     not_after: datetime.datetime
 
-    def holds_at(self, time_ms: int) -> bool:
-        """Tell whether a certificate with this validity is valid at that Unix time."""
+    def check(self, time_ms: int) -> None:
+        """Raise MemberError unless a certificate with this validity is valid at that Unix time."""
         at = _EPOCH + datetime.timedelta(milliseconds=time_ms)
-        return self.not_before <= at <= self.not_after
-
-    def overlaps(self, first_ms: int, last_ms: int) -> bool:
-        """Tell whether a certificate with this validity is valid at some time between two Unix times."""
-        first, last = (_EPOCH + datetime.timedelta(milliseconds=one) for one in (first_ms, last_ms))
-        return self.not_before <= last and first <= self.not_after
+        if not self.not_before <= at <= self.not_after:
+            raise MemberError(
+                f"a certificate from {self.not_before} to {self.not_after} would not be valid now"
+            )
 
 
 Renew = Callable[[Certificate, Validity], str]
-"""Returns a certificate (PEM) issued anew, or raises MemberError when it would not be valid now."""
+"""Returns a certificate (PEM) issued anew; raises MemberError for one that the service did not issue."""
 
 
-def renewal_by(key: PrivateKey, time_ms: int) -> Renew:
-    """Return how whoever holds the service's ``key`` renews what it issued, at ``time_ms``."""
+def renewal_by(key: PrivateKey) -> Renew:
+    """Return how whoever holds the service's ``key`` renews what it issued."""
 
     def renew(certificate: Certificate, validity: Validity) -> str:
-        if not validity.holds_at(time_ms):
-            raise MemberError(not_valid_now(validity))
         try:
             return renewed(certificate, key, not_before=validity.not_before, not_after=validity.not_after)
         except AttestationError as error:
             raise MemberError(str(error)) from error
 
     return renew
-
-
-def not_valid_now(validity: Validity) -> str:
-    """Return why a certificate of that validity is not issued."""
-    return f"a certificate from {validity.not_before} to {validity.not_after} would not be valid now"
 
 
 def read_start(value: Any) -> datetime.datetime:

@@ -39,7 +39,7 @@ FIRST, SECOND = (one.node_id for one in NETWORK.identities[:2])
 def council(*others: Member, also: Writes | None = None) -> Council:
     administration = Administration(
         ADMISSION,
-        NETWORK.service.certificate,
+        NETWORK.service.key,
         runtime=StarlarkRuntime(),
         secrets=NETWORK.secrets,
         entropy=bytes,

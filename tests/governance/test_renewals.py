@@ -60,7 +60,7 @@ HALF_MS = NOW_MS + LEASE_S * 1000 // 2
 END_MS = NOW_MS + LEASE_S * 1000
 ADMINISTRATION = Administration(
     ADMISSION,
-    NETWORK.service.certificate,
+    NETWORK.service.key,
     runtime=StarlarkRuntime(),
     secrets=NETWORK.secrets,
     entropy=bytes,

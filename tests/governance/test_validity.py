@@ -135,6 +135,19 @@ def test_a_certificate_that_would_not_be_valid_now(governed: Governed, days_from
     ledger.audit()
 
 
+def test_what_fails_for_its_dates_alone_has_no_other_effect(governed: Governed) -> None:
+    """What could be made was not, so that an audit of the failure passes."""
+    ledger = governed()
+    opening = {"next_service_identity": service(ledger).pem}
+    assert ledger.decide({"name": "transition_service_to_open", "args": opening}) == "Accepted"
+    late = NOW + 400 * DAY
+    shares, rekey = ("trigger_recovery_shares_refresh", {}), ("trigger_ledger_rekey", {})
+    first = [{"name": name, "args": args} for name, args in (shares, rekey)]
+    for others in ([first[0]], [first[1]], first, [of_service()], [of_node(ledger, 1)]):
+        assert ledger.decide(*others, of_node(ledger, 0, late)) == "Failed"
+    ledger.audit()
+
+
 def test_nodes_that_are_not_there(governed: Governed) -> None:
     ledger = governed()
     assert ledger.decide(of_node(ledger, 4)) == "Failed"
@@ -232,6 +245,21 @@ def test_a_renewal_that_is_left_out(governed: Governed) -> None:
     _, writes = last_ballot(ledger, of_node(ledger))
     del writes[maps.NODES_ENDORSED_CERTIFICATES]
     ledger.refused("request-effect", ledger.place(writes))
+
+
+def test_a_decision_that_is_said_to_have_failed(governed: Governed) -> None:
+    """Who executes may not leave undone what could be done, and blame the dates or the number of epochs."""
+    for action in (of_node(governed(), 0), {"name": "trigger_ledger_rekey", "args": {}}):
+        ledger = governed()
+        name, writes = last_ballot(ledger, action)
+        record = json.loads(writes[maps.PROPOSALS_INFO][name.encode()] or b"")
+        record |= {"state": "Failed", "failure": "it could not be done"}
+        told = {maps.PROPOSALS_INFO: {name.encode(): json.dumps(record).encode()}}
+        kept = {
+            each: writes[each] for each in (maps.COSE_HISTORY, maps.COSE_RECENT_PROPOSALS) if each in writes
+        }
+        rule = "ledger-epoch" if action["name"] == "trigger_ledger_rekey" else "request-effect"
+        ledger.refused(rule, ledger.place(told | kept))
 
 
 def test_a_service_certificate_longer_than_was_decided(governed: Governed) -> None:

@@ -99,8 +99,11 @@ LEDGER_EPOCHS_MAX = 10_000
 # views go on so much later: nodes that are lost may have begun some that this ledger does not know of.
 RECOVERIES_MAX = 32
 RECOVERY_UNKNOWN_VIEWS_MAX = 100
-# Epochs of ledger secrets that begin because time passed: the others are for changes of members.
+# How many epochs of ledger secrets there may be for one more to begin because time passed, because nodes came
+# or went, or by a decision of members. Each leaves some for those behind it, the last some for recoveries.
 SCHEDULED_EPOCHS_MAX = 9_000
+NODES_EPOCHS_MAX = 9_500
+DECIDED_EPOCHS_MAX = LEDGER_EPOCHS_MAX - RECOVERIES_MAX
 EPOCH_MIN_S = 3_600
 """How long a key policy lets an epoch last at least."""
 
@@ -235,7 +238,10 @@ invariant(
 )
 invariant(2 * CERTIFICATE_QUOTE_MAX_BYTES <= CERTIFICATE_SIZE_MAX_BYTES, "a certificate holds a quote in PEM")
 invariant(SCHEDULED_EPOCHS_MAX * EPOCH_MIN_S > 366 * 86_400, "no schedule uses its epochs up within a year")
-invariant(SCHEDULED_EPOCHS_MAX < LEDGER_EPOCHS_MAX, "members may change when a schedule used its epochs up")
+invariant(
+    SCHEDULED_EPOCHS_MAX < NODES_EPOCHS_MAX < DECIDED_EPOCHS_MAX < LEDGER_EPOCHS_MAX,
+    "nodes may change when a schedule used its epochs up, members decide, and a lost service be recovered",
+)
 invariant(
     2 * NODES_MAX * KIB + KIB < WRITE_SET_SIZE_MAX_BYTES, "copies of a secret for all nodes fit one entry"
 )

@@ -208,7 +208,7 @@ class Decision:
 
     def _check_epoch(self) -> None:
         newest = newest_epoch(self.view)
-        if self._epoch_due and newest is not None and newest.number >= limits.LEDGER_EPOCHS_MAX:
+        if self._epoch_due and newest is not None and newest.number >= limits.DECIDED_EPOCHS_MAX:
             raise MemberError(f"the ledger has had {newest.number} epochs: members can begin no other")
 
     def _deal(self) -> None:

@@ -185,7 +185,7 @@ def rekey_due(head: View, agreed: View, time_ms: int) -> str | None:
     count = newest.number if newest is not None else 0
     if reason is None and count < limits.SCHEDULED_EPOCHS_MAX and overdue_epoch(head, time_ms):
         reason = "the epoch lasted as long as it may"
-    if reason is None or count >= limits.LEDGER_EPOCHS_MAX:
+    if reason is None or count >= limits.NODES_EPOCHS_MAX:
         return None
     left = (taking_part(agreed) | leaving(read_nodes(head))) - staying(head)
     return None if left else reason

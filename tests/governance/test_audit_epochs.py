@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from coco_core.governance import begin_epoch
+from coco_core.base import limits
+from coco_core.governance import begin_epoch, read_service_info
 from coco_core.kv import Writes, maps
 
 Governed = Callable[..., Any]
@@ -38,6 +39,20 @@ def test_an_epoch_handed_out_to_others(governed: Governed, lie: str) -> None:
         writes[maps.LEDGER_SECRETS] = {key: json.dumps(copies).encode()}
     seqno = ledger.place(writes)
     ledger.refused("ledger-epoch", seqno)
+
+
+def test_members_leave_epochs_for_recoveries(governed: Governed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without one a lost service could not be recovered any more; what needs one fails until then."""
+    ledger = governed()
+    opening = {"next_service_identity": read_service_info(ledger.council.view)["cert"]}
+    leaves = {"name": "remove_member", "args": {"member_id": ledger.carol.member_id}}
+    assert ledger.decide({"name": "transition_service_to_open", "args": opening}) == "Accepted"
+    monkeypatch.setattr(limits, "DECIDED_EPOCHS_MAX", 2)
+    assert ledger.decide({"name": "trigger_ledger_rekey", "args": {}}) == "Accepted"
+    assert ledger.decide({"name": "trigger_ledger_rekey", "args": {}}) == "Failed"
+    assert ledger.decide(leaves) == "Failed"
+    ledger.place(begun(ledger))
+    assert ledger.audit().epochs == 3
 
 
 def begun(ledger: Any) -> Writes:

@@ -170,7 +170,7 @@ def test_a_schedule_leaves_epochs_for_changes_of_members(
     operate: OPERATE, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "SCHEDULED_EPOCHS_MAX", 3)
-    monkeypatch.setattr(limits, "LEDGER_EPOCHS_MAX", 4)
+    monkeypatch.setattr(limits, "NODES_EPOCHS_MAX", 4)
     operating = operate(3, make=scheduled(10 * TICK_MS))
     cluster = operating.cluster
     cluster.run(100)

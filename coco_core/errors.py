@@ -13,6 +13,7 @@ Whoever catches one of these knows from its class alone who has to act::
     │   └── ScriptError            its Starlark text cannot be evaluated, or not within the bounds
     ├── IntegrityError             stored or replicated data contradicts its own proof: stop the node
     ├── AttestationError           evidence or an identity is missing, malformed or not acceptable
+    ├── FetchError                 a system outside may not be asked, or did not answer as it must
     └── AdapterError               a ledger adapter broke its contract
 
 Verification raises one of these; it never returns a bool. This room imports nothing.
@@ -75,6 +76,19 @@ class AttestationError(CocoError):
     """
 
     def __init__(self, message: str, *, code: str = "refused") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class FetchError(CocoError):
+    """A system outside may not be asked, or did not answer as it must; ``code`` says which.
+
+    One of ``malformed-url``, ``not-allowed`` (its origin is not on the consortium's list), ``exhausted``
+    (this batch may fetch no more), ``over`` (the batch has ended), ``unreachable``, ``tls``, ``timeout``,
+    ``too-large`` and ``protocol`` (what came is not an HTTP answer of stated length).
+    """
+
+    def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
 

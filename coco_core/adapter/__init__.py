@@ -37,6 +37,7 @@ from coco_core.adapter.contract import (
     Request,
     Submission,
 )
+from coco_core.adapter.fetching import Fetch, Fetched, FetchRecord, Origin, read_fetch_record
 from coco_core.adapter.hooks import (
     ENTRY_POINT_GROUP,
     PROJECT,
@@ -95,6 +96,9 @@ __all__ = [
     "DevelopmentLedger",
     "ENTRY_POINT_GROUP",
     "EngineInfo",
+    "Fetch",
+    "FetchRecord",
+    "Fetched",
     "HTTPHandler",
     "HTTPRequest",
     "HTTPResponse",
@@ -105,6 +109,7 @@ __all__ = [
     "NO_CLAIMS",
     "NodeStatus",
     "NotCommitted",
+    "Origin",
     "Outcome",
     "PROJECT",
     "PendingResponse",
@@ -135,5 +140,6 @@ __all__ = [
     "read_bundle_receipt",
     "read_bundle_record",
     "read_committed_bundle",
+    "read_fetch_record",
     "read_fields",
 ]

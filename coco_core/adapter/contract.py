@@ -16,6 +16,7 @@ import attrs
 from coco_core.adapter.caller import ANONYMOUS, Caller
 from coco_core.adapter.configuration import ConfigurationField
 from coco_core.adapter.context import ReadView
+from coco_core.adapter.fetching import Fetch
 from coco_core.adapter.http import HTTPHandler
 from coco_core.base import TxID
 from coco_core.kv import Writes
@@ -41,6 +42,8 @@ class Manifest:
     """Whether an auditor may replay its transactions and expect the same write sets; see ``replay``."""
     configuration: tuple[ConfigurationField, ...] = ()
     """What the consortium may set while the ledger runs."""
+    fetches: bool = False
+    """Whether it asks systems outside, where the consortium allows it; see ``Batch.fetch``."""
     api: int = API
 
 
@@ -66,6 +69,8 @@ class Batch:
     """32 fresh random bytes."""
     configuration: Mapping[str, Any] = attrs.field(factory=dict)
     """What the consortium set of the fields that the manifest names; nothing for those it did not."""
+    fetch: Fetch | None = attrs.field(default=None, eq=False, repr=False)
+    """Asks systems outside that the consortium allows; None when it allows none, or the manifest none."""
 
 
 @attrs.frozen

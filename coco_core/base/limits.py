@@ -29,6 +29,16 @@ BATCH_REQUESTS_MAX = 500
 BATCH_PAYLOAD_MAX_BYTES = 8 * MIB
 BATCH_RESULT_MAX_BYTES = 64 * MIB
 
+# What one batch may fetch from systems outside; the next batch waits meanwhile.
+FETCHES_PER_BATCH_MAX = 16
+FETCH_BODY_MAX_BYTES = 512 * KIB
+FETCH_URL_SIZE_MAX_BYTES = 2 * KIB
+FETCH_TIMEOUT_MS = 5_000
+FETCHES_TIMEOUT_MS = 10_000
+"""How long all fetches of one batch may take together."""
+FETCH_ORIGINS_MAX = 64
+FETCH_CA_CERTS_SIZE_MAX_BYTES = 64 * KIB
+
 # Requests waiting for a batch on the primary, and forwarded ones waiting on a backup.
 QUEUE_REQUESTS_MAX = 10_000
 QUEUE_PAYLOAD_MAX_BYTES = 64 * MIB
@@ -222,7 +232,10 @@ invariant(HTTP_BODY_MAX_BYTES * 16 < HTTP_UNFINISHED_MAX_BYTES, "many large requ
 invariant(SNAPSHOT_SIZE_MAX_BYTES < 64 * 1024 * MIB - 32, "AES-GCM seals a snapshot under one nonce")
 invariant(CHUNK_SIZE_TARGET_BYTES + ENTRY_SIZE_MAX_BYTES < CHUNK_SIZE_MAX_BYTES, "a full chunk fits u32")
 invariant(
-    CHUNK_SIZE_TARGET_BYTES + BATCH_RESULT_MAX_BYTES + (BATCH_REQUESTS_MAX + 2) * 64 * KIB
+    CHUNK_SIZE_TARGET_BYTES
+    + BATCH_RESULT_MAX_BYTES
+    + (BATCH_REQUESTS_MAX + 3) * 64 * KIB
+    + FETCHES_PER_BATCH_MAX * FETCH_BODY_MAX_BYTES
     < CHUNK_SIZE_MAX_BYTES,
     "a batch that begins below the target ends within the chunk",
 )
@@ -249,6 +262,18 @@ invariant(2 * GENESIS_SIZE_MAX_BYTES < CHUNK_SIZE_MAX_BYTES, "the founding batch
 invariant(
     2 * WRITE_SET_SIZE_MAX_BYTES + OUTCOME_RECEIPT_SIZE_MAX_BYTES <= BATCH_RESULT_MAX_BYTES,
     "one request and its closing writes fit a batch",
+)
+invariant(
+    FETCHES_PER_BATCH_MAX * (FETCH_BODY_MAX_BYTES + FETCH_URL_SIZE_MAX_BYTES + KIB)
+    < WRITE_SET_SIZE_MAX_BYTES,
+    "all that a batch fetched fits one entry",
+)
+invariant(FETCH_TIMEOUT_MS <= FETCHES_TIMEOUT_MS, "one fetch may take as long as it may")
+invariant(FETCHES_TIMEOUT_MS < SUBMISSION_TIMEOUT_MS, "who submits still waits when a fetch has timed out")
+invariant(
+    FETCH_ORIGINS_MAX * 2 * FETCH_URL_SIZE_MAX_BYTES + 2 * FETCH_CA_CERTS_SIZE_MAX_BYTES
+    < PAYLOAD_SIZE_MAX_BYTES,
+    "a proposal holds all origins that a ledger may fetch from",
 )
 invariant(
     RECOVERIES_MAX * KIB + 16 * KIB < RECEIPT_SIZE_MAX_BYTES, "a receipt holds all identities of a service"

@@ -102,6 +102,16 @@ def read_certificate_der(der: bytes) -> Certificate:
     return read_certificate(f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n")
 
 
+def check_issuers(pem: str) -> None:
+    """Raise AttestationError unless ``pem`` holds certificates of issuers outside: any key that TLS knows."""
+    try:
+        found = x509.load_pem_x509_certificates(pem.encode("ascii"))
+        for one in found:
+            one.public_key()
+    except (*_MALFORMED, UnsupportedAlgorithm) as fault:
+        raise AttestationError(f"no certificates: {fault}") from fault
+
+
 def self_signed(
     key: PrivateKey,
     common_name: str,

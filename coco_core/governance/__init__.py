@@ -68,6 +68,8 @@ from coco_core.governance.epochs import (
     want_epoch,
     wanted_epoch,
 )
+from coco_core.governance.fetch_origins import FetchPolicy, read_fetch_policy
+from coco_core.governance.fetching import Fetching
 from coco_core.governance.fitness import unfit_writes
 from coco_core.governance.join_requests import (
     Challenge,
@@ -213,6 +215,8 @@ __all__ = [
     "Challenges",
     "Charter",
     "EpochRecord",
+    "FetchPolicy",
+    "Fetching",
     "GovernanceAuditError",
     "GovernanceAuditor",
     "GovernanceReport",
@@ -332,6 +336,7 @@ __all__ = [
     "read_consortium",
     "read_constitution",
     "read_epochs",
+    "read_fetch_policy",
     "read_join_request",
     "read_lease_policy",
     "read_leases",

@@ -20,6 +20,7 @@ from coco_core.governance.callers import POLICIES
 from coco_core.governance.configuration import configuration_row
 from coco_core.governance.consortium import check_data_total, checked_data, read_config
 from coco_core.governance.decision import Decision
+from coco_core.governance.fetch_origins import check_fetch_origins, fetch_origins_row
 from coco_core.governance.leases import RENEWALS, VOTE, LeasePolicy, lease_policy_writes, lease_writes
 from coco_core.governance.membership import PENDING, RETIRED, TRUSTED, read_nodes
 from coco_core.governance.validity import Validity
@@ -185,6 +186,16 @@ def _check_configuration(args: Args) -> None:
         raise MemberError("'configuration' must be an object; {} for what the ledger does by itself")
 
 
+def _set_fetch_origins(args: Args, decision: Decision) -> None:
+    row = fetch_origins_row(decision.view, args["name"], args["origins"], args.get("ca_certs"))
+    decision.put(maps.FETCH_ORIGINS, args["name"], row)
+
+
+def _check_origins(args: Args) -> None:
+    _check_adapter(args)
+    check_fetch_origins(args["origins"], args.get("ca_certs"))
+
+
 def _known_adapter(args: Args, decision: Decision) -> None:
     if decision.view.get(maps.ADAPTERS, args["name"].encode()) is None:
         raise MemberError(f"this service runs no ledger {args['name'][:64]!r}")
@@ -268,6 +279,13 @@ ACTIONS: Final = (
         apply=_configure_adapter,
         check=_check_configuration,
         required=frozenset({"name", "configuration"}),
+    ),
+    Action(
+        name="set_fetch_origins",
+        apply=_set_fetch_origins,
+        check=_check_origins,
+        required=frozenset({"name", "origins"}),
+        optional=frozenset({"ca_certs"}),
     ),
     Action(
         name="set_access_policy",

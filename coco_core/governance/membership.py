@@ -166,6 +166,7 @@ def read_manifests(view: View) -> list[Manifest]:
                 "maps": list(names),
                 "deterministic": bool(deterministic),
                 "configuration": list(fields),
+                "fetches": bool(fetches),
             }:
                 found.append(
                     Manifest(
@@ -176,6 +177,7 @@ def read_manifests(view: View) -> list[Manifest]:
                         maps=tuple(map(str, names)),
                         deterministic=deterministic,
                         configuration=_fields(fields),
+                        fetches=fetches,
                     )
                 )
             case _:
@@ -261,6 +263,7 @@ def _adapter_info(manifest: Manifest) -> bytes:
         "maps": list(manifest.maps),
         "deterministic": manifest.deterministic,
         "configuration": [attrs.asdict(field) for field in manifest.configuration],
+        "fetches": manifest.fetches,
     }
     return json.dumps(info).encode()
 

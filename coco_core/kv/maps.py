@@ -70,6 +70,9 @@ NODE_OWNERS: Final = "public:coco.gov.node_owners"
 """Key: node ID; JSON ``{member_id, node_data}``: whose node it is."""
 ADAPTER_CONFIGURATION: Final = "public:coco.gov.adapter_configuration"
 """Key: adapter name; JSON: what the consortium set of its ledger, by field of its manifest."""
+FETCH_ORIGINS: Final = "public:coco.gov.fetch_origins"
+"""Key: adapter name; JSON ``{origins: [text], ca_certs: PEM or null}``: from where its ledger may fetch, and
+who issues those servers' certificates."""
 DISABLED_ADAPTERS: Final = "public:coco.gov.disabled_adapters"
 """Key: adapter name; JSON ``{}``: its ledger takes no transactions at the moment."""
 ACCESS: Final = "public:coco.gov.access"
@@ -86,6 +89,9 @@ JWT_KEYS: Final = "public:ccf.gov.jwt.public_signing_keys_metadata_v2"
 BUNDLE: Final = "public:coco.bundle"
 """Singleton; JSON ``{transactions: [{ledger, seqno, claims}]}``: the entries before it that were committed
 together, each with its claims digest in hex."""
+FETCHED: Final = "coco.fetched"
+"""Key: adapter name; canonical CBOR ``{time_ms, fetched: [{url, status, body, failure}]}``: what systems
+outside answered while the entries before it were executed. Sealed: it is the ledger's business."""
 KEY_POLICY: Final = "public:coco.gov.key_policy"
 """Singleton; JSON ``{epoch_ms}``: how long an epoch of ledger secrets lasts, 0 for ever."""
 LEASE_POLICY: Final = "public:coco.gov.lease_policy"
@@ -118,6 +124,7 @@ GOVERNANCE: Final = frozenset(
         COSE_RECENT_PROPOSALS,
         DISABLED_ADAPTERS,
         EPOCHS,
+        FETCH_ORIGINS,
         JWT_ISSUERS,
         JWT_KEYS,
         KEY_POLICY,

@@ -100,6 +100,8 @@ def check_manifest(name: str, manifest: Manifest) -> None:
         raise AdapterError(f"adapter {name!r}: engine {manifest.engine!r} is not 'name version'")
     if not len(set(manifest.maps)) == len(manifest.maps) <= limits.MANIFEST_MAPS_MAX:
         raise AdapterError(f"adapter {name!r} claims a map twice, or more than {limits.MANIFEST_MAPS_MAX}")
+    if type(manifest.fetches) is not bool:
+        raise AdapterError(f"adapter {name!r} does not say whether it fetches, but {manifest.fetches!r:.40}")
     try:
         check_fields(manifest.configuration)
     except ValueError as error:

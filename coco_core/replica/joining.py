@@ -197,5 +197,6 @@ def _manifest_from_json(value: Mapping[str, Any]) -> Manifest:
         maps=tuple(text(name) for name in value["maps"]),
         deterministic=bool(value["deterministic"]),
         configuration=read_fields(value["configuration"]),
+        fetches=bool(value["fetches"]),
         api=int(value["api"]),
     )

@@ -7,6 +7,7 @@ from coco_core.testing.cluster import Cluster
 from coco_core.testing.cluster_node import ClusterDisk, ClusterNode
 from coco_core.testing.consortium import MEASUREMENT, Consortium, derived_key
 from coco_core.testing.scenarios import Scenario, run_transcript
+from coco_core.testing.scripted_web import ScriptedWeb
 from coco_core.testing.share_holders import ShareHolders
 from coco_core.testing.stage import (
     Judge,
@@ -19,7 +20,7 @@ from coco_core.testing.stage import (
     read_members,
     write_members,
 )
-from coco_core.testing.tally import Tally, TallyFrontEnd, add
+from coco_core.testing.tally import Tally, TallyFrontEnd, add, quote
 
 __all__ = [
     "Cluster",
@@ -31,6 +32,7 @@ __all__ = [
     "MEASUREMENT",
     "SafetyError",
     "Scenario",
+    "ScriptedWeb",
     "ShareHolders",
     "Shipment",
     "Stage",
@@ -40,6 +42,7 @@ __all__ = [
     "TallyFrontEnd",
     "add",
     "derived_key",
+    "quote",
     "read_members",
     "run_transcript",
     "write_members",

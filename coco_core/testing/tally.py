@@ -1,9 +1,10 @@
 """Tally: the smallest ledger that is one. It adds signed numbers to named counters.
 
-A payload is one line of ASCII, ``add ID COUNTER NUMBER``. An ID is used once, as nonces are in real
-ledgers, so sending a transaction again is safe: the second is refused as ``duplicate``. ``fail ID`` makes
-the adapter raise, which is the adapter's fault as the core sees it. Anything else is refused as
-``malformed``. Every batch that applied something closes with a block: its number and its time.
+A payload is one line of ASCII, ``add ID COUNTER NUMBER``, or ``quote ID COUNTER URL`` to add the number
+found at a URL; what is written is the same, so who executes it anew asks nobody. An ID is used once, as
+nonces are in real ledgers, so sending a transaction again is safe: the second is refused as ``duplicate``.
+``fail ID`` makes the adapter raise, which is the adapter's fault as the core sees it. Anything else is
+refused as ``malformed``. Every batch that applied something closes with a block: its number and its time.
 
 Its front end is HTTP: one payload a line in, one answer a line out. It shows the whole contract of an
 adapter in one file; it must not know nodes, consensus or files.
@@ -26,6 +27,7 @@ from coco_core.adapter import (
     CommittedBatch,
     ConfigurationField,
     Deferred,
+    Fetch,
     HTTPRequest,
     HTTPResponse,
     LedgerService,
@@ -38,7 +40,7 @@ from coco_core.adapter import (
     Writes,
     merge,
 )
-from coco_core.errors import BusyError, IntegrityError, MalformedError, OperatorError
+from coco_core.errors import BusyError, FetchError, IntegrityError, MalformedError, OperatorError
 
 COUNTERS: Final = "tally.counters"
 """Private: counter name to its value in decimal."""
@@ -49,6 +51,9 @@ BLOCKS: Final = "public:tally.blocks"
 _NEWEST: Final = b"newest"
 
 _ADD: Final = re.compile(rb"add ([a-z0-9-]{1,40}) ([a-z]{1,20}) ([+-]?[0-9]{1,9})")
+_BUSY: Final = Rejected("fetch-exhausted", "too much was asked of others at once: send it again")
+_QUOTE: Final = re.compile(rb"quote ([a-z0-9-]{1,40}) ([a-z]{1,20}) ([!-~]+)")
+_NUMBER: Final = re.compile(rb"\s*([+-]?[0-9]{1,9})\s*")
 _FAIL: Final = re.compile(rb"fail [a-z0-9-]{1,40}")
 
 
@@ -78,6 +83,7 @@ class Tally:
             engine="",
             maps=(self.maps.blocks, self.maps.counters, self.maps.seen),
             deterministic=True,
+            fetches=True,
             configuration=(
                 ConfigurationField(
                     name="largest",
@@ -111,14 +117,20 @@ class Tally:
         applied = 0
         for request in batch.requests:
             if applied == self._batch_max:
-                outcomes.append(Deferred())
-                continue
-            seqno, largest = batch.first_seqno + applied, batch.configuration.get("largest")
-            outcome = _execute_one(request.payload, state, seqno, self.maps, largest)
+                break
+            payload = await _quoted(request.payload, state, self.maps, batch.fetch)
+            if isinstance(payload, Deferred) and applied:
+                break
+            if isinstance(payload, bytes):
+                seqno, largest = batch.first_seqno + applied, batch.configuration.get("largest")
+                outcome = _execute_one(payload, state, seqno, self.maps, largest)
+            else:
+                outcome = _BUSY if isinstance(payload, Deferred) else payload
             if isinstance(outcome, Applied):
                 applied += 1
                 merge(pending, outcome.writes)
             outcomes.append(outcome)
+        outcomes += [Deferred()] * (len(batch.requests) - len(outcomes))
         if not applied:
             return BatchResult(outcomes)
         number = int((view.get(self.maps.blocks, _NEWEST) or b"0").split()[0]) + 1
@@ -196,6 +208,33 @@ class TallyFrontEnd:
 def add(name: str, counter: str, number: int) -> bytes:
     """Return the payload that adds ``number`` to ``counter`` under the ID ``name``."""
     return f"add {name} {counter} {number:+d}".encode()
+
+
+def quote(name: str, counter: str, url: str) -> bytes:
+    """Return the payload that adds the number found at ``url`` to ``counter`` under the ID ``name``."""
+    return f"quote {name} {counter} {url}".encode()
+
+
+async def _quoted(
+    payload: bytes, state: ReadView, maps: TallyMaps, fetch: Fetch | None
+) -> bytes | Rejected | Deferred:
+    """Return the payload that a quote stands for, once its number is known; any other as it is."""
+    match = _QUOTE.fullmatch(payload)
+    if match is None:
+        return payload
+    name, counter, url = (part.decode() for part in match.groups())
+    if state.get(maps.seen, match[1]) is not None:
+        return add(name, counter, 0)  # Refused as a duplicate: there is nobody to ask.
+    if fetch is None:
+        return Rejected("fetch-not-allowed", "the consortium lets this ledger ask nobody")
+    try:
+        fetched = await fetch(url)
+    except FetchError as error:
+        return Deferred() if error.code == "exhausted" else Rejected(f"fetch-{error.code}", str(error))
+    number = _NUMBER.fullmatch(fetched.body)
+    if fetched.status != 200 or number is None:
+        return Rejected("no-number", f"status {fetched.status}, and no number, at {url}")
+    return add(name, counter, int(number[1]))
 
 
 def _execute_one(

@@ -42,6 +42,7 @@ def test_tables(cluster: Cluster) -> None:
             "maps": list(Tally().manifest.maps),
             "deterministic": True,
             "configuration": [attrs.asdict(field) for field in Tally().manifest.configuration],
+            "fetches": True,
         }
     }
     view = cluster.backups[0].replica.chain.store.view()

@@ -43,6 +43,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "a map of another": ({"maps": ("abacus.x",)}, "its maps must begin with 'tally'"),
     "a map of the core": ({"maps": ("public:ccf.gov.nodes.info",)}, "its maps must begin with 'tally'"),
     "a map that is no text": ({"maps": (b"tally.x",)}, "its maps must begin with 'tally'"),
+    "no yes or no": ({"fetches": 1}, "does not say whether it fetches"),
     "a long name": (
         {"maps": ("tally." + "ä" * (limits.MAP_NAME_SIZE_MAX_BYTES // 2),)},
         f"exceeds {limits.MAP_NAME_SIZE_MAX_BYTES} bytes",

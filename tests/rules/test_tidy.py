@@ -123,7 +123,7 @@ def test_modules_say_what_they_are(sources: list[Path], root: Path) -> None:
 
 def test_pure_rooms_have_no_async(sources: list[Path], root: Path) -> None:
     # The contracts in adapter describe what the shell awaits; nothing there runs. Governance is driven by
-    # the shell too, and awaits nothing but the runtime of its constitution.
+    # the shell too, and awaits nothing but the runtime of its constitution, and what a batch fetches.
     found = [
         f"{name}::{function}"
         for name, tree in parsed(sources, root)

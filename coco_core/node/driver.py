@@ -17,6 +17,7 @@ from coco_core.adapter import (
     BatchResult,
     Committed,
     CommittedBatch,
+    Fetched,
     LedgerAdapter,
     NotCommitted,
     Rejected,
@@ -25,10 +26,11 @@ from coco_core.adapter import (
 from coco_core.base import NodeID, TxID, invariant
 from coco_core.consensus import Entry, Leadership
 from coco_core.errors import AdapterError
-from coco_core.governance import ADMINISTRATION
+from coco_core.governance import ADMINISTRATION, Fetching
 from coco_core.node.clock import unix_ms
 from coco_core.node.disk import LedgerFiles
 from coco_core.node.entropy import random_bytes
+from coco_core.node.fetching import OutsideGet
 from coco_core.node.log_writer import LogWriter
 from coco_core.node.snapshotting import SnapshotKeeper
 from coco_core.replica import Replica
@@ -103,6 +105,7 @@ class Driver:
         snapshots.connect(self.feed, self._writer.wait_persisted, self._writer.between_writes)
         self._execute_wake = trio.Event()
         self._to_execute: Execute | None = None
+        self._fetching = Fetching(OutsideGet)
         self._commit_wake = trio.Event()
         self._watchers: list[tuple[frozenset[str], Callable[[], None]]] = []
 
@@ -283,16 +286,21 @@ class Driver:
             effect, self._to_execute = self._to_execute, None
             if effect is None:
                 continue
+            fetched: tuple[Fetched, ...] = ()
+            result: BatchResult | Exception
             try:
-                result = await self._executed(effect)
+                result, fetched = await self._executed(effect)
             except Exception as error:  # noqa: BLE001 - whatever an adapter raises is its own fault
                 _log.exception("adapter failed", adapter=effect.adapter)
-                self.feed(BatchExecuted(effect.number, error, unix_ms(), random_bytes()))
-            else:
-                self.feed(BatchExecuted(effect.number, result, unix_ms(), random_bytes()))
+                result = error
+            self.feed(BatchExecuted(effect.number, result, unix_ms(), random_bytes(), fetched))
 
-    async def _executed(self, effect: Execute) -> BatchResult:
+    async def _executed(self, effect: Execute) -> tuple[BatchResult, tuple[Fetched, ...]]:
         if effect.adapter == ADMINISTRATION:
-            return await self._replica.administration.execute(effect.batch, effect.view)
+            return await self._replica.administration.execute(effect.batch, effect.view), ()
+        adapter = self._adapters[effect.adapter]
         view = ScopedView(effect.view, self._owned[effect.adapter])
-        return await self._adapters[effect.adapter].execute(effect.batch, view)
+        with self._fetching.during(effect.number, effect.batch, effect.view, adapter.manifest) as given:
+            batch, fetched = given
+            result = await adapter.execute(batch, view)
+        return result, tuple(fetched)

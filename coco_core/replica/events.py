@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from coco_core.adapter import BatchResult, Caller
+from coco_core.adapter import BatchResult, Caller, Fetched
 from coco_core.base import NodeID
 from coco_core.ledger import Snapshot
 
@@ -51,6 +51,8 @@ class BatchExecuted:
     result: BatchResult | Exception
     time_ms: int
     randomness: bytes
+    fetched: tuple[Fetched, ...] = ()
+    """What systems outside answered meanwhile, in order; known to the shell, not told by the adapter."""
 
 
 @attrs.frozen(slots=True)

@@ -317,7 +317,7 @@ class Replica:
         self._randomness = event.randomness
         if self._running is None or self._running.number != event.number:
             unreachable(f"batch {event.number} was executed but is not running")
-        self._carry_on(self._running, self._running.advance(event.result))
+        self._carry_on(self._running, self._running.advance(event.result, event.fetched))
 
     def _carry_on(self, running: Running, step: Execute | Executed) -> None:
         """Have the next step executed; after the last one sequence what the batch gave, or refuse it."""
@@ -334,7 +334,7 @@ class Replica:
         except AdapterError as error:
             self._on_adapter_fault(running.adapter, running.items, str(error))
             return
-        placed = self._sequencer.place(checked, running.term, self._time_ms)
+        placed = self._sequencer.place(checked, running.term, self._time_ms, running.record)
         self._requests.decide(running.items, placed.fates)
         if placed.entries:
             self._agreement.propose(placed)

@@ -24,6 +24,8 @@ from coco_core.adapter import (
     BundlePart,
     BundleReceipt,
     Deferred,
+    Fetched,
+    FetchRecord,
     Rejected,
     Request,
     bundle_claims,
@@ -31,6 +33,7 @@ from coco_core.adapter import (
     encode_bundle_record,
     read_bundle,
 )
+from coco_core.adapter.fetching import encode_fetch_record
 from coco_core.base import limits
 from coco_core.errors import AdapterError, MalformedError
 from coco_core.governance import ADMINISTRATION, read_configuration
@@ -73,7 +76,9 @@ class BundlesResult:
 
 Executed = BatchResult | BundlesResult | Exception
 """What executing a batch gave, or what an adapter raised."""
-Steps = Generator[Execute, BatchResult | Exception, BundlesResult]
+Step = tuple[BatchResult | Exception, tuple[Fetched, ...]]
+"""What came of one step: the ledger's result, and what systems outside answered it meanwhile."""
+Steps = Generator[Execute, Step, BundlesResult]
 """Bundles under way: yields what is to be executed, and wants to be sent what came of it."""
 
 
@@ -87,10 +92,14 @@ class Running:
         self.items = items
         self.adapter = items[0].group.adapter
         self._ledgers = ledgers
+        self._time_ms = 0
         self._steps: Steps | None = None
+        self.record: Writes = {}
+        """What was fetched meanwhile, to be written behind everything else; bundles hold their own."""
 
     def begin(self, batch: Batch, view: View) -> Execute | Executed:
         """Return what is to be executed first; or the result, when that is clear already."""
+        self._time_ms = batch.time_ms
         if self.adapter != BUNDLES:
             return _execute(self.number, self.adapter, batch, view)
         self._steps = _run(self.number, batch, view, self._ledgers)
@@ -100,12 +109,15 @@ class Running:
             result: BundlesResult = done.value
             return result
 
-    def advance(self, result: BatchResult | Exception) -> Execute | Executed:
+    def advance(
+        self, result: BatchResult | Exception, fetched: tuple[Fetched, ...] = ()
+    ) -> Execute | Executed:
         """Take what came of the last step; return the next one, or the result of all."""
         if self._steps is None:
+            self.record = _record(self.adapter, self._time_ms, fetched)
             return result
         try:
-            return self._steps.send(result)
+            return self._steps.send((result, fetched))
         except StopIteration as done:
             executed: BundlesResult = done.value
             return executed
@@ -127,6 +139,14 @@ def _execute(number: int, ledger: str, batch: Batch, view: View) -> Execute:
     return Execute(number, ledger, configured, view)
 
 
+def _record(ledger: str, time_ms: int, fetched: tuple[Fetched, ...]) -> Writes:
+    """Return the entry that tells what was fetched; limits.py sees to it that it always fits."""
+    if not fetched:
+        return {}
+    value = encode_fetch_record(FetchRecord(time_ms=time_ms, fetched=fetched))
+    return {maps.FETCHED: {ledger.encode(): value}}
+
+
 def _run(number: int, batch: Batch, view: View, ledgers: Ledgers) -> Steps:
     """Execute bundles, each over what those before it wrote; what a batch does not hold is put off."""
     written: Writes = {}
@@ -138,29 +158,33 @@ def _run(number: int, batch: Batch, view: View, ledgers: Ledgers) -> Steps:
             outcomes.append(parts)
             continue
         own = attrs.evolve(batch, requests=(request,), first_seqno=seqno)
-        outcome = yield from _run_one(number, parts, own, view.over(written), ledgers)
+        bundle = _Bundle(own)
+        outcome = yield from _run_one(number, parts, bundle, view.over(written), ledgers)
         if isinstance(outcome, AppliedBundle):
             size += outcome.size_bytes
             if size > limits.BATCH_RESULT_MAX_BYTES and seqno > batch.first_seqno:
-                outcomes += [Deferred()] * (len(batch.requests) - len(outcomes))
                 break
             seqno += len(outcome.entries)
             for one in outcome.entries:
                 merge(written, one.writes)
         outcomes.append(outcome)
+        if bundle.fetched:
+            break  # What one batch may fetch is for one bundle: no stranger's leaves less for the next.
+    outcomes += [Deferred()] * (len(batch.requests) - len(outcomes))
     return BundlesResult(outcomes)
 
 
 def _run_one(
-    number: int, parts: Sequence[BundlePart], batch: Batch, view: View, ledgers: Ledgers
-) -> Generator[Execute, BatchResult | Exception, AppliedBundle | Rejected]:
-    bundle = _Bundle(batch.first_seqno)
+    number: int, parts: Sequence[BundlePart], bundle: _Bundle, view: View, ledgers: Ledgers
+) -> Generator[Execute, Step, AppliedBundle | Rejected]:
+    batch = bundle.batch
     caller = batch.requests[0].caller
     for ledger, group in groupby(parts, lambda part: part.ledger):
         requests = tuple(Request(part.payload, caller) for part in group)
         own = attrs.evolve(batch, requests=requests, first_seqno=bundle.next_seqno)
-        result = yield _execute(number, ledger, own, view.over(bundle.written))
-        refused = bundle.take(ledger, check_result(result, len(requests), ledgers[ledger]))
+        result, fetched = yield _execute(number, ledger, own, view.over(bundle.written))
+        bundle.fetched = bundle.fetched or bool(fetched)
+        refused = bundle.take(ledger, check_result(result, len(requests), ledgers[ledger]), fetched)
         if refused is not None:
             return refused
     return bundle.closed()
@@ -180,9 +204,11 @@ def _parts(request: Request, ledgers: Ledgers) -> Sequence[BundlePart] | Rejecte
 class _Bundle:
     """What one bundle has written so far."""
 
-    def __init__(self, first_seqno: int) -> None:
-        """Begin at ``first_seqno``."""
-        self._first = first_seqno
+    def __init__(self, batch: Batch) -> None:
+        """Begin with nothing; ``batch`` is the bundle alone."""
+        self.batch = batch
+        self.fetched = False
+        """Whether one of its ledgers asked a system outside."""
         self._entries: list[Applied] = []
         self._transactions: list[BundledTransaction] = []
         self._receipts: list[bytes] = []
@@ -192,9 +218,9 @@ class _Bundle:
     @property
     def next_seqno(self) -> int:
         """Where the next entry goes."""
-        return self._first + len(self._entries)
+        return self.batch.first_seqno + len(self._entries)
 
-    def take(self, ledger: str, result: BatchResult) -> Rejected | None:
+    def take(self, ledger: str, result: BatchResult, fetched: tuple[Fetched, ...]) -> Rejected | None:
         """Note what ``ledger`` made of its transactions; return why the bundle is refused, if it is."""
         for outcome in result.outcomes:
             number = len(self._transactions) + 1
@@ -214,6 +240,9 @@ class _Bundle:
             self._add(outcome)
         if result.closing:
             self._add(Applied(result.closing))
+        record = _record(ledger, self.batch.time_ms, fetched)
+        if record:
+            self._add(Applied(record))
         return None
 
     def closed(self) -> AppliedBundle | Rejected:

@@ -1,8 +1,8 @@
 """On the primary: from executed batches to ledger entries, closed by a signature.
 
-One applied outcome is one entry; a batch's closing writes are one more; then comes the signature
-over the tree so far. Results are checked before they come here (see ``checking``): a batch is placed
-whole or not at all.
+One applied outcome is one entry; a batch's closing writes are one more, and what it fetched another; then
+comes the signature over the tree so far. Results are checked before they come here (see ``checking``): a
+batch is placed whole or not at all.
 """
 
 from __future__ import annotations
@@ -49,8 +49,10 @@ class Sequencer:
         self._chunk_size = chunk_size_bytes
         self._chunk_entries = chunk_entries
 
-    def place(self, result: BatchResult | BundlesResult, term: int, time_ms: int) -> Placed:
-        """Turn a checked result into entries; empty when nothing was applied."""
+    def place(
+        self, result: BatchResult | BundlesResult, term: int, time_ms: int, record: Writes | None = None
+    ) -> Placed:
+        """Turn a checked result into entries, ``record`` the last of them; empty when nothing was applied."""
         entries: list[tuple[bytes, bool]] = []
         fates: list[Committed | Rejected | None] = []
         first = self._chain.head + 1
@@ -67,6 +69,8 @@ class Sequencer:
                 fates.append(outcome if isinstance(outcome, Rejected) else None)
         if isinstance(result, BatchResult) and result.closing:
             self._append(entries, term, result.closing, NO_CLAIMS)
+        if entries and record:
+            self._append(entries, term, record, NO_CLAIMS)
         if entries:
             self._sign(entries, term, time_ms)
         told = any(isinstance(one, Applied) and tells_members(one.writes) for one in result.outcomes)

@@ -17,7 +17,6 @@ import attrs
 
 from coco_core.adapter import (
     ANONYMOUS,
-    BatchResult,
     Caller,
     CommittedBatch,
     LedgerAdapter,
@@ -26,8 +25,7 @@ from coco_core.adapter import (
 from coco_core.base import NodeID, TxID
 from coco_core.consensus import Role
 from coco_core.crypto import read_certificate
-from coco_core.errors import CallerError
-from coco_core.governance import ADMINISTRATION, TRUSTED, NodeRecord, read_nodes
+from coco_core.governance import ADMINISTRATION, TRUSTED, Fetching, NodeRecord, read_nodes
 from coco_core.kv.write_set import encode_domain
 from coco_core.ledger import LedgerSecrets, Snapshot
 from coco_core.replica import (
@@ -49,7 +47,6 @@ from coco_core.replica.effects import (
     SendToPeer,
 )
 from coco_core.replica.events import (
-    BatchExecuted,
     Event,
     LogPersisted,
     PeerLost,
@@ -57,9 +54,9 @@ from coco_core.replica.events import (
     Submitted,
     Ticked,
 )
-from coco_core.testing.at_once import run_at_once
 from coco_core.testing.cluster_node import ClusterDisk, ClusterNode
 from coco_core.testing.consortium import Consortium
+from coco_core.testing.scripted_web import ScriptedWeb
 from coco_core.testing.shelf import SnapshotShelf
 from coco_core.testing.stage import Letter, SafetyError
 from coco_core.testing.tally import Tally
@@ -82,6 +79,8 @@ class Cluster:
     now_ms: int = _EPOCH_MS
     committed: dict[int, tuple[TxID, bytes, bytes]] = attrs.field(factory=dict)
     """Signature seqno to place, root and writes, as the first node to commit it saw them."""
+    web: ScriptedWeb = attrs.field(factory=ScriptedWeb)
+    """What systems outside answer."""
     _cut: set[frozenset[NodeID]] = attrs.field(factory=set)
     _tickets: int = 0
 
@@ -135,7 +134,8 @@ class Cluster:
             secrets=secrets,
             **self.bounds,
         )
-        return parts, ClusterNode(name=parts.identity.node_id, adapters=adapters, disk=disk, shelf=shelf)
+        name, fetching = parts.identity.node_id, Fetching(lambda: self.web)
+        return parts, ClusterNode(name=name, adapters=adapters, disk=disk, shelf=shelf, fetching=fetching)
 
     def _seat(self, node: ClusterNode, effects: Sequence[Effect]) -> None:
         self.nodes[node.name] = node
@@ -238,18 +238,7 @@ class Cluster:
         running, node.running = node.running, None
         if node.crashed or running is None:
             return False
-        result: BatchResult | Exception
-        try:
-            if running.adapter == ADMINISTRATION:
-                result = run_at_once(node.replica.administration.execute(running.batch, running.view))
-            else:
-                adapter = node.ledger(running.adapter)
-                view = ScopedView(running.view, frozenset(adapter.manifest.maps))
-                result = run_at_once(adapter.execute(running.batch, view))
-        except (ValueError, CallerError) as error:
-            result = error  # Its own, or the view is gone: a snapshot took the state's place.
-        randomness = running.number.to_bytes(32)
-        self.handle(node, BatchExecuted(running.number, result, self.now_ms, randomness))
+        self.handle(node, node.executed(running, self.now_ms))
         return True
 
     def work(self, node: ClusterNode) -> bool:

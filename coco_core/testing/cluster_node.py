@@ -10,9 +10,19 @@ from collections.abc import Sequence
 
 import attrs
 
-from coco_core.adapter import Committed, LedgerAdapter, NotCommitted, Rejected
+from coco_core.adapter import (
+    BatchResult,
+    Committed,
+    Fetched,
+    LedgerAdapter,
+    NotCommitted,
+    Rejected,
+    ScopedView,
+)
 from coco_core.base import NodeID, unreachable
 from coco_core.consensus import Entry
+from coco_core.errors import CallerError
+from coco_core.governance import ADMINISTRATION, Fetching
 from coco_core.ledger import IN_PROGRESS_HEADER, Snapshot
 from coco_core.replica import (
     Agreed,
@@ -36,7 +46,8 @@ from coco_core.replica.effects import (
     StoreSnapshotPart,
     TakeSnapshot,
 )
-from coco_core.replica.events import Event, SnapshotLoaded, SnapshotProven, SnapshotTaken
+from coco_core.replica.events import BatchExecuted, Event, SnapshotLoaded, SnapshotProven, SnapshotTaken
+from coco_core.testing.at_once import run_at_once
 from coco_core.testing.shelf import SnapshotShelf
 from coco_core.testing.stage import SafetyError, StageDisk
 
@@ -91,6 +102,7 @@ class ClusterNode:
     """The ledgers it runs, the first one first."""
     disk: ClusterDisk
     shelf: SnapshotShelf
+    fetching: Fetching
     running: Execute | None = None
     answers: dict[int, Fates] = attrs.field(factory=dict)
     """What this node's front ends were told, by ticket."""
@@ -113,6 +125,23 @@ class ClusterNode:
     def ledger(self, name: str) -> LedgerAdapter:
         """Return the ledger called ``name``."""
         return next(adapter for adapter in self.adapters if adapter.manifest.name == name)
+
+    def executed(self, running: Execute, now_ms: int) -> BatchExecuted:
+        """Have its ledger execute a batch; return what comes of it."""
+        result: BatchResult | Exception
+        fetched: list[Fetched] = []
+        try:
+            if running.adapter == ADMINISTRATION:
+                result = run_at_once(self.replica.administration.execute(running.batch, running.view))
+            else:
+                adapter = self.ledger(running.adapter)
+                view = ScopedView(running.view, frozenset(adapter.manifest.maps))
+                number, given = running.number, running.batch
+                with self.fetching.during(number, given, running.view, adapter.manifest) as (batch, fetched):
+                    result = run_at_once(adapter.execute(batch, view))
+        except (ValueError, CallerError) as error:
+            result = error  # Its own, or the view is gone: a snapshot took the state's place.
+        return BatchExecuted(running.number, result, now_ms, running.number.to_bytes(32), tuple(fetched))
 
     def note(self, effect: Effect) -> None:
         """Take what concerns this node and its disk alone."""

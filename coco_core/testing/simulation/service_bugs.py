@@ -78,9 +78,11 @@ def _store_without_cutting(_truncate_after: int | None, entries: tuple[Entry, ..
     return Persist(None, entries)
 
 
-def _execute_again(payload: bytes, state: ReadView, seqno: int) -> Outcome:
+def _execute_again(
+    payload: bytes, state: ReadView, seqno: int, own: tally.TallyMaps, largest: int | None = None
+) -> Outcome:
     name = payload.split()[1]
-    outcome: Outcome = _execute_one(payload, state.over({tally.SEEN: {name: None}}), seqno)
+    outcome: Outcome = _execute_one(payload, state.over({own.seen: {name: None}}), seqno, own, largest)
     return outcome
 
 

@@ -49,8 +49,8 @@ $(STAMP)/lock: requirements-dev.txt | $(STAMP)/venv
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.txt
 	@touch $@
 
-$(STAMP)/install: pyproject.toml adapters/ethereum/pyproject.toml adapters/sawtooth/pyproject.toml $(STAMP)/lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e . -e adapters/ethereum -e adapters/sawtooth
+$(STAMP)/install: pyproject.toml adapters/ethereum/pyproject.toml adapters/sawtooth/pyproject.toml enclave/pyproject.toml $(STAMP)/lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e . -e adapters/ethereum -e adapters/sawtooth -e enclave
 	@touch $@
 
 # --- the native EVM engine (optional: needs a Rust toolchain) -------------------------------------
@@ -148,7 +148,7 @@ docs: $(STAMP)/install  ## write the generated reference pages and check links a
 lock:  ## renew requirements-dev.txt (needs uv)
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-header --no-annotate --no-emit-package coco-framework --no-emit-package coco-framework-ethereum \
-	    --no-emit-package coco-framework-sawtooth \
+	    --no-emit-package coco-framework-sawtooth --no-emit-package coco-framework-enclave \
 	    --group dev --all-extras pyproject.toml -o requirements-dev.txt
 
 clean:  ## remove everything built, also the environments

@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 
 LINTER = Path(sys.executable).parent / "lint-imports"
-ADAPTERS = [Path("adapters") / name / "src" / f"coco_{name}" for name in ("ethereum", "sawtooth")]
+MEMBERS = [
+    *(Path("adapters") / name / "src" / f"coco_{name}" for name in ("ethereum", "sawtooth")),
+    Path("enclave") / "src" / "coco_enclave",
+]
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
     """Run import-linter on the packages of ``folder`` rather than on the installed ones."""
-    sources = (folder / source.parent for source in ADAPTERS)
+    sources = (folder / source.parent for source in MEMBERS)
     path = os.pathsep.join(map(str, [folder, *sources]))
     return subprocess.run(
         [str(LINTER), "--no-cache"],
@@ -32,7 +35,7 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
 def copy(root: Path, tmp_path: Path) -> Path:
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(root / "coco_core", tmp_path / "coco_core", ignore=ignore)
-    for source in ADAPTERS:
+    for source in MEMBERS:
         shutil.copytree(root / source, tmp_path / source, ignore=ignore)
     shutil.copy(root / "pyproject.toml", tmp_path)
     return tmp_path
@@ -58,12 +61,27 @@ PLANTED = {
     "an adapter looks behind a door": (
         "adapters/ethereum/src/coco_ethereum/engine.py",
         "\nfrom coco_core.kv import Store\n",
-        "Adapters see the doors only",
+        "see the doors only",
     ),
     "an adapter touches the world outside its shell": (
         "adapters/ethereum/src/coco_ethereum/engine.py",
         "\nimport trio\n",
         "only shell/ touches the world",
+    ),
+    "a verifier looks behind a door": (
+        "enclave/src/coco_enclave/checks.py",
+        "\nfrom coco_core.wire import cbor\n",
+        "see the doors only",
+    ),
+    "a verifier reads a file": (
+        "enclave/src/coco_enclave/checks.py",
+        "\nimport os\n",
+        "only providers/ touches the world",
+    ),
+    "a platform knows a ledger": (
+        "enclave/src/coco_enclave/checks.py",
+        "\nimport coco_ethereum\n",
+        "do not know each other",
     ),
     "an adapter opens a socket outside its shell": (
         "adapters/sawtooth/src/coco_sawtooth/identity.py",

@@ -38,6 +38,7 @@ ETHEREUM = Distribution(
 SAWTOOTH = Distribution(
     "adapters/sawtooth", "coco-framework-sawtooth", "coco_sawtooth", "sawtooth = coco_sawtooth.plugin"
 )
+ENCLAVE = Distribution("enclave", "coco-framework-enclave", "coco_enclave")
 REVM = Distribution("adapters/ethereum/revm", "coco-framework-ethereum-revm", "coco_ethereum_revm")
 
 
@@ -68,7 +69,9 @@ def metadata(archive: zipfile.ZipFile) -> email.message.Message:
     return email.message_from_string(archive.read(name).decode())
 
 
-@pytest.mark.parametrize("distribution", [CORE, ETHEREUM, SAWTOOTH, REVM], ids=lambda item: item.name)
+@pytest.mark.parametrize(
+    "distribution", [CORE, ETHEREUM, SAWTOOTH, ENCLAVE, REVM], ids=lambda item: item.name
+)
 def test_wheel_holds_one_typed_package(distribution: Distribution, tmp_path: Path) -> None:
     if distribution is REVM:
         if not (ROOT / REVM.folder / "Cargo.toml").exists():
@@ -114,10 +117,12 @@ def declared(requirements: list[str]) -> set[str]:
     return {canonicalize_name(Requirement(line).name) for line in requirements}
 
 
-@pytest.mark.parametrize(("distribution", "source"), [(CORE, "."), (ETHEREUM, "src"), (SAWTOOTH, "src")])
+@pytest.mark.parametrize(
+    ("distribution", "source"), [(CORE, "."), (ETHEREUM, "src"), (SAWTOOTH, "src"), (ENCLAVE, "src")]
+)
 def test_what_is_imported_is_declared(distribution: Distribution, source: str) -> None:
     # An editable installation does not say which packages it holds.
-    ours = {item.package: [item.name] for item in (CORE, ETHEREUM, SAWTOOTH, REVM)}
+    ours = {item.package: [item.name] for item in (CORE, ETHEREUM, SAWTOOTH, ENCLAVE, REVM)}
     owners = {**importlib.metadata.packages_distributions(), **ours}
     project = settings(distribution)
     core_extras = settings(CORE)["optional-dependencies"]
@@ -136,11 +141,11 @@ def test_one_version_for_all() -> None:
     namespace = (ROOT / "coco_core" / "__init__.py").read_text(encoding="utf-8")
     assert f'__version__ = "{version}"' in namespace
     extras = settings(CORE)["optional-dependencies"]
-    for ledger, adapter in {"ethereum": ETHEREUM, "sawtooth": SAWTOOTH}.items():
-        project = settings(adapter)
+    for extra, member in {"ethereum": ETHEREUM, "sawtooth": SAWTOOTH, "enclave": ENCLAVE}.items():
+        project = settings(member)
         assert project["version"] == version
         assert f"coco-framework=={version}" in project["dependencies"]
-        assert extras[ledger] == [f"{adapter.name}=={version}"]
+        assert extras[extra] == [f"{member.name}=={version}"]
 
 
 def test_core_wheel_works_where_nothing_of_the_checkout_is(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ TREES = {
     "coco_core": ROOT,
     "coco_ethereum": ROOT / "adapters" / "ethereum" / "src",
     "coco_sawtooth": ROOT / "adapters" / "sawtooth" / "src",
+    "coco_enclave": ROOT / "enclave" / "src",
 }
 DOORS = ("adapter", "attestation", "client", "testing", "errors")
 

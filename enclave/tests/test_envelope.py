@@ -1,0 +1,73 @@
+"""Evidence in a file says what kind it is; anything else than what we wrote is refused."""
+
+from __future__ import annotations
+
+import cbor2
+import pytest
+
+from coco_enclave import (
+    EvidenceError,
+    Status,
+    TeeEvidence,
+    TeePolicy,
+    appraise,
+    decode,
+    decode_parts,
+    encode,
+    encode_parts,
+    verify,
+)
+
+
+def test_envelope_is_read_back() -> None:
+    evidence = TeeEvidence(kind="sgx", quote=b"quote")
+    assert decode(encode(evidence, b"collateral")) == (evidence, b"collateral")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff",
+        cbor2.dumps(["coco-evidence/2", "sgx", b"", b""]),
+        cbor2.dumps(["coco-evidence/1", "sgx", b""]),
+        cbor2.dumps(["coco-evidence/1", b"sgx", b"", b""]),
+        encode(TeeEvidence(kind="sgx", quote=b"")) + b"\0",
+        b"\x81" * 5000,
+    ],
+)
+def test_malformed_envelope_is_refused(data: bytes) -> None:
+    with pytest.raises(EvidenceError) as caught:
+        decode(data)
+    assert caught.value.code == "malformed"
+
+
+def test_parts_are_read_back() -> None:
+    data = encode_parts({"report": b"1", "log": b"2"})
+    assert decode_parts(data, {"report"}, {"log"}, size_max_bytes=100) == {"report": b"1", "log": b"2"}
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"\xff", "malformed"),
+        (cbor2.dumps([1]), "malformed"),
+        (encode_parts({}), "malformed"),
+        (encode_parts({"report": b"", "more": b""}), "malformed"),
+        (cbor2.dumps({"report": 1}), "malformed"),
+        (encode_parts({"report": b"\0" * 101}), "size"),
+    ],
+)
+def test_malformed_parts_are_refused(data: bytes, code: str) -> None:
+    with pytest.raises(EvidenceError) as caught:
+        decode_parts(data, {"report"}, size_max_bytes=100)
+    assert caught.value.code == code
+
+
+def test_unknown_kind_is_refused() -> None:
+    evidence = TeeEvidence(kind="abacus", quote=b"")
+    with pytest.raises(EvidenceError) as caught:
+        verify(evidence, b"", TeePolicy(platforms={}), bytes(64), 0)
+    assert caught.value.code == "format"
+    verdict = appraise(evidence, b"", TeePolicy(platforms={}), bytes(64), 0)
+    assert (verdict.status, verdict.code, verdict.claims) == (Status.CONTRAINDICATED, "format", None)

@@ -33,7 +33,7 @@ from coco_core.adapter import (
 from coco_core.base import limits
 from coco_core.errors import BusyError, FetchError
 from coco_core.kv import maps
-from coco_core.ledger import EntryOpener, read_public
+from coco_core.ledger import EntryOpener, audit, read_public
 from coco_core.testing import Cluster, ClusterNode, Tally, add, quote
 
 PLACE = "https://rates.example"
@@ -280,6 +280,7 @@ def test_in_a_bundle_each_ledgers_record_follows_its_block() -> None:
     assert opened.writes.keys() == {maps.FETCHED}
     assert recorded(node) == read_fetch_record(opened.writes[maps.FETCHED][b"tally"] or b"")
     cluster.check_equal()
+    audit([node.disk.file()], service_cert_pem=cluster.consortium.service.certificate)
 
 
 def test_a_bundle_that_asked_ends_its_batch_so_the_next_may_ask_as_much() -> None:

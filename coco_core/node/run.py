@@ -12,7 +12,7 @@ import trio
 
 from coco_core.adapter import HTTPHandler
 from coco_core.attestation import Policy, VirtualPlatform, known_verifiers
-from coco_core.consensus import Leadership
+from coco_core.consensus import Leadership, Role
 from coco_core.crypto import Curve, PrivateKey, service_id
 from coco_core.errors import OperatorError
 from coco_core.governance import (
@@ -260,6 +260,9 @@ async def _take_part(
         nursery.start_soon(network.run, listeners.peer, driver.receive, driver.peer_lost)
         nursery.start_soon(driver.run)
         driver.carry_out(membership.first_effects)
+        if driver.replica.is_primary:
+            # Who founds or recovers a service leads it before anybody could be told.
+            on_role(Leadership(Role.LEADER, driver.replica.status().view, node.node_id))
         if driver.replica.chain.committed.seqno:
             driver.restored()
         await _service_is_open(driver, announce, membership.begins_after)

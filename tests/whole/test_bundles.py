@@ -113,6 +113,8 @@ async def running(folder: Path) -> AsyncIterator[Network]:
 
 async def test_both_ledgers_or_neither(tmp_path: Path) -> None:
     async with running(tmp_path) as network:
+        # Whoever leads from the beginning has said so.
+        assert [node.index for node in network.local.nodes if node.role == "leader"]
         pays, counts = BundlePart("ethereum", network.payment(0)), BundlePart("tally", add("x", "paid", 1))
         # A backup takes it as well as the primary; one refusal leaves no trace on either ledger.
         with pytest.raises(RejectedError, match="transaction 2 of the bundle, for tally: expected: add"):

@@ -23,7 +23,7 @@ def test_the_hook_registers_one_plugin():
     manager.hook.coco_register_adapters(register=found.append)
     [ethereum] = found
     assert (ethereum.name, ethereum.api) == ("ethereum", API)
-    assert ethereum.version == ethereum.create("").manifest.version
+    assert ethereum.version == ethereum.create("", {}).manifest.version
 
 
 def test_every_known_engine_is_listed_usable_ones_first():
@@ -47,7 +47,7 @@ def test_a_missing_engine_says_how_to_get_it(monkeypatch):
     assert info.unavailable == "not installed: pip install 'some-distribution'"
     monkeypatch.setattr(engines, "available", list)
     with pytest.raises(OperatorError, match="no EVM engine is installed"):
-        EthereumPlugin().create("")
+        EthereumPlugin().create("", {})
 
 
 @pytest.mark.parametrize("name", [info.name for info in engines.available()])
@@ -57,7 +57,7 @@ def test_an_engine_is_created_by_name(name):
 
 def test_an_unknown_engine_is_the_operators_fault():
     with pytest.raises(OperatorError, match="evmone"):
-        EthereumPlugin().create("evmone")
+        EthereumPlugin().create("evmone", {})
 
 
 async def test_development_accounts_are_funded_and_their_keys_are_told(ledger):

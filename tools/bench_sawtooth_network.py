@@ -136,7 +136,7 @@ def main() -> None:
     options = parser.parse_args()
     say(
         f"{options.processors} x intkey on the {options.sdk} SDK, {options.transactions} transactions in"
-        f" batches of {options.batch}, {options.clients} REST clients; best/median of {options.rounds} rounds;"
+        f" batches of {options.batch}, {options.clients} clients; best/median of {options.rounds} rounds;"
         f" Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     )
     trio.run(measure, options)

@@ -52,7 +52,7 @@ def test_a_missing_engine_says_how_to_get_it(monkeypatch):
 
 @pytest.mark.parametrize("name", [info.name for info in engines.available()])
 def test_an_engine_is_created_by_name(name):
-    assert EthereumPlugin().create(name).manifest.engine.partition(" ")[0] == name
+    assert EthereumPlugin().create(name, {}).manifest.engine.partition(" ")[0] == name
 
 
 def test_an_unknown_engine_is_the_operators_fault():

@@ -11,6 +11,8 @@ from typing import Final, Protocol
 import attrs
 
 from coco_enclave import limits
+from coco_enclave.dcap import DcapVerifier
+from coco_enclave.dcap_quote import SGX, TDX
 from coco_enclave.errors import EvidenceError
 from coco_enclave.evidence import TeeEvidence, check_size
 from coco_enclave.policy import PlatformPolicy, TeePolicy
@@ -31,7 +33,7 @@ class PlatformVerifier(Protocol):
         ...
 
 
-VERIFIERS: Final[Mapping[str, PlatformVerifier]] = {}
+VERIFIERS: Final[Mapping[str, PlatformVerifier]] = {SGX: DcapVerifier(SGX), TDX: DcapVerifier(TDX)}
 """By kind of evidence."""
 
 

@@ -40,6 +40,7 @@ from coco_core.adapter.contract import (
 from coco_core.adapter.fetching import Fetch, Fetched, FetchRecord, Origin, read_fetch_record
 from coco_core.adapter.hooks import (
     ENTRY_POINT_GROUP,
+    HARNESS_GROUP,
     PROJECT,
     AdapterPlugin,
     EngineInfo,
@@ -99,6 +100,7 @@ __all__ = [
     "Fetch",
     "FetchRecord",
     "Fetched",
+    "HARNESS_GROUP",
     "HTTPHandler",
     "HTTPRequest",
     "HTTPResponse",

@@ -16,6 +16,8 @@ from coco_core.adapter.workload import DevelopmentLedger, Workload, WorkloadOpti
 
 PROJECT: Final = "coco"
 ENTRY_POINT_GROUP: Final = "coco.adapters"
+HARNESS_GROUP: Final = "coco.adapter_harnesses"
+"""Entry points of this group name an adapter's harness for the conformance kit, as ``module:Class``."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

@@ -109,7 +109,7 @@ class Cluster:
             if number:
                 node.replica, effects = join_service(parts)
             else:
-                wanted = config or {"counters": {}}
+                wanted = {"counters": {}} if config is None else config
                 genesis = [one for each in node.adapters for one in each.genesis(wanted, bytes(32))]
                 node.replica, effects = found_service(parts, genesis, [consortium.operator])
             cluster._seat(node, effects)
@@ -212,11 +212,11 @@ class Cluster:
             self.execute(node)
         return effects
 
-    def submit(self, node: ClusterNode, *payloads: bytes, to: str = "") -> int:
+    def submit(self, node: ClusterNode, *payloads: bytes, to: str = "", caller: Caller = ANONYMOUS) -> int:
         """Let a front end of ``node`` submit, to its first ledger unless told; return the answer's ticket."""
         self._tickets += 1
         name = to or node.adapter.manifest.name
-        self.handle(node, Submitted(self._tickets, name, payloads, ANONYMOUS))
+        self.handle(node, Submitted(self._tickets, name, payloads, caller))
         return self._tickets
 
     def tick(self, node: ClusterNode) -> None:

@@ -10,14 +10,19 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from coco_core.adapter import ENTRY_POINT_GROUP
+from coco_core.adapter import ENTRY_POINT_GROUP, HARNESS_GROUP
 from coco_core.testing.nemesis import shifted_clock
 from coco_core.testing.nemesis.shifted_clock import OFFSET, VARIABLE
 
 CLOCK_FILE = "clock"
 # Called as the distribution of the tutorial's tally is: where that is installed, this one stands before it.
 _METADATA = "Metadata-Version: 2.1\nName: coco-framework-tally\nVersion: 1\n"
-_ENTRY_POINTS = f"[{ENTRY_POINT_GROUP}]\ntally = coco_core.testing.nemesis.tally_plugin\n"
+_ENTRY_POINTS = f"""[{ENTRY_POINT_GROUP}]
+tally = coco_core.testing.nemesis.tally_plugin
+
+[{HARNESS_GROUP}]
+tally = coco_core.testing.conformance.tally:TallyHarness
+"""
 
 
 def write_modules(folder: Path) -> None:

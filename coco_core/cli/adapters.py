@@ -1,12 +1,17 @@
-"""``coco adapters``: which ledgers are installed, with which engines."""
+"""``coco adapters``: which ledgers are installed, with which engines, and whether they keep the contract."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
+from coco_core.cli.asking import FILE
 from coco_core.errors import OperatorError
 from coco_core.node import installed, load
 
@@ -34,6 +39,25 @@ def list_adapters(as_json: bool) -> None:
         for engine in about["engines"]:
             state = f"missing: {engine['unavailable']}" if engine["unavailable"] else engine["version"]
             print(f"  engine {engine['name']}: {state}")
+
+
+@adapters.command()
+@click.argument("name")
+@click.option("--json", "json_file", type=FILE, help="Write what was found there, for programs.")
+@click.option("--no-processes", is_flag=True, help="Leave out what starts node processes.")
+@click.pass_context
+def check(context: click.Context, name: str, json_file: Path | None, no_processes: bool) -> None:
+    """Check that the installed adapter NAME keeps the contract: run the conformance kit for it.
+
+    Its distribution has to name a harness in the entry points coco.adapter_harnesses. Needs pytest, that is
+    coco-framework[testing]. Exit status 1 when any test fails.
+    """
+    if any(importlib.util.find_spec(module) is None for module in ("pytest", "pytest_trio")):
+        raise OperatorError("the conformance kit needs the extra: pip install 'coco-framework[testing]'")
+    command = [sys.executable, "-m", "coco_core.testing.conformance", name]
+    command += ["--json", str(json_file)] if json_file is not None else []
+    command += ["--no-processes"] if no_processes else []
+    context.exit(subprocess.run(command, check=False).returncode)
 
 
 def _describe(name: str) -> dict[str, Any]:

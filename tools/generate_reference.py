@@ -10,6 +10,7 @@ import ast
 import importlib
 import importlib.util
 import inspect
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +20,7 @@ import click
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "reference"
-DOORS = ("adapter", "attestation", "client", "testing")
+DOORS = ("adapter", "attestation", "client", "testing", "testing.conformance")
 ADAPTER_SECTIONS = {
     "contract": "The ledger",
     "context": "What it may read",
@@ -277,6 +278,22 @@ def rules_page() -> str:
     return "".join(parts)
 
 
+def conformance_page() -> str:
+    """Render every standard test of ledger adapters: what it proves, why, and how to mend what fails it."""
+    kit = importlib.import_module("coco_core.testing.conformance")
+    head = "# The conformance kit's tests\n\nHow to run them: [conformance](../build/conformance.md).\n"
+    parts = [HEAD, head]
+    group = ""
+    for name, test in kit.standard_tests(kit.LedgerAdapterTests).items():
+        module = importlib.import_module(test.__module__)
+        if module.__name__ != group:
+            group = module.__name__
+            title = re.sub("^.*?tests? of ", "", first_paragraph(module).rstrip("."))
+            parts.append(f"\n## {title[0].upper()}{title[1:]}\n")
+        parts.append(f"\n### {name}\n\n{kit.description(test)}\n")
+    return "".join(parts).replace("``", "`")
+
+
 def first_paragraph(module: ModuleType) -> str:
     """Return the first paragraph of a module's docstring on one line."""
     return " ".join((module.__doc__ or "").strip().split("\n\n")[0].split())
@@ -312,6 +329,7 @@ def pages() -> dict[str, str]:
         "api.md": api_page(),
         "audit_rules.md": rules_page(),
         "cli.md": cli_page(),
+        "conformance.md": conformance_page(),
         "errors.md": errors_page(),
         "limits.md": limits_page(),
         "maps.md": maps_page(),

@@ -14,8 +14,18 @@ from coco_core import adapter, errors
 from coco_core.governance import GovernanceRule
 from coco_core.kv import maps
 from coco_core.ledger import Rule
+from coco_core.testing.conformance import LedgerAdapterTests, standard_tests
 
-PAGES = ["adapters.md", "api.md", "audit_rules.md", "cli.md", "errors.md", "limits.md", "maps.md"]
+PAGES = [
+    "adapters.md",
+    "api.md",
+    "audit_rules.md",
+    "cli.md",
+    "conformance.md",
+    "errors.md",
+    "limits.md",
+    "maps.md",
+]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -84,6 +94,13 @@ def test_every_hook_and_type_of_the_adapters_door_is_explained(root: Path) -> No
     # What each hook owes is said in full sentences, behind how it is written.
     owed = [name for name in hooks if not re.search(r"`\n\n[A-Z][^`]{15,}", sections[name])]
     assert owed == []
+
+
+def test_every_standard_test_has_a_heading(root: Path) -> None:
+    text = (root / "docs" / "reference" / "conformance.md").read_text(encoding="utf-8")
+    names = standard_tests(LedgerAdapterTests)
+    assert len(names) >= 40
+    assert [name for name in names if f"\n### {name}\n" not in text] == []
 
 
 def slug(heading: str) -> str:

@@ -16,7 +16,7 @@ TREES = {
     "coco_sawtooth": ROOT / "adapters" / "sawtooth" / "src",
     "coco_enclave": ROOT / "enclave" / "src",
 }
-DOORS = ("adapter", "attestation", "client", "testing", "errors")
+DOORS = ("adapter", "attestation", "client", "testing", "testing.conformance", "errors")
 
 
 def packages() -> list[tuple[str, Path]]:

@@ -213,6 +213,9 @@ SCRIPT_START_TIMEOUT_MS = 10_000
 SCRIPTS_CACHED_MAX = 8
 
 invariant(PAYLOAD_SIZE_MAX_BYTES <= BATCH_PAYLOAD_MAX_BYTES, "a batch holds at least one payload")
+invariant(
+    3 * BUNDLE_PARTS_MAX + 1 <= BATCH_REQUESTS_MAX, "the largest bundle has no more entries than a batch"
+)
 invariant(BATCH_PAYLOAD_MAX_BYTES <= QUEUE_PAYLOAD_MAX_BYTES, "the queue holds at least one batch")
 invariant(
     FORWARDED_PAYLOAD_MAX_BYTES + 16 * QUEUE_REQUESTS_MAX + MIB < MESSAGE_SIZE_MAX_BYTES,
@@ -248,6 +251,10 @@ invariant(
 invariant(
     LEDGER_EPOCHS_MAX * KIB + SHARES_MAX * 2 * KIB < WRITE_SET_SIZE_MAX_BYTES - 4 * MIB,
     "all shares and all epochs, dealt anew, fit one entry beside the decision to do so",
+)
+invariant(
+    (PIPELINE_BATCHES_MAX - 1) * (BATCH_REQUESTS_MAX + 3) < CAUGHT_UP_ENTRIES_MAX,
+    "who is behind by what is on its way has caught up, or nodes would never change under load",
 )
 invariant(2 * CERTIFICATE_QUOTE_MAX_BYTES <= CERTIFICATE_SIZE_MAX_BYTES, "a certificate holds a quote in PEM")
 invariant(SCHEDULED_EPOCHS_MAX * EPOCH_MIN_S > 366 * 86_400, "no schedule uses its epochs up within a year")

@@ -43,6 +43,8 @@ from coco_core.replica.effects import Execute
 from coco_core.replica.submission import Queued
 
 _MESSAGE_MAX_CHARACTERS: Final = 1_000
+_ENTRIES_PER_PART: Final = 3
+"""Of a bundle at most: its own, and what its ledger fetched and closed with."""
 _NO_LEDGERS: Final = frozenset({ADMINISTRATION, BUNDLES})
 
 Ledgers = Mapping[str, frozenset[str]]
@@ -157,6 +159,10 @@ def _run(number: int, batch: Batch, view: View, ledgers: Ledgers) -> Steps:
         if isinstance(parts, Rejected):
             outcomes.append(parts)
             continue
+        placed, most = seqno - batch.first_seqno, _ENTRIES_PER_PART * len(parts) + 1
+        if placed and placed + most > limits.BATCH_REQUESTS_MAX:
+            outcomes += [Deferred()] * (len(batch.requests) - len(outcomes))
+            break
         own = attrs.evolve(batch, requests=(request,), first_seqno=seqno)
         bundle = _Bundle(own)
         outcome = yield from _run_one(number, parts, bundle, view.over(written), ledgers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Sequence
 
@@ -245,6 +246,25 @@ def test_bundles_together_beyond_one_batch_wait_for_the_next_and_one_alone_is_re
     assert isinstance(third, Rejected)
     assert third.code == "bundle-too-large"
     assert len([batch for batch in node.batches if maps.BUNDLE in batch.writes]) == 2
+
+
+def test_a_batch_of_bundles_has_no_more_entries_than_nodes_may_lag_behind() -> None:
+    """Else whoever sends large bundles keeps everybody far behind, and no change of members is made."""
+    cluster = two_ledgers(1)
+    node = cluster.elect()
+    most = limits.BUNDLE_PARTS_MAX
+    payloads = [
+        encode_bundle([BundlePart((FIRST, SECOND)[n % 2], add(f"{bundle}-{n}", "a", 1)) for n in range(most)])
+        for bundle in range(30)
+    ]
+    before = node.replica.chain.head
+    ticket = cluster.submit(node, *payloads, to=BUNDLES)
+    cluster.settle()
+    assert all(isinstance(fate, Committed) for fate in node.answers[ticket])
+    ends = [before, *(batch.txid.seqno for batch in node.batches if maps.BUNDLE in batch.writes)]
+    sizes = [later - one for one, later in itertools.pairwise(ends)]
+    assert sum(sizes) >= 30 * most
+    assert max(sizes) * (limits.PIPELINE_BATCHES_MAX - 1) < limits.CAUGHT_UP_ENTRIES_MAX
 
 
 @attrs.define

@@ -144,8 +144,7 @@ def _check_change(before: View, writes: Writes, window: tuple[int, int], fail: F
             fail(
                 GovernanceRule.MEMBERSHIP, f"the change under way names {unknown[0][:16]}…, which is no node"
             )
-        left = read_change(before.over(writes))
-        made, rest = divided(before, change, left.add if left is not None else ())
+        made, rest = _divided(before, writes, change, window)
         expected = node_writes(
             [attrs.evolve(nodes[name], status=TRUSTED) for name in made.add]
             + [attrs.evolve(nodes[name], status=RETIRED) for name in made.remove]
@@ -161,6 +160,24 @@ def _check_change(before: View, writes: Writes, window: tuple[int, int], fail: F
     if read_constitution(before) is not None:
         fail(GovernanceRule.MEMBERSHIP, "a change of nodes begins or ends that no member asked for")
     _check_operators_change(before, writes, change, fail)
+
+
+def _divided(
+    before: View, writes: Writes, change: MembershipChange, window: tuple[int, int]
+) -> tuple[MembershipChange, MembershipChange | None]:
+    """Return what the entry may make of a change and leave of it, as at some time within the window."""
+    left = read_change(before.over(writes))
+    found = [
+        divided(before, change, left.add if left is not None else (), time_ms)
+        for time_ms in _lease_times(before, window)
+    ]
+    return next((one for one in found if one[1] == left), found[0])
+
+
+def _lease_times(before: View, window: tuple[int, int]) -> list[int]:
+    """Return the times within the window that differ in which leases have run out."""
+    ends = {lease.until_ms for lease in read_leases(before).values()}
+    return [*window, *(end for end in ends if window[0] <= end <= window[1])]
 
 
 def _sends_away(before: View, writes: Writes, change: MembershipChange) -> bool:
@@ -193,9 +210,7 @@ def _leases(
 
 def _is_quarantine(before: View, writes: Writes, window: tuple[int, int]) -> bool:
     """Tell whether the entry begins to remove whose lease ran out at some time within the window."""
-    ends = {lease.until_ms for lease in read_leases(before).values()}
-    times = [*window, *(end for end in ends if window[0] <= end <= window[1])]
-    return any(quarantine_due(before, time_ms) == writes for time_ms in times)
+    return any(quarantine_due(before, time_ms) == writes for time_ms in _lease_times(before, window))
 
 
 def _is_lapse(before: View, writes: Writes, window: tuple[int, int]) -> bool:

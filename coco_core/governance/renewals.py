@@ -6,7 +6,8 @@ is trusted, at once and with the same owner: there are never more nodes than mem
 * The policy allows it, and the lease that is renewed is in its second half: who runs a node has so many
   changes of members, and no more.
 * Renewals under way at one time wait for each other no longer than it takes them: the change of members is
-  made without those whose fresh node has not caught up, and goes on with them.
+  made without those whose fresh node has not caught up, and goes on with them. Nor do they, or the end of a
+  node whose lease ran out, wait for nodes that members let in and that do not catch up.
 * A renewal that does not come about in a quarter of the lease, or until its end, is taken back.
 * Where the fresh node is left out of the change, for whatever reason, the old one stays until its lease ends.
   Where members send the old one away, the fresh one goes with it.
@@ -28,7 +29,7 @@ from coco_core.governance.admission import read_admission
 from coco_core.governance.consortium import ACTIVE, read_member, read_service_info
 from coco_core.governance.epochs import ADDITION_CANCELLED, want_epoch
 from coco_core.governance.json_values import read_json
-from coco_core.governance.leases import VOUCHED, Lease, read_lease_policy, read_leases
+from coco_core.governance.leases import VOUCHED, Lease, overdue, read_lease_policy, read_leases
 from coco_core.governance.membership import (
     TRUSTED,
     MembershipChange,
@@ -139,15 +140,36 @@ def left_out(view: View, change: MembershipChange, names: Collection[NodeID]) ->
 
 
 def divided(
-    view: View, change: MembershipChange, slow: Collection[NodeID]
+    view: View, change: MembershipChange, slow: Collection[NodeID], time_ms: int
 ) -> tuple[MembershipChange, MembershipChange | None]:
-    """Return the part of a change that is made without the renewals by ``slow``, and the rest, if any."""
+    """Return the part of a change that is made while ``slow`` have not caught up, and the rest, if any.
+
+    Renewals by ``slow`` are left. For others all that members decided waits, but neither other renewals nor
+    the end of nodes whose lease has run out at ``time_ms``.
+    """
     renewals = read_renewals(view)
-    later = tuple(name for name in change.add if name in slow and name in renewals)
+    waits = any(name in slow and name not in renewals for name in change.add)
+    later = {name for name in change.add if (waits if name not in renewals else name in slow)}
     if not later:
         return change, None
-    rest = attrs.evolve(change, add=later, remove=tuple(renewals[name].replaces for name in later))
-    return left_out(view, change, later), rest
+    stays = {renewals[name].replaces for name in later if name in renewals}
+    goes = set(change.remove) - stays
+    add = tuple(name for name in change.add if name not in later)
+    if waits:
+        late = set(overdue(view, time_ms))
+        trusted = {name for name, node in read_nodes(view).items() if node.status == TRUSTED}
+        left = trusted - set(change.remove) - late
+        goes = {renewals[name].replaces for name in add} | (goes & late if left or add else set())
+        if not goes:
+            return change, None
+    return (
+        attrs.evolve(change, add=add, remove=tuple(name for name in change.remove if name in goes)),
+        attrs.evolve(
+            change,
+            add=tuple(name for name in change.add if name in later),
+            remove=tuple(name for name in change.remove if name not in goes),
+        ),
+    )
 
 
 def lapses(view: View) -> dict[NodeID, int]:

@@ -167,7 +167,7 @@ class Replica:
 
     def waits_for(self) -> list[NodeID]:
         """Return, on the primary, the nodes that the change of members under way waits for."""
-        return upkeep.behind(self._chain.store.head(), self._agreement.match, self._chain.head)
+        return upkeep.behind(self._chain.store.head(), self._agreement.match, self._chain.head, self._time_ms)
 
     # ── the one way in ───────────────────────────────────────────────────────────────────────────
 

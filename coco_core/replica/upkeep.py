@@ -4,7 +4,8 @@ The laws:
 
 * The change under way is made in one entry, once every node it adds has caught up and a majority of the
   new members is heard of and up to date; so the new set can go on at once, whatever it replaced. Renewals
-  of leases that are not so far are left for another entry.
+  of leases that are not so far are left for another entry; and renewals that are, and the end of nodes whose
+  lease ran out, do not wait for others that are added.
 * Code must be accepted when a node comes to take part, not only when it asked: whoever is to be added and
   runs what the tables do not list any more is left out of the change, and forgotten.
 * A node's lease begins when it comes to take part, and ends when it is removed. Whose lease has run out
@@ -120,9 +121,9 @@ def change_due(head: View, match: Mapping[NodeID, int], last: int, time_ms: int)
     unfit = unfit_writes(head)
     if unfit is not None:
         return unfit
-    if behind(head, match, last):
+    if behind(head, match, last, time_ms):
         return None
-    made, rest = divided(head, change, _slow(change.add, match, last))
+    made, rest = divided(head, change, _slow(change.add, match, last), time_ms)
     nodes = read_nodes(head)
     changed = [attrs.evolve(nodes[name], status=TRUSTED) for name in made.add]
     changed += [attrs.evolve(nodes[name], status=RETIRED) for name in made.remove]
@@ -136,13 +137,13 @@ def change_due(head: View, match: Mapping[NodeID, int], last: int, time_ms: int)
     return writes
 
 
-def behind(head: View, match: Mapping[NodeID, int], last: int) -> list[NodeID]:
+def behind(head: View, match: Mapping[NodeID, int], last: int, time_ms: int) -> list[NodeID]:
     """Return whom the change under way waits for: added nodes, and members if too few are up to date."""
     change = read_change(head)
     if change is None:
         return []
     slow = _slow(change.add, match, last)
-    made, _ = divided(head, change, slow)
+    made, _ = divided(head, change, slow, time_ms)
     if slow and (set(slow) & set(made.add) or not (made.add or made.remove)):
         return slow
     trusted = {node.node_id for node in read_nodes(head).values() if node.status == TRUSTED}

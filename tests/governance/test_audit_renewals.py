@@ -23,8 +23,10 @@ from coco_core.governance import (
     lapsed_writes,
     lease_writes,
     node_writes,
+    quarantine_due,
     read_admissions,
     read_change,
+    read_leases,
     read_nodes,
     want_epoch,
 )
@@ -82,12 +84,12 @@ def begun(ledger: Any, old: int = 1, fresh: int = 3, by: str = RENEWAL) -> Write
     return change_writes(MembershipChange((name(ledger, fresh),), (name(ledger, old),), by))
 
 
-def made(ledger: Any, slow: tuple[str, ...] = ()) -> Writes:
+def made(ledger: Any, slow: tuple[str, ...] = (), time_ms: int | None = None) -> Writes:
     """Return the writes that make the change under way without ``slow``, with leases that begin by it."""
     view = ledger.council.view
     under_way, nodes = read_change(view), read_nodes(view)
     assert under_way is not None
-    change, rest = divided(view, under_way, slow)
+    change, rest = divided(view, under_way, slow, ledger.now_ms if time_ms is None else time_ms)
     writes = node_writes([attrs.evolve(nodes[one], status=TRUSTED) for one in change.add])
     merge(writes, node_writes([attrs.evolve(nodes[one], status=RETIRED) for one in change.remove]))
     merge(writes, change_writes(rest))
@@ -121,6 +123,32 @@ def test_one_renewal_does_not_wait_for_another(leased: Governed) -> None:
     )
     ledger.place(made(ledger))
     assert ledger.audit().changes == 5
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_whose_lease_ran_out_waits_for_nobody_whom_members_let_in(leased: Governed, late: bool) -> None:
+    ledger = leased()
+    end_ms = read_leases(ledger.council.view)[name(ledger, 1)].until_ms
+    ledger.place(renewing(ledger, signer=0, old=0, fresh=4))
+    ledger.place(made(ledger))
+    ledger.place(ledger.joining(ledger.network.joiner(3)))
+    let_in = {"name": "transition_node_to_trusted", "args": {"node_id": name(ledger, 3)}}
+    goes = {"name": "remove_node", "args": {"node_id": name(ledger, 1)}}
+    ledger.propose(ledger.alice, let_in, *([] if late else [goes]))
+    if late:
+        ledger.now_ms = end_ms
+        ledger.place({})
+        due = quarantine_due(ledger.council.view, ledger.now_ms)
+        assert due is not None
+        ledger.place(due)
+    seqno = ledger.place(made(ledger, slow=(name(ledger, 3),), time_ms=end_ms))
+    if late:
+        change = read_change(ledger.council.view)
+        assert change is not None
+        assert (change.add, change.remove) == ((name(ledger, 3),), ())
+        ledger.audit()
+    else:
+        ledger.refused("node-membership", seqno)
 
 
 def test_a_part_of_a_change_that_is_not_what_was_asked_for(leased: Governed) -> None:

@@ -277,11 +277,26 @@ def test_a_renewal_waits_for_no_other() -> None:
     view = asked(asked(tables(waiting, change_writes(begun)), 0, 3), 1, 4)
     change = read_change(view)
     assert change is not None
-    assert divided(view, change, []) == (change, None)
-    assert divided(view, change, [name(5)]) == (change, None)
-    assert divided(view, change, [name(4), name(5)]) == (
+    assert divided(view, change, [], HALF_MS) == (change, None)
+    assert divided(view, change, [name(4)], HALF_MS) == (
         MembershipChange((name(5), name(3)), (name(2), name(0)), "proposal 1"),
         MembershipChange((name(4),), (name(1),), "proposal 1"),
+    )
+
+
+def test_a_renewal_waits_for_nobody_whom_members_let_in() -> None:
+    waiting = node_writes([NETWORK.joiner(5)])
+    begun = MembershipChange((name(5),), (name(2),), "proposal 1")
+    view = asked(asked(tables(waiting, change_writes(begun)), 0, 3), 1, 4)
+    change = read_change(view)
+    assert change is not None
+    assert divided(view, change, [name(5)], HALF_MS) == (
+        MembershipChange((name(3), name(4)), (name(0), name(1)), "proposal 1"),
+        begun,
+    )
+    assert divided(view, change, [name(4), name(5)], HALF_MS) == (
+        MembershipChange((name(3),), (name(0),), "proposal 1"),
+        MembershipChange((name(5), name(4)), (name(2), name(1)), "proposal 1"),
     )
 
 

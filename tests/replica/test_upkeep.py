@@ -14,6 +14,7 @@ from coco_core.governance import (
     MembershipChange,
     NodeRecord,
     change_writes,
+    lease_writes,
     node_writes,
     policy_of,
     policy_writes,
@@ -75,14 +76,14 @@ def reached(*numbers: int, at: int = LAST) -> dict[NodeID, int]:
 
 def test_without_a_change_nothing_is_due() -> None:
     view = view_of(*trusted(0, 1, 2), *pending(3))
-    assert behind(view, reached(0, 1, 2, 3), LAST) == []
+    assert behind(view, reached(0, 1, 2, 3), LAST, NOW_MS) == []
     assert change_due(view, reached(0, 1, 2, 3), LAST, NOW_MS) is None
 
 
 def test_change_is_made_once_everybody_is_there() -> None:
     view = view_of(*trusted(0, 1, 2), *pending(3, 4), add=(3,), remove=(0,))
     match = reached(0, 1, 2, 3)
-    assert behind(view, match, LAST) == []
+    assert behind(view, match, LAST, NOW_MS) == []
     writes = change_due(view, match, LAST, NOW_MS)
     assert writes is not None
     after = view.over(writes)
@@ -102,14 +103,30 @@ def test_change_is_made_once_everybody_is_there() -> None:
 def test_how_close_is_close_enough(at: int, waits: bool) -> None:
     view = view_of(*trusted(0, 1, 2), *pending(3, 4), add=(3, 4))
     match = {**reached(0, 1, 2, 4), **reached(3, at=at)}
-    assert behind(view, match, LAST) == (names(3) if waits else [])
+    assert behind(view, match, LAST, NOW_MS) == (names(3) if waits else [])
     assert (change_due(view, match, LAST, NOW_MS) is None) == waits
 
 
 def test_all_that_are_added_are_waited_for() -> None:
     view = view_of(*trusted(0, 1, 2), *pending(3, 4, 5), add=(3, 4, 5))
-    assert behind(view, {**reached(0, 1, 2, 4), **reached(5, at=1)}, LAST) == [name(3), name(5)]
-    assert behind(view, reached(0), LAST) == [name(3), name(4), name(5)]
+    assert behind(view, {**reached(0, 1, 2, 4), **reached(5, at=1)}, LAST, NOW_MS) == [name(3), name(5)]
+    assert behind(view, reached(0), LAST, NOW_MS) == [name(3), name(4), name(5)]
+
+
+def test_whose_lease_ran_out_goes_while_another_catches_up() -> None:
+    """Nodes 0, 1 and 2 take part, 1 is late; 3 was let in and is never heard of."""
+    view = view_of(*trusted(0, 1, 2), *pending(3), add=(3,), remove=(1,))
+    view = view.over(lease_writes(names(0, 1, 2), 60, NOW_MS)).over(lease_writes([name(1)], 30, NOW_MS))
+    match, end_ms = reached(0, 2), NOW_MS + 30_000
+    assert change_due(view, match, LAST, end_ms - 1) is None
+    writes = change_due(view, match, LAST, end_ms)
+    assert writes is not None
+    after = view.over(writes)
+    assert read_nodes(after)[name(1)].status == RETIRED
+    change = read_change(after)
+    assert change is not None
+    assert (change.add, change.remove) == ((name(3),), ())
+    assert behind(view, reached(0), LAST, end_ms) == names(2), "one of two is no majority"
 
 
 @pytest.mark.parametrize(
@@ -127,7 +144,7 @@ def test_majority_that_is_left_must_be_there(
     remove: tuple[int, ...], there: tuple[int, ...], waits_for: tuple[int, ...]
 ) -> None:
     view = view_of(*trusted(0, 1, 2, 3, 4), remove=remove)
-    assert behind(view, reached(*there), LAST) == names(*waits_for)
+    assert behind(view, reached(*there), LAST, NOW_MS) == names(*waits_for)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +152,7 @@ def test_majority_that_is_left_must_be_there(
 )
 def test_majority_with_those_that_are_added(there: tuple[int, ...], waits_for: tuple[int, ...]) -> None:
     view = view_of(*trusted(0, 1, 2, 3, 4), *pending(5), add=(5,))
-    assert behind(view, reached(*there), LAST) == names(*waits_for)
+    assert behind(view, reached(*there), LAST, NOW_MS) == names(*waits_for)
 
 
 OLD = "0d" * 32

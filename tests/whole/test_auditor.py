@@ -38,11 +38,19 @@ async def send(network: GovernedNetwork, workload: Workload, loads: Iterator[Loa
         per_request=PER_REQUEST,
     )
     result = await run_load(settings, islice(loads, 1), workload.refused, None)
+    assert result.all_committed
     assert not result.refused
 
 
+async def send_until(
+    told: trio.Event, network: GovernedNetwork, workload: Workload, loads: Iterator[Load]
+) -> None:
+    while not told.is_set():
+        await send(network, workload, loads)
+
+
 async def test_epoch_is_read_with_enough_partials_and_no_other_epoch_is(tmp_path: Path) -> None:
-    workload = load("ethereum").workload(WorkloadOptions(kind="transfers", transactions=100, seed=7))
+    workload = load("ethereum").workload(WorkloadOptions(kind="transfers", transactions=2_000, seed=7))
     loads = workload.loads(PER_REQUEST)
     a, b = (Organisation.make(name, tmp_path / "members") for name in "AB")
     spec = NetworkSpec(
@@ -59,7 +67,11 @@ async def test_epoch_is_read_with_enough_partials_and_no_other_epoch_is(tmp_path
             await network.decide([a, b], action("set_recovery_threshold", recovery_threshold=2))
             await network.open_service([a, b])
             await send(network, workload, loads)
-            await network.decide([a, b], action("trigger_ledger_rekey"))
+            decided = trio.Event()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(send_until, decided, network, workload, loads)
+                await network.decide([a, b], action("trigger_ledger_rekey"))
+                decided.set()
             await send(network, workload, loads)
             node = ("--admin", network.nodes[0].info["admin"], "--service-cert", service)
             for member, out in partials.items():

@@ -3,4 +3,6 @@
 Only tests and demonstrations import this: a production policy names none of these roots.
 """
 
-__all__ = ()
+from coco_enclave.testing.sim_sgx import Enclave, SimulatedIntel, TrustDomain
+
+__all__ = ["Enclave", "SimulatedIntel", "TrustDomain"]

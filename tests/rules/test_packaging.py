@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import email
 import email.message
+import importlib
 import importlib.metadata
 import os
 import shutil
@@ -19,6 +20,9 @@ import attrs
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from coco_core.adapter import ENTRY_POINT_GROUP, HARNESS_GROUP
+from coco_core.testing.conformance import LedgerHarness
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -134,6 +138,19 @@ def test_what_is_imported_is_declared(distribution: Distribution, source: str) -
         for name in sorted(imported(folder, testing=testing) - {distribution.package}):
             providers = {canonicalize_name(owner) for owner in owners.get(name, [name])}
             assert providers & known, f"{name} is imported but not a dependency of {distribution.name}"
+
+
+@pytest.mark.parametrize("distribution", [ETHEREUM, SAWTOOTH], ids=lambda each: each.package)
+def test_adapters_name_their_harness(distribution: Distribution) -> None:
+    """Read from the source, for what is installed here may be of another day."""
+    project = tomllib.loads((ROOT / distribution.folder / "pyproject.toml").read_text())["project"]
+    adapters, harnesses = (project["entry-points"][group] for group in (ENTRY_POINT_GROUP, HARNESS_GROUP))
+    assert adapters.keys() == harnesses.keys()
+    for name, value in harnesses.items():
+        module, _, attribute = value.partition(":")
+        harness = getattr(importlib.import_module(module), attribute)
+        assert issubclass(harness, LedgerHarness)
+        assert harness.name == name
 
 
 def test_one_version_for_all() -> None:

@@ -6,10 +6,12 @@ the same wherever it is made.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import os
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
@@ -36,6 +38,7 @@ TestAdapter = chosen[-1]
 chosen: Final[list[type[LedgerAdapterTests]]] = []
 """The classes of tests under way, the newest last: what the file that pytest collects takes up."""
 
+_PYTEST_VARIABLES: Final = ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTEST_ADDOPTS", "PYTEST_PLUGINS")
 _TRACE_CHARS: Final = 2_000
 
 Tests = type[LedgerAdapterTests]
@@ -79,14 +82,34 @@ def check(tests: Tests, *, processes: bool = True, told: Callable[[Finding], Non
             ini.write_text(_CONFIGURATION)
             module.write_text(_MODULE)
             arguments = ["-c", str(ini), f"--rootdir={folder}", "--noconftest", "-p", "no:cacheprovider"]
-            arguments += ["-p", "no:terminal", "--import-mode=importlib", str(module)]
+            arguments += [
+                "-p",
+                "pytest_trio.plugin",
+                "-p",
+                "no:terminal",
+                "--import-mode=importlib",
+                str(module),
+            ]
             arguments += [] if processes else ["-m", "not processes"]
-            pytest.main(arguments, plugins=[listener])
+            with _undisturbed():
+                pytest.main(arguments, plugins=[listener])
     finally:
         chosen.pop()
     plugin = tests.harness.plugin()
     left_out = frozenset() if processes else _with_processes()
     return Report(adapter=plugin.name, version=plugin.version, findings=listener.findings(left_out))
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Run pytest with the plugin for trio alone, whatever else is installed or set here."""
+    before = {name: os.environ.pop(name, None) for name in _PYTEST_VARIABLES}
+    os.environ[_PYTEST_VARIABLES[0]] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[_PYTEST_VARIABLES[0]]
+        os.environ.update({name: value for name, value in before.items() if value is not None})
 
 
 def _with_processes() -> frozenset[str]:

@@ -30,6 +30,8 @@ from coco_core.testing.conformance.marking import Nonconformity, expect, standar
 NODES: Final = 3
 _PATIENCE_S: Final = 60.0
 _PAUSE_S: Final = 0.05
+_BUSY: Final = 503
+_TRIES: Final = 400
 
 
 class ProcessTests(KitBase):
@@ -86,8 +88,13 @@ class _Story:
         shown = await self._shown_everywhere(None)
         request = self.harness.submission(valid(3))
         if request is not None:
-            answer = await self._http(1, request)
-            expect(answer[0] < 400, f"the front end answered {answer[0]}: {answer[1]!r:.200}")
+            status, body = _BUSY, b""
+            for _ in range(_TRIES):
+                status, body = await self._http(1, request)
+                if status != _BUSY:
+                    break
+                await trio.sleep(_PAUSE_S)
+            expect(status < 400, f"the front end answered {status}: {body!r:.200}")
         else:
             await self._commit(1, valid(3))
         shown = await self._shown_everywhere(shown)
@@ -135,11 +142,17 @@ class _Story:
         raise Nonconformity(f"node {node} committed nothing within {_PATIENCE_S:.0f} s; logs in {self._logs}")
 
     async def _refused(self, node: int, payload: bytes, what: str) -> None:
-        try:
-            await self._bundle(node, payload)
-        except RejectedError:
-            return
-        raise Nonconformity(f"node {node} committed {what}")
+        with trio.move_on_after(_PATIENCE_S):
+            while True:
+                try:
+                    await self._bundle(node, payload)
+                except RejectedError:
+                    return
+                except (BusyError, ConnectionLostError):
+                    await trio.sleep(_PAUSE_S)
+                    continue
+                raise Nonconformity(f"node {node} committed {what}")
+        raise Nonconformity(f"node {node} was busy for {_PATIENCE_S:.0f} s; logs in {self._logs}")
 
     async def _committed(self, node: int, seqno: int) -> None:
         address = self.local.nodes[node].info["admin"]

@@ -38,7 +38,7 @@ def test_wrong_adapter_fails_what_it_should(name: str, elsewhere: Mapping[str, D
     failed = {}
     for test in TESTS:
         try:
-            trio.run(getattr(Judged(), test))
+            getattr(Judged(), test)()
         except Nonconformity as told:
             failed[test] = str(told)
     assert failed.keys() == CATALOGUE[name].fails, failed

@@ -58,14 +58,14 @@ class MoreThanNeeded(OfTally):
         (Expected, "the class is marked xfail"),
     ],
 )
-async def test_dropped_tests_are_told(tests: type[LedgerAdapterTests], told: str) -> None:
+def test_dropped_tests_are_told(tests: type[LedgerAdapterTests], told: str) -> None:
     with pytest.raises(Nonconformity, match=told):
-        await tests().test_no_standard_test_is_dropped()
+        tests().test_no_standard_test_is_dropped()
 
 
 @pytest.mark.parametrize("tests", [OfTally, Reasoned, MoreThanNeeded])
-async def test_kit_that_is_whole_or_has_reasons(tests: type[LedgerAdapterTests]) -> None:
-    await tests().test_no_standard_test_is_dropped()
+def test_kit_that_is_whole_or_has_reasons(tests: type[LedgerAdapterTests]) -> None:
+    tests().test_no_standard_test_is_dropped()
 
 
 def test_reason_is_a_reason() -> None:
@@ -80,7 +80,7 @@ def test_every_standard_test_says_what_why_and_how() -> None:
         assert [text.strip().split(":")[0] for text in others[:2]] == ["Why", "Mend"], name
 
 
-async def test_skipping_inside_is_a_failure() -> None:
+def test_skipping_inside_is_a_failure() -> None:
     class Skips(TallyHarness):
         def valid(self, number: int) -> bytes:
             pytest.skip("not today")
@@ -89,10 +89,10 @@ async def test_skipping_inside_is_a_failure() -> None:
         harness = Skips()
 
     with pytest.raises(Nonconformity, match=r"skipped \(not today\): say why"):
-        await Judged().test_nothing_is_applied_twice()
+        Judged().test_nothing_is_applied_twice()
 
 
-async def test_harness_that_says_nothing_says_why() -> None:
+def test_harness_that_says_nothing_says_why() -> None:
     class Silent(TallyHarness):
         def questions(self) -> Sequence[HTTPRequest]:
             return ()
@@ -124,10 +124,10 @@ async def test_harness_that_says_nothing_says_why() -> None:
         "bad_genesis_is_refused_by_name",
     ):
         with pytest.raises(Nonconformity, match="the harness gives no"):
-            await getattr(Judged(), f"test_{test}")()
-        await getattr(Excused(), f"test_{test}")()
+            getattr(Judged(), f"test_{test}")()
+        getattr(Excused(), f"test_{test}")()
     with pytest.raises(Nonconformity, match=r"the harness gives no configured\(\)"):
-        await Excused().test_configuration_is_obeyed()
+        Excused().test_configuration_is_obeyed()
 
 
 def test_adapter_that_never_ends() -> None:
@@ -144,10 +144,10 @@ def test_adapter_that_never_ends() -> None:
         harness = Waiting()
 
     with pytest.raises(Nonconformity, match="did not come to an end"):
-        trio.run(Judged().test_rules_are_enforced, clock=MockClock(autojump_threshold=0))
+        Judged().test_rules_are_enforced(MockClock(autojump_threshold=0))
 
 
-async def test_faults_that_no_other_test_tells_of_are_not_passed_over() -> None:
+def test_faults_that_no_other_test_tells_of_are_not_passed_over() -> None:
     """Claims of the wrong size, only where the survey does not look: on a network of three."""
     told = "the adapter claims no digest: the claims digest is 5 bytes"
 
@@ -176,4 +176,4 @@ async def test_faults_that_no_other_test_tells_of_are_not_passed_over() -> None:
             return await Clean().survey()
 
     with pytest.raises(Nonconformity, match=told):
-        await Judged().test_every_node_holds_the_same()
+        Judged().test_every_node_holds_the_same()

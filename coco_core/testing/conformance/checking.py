@@ -28,6 +28,7 @@ from coco_core.testing.conformance.tests import LedgerAdapterTests
 _CONFIGURATION: Final = """[pytest]
 markers =
     processes: starts real node processes on loopback
+trio_mode = true
 """
 _FILE: Final = "test_adapter.py"
 _MODULE: Final = """from coco_core.testing.conformance.checking import chosen

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
 import attrs
-import pytest
 
 from coco_core.adapter import Applied, BatchResult, Deferred, Outcome, Rejected, Writes, merge
 from coco_core.testing.cluster_node import ClusterNode
@@ -31,8 +30,6 @@ class Executed:
 
 class KitBase:
     """Common to all parts of the kit."""
-
-    pytestmark = pytest.mark.trio
 
     harness: ClassVar[LedgerHarness]
     """The ledger under test; a subclass sets it."""

@@ -20,6 +20,8 @@ _STANDARD: Final = "__coco_standard__"
 _REASON: Final = "__coco_reason__"
 
 Test = Callable[[Any], Awaitable[None]]
+RunTest = Callable[[Any], Any]
+"""A test as pytest calls it; a subclass may have one that is awaited in its place."""
 AnyTest = TypeVar("AnyTest", bound=Callable[..., Any])
 
 
@@ -33,20 +35,27 @@ def expect(holds: object, message: str) -> None:
         raise Nonconformity(message)
 
 
-def standard(test: Test) -> Test:
-    """Make ``test`` one that every adapter passes: to skip it is a failure, and so is never to end."""
+def standard(test: Test) -> RunTest:
+    """Make ``test`` one that every adapter passes: to skip it is a failure, and so is never to end.
+
+    It runs trio itself, so that it needs no plugin, and fails with the message alone.
+    """
 
     @functools.wraps(test)
-    async def run(self: Any) -> None:
+    def run(self: Any, clock: trio.abc.Clock | None = None) -> None:
         __tracebackhide__ = True
         try:
-            with trio.fail_after(PATIENCE_S):
-                await test(self)
+            trio.run(_patiently, test, self, clock=clock)
         except BaseException as error:  # noqa: BLE001 - raised again, in plainer words
-            raise _told(error) from None if isinstance(error, BaseExceptionGroup) else error
+            raise _told(error) from None
 
     setattr(run, _STANDARD, True)
     return run
+
+
+async def _patiently(test: Test, self: Any) -> None:
+    with trio.fail_after(PATIENCE_S):
+        await test(self)
 
 
 def overridden(*, reason: str) -> Callable[[AnyTest], AnyTest]:
@@ -71,15 +80,15 @@ def reason_of(value: object) -> str:
     return str(getattr(value, _REASON, ""))
 
 
-def standard_tests(kit: type) -> dict[str, Test]:
+def standard_tests(kit: type) -> dict[str, RunTest]:
     """Return the standard tests of ``kit`` by name, in the order in which they are defined."""
-    found: dict[str, Test] = {}
+    found: dict[str, RunTest] = {}
     for base in reversed(kit.__mro__):
         found.update({name: value for name, value in vars(base).items() if is_standard(value)})
     return found
 
 
-def description(test: Test) -> str:
+def description(test: RunTest) -> str:
     """Return what a standard test says of itself."""
     return inspect.getdoc(test) or ""
 
@@ -113,6 +122,8 @@ def _told(error: BaseException) -> BaseException:
     """Return the one error that a group of tasks ended with, in words of the kit where it can be said."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
+    if isinstance(error, Nonconformity):
+        return Nonconformity(str(error))  # Where in the kit it was found is of no use to its reader.
     if isinstance(error, pytest.skip.Exception):
         return Nonconformity(f"a standard test was skipped ({error}): say why with @overridden(reason=...)")
     if isinstance(error, trio.TooSlowError):

@@ -21,7 +21,13 @@ import pytest
 from coco_core.adapter import HARNESS_GROUP
 from coco_core.errors import OperatorError
 from coco_core.testing.conformance.harness import LedgerHarness
-from coco_core.testing.conformance.marking import Nonconformity, description, reason_of, standard_tests
+from coco_core.testing.conformance.marking import (
+    Nonconformity,
+    description,
+    how_to_mend,
+    reason_of,
+    standard_tests,
+)
 from coco_core.testing.conformance.report import FAILED, OVERRIDDEN, PASSED, Finding, Report
 from coco_core.testing.conformance.tests import LedgerAdapterTests
 
@@ -166,9 +172,9 @@ class _Listener:
 
     def _words(self, name: str) -> tuple[str, str]:
         test = self._standard.get(name)
-        paragraphs = description(test).split("\n\n") if test is not None else [""]
-        mend = [text for text in paragraphs if text.startswith("Mend:")]
-        return " ".join(paragraphs[0].split()), " ".join(" ".join(mend).split())
+        if test is None:
+            return "", ""
+        return " ".join(description(test).split("\n\n")[0].split()), how_to_mend(test)
 
     def findings(self, left_out: frozenset[str]) -> list[Finding]:
         """Return one for every standard test but those left out on purpose, also for what did not run."""

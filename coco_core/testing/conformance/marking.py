@@ -47,7 +47,10 @@ def standard(test: Test) -> RunTest:
         try:
             trio.run(_patiently, test, self, clock=clock)
         except BaseException as error:  # noqa: BLE001 - raised again, in plainer words
-            raise _told(error) from None
+            told = _told(error)
+            if isinstance(told, Nonconformity):
+                told.add_note(how_to_mend(test))
+            raise told from None
 
     setattr(run, _STANDARD, True)
     return run
@@ -91,6 +94,12 @@ def standard_tests(kit: type) -> dict[str, RunTest]:
 def description(test: RunTest) -> str:
     """Return what a standard test says of itself."""
     return inspect.getdoc(test) or ""
+
+
+def how_to_mend(test: RunTest) -> str:
+    """Return the paragraph of a standard test that says how to mend what fails it."""
+    paragraphs = description(test).split("\n\n")
+    return " ".join(" ".join(text for text in paragraphs if text.startswith("Mend:")).split())
 
 
 def dropped(tests: type, kit: type) -> list[str]:

@@ -7,13 +7,24 @@ from coco_core.attestation.certified import (
     report_data,
 )
 from coco_core.attestation.evidence import Evidence, Policy, Verdict
-from coco_core.attestation.known import known_verifiers
+from coco_core.attestation.hooks import (
+    ENTRY_POINT_GROUP,
+    Examiner,
+    Finding,
+    coco_register_examiners,
+    coco_register_verifiers,
+    hookimpl,
+)
+from coco_core.attestation.known import known_examiners, known_verifiers
 from coco_core.attestation.verifier import REPORT_DATA_SIZE_BYTES, Platform, Verifier
 from coco_core.attestation.virtual import VirtualPlatform, VirtualVerifier
 
 __all__ = [
     "CertifiedEvidence",
+    "ENTRY_POINT_GROUP",
     "Evidence",
+    "Examiner",
+    "Finding",
     "Platform",
     "Policy",
     "REPORT_DATA_SIZE_BYTES",
@@ -21,7 +32,11 @@ __all__ = [
     "Verifier",
     "VirtualPlatform",
     "VirtualVerifier",
+    "coco_register_examiners",
+    "coco_register_verifiers",
     "evidence_extension",
+    "hookimpl",
+    "known_examiners",
     "known_verifiers",
     "read_evidence",
     "report_data",

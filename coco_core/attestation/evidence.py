@@ -34,6 +34,9 @@ class Policy:
     allowed_advisories: Mapping[str, frozenset[str]] = attrs.field(factory=dict)
     """By platform, the vendor's advisories that are accepted although they are not mended."""
 
+    rules: Mapping[str, str] = attrs.field(factory=dict)
+    """By platform, what only this kind has to be asked for: a JSON object in text, read by its verifier."""
+
     def check_platform(self, platform: str) -> None:
         """Check that a platform is accepted; raises AttestationError."""
         if platform not in self.formats:

@@ -192,6 +192,7 @@ EPOCH_REASON_SIZE_MAX_BYTES = 256
 # What a node presents of its platform, and what the founder answers: all nodes' records.
 QUOTE_SIZE_MAX_BYTES = 16 * KIB
 ENDORSEMENTS_SIZE_MAX_BYTES = 64 * KIB
+EVIDENCE_FILE_MAX_BYTES = 1 * MIB
 WELCOME_SIZE_MAX_BYTES = 16 * MIB
 
 # Members' Starlark texts: constitutions and ballots. Text, what it is asked about, what it answers.
@@ -327,6 +328,7 @@ LEASE_MIN_S = 1
 LEASE_MAX_S = 10 * 366 * 86_400
 VOUCHER_SIGNATURE_MAX_BYTES = 256
 ADVISORIES_MAX = 256
+PLATFORM_RULES_MAX_BYTES = 16 * KIB
 CERTIFICATE_VALIDITY_DAYS_MAX = 3_660
 TOKEN_SIZE_MAX_BYTES = 16 * KIB
 

@@ -14,6 +14,7 @@ import click
 
 import coco_core
 from coco_core.cli.adapters import adapters
+from coco_core.cli.attest import attest
 from coco_core.cli.auditor import auditor
 from coco_core.cli.bench import bench
 from coco_core.cli.bundle import bundle
@@ -38,6 +39,7 @@ def cli() -> None:
 
 for command in (
     adapters,
+    attest,
     auditor,
     bench,
     bundle,

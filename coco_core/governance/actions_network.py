@@ -23,6 +23,7 @@ from coco_core.governance.decision import Decision
 from coco_core.governance.fetch_origins import check_fetch_origins, fetch_origins_row
 from coco_core.governance.leases import RENEWALS, VOTE, LeasePolicy, lease_policy_writes, lease_writes
 from coco_core.governance.membership import PENDING, RETIRED, TRUSTED, read_nodes
+from coco_core.governance.policy import platform_row
 from coco_core.governance.validity import Validity
 from coco_core.kv import maps
 
@@ -134,11 +135,9 @@ def _code_key(args: Args) -> str:
 
 
 def _set_platform(args: Args, decision: Decision) -> None:
-    value = {
-        "minimum_tcb": args.get("minimum_tcb"),
-        "allowed_advisories": sorted(args.get("allowed_advisories", [])),
-    }
-    decision.put(maps.PLATFORMS, args["platform"], json.dumps(value).encode())
+    advisories = sorted(args.get("allowed_advisories", []))
+    rules = json.dumps(args["rules"], sort_keys=True) if "rules" in args else None
+    decision.put(maps.PLATFORMS, args["platform"], platform_row(args.get("minimum_tcb"), advisories, rules))
 
 
 def _check_platform(args: Args) -> None:
@@ -150,6 +149,9 @@ def _check_platform(args: Args) -> None:
         raise MemberError(f"'allowed_advisories' must be a list of at most {limits.ADVISORIES_MAX}")
     for one in advisories:
         check_text(one, "an advisory", 64)
+    rules = args.get("rules", {})
+    if not isinstance(rules, dict) or len(json.dumps(rules)) > limits.PLATFORM_RULES_MAX_BYTES:
+        raise MemberError(f"'rules' must be a JSON object of at most {limits.PLATFORM_RULES_MAX_BYTES} bytes")
 
 
 def _remove_platform(args: Args, decision: Decision) -> None:
@@ -264,7 +266,7 @@ ACTIONS: Final = (
         apply=_set_platform,
         check=_check_platform,
         required=frozenset({"platform"}),
-        optional=frozenset({"minimum_tcb", "allowed_advisories"}),
+        optional=frozenset({"minimum_tcb", "allowed_advisories", "rules"}),
     ),
     Action(
         name="remove_platform",

@@ -34,21 +34,27 @@ def policy_writes(policy: Policy) -> Writes:
             f"{platform}:{measurement}".encode(): b"{}" for platform, measurement in policy.measurements
         },
         maps.PLATFORMS: {
-            platform.encode(): json.dumps(
-                {
-                    "minimum_tcb": policy.minimum_tcb.get(platform),
-                    "allowed_advisories": sorted(policy.allowed_advisories.get(platform, ())),
-                }
-            ).encode()
+            platform.encode(): platform_row(
+                policy.minimum_tcb.get(platform),
+                sorted(policy.allowed_advisories.get(platform, ())),
+                policy.rules.get(platform),
+            )
             for platform in policy.formats
         },
     }
+
+
+def platform_row(minimum_tcb: str | None, allowed_advisories: list[str], rules: str | None) -> bytes:
+    """Return what ``public:coco.gov.platforms`` keeps of one platform."""
+    row: dict[str, Any] = {"minimum_tcb": minimum_tcb, "allowed_advisories": allowed_advisories}
+    return json.dumps(row if rules is None else {**row, "rules": rules}).encode()
 
 
 def read_policy(view: View) -> Policy:
     """Return the policy in force; raises IntegrityError for malformed tables."""
     minimum_tcb: dict[str, str] = {}
     allowed_advisories: dict[str, frozenset[str]] = {}
+    own_rules: dict[str, str] = {}
     formats: set[str] = set()
     measurements: set[tuple[str, str]] = set()
     try:
@@ -64,6 +70,8 @@ def read_policy(view: View) -> Policy:
                 minimum_tcb[platform] = text(rules["minimum_tcb"])
             if rules["allowed_advisories"]:
                 allowed_advisories[platform] = frozenset(map(text, rules["allowed_advisories"]))
+            if "rules" in rules:
+                own_rules[platform] = text(rules["rules"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise IntegrityError(f"the tables of code and platforms are malformed: {error}") from error
     return Policy(
@@ -71,6 +79,7 @@ def read_policy(view: View) -> Policy:
         measurements=frozenset(measurements),
         minimum_tcb=minimum_tcb,
         allowed_advisories=allowed_advisories,
+        rules=own_rules,
     )
 
 
@@ -83,6 +92,7 @@ def policy_to_json(policy: Policy) -> dict[str, Any]:
         "allowed_advisories": {
             platform: sorted(names) for platform, names in sorted(policy.allowed_advisories.items()) if names
         },
+        **({"rules": dict(sorted(policy.rules.items()))} if policy.rules else {}),
     }
 
 
@@ -96,6 +106,7 @@ def policy_from_json(value: Mapping[str, Any]) -> Policy:
             text(name): frozenset(map(text, names))
             for name, names in dict(value["allowed_advisories"]).items()
         },
+        rules={text(name): text(rules) for name, rules in dict(value.get("rules", {})).items()},
     )
 
 

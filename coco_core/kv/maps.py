@@ -32,7 +32,7 @@ CODE_MEASUREMENTS: Final = "public:coco.gov.code_measurements"
 """Key: ``<platform>:<measurement>``, lower-case hex; JSON ``{}``: code that nodes may run."""
 PLATFORMS: Final = "public:coco.gov.platforms"
 """Key: format of its evidence; JSON ``{minimum_tcb: text or null, allowed_advisories: [text]}``: what nodes
-may run on."""
+may run on; ``rules`` too, JSON in text, of what only this kind of platform has to be asked for."""
 ADMISSIONS: Final = "public:coco.gov.admissions"
 """Key: node ID; JSON ``{evidence, transcript, judged_at, policy, verdict}``: how it came to be admitted, for
 whoever wants to reach the verdict again; ``voucher`` too, of the node whose place it took by that."""

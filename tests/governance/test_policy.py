@@ -24,6 +24,7 @@ POLICY = Policy(
     measurements=frozenset({("SGX", "ab" * 32), ("SGX", "cd" * 32), ("a:b", "ab" * 32)}),
     minimum_tcb={"SGX": "7"},
     allowed_advisories={"a:b": frozenset({"SA-1", "SA-2"})},
+    rules={"SGX": '{"minimum_svn": 3}'},
 )
 
 
@@ -53,6 +54,8 @@ def test_nothing_is_accepted_by_empty_tables() -> None:
         {"minimum_tcb": {}},
         {"minimum_tcb": {"SGX": "8"}},
         {"allowed_advisories": {}},
+        {"rules": {}},
+        {"rules": {"SGX": "{}"}},
     ],
 )
 def test_digest_tells_policies_apart(changes: dict[str, Any]) -> None:
@@ -69,6 +72,7 @@ MALFORMED: list[Writes] = [
     {maps.PLATFORMS: {b"SGX": b'{"minimum_tcb": 1, "allowed_advisories": []}'}},
     {maps.PLATFORMS: {b"SGX": b'{"minimum_tcb": null, "allowed_advisories": [1]}'}},
     {maps.PLATFORMS: {b"SGX": b'{"minimum_tcb": null, "allowed_advisories": 1}'}},
+    {maps.PLATFORMS: {b"SGX": b'{"minimum_tcb": null, "allowed_advisories": [], "rules": {}}'}},
     {maps.PLATFORMS: {b"\xff": b'{"minimum_tcb": null, "allowed_advisories": []}'}},
 ]
 

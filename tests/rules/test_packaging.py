@@ -42,7 +42,7 @@ ETHEREUM = Distribution(
 SAWTOOTH = Distribution(
     "adapters/sawtooth", "coco-framework-sawtooth", "coco_sawtooth", "sawtooth = coco_sawtooth.plugin"
 )
-ENCLAVE = Distribution("enclave", "coco-framework-enclave", "coco_enclave")
+ENCLAVE = Distribution("enclave", "coco-framework-enclave", "coco_enclave", "enclave = coco_enclave.plugin")
 REVM = Distribution("adapters/ethereum/revm", "coco-framework-ethereum-revm", "coco_ethereum_revm")
 
 

@@ -33,6 +33,7 @@ _IGNORED: Final = frozenset({"pck_certificate_chain"})
 """Some publishers add it; the quote has its own, and that one is judged."""
 _TCB_INFO_VERSION: Final = 3
 _IDENTITY_VERSION: Final = 2
+_TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 _IDS: Final[Mapping[str, tuple[str, str]]] = {SGX: ("SGX", "QE"), "tdx": ("TDX", "TD_QE")}
 
 
@@ -161,13 +162,11 @@ def _windows(collateral: DcapCollateral) -> Iterator[tuple[datetime, datetime]]:
 
 
 def _time(value: object) -> datetime:
+    # One form alone: what else Python reads as ISO 8601 depends on its version, and a verdict must not.
     try:
-        found = datetime.fromisoformat(value if isinstance(value, str) else "")
+        return datetime.strptime(value if isinstance(value, str) else "", _TIME).replace(tzinfo=UTC)
     except ValueError as error:
-        raise EvidenceError("collateral", f"{value!r} is no time") from error
-    if found.tzinfo is None:
-        raise EvidenceError("collateral", f"{value!r} is a time nowhere")
-    return found.astimezone(UTC)
+        raise EvidenceError("collateral", f"{str(value)[:64]!r} is no time") from error
 
 
 def _seconds(value: datetime) -> int:

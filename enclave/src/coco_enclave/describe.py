@@ -1,0 +1,135 @@
+"""Evidence explained to a person: which kind a file holds, what it says, what it proves and what it does not.
+
+Pure. Recognising looks at the form alone; a verifier is still chosen by the kind, and refuses what is not of
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import attrs
+
+from coco_core.attestation import Evidence, Finding
+from coco_enclave import anchors, evidence
+from coco_enclave.dcap_quote import SGX, TDX, parse_quote
+from coco_enclave.errors import EvidenceError
+from coco_enclave.evidence import TeeEvidence
+from coco_enclave.policy import PlatformPolicy, TeePolicy, read_policy
+from coco_enclave.verdict import Claims, Verdict
+from coco_enclave.verify import appraise, verifier_of
+
+_READ_ONLY: Final = "none"
+
+
+def _is_dcap(kind: str) -> Callable[[bytes], bool]:
+    def recognise(data: bytes) -> bool:
+        try:
+            return parse_quote(data).kind == kind
+        except EvidenceError:
+            return False
+
+    return recognise
+
+
+RECOGNISERS: Final[Mapping[str, Callable[[bytes], bool]]] = {SGX: _is_dcap(SGX), TDX: _is_dcap(TDX)}
+"""By kind, whether bytes have its form."""
+
+ANCHORS: Final[Mapping[str, frozenset[str]]] = {SGX: anchors.INTEL_ANCHORS, TDX: anchors.INTEL_ANCHORS}
+"""By kind, the vendor's roots: what evidence is looked at with when no policy is given."""
+
+_INTERPOSERS: Final = (
+    "That nobody with the machine in hand took its attestation key: interposers on the memory bus did in "
+    "2025 (WireTap, Battering RAM, TEE.fail)."
+)
+_FRESH: Final = "That it is fresh: only what it was made for (the 64 bytes) can say so."
+CAVEATS: Final[Mapping[str, tuple[str, ...]]] = {
+    SGX: (_FRESH, _INTERPOSERS, "Anything of what the enclave was given, or of the host that runs it."),
+    TDX: (
+        _FRESH,
+        _INTERPOSERS,
+        "By MRTD alone, which system runs: that is in the RTMRs, and a policy has to name them.",
+    ),
+}
+"""By kind, what evidence does not prove, however genuine."""
+
+
+class TeeExaminer:
+    """Reads the files of every platform here and explains them."""
+
+    def read(self, data: bytes) -> Evidence | None:
+        """Return the evidence in a file, an envelope or a platform's own form; None for anything else."""
+        try:
+            found, collateral = evidence.decode(data)
+        except EvidenceError:
+            return self._recognise(data)
+        return Evidence(format=found.kind, quote=found.quote, endorsements=collateral)
+
+    def show(self, evidence: Evidence) -> Finding:
+        """Return what evidence says, nothing of it checked; raises EvidenceError."""
+        claims = verifier_of(evidence.format).read(evidence.quote)
+        return Finding(
+            format=evidence.format,
+            status=_READ_ONLY,
+            claims=claims_to_json(claims),
+            caveats=CAVEATS.get(evidence.format, ()),
+        )
+
+    def judge(
+        self, evidence: Evidence, policy: bytes | None, expected_report_data: bytes | None, now_s: int
+    ) -> Finding:
+        """Return the verdict, also one that refuses; raises EvidenceError (``policy``)."""
+        by = read_policy(policy) if policy is not None else looking(evidence.format)
+        found = TeeEvidence(kind=evidence.format, quote=evidence.quote)
+        expected = own_report_data(found) if expected_report_data is None else expected_report_data
+        return to_finding(evidence.format, appraise(found, evidence.endorsements, by, expected, now_s))
+
+    def _recognise(self, data: bytes) -> Evidence | None:
+        for kind, recognise in RECOGNISERS.items():
+            if recognise(data):
+                return Evidence(format=kind, quote=data)
+        return None
+
+
+def looking(kind: str) -> TeePolicy:
+    """Return the policy that looks at a platform alone: its vendor's roots, and any code."""
+    accepted = PlatformPolicy(measurements=None, anchors=ANCHORS.get(kind, frozenset()))
+    return TeePolicy(platforms={kind: accepted})
+
+
+def own_report_data(found: TeeEvidence) -> bytes:
+    """Return the 64 bytes evidence says it was made for, empty when it cannot be read."""
+    try:
+        return bytes.fromhex(verifier_of(found.kind).read(found.quote).report_data)
+    except (EvidenceError, ValueError):
+        return b""
+
+
+def to_finding(kind: str, verdict: Verdict) -> Finding:
+    """Return a verdict for a person."""
+    details: dict[str, Any] = {
+        "notes": list(verdict.notes),
+        "root": anchors.VENDOR_ANCHORS.get(verdict.anchor, verdict.anchor),
+        "valid_from": verdict.valid_from_s,
+        "valid_until": verdict.valid_until_s,
+        "policy": verdict.policy,
+    }
+    return Finding(
+        format=kind,
+        status=verdict.status.value,
+        code=verdict.code,
+        reason=verdict.reason,
+        claims=claims_to_json(verdict.claims) if verdict.claims is not None else {},
+        details=details,
+        caveats=CAVEATS.get(kind, ()),
+    )
+
+
+def claims_to_json(claims: Claims) -> dict[str, Any]:
+    """Return claims as JSON values, what a platform does not have left out."""
+    values = attrs.asdict(claims, recurse=False)
+    values["advisories"] = list(claims.advisories)
+    more = values.pop("more")
+    told = {name: value for name, value in values.items() if value not in ("", [])}
+    return {**told, **more}

@@ -1,0 +1,83 @@
+"""Each platform behind the core's contract: a network's policy in its ledger, read as the policy of its kind.
+
+Pure. The core's policy names code and platforms; what only one kind has is in its ``rules``, JSON in text,
+with the fields of ``PlatformPolicy``. Left out, roots are the vendor's, and nothing but up to date is
+accepted.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import orjson
+
+from coco_core.attestation import Evidence, Policy, Verdict
+from coco_core.errors import AttestationError
+from coco_enclave.describe import ANCHORS, claims_to_json
+from coco_enclave.errors import EvidenceError
+from coco_enclave.evidence import TeeEvidence
+from coco_enclave.policy import PlatformPolicy, TeePolicy, platform_from_json
+from coco_enclave.verify import verify
+
+_IN_THE_TABLES: Final = ("measurements", "minimum_tcb", "allowed_advisories")
+"""What has a place of its own in the ledger, and so none in ``rules``."""
+
+
+class TeeVerifier:
+    """Judges evidence of one format for the core."""
+
+    def __init__(self, kind: str) -> None:
+        """Judge evidence of this kind; its name in the ledger is the same."""
+        self._kind = kind
+
+    @property
+    def format(self) -> str:
+        """The format it understands."""
+        return self._kind
+
+    def verify(self, evidence: Evidence, policy: Policy, expected_report_data: bytes, now_s: int) -> Verdict:
+        """Return the verdict; raises EvidenceError, an AttestationError, as the core's contract says.
+
+        Endorsements are the collateral.
+        """
+        if evidence.format != self._kind:
+            raise EvidenceError("format", f"evidence of {evidence.format[:64]!r} is not of {self._kind}")
+        policy.check_platform(self._kind)
+        verdict = verify(
+            TeeEvidence(kind=self._kind, quote=evidence.quote),
+            evidence.endorsements,
+            TeePolicy(platforms={self._kind: platform_policy(self._kind, policy)}),
+            expected_report_data,
+            now_s,
+        )
+        if verdict.claims is None:
+            raise AttestationError("a verdict without claims", code="malformed")
+        return Verdict(
+            format=self._kind,
+            measurement=verdict.claims.measurement,
+            claims={**claims_to_json(verdict.claims), "root": verdict.anchor, "notes": list(verdict.notes)},
+            secure="simulator" not in verdict.notes and "debug" not in verdict.notes,
+        )
+
+
+def platform_policy(kind: str, policy: Policy) -> PlatformPolicy:
+    """Return what a network's policy accepts of one kind; raises EvidenceError (``policy``)."""
+    try:
+        rules = orjson.loads(policy.rules.get(kind, "{}"))
+    except ValueError as error:
+        raise EvidenceError("policy", f"the rules of {kind} are not JSON") from error
+    if not isinstance(rules, dict):
+        raise EvidenceError("policy", f"the rules of {kind} are no JSON object")
+    twice = [name for name in _IN_THE_TABLES if name in rules]
+    if twice:
+        raise EvidenceError("policy", f"the rules of {kind} have what is said elsewhere: {', '.join(twice)}")
+    return platform_from_json(
+        {
+            "anchors": sorted(ANCHORS.get(kind, ())),
+            **rules,
+            "measurements": sorted(code for platform, code in policy.measurements if platform == kind),
+            "minimum_tcb": policy.minimum_tcb.get(kind, ""),
+            "allowed_advisories": sorted(policy.allowed_advisories.get(kind, ())),
+        },
+        kind,
+    )

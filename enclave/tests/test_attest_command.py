@@ -1,0 +1,99 @@
+"""``coco attest``: what a person is told of evidence, and how the command ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from coco_core.cli.main import cli
+from coco_core.errors import IntegrityError, OperatorError
+from coco_enclave import TeeEvidence, encode
+from coco_enclave.testing import Enclave, SimulatedIntel
+
+NOW_S = 1_790_000_000
+NOW = "2026-09-21T14:13:20Z"
+DATA = bytes(range(64))
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    intel = SimulatedIntel(NOW_S)
+    (tmp_path / "quote").write_bytes(intel.sgx_quote(DATA))
+    (tmp_path / "debug").write_bytes(intel.sgx_quote(DATA, Enclave().debug))
+    (tmp_path / "collateral").write_bytes(intel.collateral())
+    whole = encode(TeeEvidence(kind="sgx", quote=intel.sgx_quote(DATA)), intel.collateral())
+    (tmp_path / "envelope").write_bytes(whole)
+    (tmp_path / "nonsense").write_bytes(b"nonsense")
+    accepted = {"measurements": "any", "simulator_anchors": [intel.anchor]}
+    (tmp_path / "policy").write_text(json.dumps({"platforms": {"sgx": accepted}}))
+    return tmp_path
+
+
+def run(*arguments: Any) -> Result:
+    return CliRunner().invoke(cli, ["attest", *map(str, arguments)])
+
+
+def verify(files: Path, name: str, *more: Any) -> Result:
+    given = ["--collateral", files / "collateral", "--now", NOW, "--policy", files / "policy"]
+    return run("verify", *given, files / name, *more)
+
+
+def test_show_says_that_nothing_was_checked(files: Path) -> None:
+    told = run("show", files / "debug")
+    assert told.exit_code == 0
+    assert "read, not checked" in told.output
+    assert f"measurement: {'11' * 32}" in told.output
+    assert "debug: True" in told.output
+    assert "it does not prove" in told.output
+
+
+def test_verify_accepts(files: Path) -> None:
+    told = verify(files, "quote", "--report-data", DATA.hex())
+    assert told.exit_code == 0, told.output
+    assert "evidence of sgx: accepted, with a warning" in told.output
+    assert "simulator" in told.output
+
+
+def test_envelope_brings_its_collateral(files: Path) -> None:
+    assert run("verify", "--now", NOW, "--policy", files / "policy", files / "envelope").exit_code == 0
+
+
+def test_verify_says_why_it_refuses(files: Path) -> None:
+    told = verify(files, "debug")
+    assert isinstance(told.exception, IntegrityError)
+    assert "refused by the rule 'debug'" in told.output
+
+
+def test_other_report_data_is_refused(files: Path) -> None:
+    told = verify(files, "quote", "--report-data", "00" * 64)
+    assert "refused by the rule 'report_data'" in told.output
+
+
+def test_vendors_roots_are_the_default(files: Path) -> None:
+    told = run("verify", "--collateral", files / "collateral", "--now", NOW, files / "quote")
+    assert "refused by the rule 'root'" in told.output
+
+
+def test_json_is_for_programs(files: Path) -> None:
+    told = json.loads(verify(files, "quote", "--json").output)
+    assert (told["format"], told["status"], told["claims"]["svn"]) == ("sgx", "warning", 3)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["show", "nonsense"],
+        ["show", "absent"],
+        ["verify", "quote", "--now", "yesterday"],
+        ["verify", "quote", "--report-data", "00"],
+        ["verify", "quote", "--policy", "nonsense"],
+    ],
+)
+def test_what_cannot_be_read_is_the_operators_business(arguments: list[str], files: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(files)
+        assert isinstance(run(*arguments).exception, OperatorError)

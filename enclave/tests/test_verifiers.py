@@ -1,0 +1,92 @@
+"""Every platform behind the core's contract: the ledger's policy decides; what it leaves out is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from coco_core.attestation import Evidence, Policy, known_verifiers
+from coco_core.errors import AttestationError
+from coco_enclave.plugin import VERIFIERS
+from coco_enclave.testing import Enclave, SimulatedIntel
+from coco_enclave.verifiers import TeeVerifier
+
+NOW_S = 1_790_000_000
+DATA = bytes(range(64))
+CODE = Enclave().measurement.hex()
+
+
+@pytest.fixture(scope="module")
+def intel() -> SimulatedIntel:
+    return SimulatedIntel(NOW_S)
+
+
+def evidence(intel: SimulatedIntel) -> Evidence:
+    return Evidence(format="sgx", quote=intel.sgx_quote(DATA), endorsements=intel.collateral())
+
+
+def accepting(intel: SimulatedIntel, **changes: Any) -> Policy:
+    given: dict[str, Any] = {
+        "formats": frozenset({"sgx"}),
+        "measurements": frozenset({("sgx", CODE)}),
+        "rules": {"sgx": orjson.dumps({"simulator_anchors": [intel.anchor]}).decode()},
+    }
+    return Policy(**{**given, **changes})
+
+
+def refused(intel: SimulatedIntel, policy: Policy) -> str:
+    with pytest.raises(AttestationError) as caught:
+        TeeVerifier("sgx").verify(evidence(intel), policy, DATA, NOW_S)
+    return caught.value.code
+
+
+def test_what_the_ledger_accepts_is_accepted(intel: SimulatedIntel) -> None:
+    verdict = TeeVerifier("sgx").verify(evidence(intel), accepting(intel), DATA, NOW_S)
+    assert (verdict.format, verdict.measurement) == ("sgx", CODE)
+    assert not verdict.secure, "a simulator protects nothing"
+    assert verdict.claims["root"] == intel.anchor
+
+
+def test_same_arguments_same_verdict(intel: SimulatedIntel) -> None:
+    given = (evidence(intel), accepting(intel), DATA, NOW_S)
+    assert TeeVerifier("sgx").verify(*given) == TeeVerifier("sgx").verify(*given)
+
+
+def test_without_rules_simulators_are_refused(intel: SimulatedIntel) -> None:
+    assert refused(intel, accepting(intel, rules={})) == "root"
+
+
+def test_measurement_counts_for_its_platform_alone(intel: SimulatedIntel) -> None:
+    elsewhere = accepting(intel, measurements=frozenset({("Insecure_Virtual", CODE)}))
+    assert refused(intel, elsewhere) == "measurement"
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"formats": frozenset({"tdx"})}, "platform"),
+        ({"measurements": frozenset()}, "measurement"),
+        ({"minimum_tcb": {"sgx": "18"}}, "eval_number"),
+        ({"minimum_tcb": {"sgx": "new"}}, "policy"),
+        ({"rules": {"sgx": "{"}}, "policy"),
+        ({"rules": {"sgx": "[]"}}, "policy"),
+        ({"rules": {"sgx": '{"measurements": "any"}'}}, "policy"),
+        ({"rules": {"sgx": '{"debugg": true}'}}, "policy"),
+    ],
+)
+def test_what_the_ledger_does_not_accept_is_refused(
+    changes: dict[str, Any], code: str, intel: SimulatedIntel
+) -> None:
+    assert refused(intel, accepting(intel, **changes)) == code
+
+
+def test_evidence_of_another_format_is_refused(intel: SimulatedIntel) -> None:
+    with pytest.raises(AttestationError) as caught:
+        TeeVerifier("tdx").verify(evidence(intel), accepting(intel), DATA, NOW_S)
+    assert caught.value.code == "format"
+
+
+def test_installed_platforms_are_known_to_the_core() -> None:
+    assert set(VERIFIERS) <= set(known_verifiers())

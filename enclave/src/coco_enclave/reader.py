@@ -18,6 +18,11 @@ class Reader:
         self._what = what
 
     @property
+    def left(self) -> int:
+        """How many bytes have not been read."""
+        return len(self._data) - self._at
+
+    @property
     def at(self) -> int:
         """How many bytes have been read."""
         return self._at
@@ -39,6 +44,30 @@ class Reader:
         """Return the next 4 bytes, little-endian; raises EvidenceError (``malformed``)."""
         return int.from_bytes(self.take(4), "little")
 
+    def u64(self) -> int:
+        """Return the next 8 bytes, little-endian; raises EvidenceError (``malformed``)."""
+        return int.from_bytes(self.take(8), "little")
+
+    def u8(self) -> int:
+        """Return the next byte; raises EvidenceError (``malformed``)."""
+        return self.take(1)[0]
+
+    def u16_be(self) -> int:
+        """Return the next 2 bytes, big-endian; raises EvidenceError (``malformed``)."""
+        return int.from_bytes(self.take(2), "big")
+
+    def u32_be(self) -> int:
+        """Return the next 4 bytes, big-endian; raises EvidenceError (``malformed``)."""
+        return int.from_bytes(self.take(4), "big")
+
+    def u64_be(self) -> int:
+        """Return the next 8 bytes, big-endian; raises EvidenceError (``malformed``)."""
+        return int.from_bytes(self.take(8), "big")
+
+    def sized(self) -> bytes:
+        """Return bytes after their size, 2 bytes big-endian (TPM2B); raises EvidenceError (``malformed``)."""
+        return self.take(self.u16_be())
+
     def rest(self) -> bytes:
         """Return what is left."""
         return self.take(len(self._data) - self._at)
@@ -47,3 +76,7 @@ class Reader:
         """Check that nothing is left; raises EvidenceError (``malformed``)."""
         if self._at != len(self._data):
             raise EvidenceError("malformed", f"{self._what}: {len(self._data) - self._at} bytes too many")
+
+    def malformed(self, why: str) -> EvidenceError:
+        """Return the refusal of bytes that are not what they should be."""
+        return EvidenceError("malformed", f"{self._what}: {why}")

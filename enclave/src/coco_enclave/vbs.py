@@ -1,0 +1,222 @@
+"""Windows VBS enclaves: the secure kernel signs the report, and the TPM vouches for the secure kernel.
+
+``vbs``: the TPM's quote → the boot log adds up to it → in the log, the state of the boot and the secure
+kernel's key → that key signed the report. ``vbs-hgs``: a Host Guardian Service has done all that, and
+certified the key for hours.
+
+VBS isolates by the hypervisor, without encrypting memory: who controls firmware or hypervisor is trusted. The
+secure kernel's key is new at every boot, and evidence lasts no longer. Sources: ``ntenclv.h``, ``wbcl.h``
+(Windows SDK).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from coco_enclave import attestation_key, boot_log, limits, tpm, vbs_report
+from coco_enclave.anchors import check_anchor
+from coco_enclave.checks import check_claims, check_report_data, conclude
+from coco_enclave.errors import EvidenceError
+from coco_enclave.event_log import check_log, parse_log
+from coco_enclave.evidence import decode_parts
+from coco_enclave.fields import Fields
+from coco_enclave.pki import check_chain, check_validity, load_certificates
+from coco_enclave.policy import PlatformPolicy
+from coco_enclave.vbs_report import ENCLAVE_TYPE, VbsReport
+from coco_enclave.verdict import Claims, Verdict
+
+KIND, HGS_KIND = "vbs", "vbs-hgs"
+REPORT, QUOTE, SIGNATURE, LOG = "report", "quote", "signature", "log"
+_BANKS: Final = frozenset({tpm.SHA256, tpm.SHA384})
+
+
+@attrs.frozen(kw_only=True)
+class VbsRules:
+    """The fields of ``rules`` in a policy for ``vbs`` and ``vbs-hgs``."""
+
+    families: frozenset[str] = frozenset()
+    """Accepted FamilyId, hex. Empty: not asked."""
+    images: frozenset[str] = frozenset()
+    modules: frozenset[str] | None = frozenset()
+    """UniqueId or AuthorId, hex, of what may be loaded beside the enclave's own image; None accepts any."""
+    platform_svn: int = 0
+    secure_kernel_svn: int = 0
+    """The oldest security versions that are accepted."""
+    registers: Mapping[int, str] = attrs.field(factory=dict)
+    """Values that further registers of the TPM must be quoted with, hex."""
+    untyped: bool = False
+    """Whether reports without an enclave type are accepted: Windows before 2020 left it 0."""
+    sha1: bool = False
+    """Whether the TPM's SHA-1 may count: for looking at old evidence, never where anything is at stake."""
+
+
+def vbs_rules(policy: PlatformPolicy) -> VbsRules:
+    """Read the rules of a policy; raises EvidenceError (``policy``)."""
+    fields = Fields(policy.rules, "the rules for VBS")
+    rules = VbsRules(
+        families=fields.digests("families"),
+        images=fields.digests("images"),
+        modules=fields.digests_or_any("modules"),
+        platform_svn=fields.number("platform_svn", 0),
+        secure_kernel_svn=fields.number("secure_kernel_svn", 0),
+        registers=read_registers(fields, "registers"),
+        untyped=fields.flag("untyped", False),
+        sha1=fields.flag("sha1", False),
+    )
+    fields.finish()
+    return rules
+
+
+def read_registers(fields: Fields, name: str) -> dict[int, str]:
+    """Return pinned registers, a JSON object of hex by index; raises EvidenceError (``policy``)."""
+    value = fields.mapping(name)
+    for index, digest in value.items():
+        known = index in {str(register) for register in range(tpm.REGISTERS)}
+        if (
+            not known
+            or not isinstance(digest, str)
+            or set(digest) - set("0123456789abcdef")
+            or len(digest) % 2
+        ):
+            raise fields.refusal(f"{name!r} is hex by register")
+    return {int(index): digest for index, digest in value.items()}
+
+
+class VbsVerifier:
+    """Judges reports by the TPM of the machine."""
+
+    def read(self, quote: bytes) -> Claims:
+        """Return what evidence says of itself; raises EvidenceError."""
+        return vbs_claims(vbs_report.parse_report(_parts(quote)[REPORT]), KIND)
+
+    def verify(
+        self, quote: bytes, collateral: bytes, policy: PlatformPolicy, expected_report_data: bytes, now_s: int
+    ) -> Verdict:
+        """Return the verdict; raises EvidenceError.
+
+        ``collateral`` is what ``attestation_key.read_key`` reads. Codes in the order of the rules:
+        ``report_data``, those of the key, ``signature``, ``tpm_…``, ``log``, ``boot_state``, ``tpm_nonce``,
+        ``signature`` of the report, ``identity``, then the policy's.
+        """
+        parts = _parts(quote)
+        report = vbs_report.parse_report(parts[REPORT])
+        check_report_data(report.enclave_data, expected_report_data)
+        rules = vbs_rules(policy)
+        quoted = tpm.parse_quote(parts[QUOTE])
+        key = attestation_key.check_key(*attestation_key.read_key(collateral), policy, None, now_s)
+        tpm.check_signature(quoted, tpm.parse_signature(parts[SIGNATURE]), key.key, sha1=rules.sha1)
+        kernel = _secure_kernel_key(quoted, parts[LOG], rules)
+        tpm.check_nonce(quoted, expected_report_data)
+        vbs_report.check_signature(report, kernel)
+        return _judge(report, KIND, policy, rules, key.anchor, key.window_s)
+
+
+def _secure_kernel_key(quoted: tpm.TpmQuote, log: bytes, rules: VbsRules) -> rsa.RSAPublicKey:
+    """Return the key a quoted boot measured, after checking the state of that boot; raises EvidenceError."""
+    bank = quoted.registers[0][0] if quoted.registers else 0
+    if bank not in _BANKS and not (rules.sha1 and bank == tpm.SHA1):
+        raise EvidenceError("tpm_selection", f"TPM quote: registers of bank {bank:#06x} are not accepted")
+    events = parse_log(log)
+    values = check_log(events, quoted, bank, boot_log.REGISTERS | rules.registers.keys())
+    for index, pinned in rules.registers.items():
+        if values[index].hex() != pinned:
+            raise EvidenceError("tpm_digest", f"TPM quote: register {index} has another value than pinned")
+    tagged = boot_log.read_values(events, bank)
+    boot_log.check_state(tagged)
+    boot_log.check_secure_boot(events, bank)
+    return boot_log.identity_key(tagged)
+
+
+class HgsVerifier:
+    """Judges reports by the certificate a Host Guardian Service gave the secure kernel's key."""
+
+    def read(self, quote: bytes) -> Claims:
+        """Return what a report says of itself; raises EvidenceError."""
+        return vbs_claims(vbs_report.parse_report(quote), HGS_KIND)
+
+    def verify(
+        self, quote: bytes, collateral: bytes, policy: PlatformPolicy, expected_report_data: bytes, now_s: int
+    ) -> Verdict:
+        """Return the verdict; raises EvidenceError.
+
+        ``collateral`` are PEM certificates, the health certificate first. No such service has a public root:
+        the policy pins its operator's, or the health certificate itself.
+        """
+        report = vbs_report.parse_report(quote)
+        check_report_data(report.enclave_data, expected_report_data)
+        rules = vbs_rules(policy)
+        chain = load_certificates(collateral, "HGS certificates")
+        anchor = check_anchor(chain[-1].public_bytes(Encoding.DER), policy, None)
+        if len(chain) > 1:
+            check_chain(chain, "HGS certificates")
+        window_s = check_validity(chain, now_s, "HGS certificates")
+        key = chain[0].public_key()
+        if not isinstance(key, rsa.RSAPublicKey):
+            raise EvidenceError("unsupported", "HGS certificates: the secure kernel's key is not RSA")
+        vbs_report.check_signature(report, key)
+        return _judge(report, HGS_KIND, policy, rules, anchor, window_s)
+
+
+def _parts(quote: bytes) -> dict[str, bytes]:
+    return decode_parts(quote, {REPORT, QUOTE, SIGNATURE, LOG}, size_max_bytes=limits.EVIDENCE_SIZE_MAX_BYTES)
+
+
+def _judge(
+    report: VbsReport,
+    kind: str,
+    policy: PlatformPolicy,
+    rules: VbsRules,
+    anchor: str,
+    window_s: tuple[int, int],
+) -> Verdict:
+    """Return the verdict on a genuine report; raises EvidenceError."""
+    claims = vbs_claims(report, kind)
+    notes = check_claims(claims, policy)
+    _check_identity(report, rules)
+    if rules.sha1:
+        notes = (*notes, "sha1")
+    return conclude(claims, notes, anchor, policy, window_s)
+
+
+def _check_identity(report: VbsReport, rules: VbsRules) -> None:
+    types = {ENCLAVE_TYPE, 0} if rules.untyped else {ENCLAVE_TYPE}
+    if report.enclave_type not in types:
+        raise EvidenceError("identity", f"VBS report: of an enclave of type {report.enclave_type:#x}")
+    for accepted, found in ((rules.families, report.family_id), (rules.images, report.image_id)):
+        if accepted and found.hex() not in accepted:
+            raise EvidenceError("identity", "VBS report: of another family or image")
+    if report.platform_svn < rules.platform_svn or report.secure_kernel_svn < rules.secure_kernel_svn:
+        raise EvidenceError("tcb_floor", "VBS report: platform or secure kernel is older than accepted")
+    for module in report.modules:
+        own = module.unique_id == report.unique_id
+        names = {module.unique_id.hex()} | ({module.author_id.hex()} if any(module.author_id) else set())
+        if not own and rules.modules is not None and not names & rules.modules:
+            raise EvidenceError("identity", f"VBS report: module {module.name[:64]!r} is not accepted")
+
+
+def vbs_claims(report: VbsReport, kind: str) -> Claims:
+    """Return a report's claims; genuine ones only after its signature was checked."""
+    more: dict[str, Any] = {
+        "family_id": report.family_id.hex(),
+        "image_id": report.image_id.hex(),
+        "owner_id": report.owner_id.hex(),
+        "platform_svn": report.platform_svn,
+        "secure_kernel_svn": report.secure_kernel_svn,
+        "signing_level": report.signing_level,
+        "enclave_type": report.enclave_type,
+        "modules": [[module.name[:64], module.unique_id.hex()] for module in report.modules],
+    }
+    return Claims(
+        platform=kind,
+        measurement=report.unique_id.hex(),
+        report_data=report.enclave_data.hex(),
+        signer=report.author_id.hex(),
+        svn=report.enclave_svn,
+        debug=report.flags != 0,
+        more=more,
+    )

@@ -1,0 +1,158 @@
+"""The endorsement of a utility VM: Microsoft signs which launch measurement its container platform has.
+
+Sources: RFC 9052 (COSE_Sign1), did:x509 method specification (an issuer named by an authority's certificate
+and what the leaf is for). Must not know the report that the endorsement is compared with.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import attrs
+import cbor2
+import orjson
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from coco_enclave.errors import EvidenceError
+from coco_enclave.limits import CHAIN_MAX
+from coco_enclave.pki import check_chain, check_validity, load_certificate
+
+UVM_SIZE_MAX_BYTES: Final = 64 * 1024
+_SIGN1: Final = 18
+_ALGORITHM, _CHAIN = 1, 33
+_PS384: Final = -38
+_SALT_SIZE_BYTES: Final = 48
+_DID: Final = re.compile(r"did:x509:0:sha256:([A-Za-z0-9_-]{43})::eku:([0-9.]{3,64})")
+_MEASUREMENT: Final = re.compile("[0-9a-f]{96}")
+
+
+@attrs.frozen(kw_only=True)
+class UvmEndorsement:
+    """What was endorsed, and by whom; genuine only after check_endorsement."""
+
+    did: str
+    feed: str
+    measurement: str
+    guest_svn: int
+    signed_at_s: int | None
+    chain: tuple[x509.Certificate, ...] = attrs.field(repr=False)
+    to_verify: bytes = attrs.field(repr=False)
+    signature: bytes = attrs.field(repr=False)
+
+
+def parse_endorsement(data: bytes) -> UvmEndorsement:
+    """Read a COSE_Sign1 of a utility VM's measurement; raises EvidenceError (``endorsement``)."""
+    if len(data) > UVM_SIZE_MAX_BYTES:
+        raise EvidenceError("size", f"UVM endorsement: it has {len(data)} bytes")
+    message = _loads(data)
+    if not isinstance(message, cbor2.CBORTag) or message.tag != _SIGN1:
+        raise EvidenceError("endorsement", "UVM endorsement: no COSE_Sign1")
+    match message.value:
+        case [bytes(protected), _, bytes(payload), bytes(signature)]:
+            header = _loads(protected)
+        case _:
+            raise EvidenceError("endorsement", "UVM endorsement: no COSE_Sign1")
+    if not isinstance(header, Mapping) or header.get(_ALGORITHM) != _PS384:
+        raise EvidenceError("endorsement", "UVM endorsement: not signed with PS384")
+    did, feed, chain = header.get("iss"), header.get("feed"), header.get(_CHAIN)
+    if not isinstance(did, str) or not isinstance(feed, str):
+        raise EvidenceError("endorsement", "UVM endorsement: it does not name issuer and feed")
+    if (
+        not isinstance(chain, Sequence)
+        or len(chain) > CHAIN_MAX
+        or not all(isinstance(one, bytes) for one in chain)
+    ):
+        raise EvidenceError("endorsement", "UVM endorsement: it has no chain of certificates")
+    at = header.get("signingtime")
+    measurement, guest_svn = _statement(payload)
+    return UvmEndorsement(
+        did=did,
+        feed=feed,
+        measurement=measurement,
+        guest_svn=guest_svn,
+        signed_at_s=int(at.timestamp()) if isinstance(at, datetime) and at.tzinfo is not None else None,
+        chain=tuple(load_certificate(one, "UVM endorsement") for one in chain),
+        to_verify=cbor2.dumps(["Signature1", protected, b"", payload]),
+        signature=signature,
+    )
+
+
+def _loads(data: bytes) -> Any:
+    try:
+        return cbor2.loads(data)
+    except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise EvidenceError("endorsement", f"UVM endorsement: not CBOR: {error}") from error
+
+
+def _statement(payload: bytes) -> tuple[str, int]:
+    try:
+        value = orjson.loads(payload)
+    except ValueError as error:
+        raise EvidenceError("endorsement", f"UVM endorsement: its payload is not JSON: {error}") from error
+    match value:
+        case {"x-ms-sevsnpvm-launchmeasurement": str(measurement), "x-ms-sevsnpvm-guestsvn": str(svn)}:
+            if _MEASUREMENT.fullmatch(measurement) and svn.isascii() and svn.isdecimal() and len(svn) < 10:
+                return measurement, int(svn)
+    raise EvidenceError("endorsement", "UVM endorsement: it states no measurement and security version")
+
+
+def check_endorsement(
+    endorsement: UvmEndorsement,
+    *,
+    dids: frozenset[str],
+    feed: str,
+    minimum_svn: int,
+    now_s: int,
+    at_signing: bool,
+) -> None:
+    """Check who endorsed what, and when; raises EvidenceError (``endorsement``).
+
+    ``at_signing`` judges the certificates at the time the endorsement says it was signed: they live for a
+    year, images are used for longer.
+    """
+    if endorsement.did not in dids or endorsement.feed != feed:
+        raise EvidenceError("endorsement", "UVM endorsement: of an issuer or feed that is not accepted")
+    if endorsement.guest_svn < minimum_svn:
+        raise EvidenceError("endorsement", f"UVM endorsement: of security version {endorsement.guest_svn}")
+    at_s = now_s
+    if at_signing:
+        if endorsement.signed_at_s is None or endorsement.signed_at_s > now_s:
+            raise EvidenceError(
+                "endorsement", "UVM endorsement: it does not say when it was signed, or says later"
+            )
+        at_s = endorsement.signed_at_s
+    try:
+        check_chain(endorsement.chain, "UVM endorsement")
+        check_validity(endorsement.chain, at_s, "UVM endorsement")
+    except EvidenceError as error:
+        raise EvidenceError("endorsement", str(error)) from error
+    _check_issuer(endorsement.did, endorsement.chain)
+    key = endorsement.chain[0].public_key()
+    pss = padding.PSS(mgf=padding.MGF1(hashes.SHA384()), salt_length=_SALT_SIZE_BYTES)
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise EvidenceError("endorsement", "UVM endorsement: its certificate is for no RSA key")
+    try:
+        key.verify(endorsement.signature, endorsement.to_verify, pss, hashes.SHA384())
+    except InvalidSignature as error:
+        raise EvidenceError("endorsement", "UVM endorsement: not signed by its certificate") from error
+
+
+def _check_issuer(did: str, chain: tuple[x509.Certificate, ...]) -> None:
+    """Check that a chain is the one its did:x509 names: an authority's certificate, and a use of the leaf."""
+    named = _DID.fullmatch(did)
+    if named is None:
+        raise EvidenceError("endorsement", "UVM endorsement: its issuer is no did:x509 that is understood")
+    authority, use = base64.urlsafe_b64decode(named[1] + "="), x509.ObjectIdentifier(named[2])
+    digests = {hashlib.sha256(one.public_bytes(Encoding.DER)).digest() for one in chain[1:]}
+    uses = [one.value for one in chain[0].extensions if isinstance(one.value, x509.ExtendedKeyUsage)]
+    if authority not in digests or not any(use in one for one in uses):
+        raise EvidenceError("endorsement", "UVM endorsement: its certificates are not those of its issuer")

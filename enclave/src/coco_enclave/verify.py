@@ -10,12 +10,15 @@ from typing import Final, Protocol
 
 import attrs
 
-from coco_enclave import limits
+from coco_enclave import azure, limits, snp, vbs
+from coco_enclave.azure import AzureAciVerifier, AzureSnpVerifier
 from coco_enclave.dcap import DcapVerifier
 from coco_enclave.dcap_quote import SGX, TDX
 from coco_enclave.errors import EvidenceError
 from coco_enclave.evidence import TeeEvidence, check_size
 from coco_enclave.policy import PlatformPolicy, TeePolicy
+from coco_enclave.snp import SnpVerifier
+from coco_enclave.vbs import HgsVerifier, VbsVerifier
 from coco_enclave.verdict import Claims, Status, Verdict
 
 
@@ -33,7 +36,15 @@ class PlatformVerifier(Protocol):
         ...
 
 
-VERIFIERS: Final[Mapping[str, PlatformVerifier]] = {SGX: DcapVerifier(SGX), TDX: DcapVerifier(TDX)}
+VERIFIERS: Final[Mapping[str, PlatformVerifier]] = {
+    SGX: DcapVerifier(SGX),
+    TDX: DcapVerifier(TDX),
+    snp.KIND: SnpVerifier(),
+    azure.SNP_KIND: AzureSnpVerifier(),
+    azure.ACI_KIND: AzureAciVerifier(),
+    vbs.KIND: VbsVerifier(),
+    vbs.HGS_KIND: HgsVerifier(),
+}
 """By kind of evidence."""
 
 

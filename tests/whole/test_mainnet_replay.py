@@ -38,7 +38,7 @@ def measured(shared: Path, folder: Path) -> Iterator[Measurement]:
     run = Run(
         spec=NetworkSpec(folder=folder, nodes=NODES, ledger="ethereum", engine="", config=workload.config),
         workload=workload,
-        adapter=plugin.create(""),
+        adapter=plugin.create("", {}),
         outstanding=200,
         per_request=100,
     )

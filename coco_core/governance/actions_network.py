@@ -24,6 +24,7 @@ from coco_core.governance.fetch_origins import check_fetch_origins, fetch_origin
 from coco_core.governance.leases import RENEWALS, VOTE, LeasePolicy, lease_policy_writes, lease_writes
 from coco_core.governance.membership import PENDING, RETIRED, TRUSTED, read_nodes
 from coco_core.governance.policy import platform_row
+from coco_core.governance.renewals import sent_away_writes
 from coco_core.governance.validity import Validity
 from coco_core.kv import maps
 
@@ -52,6 +53,7 @@ def _own(node_id: str, owner: str, decision: Decision) -> None:
 
 
 def _remove_node(args: Args, decision: Decision) -> None:
+    decision.write(sent_away_writes(decision.view, [NodeID(args["node_id"])]))
     decision.change_nodes([], [NodeID(args["node_id"])])
 
 
@@ -60,6 +62,7 @@ def _replace_node(args: Args, decision: Decision) -> None:
     owner = args.get("owner", decision.proposer)
     decision.active_member(owner)
     _own(args["node_id"], owner, decision)
+    decision.write(sent_away_writes(decision.view, [NodeID(args["replaces"])]))
     decision.change_nodes([NodeID(args["node_id"])], [NodeID(args["replaces"])])
 
 

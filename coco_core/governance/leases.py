@@ -46,6 +46,8 @@ class Lease:
 
     granted_ms: int
     until_ms: int
+    renewal_refused: bool = False
+    """Whether members sent away who came to renew it: then a voucher renews it no more."""
 
     def after_ms(self, share: float) -> int:
         """Return when that share of it is over."""
@@ -91,8 +93,9 @@ def read_leases(view: View) -> dict[NodeID, Lease]:
 def _lease(value: bytes) -> Lease:
     """Read a row; remembered, because a primary looks at all of them in every tick."""
     match orjson.loads(value):
-        case {"granted_ms": int(granted), "until_ms": int(until)}:
-            return Lease(granted_ms=granted, until_ms=until)
+        case {"granted_ms": int(granted), "until_ms": int(until), **rest}:
+            refused = rest.get("renewal_refused") is True
+            return Lease(granted_ms=granted, until_ms=until, renewal_refused=refused)
     raise ValueError("granted_ms and until_ms are expected")
 
 
@@ -102,6 +105,17 @@ def lease_writes(nodes: Iterable[NodeID], lease_s: int | None, time_ms: int) -> 
     if lease_s is not None:
         value = json.dumps({"granted_ms": time_ms, "until_ms": time_ms + lease_s * 1000}).encode()
     changes: dict[bytes, bytes | None] = {node.encode(): value for node in nodes}
+    return {maps.LEASES: changes} if changes else {}
+
+
+def refused_renewal_writes(view: View, nodes: Iterable[NodeID]) -> Writes:
+    """Return the writes that say of the leases of ``nodes`` that no voucher renews them."""
+    leases = read_leases(view)
+    changes: dict[bytes, bytes | None] = {
+        node.encode(): json.dumps(attrs.asdict(attrs.evolve(leases[node], renewal_refused=True))).encode()
+        for node in nodes
+        if node in leases
+    }
     return {maps.LEASES: changes} if changes else {}
 
 

@@ -9,6 +9,8 @@ is trusted, at once and with the same owner: there are never more nodes than mem
   made without those whose fresh node has not caught up, and goes on with them. Nor do they, or the end of a
   node whose lease ran out, wait for nodes that members let in and that do not catch up.
 * A renewal that does not come about in a quarter of the lease, or until its end, is taken back.
+* Members' vote against the fresh node is one against this renewal: no voucher renews that lease any more, be
+  it for the same node or another. A node can still be voted in.
 * Where the fresh node is left out of the change, for whatever reason, the old one stays until its lease ends.
   Where members send the old one away, the fresh one goes with it.
 
@@ -29,7 +31,14 @@ from coco_core.governance.admission import read_admission
 from coco_core.governance.consortium import ACTIVE, read_member, read_service_info
 from coco_core.governance.epochs import ADDITION_CANCELLED, want_epoch
 from coco_core.governance.json_values import read_json
-from coco_core.governance.leases import VOUCHED, Lease, overdue, read_lease_policy, read_leases
+from coco_core.governance.leases import (
+    VOUCHED,
+    Lease,
+    overdue,
+    read_lease_policy,
+    read_leases,
+    refused_renewal_writes,
+)
 from coco_core.governance.membership import (
     TRUSTED,
     MembershipChange,
@@ -97,6 +106,8 @@ def _check_lease(lease: Lease | None, time_ms: int) -> None:
         raise RefusedError("lease", "who vouches for the node has no lease that could be renewed")
     if time_ms >= lease.until_ms:
         raise RefusedError("lease", "the lease of who vouches for the node has run out")
+    if lease.renewal_refused:
+        raise RefusedError("voucher", "members sent away who came to renew this lease: they vote who comes")
     if time_ms < lease.after_ms(RENEWABLE_SHARE):
         raise RefusedError("lease", "the lease of who vouches for the node is in its first half still")
 
@@ -127,6 +138,12 @@ def read_renewals(view: View) -> dict[NodeID, Renewal]:
         if record.voucher.replaces in change.remove:
             found[name] = Renewal(replaces=record.voucher.replaces, begun_ms=record.judged_at_ms)
     return found
+
+
+def sent_away_writes(view: View, names: Collection[NodeID]) -> Writes:
+    """Return the writes that refuse the renewals for which any of ``names`` has come."""
+    olds = [one.replaces for fresh, one in read_renewals(view).items() if fresh in names]
+    return refused_renewal_writes(view, olds)
 
 
 def left_out(view: View, change: MembershipChange, names: Collection[NodeID]) -> MembershipChange:

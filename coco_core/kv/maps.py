@@ -78,8 +78,8 @@ DISABLED_ADAPTERS: Final = "public:coco.gov.disabled_adapters"
 ACCESS: Final = "public:coco.gov.access"
 """Key: adapter name; JSON ``{callers: anyone or participants}``: who may use its front ends."""
 LEASES: Final = "public:coco.gov.leases"
-"""Key: node ID; JSON ``{granted_ms, until_ms}``: how long the node may take part. It stays when
-it ran out and the node is retired for that."""
+"""Key: node ID; JSON ``{granted_ms, until_ms, renewal_refused}``: how long the node may take part, and true
+when no voucher renews that. It stays when it ran out and the node is retired for that."""
 CONFIDENTIALITY: Final = "public:coco.gov.confidentiality"
 """Singleton; JSON: the confidentiality policy."""
 JWT_ISSUERS: Final = "public:ccf.gov.jwt.issuers"

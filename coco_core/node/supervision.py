@@ -25,6 +25,7 @@ from coco_core.base import NodeID, limits
 from coco_core.crypto import PrivateKey
 from coco_core.errors import OperatorError
 from coco_core.governance import (
+    VOTE,
     Voucher,
     read_lease_policy,
     read_leases,
@@ -85,13 +86,14 @@ def lease_teller(node_id: NodeID, view: Callable[[], View], announce: Announce) 
         nonlocal told
         tables = view()
         lease, record = read_leases(tables).get(node_id), read_nodes(tables).get(node_id)
+        refused = lease is not None and lease.renewal_refused
         event = {
             "event": "lease",
             "node_id": node_id,
             "status": record.status if record is not None else "",
             "granted_ms": lease.granted_ms if lease is not None else None,
             "until_ms": lease.until_ms if lease is not None else None,
-            "renewal": read_lease_policy(tables).renewal,
+            "renewal": VOTE if refused else read_lease_policy(tables).renewal,
         }
         if event != told and (lease is not None or told):
             told = event

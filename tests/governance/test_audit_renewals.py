@@ -185,6 +185,14 @@ def test_a_renewal_that_took_too_long_is_taken_back_not_earlier(leased: Governed
     early.refused("node-membership", early.place(writes))
 
 
+def test_who_was_voted_out_comes_again_without_a_vote(leased: Governed) -> None:
+    ledger = leased()
+    ledger.place(renewing(ledger))
+    ledger.propose(ledger.alice, {"name": "remove_node", "args": {"node_id": name(ledger, 3)}})
+    ledger.audit()
+    ledger.refused("node-join", ledger.place(renewing(ledger)))
+
+
 def test_a_change_without_a_voucher(leased: Governed) -> None:
     ledger = leased()
     writes = ledger.joining(ledger.network.joiner(3))

@@ -243,13 +243,14 @@ class EncodesASet(Altered):
 
 @fails("another_process_executes_alike", "every_node_executes_alike", "backups_forward")
 class DrawsAtRandom(Altered):
-    """Numbers its receipts at random."""
+    """Numbers its receipts, and what it refuses, at random."""
 
     def altered(self, outcome: Outcome, payload: bytes) -> Any:
         """Draw a number."""
+        number = random.randbytes(8).hex()  # noqa: S311 - the fault
         if isinstance(outcome, Applied):
-            return attrs.evolve(outcome, receipt=random.randbytes(8).hex().encode())  # noqa: S311 - the fault
-        return outcome
+            return attrs.evolve(outcome, receipt=number.encode())
+        return attrs.evolve(outcome, code=f"refused-{number}") if isinstance(outcome, Rejected) else outcome
 
 
 @fails("replay_gives_what_was_written")

@@ -27,6 +27,7 @@ ADAPTER_SECTIONS = {
     "hooks": "What a distribution registers",
     "configuration": "What a consortium may set of it",
     "caller": "Who asks",
+    "fetching": "Asking systems outside",
     "http": "HTTP and WebSocket",
     "workload": "Genesis for development, load for benchmarks",
     "bundles": "Bundles",

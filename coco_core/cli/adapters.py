@@ -1,4 +1,4 @@
-"""``coco adapters``: which ledgers are installed, with which engines, and whether they keep the contract."""
+"""``coco adapters``: which are installed, how to begin a new one, whether one keeps the contract."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from coco_core.cli.asking import FILE
+from coco_core.cli.scaffold import default_folder, write_distribution
 from coco_core.errors import OperatorError
 from coco_core.node import installed, load
 
@@ -58,6 +59,22 @@ def check(context: click.Context, name: str, json_file: Path | None, no_processe
     command += ["--json", str(json_file)] if json_file is not None else []
     command += ["--no-processes"] if no_processes else []
     context.exit(subprocess.run(command, check=False).returncode)
+
+
+@adapters.command()
+@click.argument("name")
+@click.option("--dir", "folder", type=click.Path(path_type=Path), help="Write it here.  [default: coco-NAME]")
+def new(name: str, folder: Path | None) -> None:
+    """Write a new adapter NAME: a distribution that works, with tests, to put your own ledger into.
+
+    NAME is one lower-case word, such as 'tally'. Nothing that is there is overwritten.
+    """
+    target = folder if folder is not None else default_folder(name)
+    for path in write_distribution(name, target):
+        click.echo(f"  {target / path}")
+    if name in installed():
+        click.echo(f"note: another adapter {name!r} is installed here; only one of them can be", err=True)
+    click.echo(f"next: cd {target} && make setup check test")
 
 
 def _describe(name: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import re
+import textwrap
 from pathlib import Path
 from types import ModuleType
 
@@ -131,7 +132,8 @@ def test_python_blocks_compile(written: list[Path], root: Path) -> None:
     for page in written:
         for language, code in FENCE.findall(page.read_text(encoding="utf-8")):
             if language == "python":
-                compile(code, str(page.relative_to(root)), "exec")
+                # A piece of a file may be a method; it stands as deep as it does there.
+                compile(textwrap.dedent(code), str(page.relative_to(root)), "exec")
 
 
 def test_every_page_can_be_reached(written: list[Path], root: Path) -> None:

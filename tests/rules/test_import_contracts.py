@@ -12,7 +12,7 @@ import pytest
 
 LINTER = Path(sys.executable).parent / "lint-imports"
 MEMBERS = [
-    *(Path("adapters") / name / "src" / f"coco_{name}" for name in ("ethereum", "sawtooth")),
+    *(Path("adapters") / name / "src" / f"coco_{name}" for name in ("ethereum", "sawtooth", "tally")),
     Path("enclave") / "src" / "coco_enclave",
 ]
 

@@ -42,8 +42,10 @@ ETHEREUM = Distribution(
 SAWTOOTH = Distribution(
     "adapters/sawtooth", "coco-framework-sawtooth", "coco_sawtooth", "sawtooth = coco_sawtooth.plugin"
 )
+TALLY = Distribution("adapters/tally", "coco-framework-tally", "coco_tally", "tally = coco_tally.plugin")
 ENCLAVE = Distribution("enclave", "coco-framework-enclave", "coco_enclave", "enclave = coco_enclave.plugin")
 REVM = Distribution("adapters/ethereum/revm", "coco-framework-ethereum-revm", "coco_ethereum_revm")
+TEMPLATE = "coco_core/cli/template/"
 
 
 def settings(distribution: Distribution) -> dict[str, Any]:
@@ -74,7 +76,7 @@ def metadata(archive: zipfile.ZipFile) -> email.message.Message:
 
 
 @pytest.mark.parametrize(
-    "distribution", [CORE, ETHEREUM, SAWTOOTH, ENCLAVE, REVM], ids=lambda item: item.name
+    "distribution", [CORE, ETHEREUM, SAWTOOTH, TALLY, ENCLAVE, REVM], ids=lambda item: item.name
 )
 def test_wheel_holds_one_typed_package(distribution: Distribution, tmp_path: Path) -> None:
     if distribution is REVM:
@@ -94,6 +96,12 @@ def test_wheel_holds_one_typed_package(distribution: Distribution, tmp_path: Pat
     assert f"{distribution.package}/py.typed" in names
     if distribution is CORE:
         assert "coco_core/governance/constitutions/majority.star" in names
+        template = {name for name in names if name.startswith(TEMPLATE)}
+        files = subprocess.run(
+            ["git", "ls-files", TEMPLATE], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        assert template == set(files.stdout.splitlines()), "what `coco adapters new` copies is all there"
+        names = [name for name in names if name not in template]
     assert not [name for name in names if "__pycache__" in name or "/tests/" in name]
     assert said["Name"] == distribution.name
     assert said["Version"] == settings(CORE)["version"]
@@ -107,7 +115,7 @@ def imported(folder: Path, *, testing: bool) -> set[str]:
     """Return the top-level names that the code of a package imports, its testing rooms apart."""
     names: set[str] = set()
     for path in folder.rglob("*.py"):
-        if ("testing" in path.relative_to(folder).parts) != testing:
+        if ("testing" in path.relative_to(folder).parts) != testing or TEMPLATE in path.as_posix():
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
@@ -122,11 +130,12 @@ def declared(requirements: list[str]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("distribution", "source"), [(CORE, "."), (ETHEREUM, "src"), (SAWTOOTH, "src"), (ENCLAVE, "src")]
+    ("distribution", "source"),
+    [(CORE, "."), (ETHEREUM, "src"), (SAWTOOTH, "src"), (TALLY, "src"), (ENCLAVE, "src")],
 )
 def test_what_is_imported_is_declared(distribution: Distribution, source: str) -> None:
     # An editable installation does not say which packages it holds.
-    ours = {item.package: [item.name] for item in (CORE, ETHEREUM, SAWTOOTH, ENCLAVE, REVM)}
+    ours = {item.package: [item.name] for item in (CORE, ETHEREUM, SAWTOOTH, TALLY, ENCLAVE, REVM)}
     owners = {**importlib.metadata.packages_distributions(), **ours}
     project = settings(distribution)
     core_extras = settings(CORE)["optional-dependencies"]
@@ -158,7 +167,12 @@ def test_one_version_for_all() -> None:
     namespace = (ROOT / "coco_core" / "__init__.py").read_text(encoding="utf-8")
     assert f'__version__ = "{version}"' in namespace
     extras = settings(CORE)["optional-dependencies"]
-    for extra, member in {"ethereum": ETHEREUM, "sawtooth": SAWTOOTH, "enclave": ENCLAVE}.items():
+    for extra, member in {
+        "ethereum": ETHEREUM,
+        "sawtooth": SAWTOOTH,
+        "tally": TALLY,
+        "enclave": ENCLAVE,
+    }.items():
         project = settings(member)
         assert project["version"] == version
         assert f"coco-framework=={version}" in project["dependencies"]

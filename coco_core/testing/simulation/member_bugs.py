@@ -57,7 +57,7 @@ def _learners_vote(view: View) -> Members:
     return Members(members.voters | members.learners, frozenset())
 
 
-def _nobody_behind(_head: View, _match: Mapping[NodeID, int], _last: int) -> list[NodeID]:
+def _nobody_behind(_head: View, _match: Mapping[NodeID, int], _last: int, _time_ms: int) -> list[NodeID]:
     return []
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
 from coco_core.consensus.raft import election, replication
@@ -48,3 +50,25 @@ def test_a_mutant_leaves_nothing_behind() -> None:
 def test_there_are_enough_of_them() -> None:
     assert len(MUTANTS) >= 50
     assert all(mutant.name == name and mutant.breaks for name, mutant in MUTANTS.items())
+
+
+def arguments(function: object) -> int | None:
+    """Return how many arguments something takes; None for what is no function, or takes any number."""
+    if not inspect.isfunction(function):
+        return None
+    kinds = [parameter.kind for parameter in inspect.signature(function).parameters.values()]
+    any_number = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+    return None if any_number & set(kinds) else len(kinds)
+
+
+def test_mutants_take_the_arguments_of_what_they_replace() -> None:
+    """One that is called wrongly stops a world, and so seems caught by whatever law it is for."""
+    wrong = []
+    for mutant in MUTANTS.values():
+        for owner, name, value in mutant.changes:
+            if not isinstance(name, str):
+                continue  # A row of a table, which is called by its own rules.
+            takes, replaced = arguments(value), arguments(getattr(owner, name, None))
+            if takes is not None and replaced is not None and takes != replaced:
+                wrong.append(f"{mutant.name}: {name} takes {takes} arguments, not {replaced}")
+    assert not wrong

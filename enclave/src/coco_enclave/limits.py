@@ -16,3 +16,9 @@ CHAIN_MAX: Final = 8
 
 # Values a policy lists under one heading.
 POLICY_LIST_MAX: Final = 1024
+
+# What a node seals: keys, not its state.
+SEALED_SIZE_MAX_BYTES: Final = 64 * KIB
+
+# The largest file a device may answer with.
+DEVICE_ANSWER_MAX_BYTES: Final = 64 * KIB

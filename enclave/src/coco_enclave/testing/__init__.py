@@ -3,6 +3,7 @@
 Only tests and demonstrations import this: a production policy names none of these roots.
 """
 
+from coco_enclave.testing.devices import GramineTree, TsmTree
 from coco_enclave.testing.sim_azure import AzureGuest, UvmIssuer, make_uvm_issuer
 from coco_enclave.testing.sim_sgx import Enclave, SimulatedIntel, TrustDomain
 from coco_enclave.testing.sim_snp import SnpChip, SnpVendor, make_snp_chip, make_snp_vendor
@@ -12,12 +13,14 @@ from coco_enclave.testing.sim_vbs import VbsHost, boot_windows, make_guardian_se
 __all__ = [
     "AzureGuest",
     "Enclave",
+    "GramineTree",
     "SimulatedIntel",
     "SnpChip",
     "SnpVendor",
     "Tpm",
     "TpmVendor",
     "TrustDomain",
+    "TsmTree",
     "UvmIssuer",
     "VbsHost",
     "boot_windows",

@@ -106,6 +106,9 @@ def test_harness_that_says_nothing_says_why() -> None:
         def configured(self) -> Any:
             return None
 
+        def asks(self) -> Any:
+            return None
+
     class Reasons(Silent):
         no_front_end = "it speaks another protocol"
         no_bad_genesis = "there is nothing to say"
@@ -128,6 +131,8 @@ def test_harness_that_says_nothing_says_why() -> None:
         getattr(Excused(), f"test_{test}")()
     with pytest.raises(Nonconformity, match=r"the harness gives no configured\(\)"):
         Excused().test_configuration_is_obeyed()
+    with pytest.raises(Nonconformity, match=r"the harness gives no asks\(\)"):
+        Excused().test_systems_outside_may_fail()
 
 
 def test_adapter_that_never_ends() -> None:

@@ -3,11 +3,12 @@
 Needs the extra ``testing``.
 """
 
-from coco_core.testing.conformance.harness import Configured, LedgerHarness, get, post
+from coco_core.testing.conformance.harness import Asking, Configured, LedgerHarness, get, post
 from coco_core.testing.conformance.marking import Nonconformity, description, overridden, standard_tests
 from coco_core.testing.conformance.tests import LedgerAdapterTests
 
 __all__ = [
+    "Asking",
     "Configured",
     "LedgerAdapterTests",
     "LedgerHarness",

@@ -25,6 +25,17 @@ class Configured:
     """What becomes of it, or what it writes, or what closes its batch, is another with ``values`` set."""
 
 
+@attrs.frozen(kw_only=True)
+class Asking:
+    """A transaction for which the ledger asks a system outside, and what that may answer."""
+
+    payload: bytes
+    answer: bytes
+    """A body for which it is applied."""
+    another: bytes
+    """Another one, for which it is applied too, and something else is written."""
+
+
 class LedgerHarness(ABC):
     """One ledger as the kit needs it; every method gives the same for the same arguments, in any process.
 
@@ -90,6 +101,10 @@ class LedgerHarness(ABC):
 
     def configured(self) -> Configured | None:
         """Return what shows that configuration is obeyed; needed if the manifest names any fields."""
+        return None
+
+    def asks(self) -> Asking | None:
+        """Return what asks a system outside; needed if the manifest says that the ledger does."""
         return None
 
     def questions(self) -> Sequence[HTTPRequest]:

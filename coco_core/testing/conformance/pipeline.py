@@ -18,6 +18,7 @@ from coco_core.adapter import (
     Applied,
     Batch,
     BatchResult,
+    Fetch,
     Fetched,
     HTTPHandler,
     HTTPRequest,
@@ -282,6 +283,7 @@ class Pipeline:
         adapter: LedgerAdapter | None = None,
         configuration: Mapping[str, Any] | None = None,
         over: Mapping[str, Mapping[bytes, bytes | None]] | None = None,
+        fetch: Fetch | None = None,
     ) -> BatchResult:
         """Have a batch executed over the head of ``at``'s state that nobody will ever commit."""
         node = at if at is not None else self.cluster.primary
@@ -293,6 +295,7 @@ class Pipeline:
             time_ms=self.cluster.now_ms + 1_000,
             randomness=bytes(range(32)),
             configuration=configuration or {},
+            fetch=fetch,
         )
         view = self.scoped(chain.store.head())
         return await _whatever_it_raises(adapter or node.adapter, batch, view.over(over) if over else view)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from coco_core.adapter import AdapterPlugin, HTTPRequest, ReadView
-from coco_core.testing.conformance.harness import Configured, LedgerHarness, get, post
+from coco_core.testing.conformance.harness import Asking, Configured, LedgerHarness, get, post
 from coco_core.testing.nemesis.injected import write_modules
 from coco_core.testing.nemesis.tally_plugin import TallyPlugin
-from coco_core.testing.tally import COUNTERS, add
+from coco_core.testing.tally import COUNTERS, add, quote
 
 
 class TallyHarness(LedgerHarness):
@@ -60,6 +60,11 @@ class TallyHarness(LedgerHarness):
     def configured(self) -> Configured:
         """Let nobody add more than 5, and somebody do."""
         return Configured(values={"largest": 5}, payload=add("large", "shared", 6))
+
+    def asks(self) -> Asking:
+        """Add a number that somebody quotes."""
+        payload = quote("asked", "shared", "https://rates.example/now")
+        return Asking(payload=payload, answer=b"7", another=b"8")
 
     def questions(self) -> Sequence[HTTPRequest]:
         """Ask for the counter."""

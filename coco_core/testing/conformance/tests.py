@@ -7,6 +7,7 @@ from coco_core.testing.conformance.kit_calls import CallTests
 from coco_core.testing.conformance.kit_execution import ExecutionTests
 from coco_core.testing.conformance.kit_front import FrontEndTests
 from coco_core.testing.conformance.kit_made import MadeTests
+from coco_core.testing.conformance.kit_outside import OutsideTests
 from coco_core.testing.conformance.kit_processes import ProcessTests
 from coco_core.testing.conformance.kit_replication import ReplicationTests
 from coco_core.testing.conformance.marking import dropped, expect, standard
@@ -16,6 +17,7 @@ class LedgerAdapterTests(
     ProcessTests,
     FrontEndTests,
     ReplicationTests,
+    OutsideTests,
     AgainTests,
     ExecutionTests,
     MadeTests,

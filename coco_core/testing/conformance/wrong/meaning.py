@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from coco_core.adapter import Applied, Batch, BatchResult, Outcome, ReadView, Rejected, Writes, merge
+from coco_core.adapter import Applied, Batch, BatchResult, Fetched, Outcome, ReadView, Rejected, Writes, merge
 from coco_core.testing.conformance.wrong.catalogue import Altered, fails
 from coco_core.testing.tally import BLOCKS, COUNTERS, SEEN, Tally, add
 
@@ -152,6 +152,8 @@ class AppliesWhatItCannotRead(Altered):
     "bundles_are_whole",
     "what_is_refused_leaves_no_trace",
     "every_node_executes_alike",
+    "what_systems_outside_say_tells",
+    "systems_outside_may_fail",
 )
 class RemembersWhatItExecuted(Tally):
     """Keeps used IDs in memory, also of what was thrown away."""
@@ -262,7 +264,7 @@ class ReplaysInAnotherOrder(Tally):
         return sorted(await super().replay(entries, view), key=repr)[::-1]
 
 
-@fails("replay_gives_what_was_written")
+@fails("replay_gives_what_was_written", "what_systems_outside_say_tells")
 class ReplaysItsOwnEntriesOnly(Tally):
     """Does not replay what closes a batch."""
 
@@ -291,6 +293,47 @@ class StumblesOverForgeries(Tally):
             if not {*entry} & {SEEN, BLOCKS} or any(key == b"no such key" for key in entry.get(BLOCKS, {})):
                 raise KeyError("seen")
         return await super().replay(entries, view)
+
+
+@fails("systems_outside_may_fail")
+class BelievesOthersAnswer(Tally):
+    """Does not catch what comes of asking in vain."""
+
+    async def execute(self, batch: Batch, view: ReadView) -> BatchResult:
+        """Ask before anything else."""
+        for request in batch.requests:
+            if request.payload.startswith(b"quote ") and batch.fetch is not None:
+                await batch.fetch(request.payload.split()[3].decode())
+        return await super().execute(batch, view)
+
+
+@fails("systems_outside_may_fail")
+class NeedsOthers(Tally):
+    """Does not look whether anybody may be asked."""
+
+    async def execute(self, batch: Batch, view: ReadView) -> BatchResult:
+        """Ask whom it may not."""
+        for request in batch.requests:
+            if request.payload.startswith(b"quote "):
+                fetch: Any = batch.fetch
+                vars(fetch)
+        return await super().execute(batch, view)
+
+
+@fails("what_systems_outside_say_tells")
+class HasAnOpinion(Tally):
+    """Asks, and writes what it thought before."""
+
+    async def execute(self, batch: Batch, view: ReadView) -> BatchResult:
+        """Take one for the answer, whatever it was."""
+        fetch = batch.fetch
+        if fetch is None:
+            return await super().execute(batch, view)
+
+        async def believed(url: str) -> Fetched:
+            return attrs.evolve(await fetch(url), status=200, body=b"1")
+
+        return await super().execute(attrs.evolve(batch, fetch=believed), view)
 
 
 @fails("configuration_is_obeyed")

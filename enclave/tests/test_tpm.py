@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import struct
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from coco_enclave import EvidenceError, attestation_key, tpm
 from coco_enclave.event_log import Event, check_log, parse_log, replay
-from coco_enclave.pki import load_certificates
+from coco_enclave.pki import load_certificate, load_certificates
 from coco_enclave.policy import PlatformPolicy
 from coco_enclave.testing import sim_tpm
 from coco_enclave.testing.authority import issue, rsa_key
@@ -217,6 +218,14 @@ def test_keys_that_are_none(vendor: TpmVendor) -> None:
     assert code_of(attestation_key.read_key, begin + bytes(5000)) == "size"
     assert code_of(attestation_key.read_key, b"") == "malformed"
     assert code_of(load_certificates, vendor.root.pem * 9, "chain") == "chain"
+
+
+def test_a_certificate_of_a_version_that_does_not_exist(vendor: TpmVendor) -> None:
+    """Fuzzing found it: the library has an exception of its own for this."""
+    der = vendor.root.der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x42", 1)
+    assert code_of(load_certificate, der, "root") == "malformed"
+    pem = b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(der) + b"-----END CERTIFICATE-----\n"
+    assert code_of(load_certificates, pem, "root") == "malformed"
 
 
 # ── logs ─────────────────────────────────────────────────────────────────────────────────────────

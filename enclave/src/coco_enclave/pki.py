@@ -31,6 +31,8 @@ _MALFORMED: Final = (
     OverflowError,
     UnsupportedAlgorithm,
     x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
 )
 
 

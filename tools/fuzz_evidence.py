@@ -1,0 +1,157 @@
+"""Coverage-guided fuzzing of what reads evidence: only EvidenceError may come out, within bounds.
+
+``python tools/fuzz_evidence.py TARGET [--minutes 10]``; needs ``atheris`` (``pip install atheris``), which is
+no dependency of the project. Begins with what the simulators make. A crash is kept where you are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["coco_enclave"]):
+    from coco_enclave import (
+        attestation_key,
+        boot_log,
+        event_log,
+        hcl,
+        snp,
+        snp_report,
+        tpm,
+        uvm,
+        vbs,
+        vbs_report,
+    )
+    from coco_enclave.azure import AzureAciVerifier, AzureSnpVerifier
+    from coco_enclave.errors import EvidenceError
+    from coco_enclave.policy import PlatformPolicy
+    from coco_enclave.testing import sim_azure, sim_snp, sim_tpm, sim_vbs
+
+NOW_S = 1_790_000_000
+DATA = bytes(range(64))
+MEMORY_MAX_MIB = 1024
+INPUT_MAX_BYTES = 128 * 1024
+POLICY = PlatformPolicy(measurements=None, rules={})
+
+
+def _snp(data: bytes) -> None:
+    snp_report.parse_report(data)
+    snp.SnpVerifier().read(data)
+
+
+def _collateral(data: bytes) -> None:
+    snp.read_collateral(data)
+
+
+def _quote(data: bytes) -> None:
+    tpm.check_registers(tpm.parse_quote(data), {}, tpm.SHA256, {4})
+
+
+def _signature(data: bytes) -> None:
+    tpm.parse_signature(data)
+
+
+def _key(data: bytes) -> None:
+    attestation_key.read_key(data)
+
+
+def _log(data: bytes) -> None:
+    events = event_log.parse_log(data)
+    event_log.replay(events, tpm.SHA256)
+    boot_log.check_secure_boot(events, tpm.SHA256)
+
+
+def _tagged(data: bytes) -> None:
+    machine = sim_tpm.Tpm(ak=AK, chain=b"")
+    machine.extend(12, sim_vbs.EV_EVENT_TAG, data)
+    values = boot_log.read_values(event_log.parse_log(machine.log), tpm.SHA256)
+    boot_log.identity_key(values)
+
+
+def _vbs_report(data: bytes) -> None:
+    vbs_report.parse_report(data)
+
+
+def _vbs(data: bytes) -> None:
+    vbs.VbsVerifier().read(data)
+
+
+def _hcl(data: bytes) -> None:
+    report = hcl.parse_hcl(data)
+    hcl.vm_configuration(report)
+    hcl.attestation_key(report)
+
+
+def _azure(data: bytes) -> None:
+    AzureSnpVerifier().read(data)
+
+
+def _aci(data: bytes) -> None:
+    AzureAciVerifier().read(data)
+
+
+def _uvm(data: bytes) -> None:
+    uvm.parse_endorsement(data)
+
+
+VENDOR = sim_tpm.make_tpm_vendor(NOW_S)
+AK = sim_tpm.make_tpm(VENDOR, now_s=NOW_S).ak
+CHIP = sim_snp.make_snp_chip(sim_snp.make_snp_vendor(NOW_S), now_s=NOW_S)
+HOST = sim_vbs.boot_windows(sim_tpm.make_tpm(VENDOR, now_s=NOW_S))
+GUEST = sim_azure.AzureGuest(chip=CHIP, tpm=HOST.tpm)
+ISSUER = sim_azure.make_uvm_issuer(NOW_S)
+ENDORSEMENT = ISSUER.endorsement(b"u" * 48, signed_at_s=NOW_S)
+REPORT = CHIP.report(DATA, b"m" * 48)
+QUOTE, SIGNATURE = HOST.tpm.quote(DATA, sim_vbs.SELECTION)
+
+TARGETS: dict[str, tuple[Callable[[bytes], None], Sequence[bytes]]] = {
+    "aci": (_aci, [sim_azure.encode_parts({"report": REPORT, "uvm": ENDORSEMENT})]),
+    "azure": (_azure, [GUEST.evidence(DATA)]),
+    "collateral": (_collateral, [CHIP.collateral(), CHIP.leaf.pem]),
+    "hcl": (_hcl, [GUEST.hcl()]),
+    "key": (_key, [HOST.tpm.chain]),
+    "log": (_log, [HOST.tpm.log]),
+    "quote": (_quote, [QUOTE]),
+    "signature": (_signature, [SIGNATURE]),
+    "snp": (_snp, [REPORT]),
+    "tagged": (_tagged, [sim_vbs.tagged(boot_log.IDENTITY_KEY, sim_vbs.key_info(HOST.idks))]),
+    "uvm": (_uvm, [ENDORSEMENT]),
+    "vbs": (_vbs, [HOST.evidence(DATA, DATA)]),
+    "vbs-report": (_vbs_report, [HOST.report(DATA)]),
+}
+
+
+def main() -> None:
+    """Fuzz one target until the time is over or something else than a refusal comes out."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("target", choices=sorted(TARGETS))
+    parser.add_argument("--minutes", type=int, default=10)
+    chosen = parser.parse_args()
+    read, seeds = TARGETS[chosen.target]
+
+    def one(data: bytes) -> None:
+        with contextlib.suppress(EvidenceError):
+            read(data)
+
+    with tempfile.TemporaryDirectory() as corpus:
+        for number, seed in enumerate(seeds):
+            (Path(corpus) / str(number)).write_bytes(seed)
+        options = [
+            f"-max_total_time={60 * chosen.minutes}",
+            f"-max_len={INPUT_MAX_BYTES}",
+            f"-rss_limit_mb={MEMORY_MAX_MIB}",
+            "-timeout=5",
+            "-print_final_stats=1",
+        ]
+        atheris.Setup([sys.argv[0], *options, corpus], one)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -42,9 +42,10 @@ def load_certificate(data: bytes, what: str) -> x509.Certificate:
         raise EvidenceError("size", f"{what}: a certificate of {len(data)} bytes")
     try:
         certificate = x509.load_der_x509_certificate(data)
-        # Extensions and key are read late by the library: what is wrong with them is to show here.
-        _ = certificate.extensions
-        certificate.public_key()
+        # The library reads most of it late: what is wrong is to show here, and nowhere else.
+        _ = (certificate.extensions, certificate.public_key(), certificate.signature_algorithm_parameters)
+        _ = (certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string())
+        _ = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
     except _MALFORMED as error:
         raise EvidenceError("malformed", f"{what}: not a certificate: {error}") from error
     return certificate

@@ -28,7 +28,7 @@ NODES ?= 5
 KILLS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt check test sim mutants nemesis failover cover demo demo-governance demo-sawtooth bench catch-up revm ccf sawtooth-clients audit docs lock clean ci
+.PHONY: help setup fmt check test sim mutants nemesis failover cover demo demo-governance demo-sawtooth demo-tee bench catch-up revm ccf sawtooth-clients audit docs lock clean ci
 .DELETE_ON_ERROR:
 
 help:  ## list these targets
@@ -131,6 +131,9 @@ demo-governance: setup  ## three organisations form a network and govern it
 
 demo-sawtooth: setup sawtooth-clients  ## unmodified Sawtooth processors and clients, and a bundle with Ethereum
 	$(BIN)/python adapters/sawtooth/examples/demo.py
+
+demo-tee: $(STAMP)/install  ## verify published TEE evidence, and say how fast
+	$(BIN)/python enclave/examples/demo.py
 
 bench: setup  ## throughput and latency of a three-node network
 	$(BIN)/coco bench

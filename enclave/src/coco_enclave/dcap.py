@@ -81,20 +81,35 @@ class DcapVerifier:
             raise EvidenceError("kind", f"a quote of {found.kind}, labelled as {self._kind}")
         rules = _read_rules(policy, self._kind)
         check_report_data(report_data(found), expected_report_data)
-        if found.certification_type != PCK_CHAIN:
-            raise EvidenceError("unsupported", "the certificates of the platform's key are not in the quote")
+        anchor, chain, platform = check_genuine(found, policy)
+        if read_claims(found).debug:
+            raise EvidenceError("debug", "a debug build: whoever runs it can read its memory")
         given = parse_collateral(collateral)
-        chain = certificates.load_chain(found.pck_chain.rstrip(b"\0"), 3, "the quote's certificates")
-        anchor = check_anchor(certificates.der(chain[-1]), policy, INTEL_ANCHORS)
-        platform = _check_chain(chain)
         check_signers(given, chain[2], chain[1])
         check_identity(given, self._kind, platform.fmspc.hex(), platform.pce_id.hex())
         certificates.check_not_revoked(given.pck_crl, chain[0])
         window = _check_times(chain, given, now_s)
-        _check_quote(found, chain[0])
         claims = _claims_of(found, given, platform, _ask_library(quote, given, chain[2], now_s))
         _check_remaining(found, given, policy, rules, claims)
         return conclude(claims, check_claims(claims, policy), anchor, policy, window)
+
+
+def check_genuine(
+    quote: DcapQuote, policy: PlatformPolicy
+) -> tuple[str, list[x509.Certificate], dcap_qvl.PckExtension]:
+    """Check that a platform of the vendor signed a quote, whatever state it was in; raises EvidenceError.
+
+    Returns the root's digest, the certificates of the platform's key, and what they say of it. Needs no
+    collateral, and so says nothing of revocation, firmware or time. Codes: ``unsupported``, ``malformed``,
+    ``root``, ``chain``, ``qe``, ``signature``.
+    """
+    if quote.certification_type != PCK_CHAIN:
+        raise EvidenceError("unsupported", "the certificates of the platform's key are not in the quote")
+    chain = certificates.load_chain(quote.pck_chain.rstrip(b"\0"), 3, "the quote's certificates")
+    anchor = check_anchor(certificates.der(chain[-1]), policy, INTEL_ANCHORS)
+    platform = _check_chain(chain)
+    _check_quote(quote, chain[0])
+    return anchor, chain, platform
 
 
 @attrs.frozen(kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import attrs
 
 from coco_core.attestation import Evidence, Finding
-from coco_enclave import anchors, evidence
+from coco_enclave import anchors, azure, evidence, snp, vbs
 from coco_enclave.dcap_quote import SGX, TDX, parse_quote
 from coco_enclave.errors import EvidenceError
 from coco_enclave.evidence import TeeEvidence
@@ -33,10 +33,33 @@ def _is_dcap(kind: str) -> Callable[[bytes], bool]:
     return recognise
 
 
-RECOGNISERS: Final[Mapping[str, Callable[[bytes], bool]]] = {SGX: _is_dcap(SGX), TDX: _is_dcap(TDX)}
+def _is_read_by(kind: str) -> Callable[[bytes], bool]:
+    def recognise(data: bytes) -> bool:
+        try:
+            verifier_of(kind).read(data)
+        except EvidenceError:
+            return False
+        return True
+
+    return recognise
+
+
+RECOGNISERS: Final[Mapping[str, Callable[[bytes], bool]]] = {
+    SGX: _is_dcap(SGX),
+    TDX: _is_dcap(TDX),
+    **{
+        kind: _is_read_by(kind) for kind in (snp.KIND, azure.SNP_KIND, azure.ACI_KIND, vbs.KIND, vbs.HGS_KIND)
+    },
+}
 """By kind, whether bytes have its form."""
 
-ANCHORS: Final[Mapping[str, frozenset[str]]] = {SGX: anchors.INTEL_ANCHORS, TDX: anchors.INTEL_ANCHORS}
+ANCHORS: Final[Mapping[str, frozenset[str]]] = {
+    SGX: anchors.INTEL_ANCHORS,
+    TDX: anchors.INTEL_ANCHORS,
+    snp.KIND: anchors.AMD_ANCHORS,
+    azure.SNP_KIND: anchors.AMD_ANCHORS,
+    azure.ACI_KIND: anchors.AMD_ANCHORS,
+}
 """By kind, the vendor's roots: what evidence is looked at with when no policy is given."""
 
 _INTERPOSERS: Final = (
@@ -44,6 +67,11 @@ _INTERPOSERS: Final = (
     "2025 (WireTap, Battering RAM, TEE.fail)."
 )
 _FRESH: Final = "That it is fresh: only what it was made for (the 64 bytes) can say so."
+_VBS: Final = (
+    _FRESH,
+    "That nobody reads its memory from outside: VBS encrypts none, and trusts firmware and hypervisor.",
+    "Anything after the next boot: the key that signed it is gone then.",
+)
 CAVEATS: Final[Mapping[str, tuple[str, ...]]] = {
     SGX: (_FRESH, _INTERPOSERS, "Anything of what the enclave was given, or of the host that runs it."),
     TDX: (
@@ -51,6 +79,23 @@ CAVEATS: Final[Mapping[str, tuple[str, ...]]] = {
         _INTERPOSERS,
         "By MRTD alone, which system runs: that is in the RTMRs, and a policy has to name them.",
     ),
+    snp.KIND: (
+        _FRESH,
+        _INTERPOSERS,
+        "What a guest did after its start: disks and containers count only if what was measured checks them.",
+    ),
+    azure.SNP_KIND: (
+        _FRESH,
+        _INTERPOSERS,
+        "Anything without Microsoft's paravisor: it holds the guest's virtual TPM, and is trusted.",
+    ),
+    azure.ACI_KIND: (
+        _FRESH,
+        _INTERPOSERS,
+        "More of the containers than their policy says: whoever accepts its digest should have read it.",
+    ),
+    vbs.KIND: _VBS,
+    vbs.HGS_KIND: (*_VBS, "The boot itself: the Host Guardian Service judged it, and is trusted."),
 }
 """By kind, what evidence does not prove, however genuine."""
 

@@ -1,0 +1,77 @@
+"""Verify every published piece of evidence found beside the checkout, a line each, and say how fast.
+
+Exit status 0 only when each gets the answer it must get.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+
+from samples import Sample, find_samples
+
+from coco_enclave import Status, Verdict
+from coco_enclave.describe import CAVEATS
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS_PER_PLATFORM = 0.5
+
+
+def main() -> int:
+    """Return the exit status."""
+    # Libraries warn of what vendors' own certificates do, such as AMD's serial number 0.
+    warnings.simplefilter("ignore")
+    beside = Path(os.environ.get("COCO_SHARED", ROOT.parent / "shared")) / "data" / "tee-evidence"
+    folder = Path(os.environ.get("COCO_TEE_EVIDENCE", beside))
+    if not folder.is_dir():
+        print(f"no published evidence in {folder}; COCO_TEE_EVIDENCE names another place", file=sys.stderr)
+        return 2
+    samples = find_samples(folder)
+    print(f"  {'platform':10} {'evidence':46} {'verdict':16} {'reason':20} measured")
+    wrong = [sample for sample in samples if not tell(sample)]
+    print(f"\n{len(samples) - len(wrong)} of {len(samples)} as expected\n")
+    throughput(samples)
+    print(
+        "\nThat evidence is genuine does not prove everything; `coco attest show FILE` says what it leaves open."
+    )
+    return 1 if wrong or not samples else 0
+
+
+def tell(sample: Sample) -> bool:
+    """Print one line of what became of a sample; return whether it was to be."""
+    verdict = sample.judge()
+    right = answer(verdict) == sample.answer
+    claims = verdict.claims
+    measured = claims.measurement[:16] if claims is not None else "unreadable"
+    reason = verdict.code or ", ".join(verdict.notes) or (claims.tcb_status if claims is not None else "")
+    line = f"{sample.kind:10} {sample.name[:46]:46} {verdict.status.value:16} {reason:20} {measured}"
+    print(f"{'✓' if right else '✗'} {line}" + ("" if right else f"   expected: {sample.answer}"))
+    return right
+
+
+def answer(verdict: Verdict) -> str:
+    """Return the code that refused, else how far it is trusted."""
+    return verdict.code if verdict.status is Status.CONTRAINDICATED else verdict.status.value
+
+
+def throughput(samples: list[Sample]) -> None:
+    """Print how many verdicts a second one core gives, by platform: on what is accepted, all of it checked."""
+    for kind in CAVEATS:
+        accepted = [
+            sample for sample in samples if sample.kind == kind and sample.answer in ("affirming", "warning")
+        ]
+        if not accepted:
+            print(f"{kind:10} no sample that is accepted: not measured")
+            continue
+        count, begin = 0, time.perf_counter()
+        while (spent := time.perf_counter() - begin) < SECONDS_PER_PLATFORM:
+            accepted[count % len(accepted)].judge()
+            count += 1
+        print(f"{kind:10} {count / spent:7.0f} verdicts a second, {1000 * spent / count:.2f} ms each")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -33,10 +33,8 @@ def main() -> int:
     print(f"  {'platform':10} {'evidence':46} {'verdict':16} {'reason':20} measured")
     wrong = [sample for sample in samples if not tell(sample)]
     print(f"\n{len(samples) - len(wrong)} of {len(samples)} as expected\n")
-    throughput(samples)
-    print(
-        "\nThat evidence is genuine does not prove everything; `coco attest show FILE` says what it leaves open."
-    )
+    throughput([*samples, simulated_windows()])
+    print("\nWhat genuine evidence does not prove: `coco attest show FILE`")
     return 1 if wrong or not samples else 0
 
 
@@ -58,19 +56,32 @@ def answer(verdict: Verdict) -> str:
 
 
 def throughput(samples: list[Sample]) -> None:
-    """Print how many verdicts a second one core gives, by platform: on what is accepted, all of it checked."""
+    """Print how many verdicts one core gives in a second, by platform: on what passes every check."""
     for kind in CAVEATS:
-        accepted = [
-            sample for sample in samples if sample.kind == kind and sample.answer in ("affirming", "warning")
-        ]
-        if not accepted:
-            print(f"{kind:10} no sample that is accepted: not measured")
-            continue
-        count, begin = 0, time.perf_counter()
-        while (spent := time.perf_counter() - begin) < SECONDS_PER_PLATFORM:
+        accepted = [one for one in samples if one.kind == kind and one.answer in ("affirming", "warning")]
+        count, begin = 0, time.process_time()
+        while (spent := time.process_time() - begin) < SECONDS_PER_PLATFORM:
             accepted[count % len(accepted)].judge()
             count += 1
-        print(f"{kind:10} {count / spent:7.0f} verdicts a second, {1000 * spent / count:.2f} ms each")
+        each = 1000 * spent / count
+        print(f"{kind:10} {count / spent:7.0f} verdicts a second of one core, {each:.2f} ms each")
+
+
+def simulated_windows() -> Sample:
+    """Return evidence of the one platform of which nobody publishes any that would be accepted."""
+    vendor = sim_tpm.make_tpm_vendor(AUTUMN_2026_S)
+    host = sim_vbs.boot_windows(sim_tpm.make_tpm(vendor, now_s=AUTUMN_2026_S))
+    data = bytes(64)
+    return Sample(
+        name="simulated",
+        kind="vbs",
+        quote=host.evidence(data, data),
+        collateral=host.tpm.chain,
+        expected_report_data=data,
+        now_s=AUTUMN_2026_S,
+        answer="warning",
+        policy=PlatformPolicy(measurements=None, simulator_anchors=frozenset({vendor.anchor})),
+    )
 
 
 if __name__ == "__main__":

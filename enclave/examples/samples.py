@@ -118,7 +118,7 @@ def _dcap_answer(told: Mapping[str, Any]) -> str:
 
 
 def _debug_enclaves(folder: Path) -> Iterator[Sample]:
-    """Quotes in certificates of RA-TLS: all genuine, all of debug builds, which no collateral makes better."""
+    """Quotes in RA-TLS certificates: all genuine, all of debug builds, which no collateral makes better."""
     for path in sorted((folder / "ra-tls").glob("*.evidence.cbor")):
         quote, _ = cbor2.loads(path.read_bytes()).value
         yield Sample(

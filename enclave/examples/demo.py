@@ -11,10 +11,11 @@ import time
 import warnings
 from pathlib import Path
 
-from samples import Sample, find_samples
+from samples import AUTUMN_2026_S, Sample, find_samples
 
-from coco_enclave import Status, Verdict
+from coco_enclave import PlatformPolicy, Status, Verdict
 from coco_enclave.describe import CAVEATS
+from coco_enclave.testing import sim_tpm, sim_vbs
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS_PER_PLATFORM = 0.5

@@ -12,7 +12,15 @@ import click
 
 from coco_core.cli.asking import ADMIN, FILE, SERVICE, ask, now_s, read_text, service_context, write_new
 from coco_core.cli.member_external import finish, prepare
-from coco_core.cli.member_keys import CERTIFICATE, make_member, read_member_certificate, signing
+from coco_core.cli.member_keys import (
+    CERTIFICATE,
+    KEY,
+    MEMBER_VALIDITY_DAYS,
+    make_member,
+    read_member_certificate,
+    recertified,
+    signing,
+)
 from coco_core.cli.member_recover import recover
 from coco_core.cli.member_requests import ballot_of, check_constitution, printable, proposal_of
 from coco_core.client import GovernanceClient, Signer
@@ -95,6 +103,21 @@ def keygen(folder: Path, name: str, curve: str) -> None:
 def show_id(cert: Path) -> None:
     """Print a member's ID: the SHA-256 of its certificate."""
     print(read_certificate(read_member_certificate(cert)).fingerprint)
+
+
+@member.command()
+@CERTIFICATE
+@KEY
+@click.option("--days", type=click.IntRange(1), default=MEMBER_VALIDITY_DAYS, show_default=True)
+@click.option("--out", type=FILE, required=True, help="Where to write the new certificate.")
+def recertify(cert: Path, key: Path, days: int, out: Path) -> None:
+    """Make a new certificate over the same KEY, for members to vote for it: renew_member_certificate.
+
+    For one that its own key signed, as keygen's; whoever issued another one renews it.
+    """
+    write_new(out, recertified(cert, key, days).encode())
+    old, new = (read_certificate(read_member_certificate(path)) for path in (cert, out))
+    print(f"member {old.fingerprint}\nbecomes {new.fingerprint}, until {new.not_after:%Y-%m-%d}")
 
 
 # ── what members sign ────────────────────────────────────────────────────────────────────────────
@@ -196,13 +219,16 @@ def proposals(proposal: str | None) -> Question:
 @member.command()
 @_connected
 def members() -> Question:
-    """List the members, and who of them is active and may hold a share."""
+    """List the members: who is active, who may hold a share, until when their certificates last."""
 
     async def question(client: GovernanceClient) -> None:
         for one in (await client.read("/gov/service/members"))["value"]:
             key = "has an encryption key" if one["publicEncryptionKey"] else "no encryption key"
-            name = printable(read_certificate(one["certificate"]).subject)
-            print(f"{one['memberId']}  {one['status']:<8}  {key}  {name}")
+            certificate = read_certificate(one["certificate"])
+            until = f"{'until' if now_s() <= certificate.not_after.timestamp() else 'RAN OUT'} "
+            until += f"{certificate.not_after:%Y-%m-%d}"
+            name = printable(certificate.subject)
+            print(f"{one['memberId']}  {one['status']:<8}  {key}  {until}  {name}")
 
     return question
 

@@ -13,7 +13,7 @@ import click
 
 from coco_core.cli.asking import FILE, read_text, write_new
 from coco_core.client import Signer
-from coco_core.crypto import Curve, PrivateKey, make_encryption_key, read_certificate, self_signed
+from coco_core.crypto import Curve, PrivateKey, make_encryption_key, read_certificate, renewed, self_signed
 from coco_core.errors import AttestationError, OperatorError
 from coco_core.node import utc_now
 
@@ -86,6 +86,20 @@ def make_member(folder: Path, name: str, curve: Curve = Curve.P384) -> MemberFil
     write_new(files.certificate, certificate.encode())
     write_new(files.encryption_public, encryption_public.encode())
     return files
+
+
+def recertified(certificate: Path, key: Path, days: int) -> str:
+    """Return a certificate like that of a member, valid from an hour ago for ``days``, signed by its ``key``.
+
+    Raises OperatorError when the files do not fit each other, or another one signed the certificate.
+    """
+    signer = read_signer(certificate, key)
+    now = utc_now().replace(microsecond=0)
+    start, end = now - datetime.timedelta(hours=1), now + datetime.timedelta(days=days)
+    try:
+        return renewed(read_certificate(signer.certificate), signer.key, not_before=start, not_after=end)
+    except AttestationError as error:
+        raise OperatorError(f"{certificate}: {error}") from error
 
 
 def read_signer(certificate: Path, key: Path) -> Signer:

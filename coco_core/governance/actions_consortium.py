@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import datetime
 import json
 from typing import Final
 
@@ -16,7 +17,9 @@ from coco_core.governance.action import Action, Args, check_digest, check_text
 from coco_core.governance.consortium import (
     ACTIVE,
     Member,
+    check_lasts,
     check_members_data,
+    check_valid,
     checked_data,
     checked_member,
     checked_participant,
@@ -27,8 +30,10 @@ from coco_core.governance.consortium import (
     read_member,
     read_participants,
     removed_member_writes,
+    renamed_member_writes,
 )
 from coco_core.governance.decision import Decision
+from coco_core.governance.member_requests import RENEW_MEMBER
 from coco_core.kv import maps
 
 
@@ -37,8 +42,10 @@ def _set_member(args: Args, decision: Decision) -> None:
     member = checked_member(args["cert"], args.get("encryption_pub_key"), args.get("member_data"))
     members = read_consortium(decision.view)
     known = members.get(member.member_id)
-    if known is None and len(members) >= limits.MEMBERS_MAX:
-        raise MemberError(f"there are {limits.MEMBERS_MAX} members already")
+    if known is None:
+        check_lasts(read_certificate(member.certificate), decision.time_ms)
+        if len(members) >= limits.MEMBERS_MAX:
+            raise MemberError(f"there are {limits.MEMBERS_MAX} members already")
     if known is not None:
         member = attrs.evolve(member, status=known.status)
         if member.holds_share or known.holds_share:
@@ -75,6 +82,36 @@ def _set_member_data(args: Args, decision: Decision) -> None:
     _write_member(attrs.evolve(member, data=checked_data(args["member_data"])), decision)
 
 
+def _renew_member(args: Args, decision: Decision) -> None:
+    """Have a member go on under a new certificate over its key: with its status, data, nodes and share.
+
+    Its name is its certificate's, so that changes; ballots it cast under the old one do not count any more.
+    """
+    member = read_member(decision.view, args["member_id"])
+    if member is None:
+        raise MemberError(f"there is no member {args['member_id'][:64]}")
+    old, certificate = read_certificate(member.certificate), read_certificate(args["cert"])
+    if certificate.public_key != old.public_key:
+        raise MemberError("'cert' is over another key than the member's: that would be another member")
+    if certificate.fingerprint in read_consortium(decision.view):
+        raise MemberError("'cert' is a member's already")
+    at = datetime.datetime.fromtimestamp(decision.time_ms / 1000, datetime.UTC)
+    check_valid(certificate, at)
+    decision.write(renamed_member_writes(member, certificate.pem))
+    for node, value in list(decision.view.items(maps.NODE_OWNERS)):
+        owned = json.loads(value)
+        if owned["member_id"] == args["member_id"]:
+            owned["member_id"] = certificate.fingerprint
+            decision.put(maps.NODE_OWNERS, node.decode(), json.dumps(owned).encode())
+    if member.holds_share:
+        decision.deal_shares()
+
+
+def _check_renewal(args: Args) -> None:
+    _check_member_id(args)
+    _check_operator(args)
+
+
 def _check_member_id(args: Args) -> None:
     check_digest(args["member_id"], "'member_id'")
 
@@ -85,6 +122,7 @@ def _check_user_id(args: Args) -> None:
 
 def _set_user(args: Args, decision: Decision) -> None:
     participant = checked_participant(args["cert"], args.get("user_data"))
+    check_lasts(read_certificate(participant.certificate), decision.time_ms)
     if len(read_participants(decision.view)) >= limits.USERS_MAX:
         raise MemberError(f"there are {limits.USERS_MAX} users already")
     decision.write(participant_writes(participant))
@@ -110,6 +148,7 @@ def _set_user_data(args: Args, decision: Decision) -> None:
 
 def _set_operator(args: Args, decision: Decision) -> None:
     certificate = read_certificate(args["cert"])
+    check_lasts(certificate, decision.time_ms)
     decision.put(maps.OPERATORS, certificate.fingerprint, certificate.pem.encode())
     if len(list(decision.view.items(maps.OPERATORS))) > limits.OPERATORS_MAX:
         raise MemberError(f"there are {limits.OPERATORS_MAX} operators already")
@@ -221,6 +260,12 @@ ACTIONS: Final = (
         optional=_names("encryption_pub_key", "member_data"),
     ),
     Action(name="remove_member", apply=_remove_member, check=_check_member_id, required=_names("member_id")),
+    Action(
+        name=RENEW_MEMBER,
+        apply=_renew_member,
+        check=_check_renewal,
+        required=_names("member_id", "cert"),
+    ),
     Action(
         name="set_member_data",
         apply=_set_member_data,

@@ -141,6 +141,13 @@ def check_valid(certificate: Certificate, at: datetime.datetime) -> None:
         )
 
 
+def check_lasts(certificate: Certificate, time_ms: int) -> None:
+    """Raise MemberError when ``certificate`` has run out at that Unix time: nobody is registered by it."""
+    at = datetime.datetime.fromtimestamp(time_ms / 1000, datetime.UTC)
+    if certificate.not_after < at:
+        check_valid(certificate, at)
+
+
 # ── writes ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -154,6 +161,13 @@ def member_writes(member: Member) -> Writes:
         maps.MEMBERS_ENCRYPTION_KEYS: {key: encryption},
         maps.MEMBERS_INFO: {key: json.dumps(info).encode()},
     }
+
+
+def renamed_member_writes(member: Member, certificate: str) -> Writes:
+    """Return the writes by which ``member`` goes on under another certificate, and so another name."""
+    writes = removed_member_writes(member.member_id)
+    merge(writes, member_writes(attrs.evolve(member, certificate=certificate)))
+    return writes
 
 
 def removed_member_writes(member_id: str) -> Writes:

@@ -36,6 +36,9 @@ from coco_core.governance.signed_requests import (
 from coco_core.governance.validity import Renew
 from coco_core.kv import View, Writes, maps
 
+RENEW_MEMBER: Final = "renew_member_certificate"
+"""The action that has a member go on under another certificate over the same key."""
+
 _PATHS: Final = [
     (re.compile(pattern), kind)
     for pattern, kind in (
@@ -107,7 +110,10 @@ def open_request(message: bytes, kind: str, names: Mapping[str, str], moment: Mo
     try:
         check_valid(read_certificate(member.certificate), at)
     except MemberError as error:
-        raise RefusedError("certificate-expired", str(error)) from error
+        if not _outlives_certificate(request, kind, member, moment.view):
+            raise RefusedError(
+                "certificate-expired", f"{error}; {RENEW_MEMBER} is what it may vote for still"
+            ) from error
     if request.kind != kind:
         raise RefusedError("wrong-type", f"the message is a {request.kind}, and a {kind} belongs here")
     if request.service is not None and kind != RECOVERY_SHARE:
@@ -121,6 +127,28 @@ def open_request(message: bytes, kind: str, names: Mapping[str, str], moment: Mo
     if names.get("member", request.member_id) != request.member_id:
         raise RefusedError("wrong-member", "the path names another member than the one who signed")
     return Signed(request=request, member=member, moment=moment, raw=message)
+
+
+def _outlives_certificate(request: SignedRequest, kind: str, member: Member, view: View) -> bool:
+    """Tell whether an active member may ask for this though its certificate has run out.
+
+    What renews members' certificates and nothing else, and its share in a recovery: a consortium that forgot
+    a date must be able to go on. That it is the member, its key shows.
+    """
+    if member.status != ACTIVE or kind not in (PROPOSAL, BALLOT, RECOVERY_SHARE):
+        return False
+    if kind == RECOVERY_SHARE:
+        return True
+    payload = request.payload
+    if kind == BALLOT:
+        payload = view.get(maps.PROPOSALS, (request.proposal_id or "").encode(errors="replace")) or b""
+    try:
+        match read_content(payload):
+            case {"actions": list(actions)}:
+                return bool(actions) and all(one["name"] == RENEW_MEMBER for one in actions)
+    except RefusedError:
+        pass
+    return False
 
 
 def require_active(signed: Signed) -> None:

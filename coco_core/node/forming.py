@@ -16,8 +16,9 @@ import trio
 from coco_core.adapter import LedgerAdapter, Manifest, Writes
 from coco_core.attestation import known_verifiers
 from coco_core.base import limits
+from coco_core.crypto import read_certificate
 from coco_core.errors import AdapterError, MemberError, OperatorError
-from coco_core.governance import Admission, Voucher, policy_of, try_founding
+from coco_core.governance import Admission, Voucher, check_lasts, policy_of, try_founding
 from coco_core.ledger import LedgerSecrets
 from coco_core.node import plugins
 from coco_core.node.admission import FoundingAdmissions
@@ -92,6 +93,11 @@ class Founder:
         """Raise OperatorError unless members could live under the service's first constitution."""
         if self._charter is None:
             return
+        for number, member in enumerate(self._charter.members):
+            try:
+                check_lasts(read_certificate(member.certificate), unix_ms())
+            except MemberError as error:
+                raise OperatorError(f"'found.members[{number}]': {error}") from error
         try:
             await try_founding(self._node.runtime, self._charter, self.service.certificate)
         except MemberError as error:

@@ -46,6 +46,7 @@ from coco_core.governance import (
     cancel_payload,
     change_payload,
     read_change,
+    read_consortium,
     read_lease_policy,
     read_leases,
     read_nodes,
@@ -304,6 +305,13 @@ class _Open:
                         "lease_until_ms": leases[node.node_id].until_ms if node.node_id in leases else None,
                     }
                     for node in nodes.values()
+                },
+                "members": {
+                    name: {
+                        "status": member.status,
+                        "certificate_until_ms": _until_ms(member.certificate),
+                    }
+                    for name, member in read_consortium(view).items()
                 },
                 "change": None if change is None else {**attrs.asdict(change), "waits_for": waits_for},
                 "lease_policy": attrs.asdict(read_lease_policy(view)),

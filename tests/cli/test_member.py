@@ -60,6 +60,19 @@ def test_keys_are_for_their_owner_only_and_never_overwritten(coco: Coco, tmp_pat
     assert [path.read_bytes() for path in found.all] == before
 
 
+def test_a_new_certificate_over_the_same_key(coco: Coco, tmp_path: Path) -> None:
+    files, new = make_member(tmp_path / "a", "A"), tmp_path / "new.pem"
+    given = ("--cert", str(files.certificate), "--key", str(files.key), "--out", str(new))
+    said = coco("member", "recertify", *given)
+    old, made = (read_certificate(path.read_text()) for path in (files.certificate, new))
+    assert (made.public_key, made.subject) == (old.public_key, old.subject)
+    assert made.not_after >= old.not_after
+    assert f"becomes {made.fingerprint}" in said.out
+    other = make_member(tmp_path / "b", "B")
+    said = coco("member", "recertify", "--cert", str(other.certificate), *given[2:])
+    assert said.status != 0
+
+
 def test_key_of_somebody_else_is_noticed_before_anything_is_sent(files: MemberFiles, tmp_path: Path) -> None:
     other = make_member(tmp_path, "Bank B")
     with pytest.raises(OperatorError, match="is not the certificate of"):

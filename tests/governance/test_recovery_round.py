@@ -83,6 +83,12 @@ def test_a_threshold_of_members_recovers_every_epoch() -> None:
     assert collected.secrets() == SECRETS
 
 
+def test_a_share_is_given_though_the_members_certificate_has_run_out() -> None:
+    collected = RecoveryRound(VIEW, IDENTITY)
+    late_ms = NOW_MS + 400 * 24 * 3600 * 1000
+    assert collected.accept(path_of(ALICE), message(ALICE), late_ms)["submittedCount"] == 1
+
+
 def refused(code: str, member: Signatory, data: bytes, *, path: str = "", view: View = VIEW) -> None:
     collected = RecoveryRound(view, IDENTITY)
     with pytest.raises(RefusedError) as caught:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import json
+import shutil
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,17 +18,20 @@ from coco_core.adapter import WorkloadOptions
 from coco_core.attestation.certified import EXTENSION_OID
 from coco_core.cli.consortium import GovernedNetwork, Organisation, action
 from coco_core.cli.ledger import audit_service
+from coco_core.cli.member_keys import MemberFiles
 from coco_core.cli.network import NetworkSpec, running
 from coco_core.client import (
     Connection,
     ConnectionLostError,
     LoadSettings,
     NodeClient,
+    RequestRefusedError,
     fetch_certificate,
     pinned_context,
     run_load,
 )
-from coco_core.crypto import Certificate, read_certificate, service_id
+from coco_core.crypto import Certificate, read_certificate, renewed, service_id
+from coco_core.governance import MemberMessage, check_shares_dealt
 from coco_core.ledger import verify_receipt
 from coco_core.node import load, utc_now
 
@@ -138,3 +143,51 @@ async def test_certificates_run_out_and_are_renewed(tmp_path: Path) -> None:
         report, governance = await audit_service(ledger, pinned)
         assert report.recoveries == 0
         assert governance.proposals["Accepted"] >= 2
+
+
+def recertified(member: Organisation, until: datetime.datetime) -> tuple[Organisation, Any]:
+    """Return the member with a certificate over its key until then, and the action that makes it so."""
+    files = MemberFiles(member.files.folder.with_name(f"{member.name}-{until:%Y%m%d%H%M%S}"))
+    shutil.copytree(member.files.folder, files.folder)
+    start = until - datetime.timedelta(days=30)
+    old = read_certificate(member.signer.certificate)
+    pem = renewed(old, member.signer.key, not_before=start, not_after=until)
+    files.certificate.write_text(pem)
+    args = {"member_id": member.member_id, "cert": pem}
+    return Organisation(member.name, files), action("renew_member_certificate", **args)
+
+
+async def refusal(network: GovernedNetwork, member: Organisation, message: MemberMessage) -> str:
+    """Return the code by which a request is refused."""
+    with pytest.raises(RequestRefusedError) as refused:
+        await network.post(member, message)
+    return refused.value.code
+
+
+async def test_members_go_on_though_the_certificates_of_all_ran_out(tmp_path: Path) -> None:
+    rekey, nothing = action("trigger_ledger_rekey"), MemberMessage.withdrawal("0" * 64)
+    async with opened(tmp_path, "AB") as (network, members, _):
+        end = utc_now().replace(microsecond=0) + datetime.timedelta(seconds=RUNS_OUT_IN_S)
+        brief = [recertified(one, end) for one in members]
+        await network.decide(members, *(one for _, one in brief))
+        expired = [one for one, _ in brief]
+        while await refusal(network, expired[0], nothing) != "certificate-expired":
+            pass
+        async with network.client() as client:
+            told = json.loads(await client.read_bytes("/node/network"))["members"]
+        until_ms = int(end.timestamp() * 1000)
+        assert {name: one["certificate_until_ms"] for name, one in told.items()} == {
+            one.member_id: until_ms for one in expired
+        }
+        lasting = [recertified(one, end + datetime.timedelta(days=29)) for one in expired]
+        for actions in ([rekey], [lasting[0][1], rekey]):
+            proposal = MemberMessage.proposal(actions)
+            assert await refusal(network, expired[0], proposal) == "certificate-expired"
+        await network.decide(expired, *(one for _, one in lasting))
+        after = [one for one, _ in lasting]
+        await network.decide(after, rekey)
+        async with network.client() as client:
+            check_shares_dealt(await client.recovery_state())
+        ledger, service_certificate = network.nodes[0].ledger_folder, network.service_certificate
+    _, governance = await audit_service(ledger, service_certificate)
+    assert governance.members == {one.member_id: "Active" for one in after}

@@ -197,7 +197,11 @@ async def test_what_is_hostile_is_refused_and_changes_nothing(tmp_path: Path) ->
         await network.admit_member([a], b)
         await network.admit_member([a, b], c)
         expire(d)
-        await network.decide([a, b], d.set_member())
+        said = await network.propose(a, d.set_member())
+        await network.vote(a, said["proposalId"])
+        failed = await network.vote(b, said["proposalId"])
+        assert failed["proposalState"] == "Failed"
+        assert "the certificate is valid from 2020" in failed["failure"]
         await network.open_service([a, b])
         await stage.send(0)
 
@@ -214,7 +218,7 @@ async def test_what_is_hostile_is_refused_and_changes_nothing(tmp_path: Path) ->
         assert await stage.raw(message.path, request) == "wrong-type"
         assert await stage.raw(proposal.path, request[:-1]) == "malformed"
         assert await stage.raw(proposal.path, request[:-1] + bytes([request[-1] ^ 1])) == "signature"
-        assert await stage.refused(d, MemberMessage.state_digest(d.member_id)) == "certificate-expired"
+        assert await stage.refused(d, MemberMessage.state_digest(d.member_id)) == "not-a-member"
         for what, body in wrong_messages(request).items():
             assert (what, await stage.raw(proposal.path, body)) == (what, "malformed")
         assert await stage.laws() == before

@@ -95,7 +95,7 @@ class Rejected:
     """The ledger's own rules refuse the request; nothing is written."""
 
     code: str
-    """Stable, machine-readable reason, for example ``nonce-too-low``."""
+    """Stable, machine-readable reason of ASCII letters, digits and dashes, for example ``nonce-too-low``."""
     message: str
     """What the ledger's clients expect to read."""
     data: bytes = b""
@@ -223,6 +223,11 @@ class LedgerAdapter(Protocol):
     async def execute(self, batch: Batch, view: ReadView) -> BatchResult:
         """Execute requests in order over ``view``, the speculative head. Called on the primary only.
 
+        A request that was applied before is Rejected: clients send again what they have no answer for, and
+        requests are forwarded again. What is returned may never be applied, and the same requests may come
+        again: when leadership moves, a bundle is refused, or a batch is tried request by request. So nothing
+        beside the maps may change here. ``view`` must not be read after the call.
+
         Calls never overlap. Anything raised, and any result that breaks this contract, is the adapter's
         fault: nothing of the batch is written, and each of its requests is offered again in a batch
         of its own, so that only the one at fault is answered with an error.
@@ -235,7 +240,8 @@ class LedgerAdapter(Protocol):
         ``entries`` are this ledger's of one committed batch, in order, each turn's closing writes after its
         transactions; ``view`` is the state before. Whatever execution needs is in them: an adapter that
         says it is deterministic writes down its time, its randomness and the configuration it obeyed.
-        Asked of deterministic ledgers only. Raises IntegrityError for entries it never wrote.
+        Asked of deterministic ledgers only; others raise IntegrityError, and all do for entries they never
+        wrote.
         """
         ...
 
@@ -256,6 +262,7 @@ class LedgerAdapter(Protocol):
         """Take note that this node's state begins at ``view``: a snapshot, or its own old ledger.
 
         What was committed before is not told batch by batch; whatever an adapter keeps beside its maps
-        (indexes, subscriptions) it rebuilds from ``view``. The rules of ``committed`` hold.
+        (indexes, subscriptions) it rebuilds from ``view``, which must not be read after the call. The rules of
+        ``committed`` hold.
         """
         ...

@@ -56,7 +56,7 @@ class AdapterPlugin(Protocol):
         ...
 
     def create(self, engine: str, settings: Mapping[str, Any]) -> LedgerAdapter:
-        """Return a new adapter using ``engine`` ("" = default).
+        """Return a new adapter using ``engine`` ("" = default), independent of others in this process.
 
         ``settings`` are for this node alone, as its operator wrote them (where to listen for what the ledger
         executes with, say), empty for the defaults; what all nodes must agree on belongs into genesis or

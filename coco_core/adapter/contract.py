@@ -262,7 +262,7 @@ class LedgerAdapter(Protocol):
         """Take note that this node's state begins at ``view``: a snapshot, or its own old ledger.
 
         What was committed before is not told batch by batch; whatever an adapter keeps beside its maps
-        (indexes, subscriptions) it rebuilds from ``view``, which must not be read after the call. The rules of
-        ``committed`` hold.
+        (indexes, subscriptions) it rebuilds from ``view``, which must not be read after the call. The rules
+        of ``committed`` hold.
         """
         ...

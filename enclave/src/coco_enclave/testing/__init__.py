@@ -5,6 +5,7 @@ Only tests and demonstrations import this: a production policy names none of the
 
 from coco_enclave.testing.devices import GramineTree, TsmTree
 from coco_enclave.testing.sim_azure import AzureGuest, UvmIssuer, make_uvm_issuer
+from coco_enclave.testing.sim_firmware import SimulatedSevGuest, SimulatedVirtualTpm
 from coco_enclave.testing.sim_sgx import Enclave, SimulatedIntel, TrustDomain
 from coco_enclave.testing.sim_snp import SnpChip, SnpVendor, make_snp_chip, make_snp_vendor
 from coco_enclave.testing.sim_tpm import Tpm, TpmVendor, make_tpm, make_tpm_vendor
@@ -15,6 +16,8 @@ __all__ = [
     "Enclave",
     "GramineTree",
     "SimulatedIntel",
+    "SimulatedSevGuest",
+    "SimulatedVirtualTpm",
     "SnpChip",
     "SnpVendor",
     "Tpm",

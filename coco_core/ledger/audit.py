@@ -25,7 +25,7 @@ from coco_core.kv.write_set import Writes
 from coco_core.ledger import cose
 from coco_core.ledger.audit_rules import LedgerAuditError, Rule
 from coco_core.ledger.audit_state import AuditedState
-from coco_core.ledger.bundles import check_bundle
+from coco_core.ledger.bundles import BatchEntry, check_bundle
 from coco_core.ledger.chunks import ParsedChunk, parse_chunk
 from coco_core.ledger.entry import NO_CLAIMS, EntryOpener, PublicEntry, read_public
 from coco_core.ledger.merkle import MerkleFrontier
@@ -112,8 +112,8 @@ class LedgerAuditor:
         self._file = ""
         self._offset = 0
         self._seqno = 0
-        self._batch: dict[int, bytes] = {}
-        """Claims of the entries since the last signature."""
+        self._batch: dict[int, BatchEntry] = {}
+        """The entries since the last signature that no bundle named."""
         self._views: list[tuple[int, int]] = []
         self._signatures = 0
         self._last_verified: TxID | None = None
@@ -163,16 +163,17 @@ class LedgerAuditor:
             self._fail(Rule.SEQNO, f"entry {entry.txid} stands where {self._seqno + 1} belongs")
         self._seqno = entry.txid.seqno
         self._check_view(entry.txid)
+        names = frozenset(entry.public)
         if self._opener is not None:
             with self._rule(Rule.PRIVATE):
-                self._opener.open(raw)
+                names = frozenset(self._opener.open(raw).writes)
         if is_signature(entry.public):
             self._check_signature_entry(entry)
             self._batch.clear()
         else:
             with self._rule(Rule.BUNDLE):
                 check_bundle(entry, self._batch)
-            self._batch[entry.txid.seqno] = entry.claims
+            self._batch[entry.txid.seqno] = BatchEntry(entry.claims, names)
             self._state.apply(entry.txid, entry.public, self._fail)
             self._check_evidence(entry)
         self._tree.append(entry.leaf)

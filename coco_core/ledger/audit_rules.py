@@ -25,7 +25,8 @@ class Rule(enum.Enum):
     PRIVATE = "private"
     """Sealed parts open under the ledger's secrets (if the auditor holds them)."""
     BUNDLE = "bundle"
-    """A bundle's record names entries of its own batch, with the claims they have."""
+    """A bundle's record names entries of its own batch that no other record names, with the claims they have,
+    each of the ledger whose name its maps begin with."""
     SERVICE_IDENTITY = "service-identity"
     """The identity in force at the end is the expected one, and changes only by recovery."""
     SERVICE_ENDORSEMENT = "service-endorsement"

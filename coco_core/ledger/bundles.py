@@ -1,23 +1,26 @@
 """The entry that says which entries before it were committed together, and what its receipt proves.
 
-A record may name only entries of the batch its own entry is in, with the claims digests they have. So
-whoever holds the receipt and the record knows of all of them, and an auditor that no record lies.
+A record may name only entries of the batch its own entry is in, with the claims digests they have, each of
+the ledger it is said to be of, and none that another record names. So whoever holds the receipt and the record
+knows of all of them, and an auditor that no record lies.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import MutableMapping, Sequence
 from typing import Any, Final
 
 import attrs
 
 from coco_core.errors import IntegrityError
-from coco_core.kv.maps import BUNDLE, SINGLETON_KEY
+from coco_core.kv.maps import BUNDLE, PUBLIC_PREFIX, SINGLETON_KEY, is_reserved
 from coco_core.ledger.entry import PublicEntry
 
 _DOMAIN: Final = b"coco.bundle.v1"
+_LEDGER: Final = re.compile("[a-z][a-z0-9_]{0,31}")
 
 
 @attrs.frozen(kw_only=True)
@@ -59,10 +62,28 @@ def bundle_claims(record: bytes) -> bytes:
     return hashlib.sha256(_DOMAIN + record).digest()
 
 
-def check_bundle(entry: PublicEntry, batch: Mapping[int, bytes]) -> None:
-    """Check the record in an entry, if it has one, by the claims of the entries of its batch, by seqno.
+@attrs.frozen
+class BatchEntry:
+    """What is known of an entry that a record may name."""
 
-    Raises IntegrityError when it names another entry, one twice or out of order, or other claims.
+    claims: bytes
+    maps: frozenset[str]
+    """The names of those it writes: the public ones, and the others too for who can open it."""
+
+    def check_ledger(self, ledger: str) -> None:
+        """Raise IntegrityError unless the maps begin with that ledger's name, as all it may write do."""
+        if not _LEDGER.fullmatch(ledger):
+            raise IntegrityError(f"a bundle names {ledger[:64]!r}, which is no ledger's name")
+        for name in sorted(self.maps):
+            if is_reserved(name) or not name.removeprefix(PUBLIC_PREFIX).startswith(f"{ledger}."):
+                raise IntegrityError(f"a bundle says that ledger {ledger} wrote {name[:64]!r}")
+
+
+def check_bundle(entry: PublicEntry, batch: MutableMapping[int, BatchEntry]) -> None:
+    """Check the record in an entry, if it has one, by the entries of its batch, by seqno.
+
+    Those it names are taken out of ``batch``. Raises IntegrityError when it names another entry, one twice, out of order or that another record names,
+    other claims, or a ledger that did not write it.
     """
     changes = entry.public.get(BUNDLE)
     if changes is None:
@@ -74,8 +95,10 @@ def check_bundle(entry: PublicEntry, batch: Mapping[int, bytes]) -> None:
         raise IntegrityError("the entry of a bundle claims another record")
     before = 0
     for one in read_bundle_record(record):
-        if one.seqno <= before or batch.get(one.seqno) != one.claims:
+        found = batch.pop(one.seqno, None)
+        if one.seqno <= before or found is None or found.claims != one.claims:
             raise IntegrityError(f"entry {one.seqno} was not committed with this bundle as it says")
+        found.check_ledger(one.ledger)
         before = one.seqno
 
 

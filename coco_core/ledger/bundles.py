@@ -1,8 +1,8 @@
 """The entry that says which entries before it were committed together, and what its receipt proves.
 
 A record may name only entries of the batch its own entry is in, with the claims digests they have, each of
-the ledger it is said to be of, and none that another record names. So whoever holds the receipt and the record
-knows of all of them, and an auditor that no record lies.
+the ledger it is said to be of, and none that another record names. So whoever holds the receipt and the
+record knows of all of them, and an auditor that no record lies.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ class BatchEntry:
 def check_bundle(entry: PublicEntry, batch: MutableMapping[int, BatchEntry]) -> None:
     """Check the record in an entry, if it has one, by the entries of its batch, by seqno.
 
-    Those it names are taken out of ``batch``. Raises IntegrityError when it names another entry, one twice, out of order or that another record names,
-    other claims, or a ledger that did not write it.
+    Those it names are taken out of ``batch``. Raises IntegrityError when it names another entry, one twice,
+    out of order or that another record named, other claims, or a ledger that did not write it.
     """
     changes = entry.public.get(BUNDLE)
     if changes is None:

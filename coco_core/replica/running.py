@@ -133,6 +133,8 @@ class Running:
         """
         if isinstance(result, BundlesResult):
             return result
+        if self._steps is not None and isinstance(result, AdapterError):
+            raise result
         return check_result(result, len(self.items), self._ledgers[self.adapter])
 
 
@@ -190,7 +192,11 @@ def _run_one(
         own = attrs.evolve(batch, requests=requests, first_seqno=bundle.next_seqno)
         result, fetched = yield _execute(number, ledger, own, view.over(bundle.written))
         bundle.fetched = bundle.fetched or bool(fetched)
-        refused = bundle.take(ledger, check_result(result, len(requests), ledgers[ledger]), fetched)
+        try:
+            checked = check_result(result, len(requests), ledgers[ledger])
+        except AdapterError as error:
+            raise AdapterError(f"ledger {ledger}: {error}") from error
+        refused = bundle.take(ledger, checked, fetched)
         if refused is not None:
             return refused
     return bundle.closed()

@@ -182,6 +182,10 @@ def test_a_ledger_that_fails_costs_only_its_own_bundle() -> None:
     assert isinstance(last, Committed)
     assert isinstance(failed, Rejected)
     assert failed.code == "adapter-fault"
+    assert {one.adapter for one in node.faults} == {BUNDLES}
+    assert all(one.reason.startswith(f"ledger {SECOND}: adapter raised ValueError") for one in node.faults), (
+        node.faults
+    )
     assert balance(node) == (-2, 2)
 
 

@@ -143,6 +143,8 @@ class KeptNode(LocalNode):
         self.told = trio.Event()
         """Set, and another one, whenever something is heard of its lease."""
         self.wants_voucher = trio.Event()
+        self.vouches_for = ""
+        """Whom it was asked to vouch for last: its word for another is of no use any more."""
         self.vouched = trio.Event()
         self.signature = ""
 
@@ -157,7 +159,7 @@ class KeptNode(LocalNode):
             case "voucher_wanted":
                 self.node_id = str(event["node_id"])
                 self.wants_voucher.set()
-            case "voucher":
+            case "voucher" if event["node_id"] == self.vouches_for:
                 self.signature = str(event["signature"])
                 self.vouched.set()
             case "retired":
@@ -307,7 +309,7 @@ class Keeper:
 async def _introduced(old: KeptNode, fresh: KeptNode) -> None:
     """Have ``old`` vouch for ``fresh``."""
     await fresh.wants_voucher.wait()
-    old.vouched = trio.Event()
+    old.vouched, old.vouches_for = trio.Event(), fresh.node_id
     await old.order(f"vouch {fresh.node_id}")
     await old.vouched.wait()
     await fresh.order(f"voucher {old.signature}")

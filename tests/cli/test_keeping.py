@@ -63,6 +63,15 @@ def test_every_second_generation_has_other_ports(tmp_path: Path) -> None:
     assert "alternate" not in second
 
 
+def test_a_voucher_that_comes_late_is_not_taken_for_the_next_one(tmp_path: Path) -> None:
+    old = node(Plan.load(written(tmp_path, alternate=ALTERNATE)), 1)
+    old.vouches_for = "cd" * 32
+    old.note({"event": "voucher", "node_id": "ef" * 32, "signature": "late"})
+    assert (old.vouched.is_set(), old.signature) == (False, "")
+    old.note({"event": "voucher", "node_id": "cd" * 32, "signature": "good"})
+    assert (old.vouched.is_set(), old.signature) == (True, "good")
+
+
 def test_any_free_ports_need_no_other_ones(tmp_path: Path) -> None:
     free = {"admin": "127.0.0.1:0", "peer": "127.0.0.1:0", "rpc": {}}
     plan = Plan.load(written(tmp_path, **free))

@@ -28,7 +28,7 @@ NODES ?= 5
 KILLS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt check test sim mutants nemesis failover cover demo demo-governance demo-sawtooth demo-tee bench catch-up revm ccf sawtooth-clients audit docs lock clean ci
+.PHONY: help setup fmt check test sim mutants nemesis failover cover demo demo-governance demo-sawtooth demo-tee tee-mutants bench catch-up revm ccf sawtooth-clients audit docs lock clean ci
 .DELETE_ON_ERROR:
 
 help:  ## list these targets
@@ -112,6 +112,9 @@ sim: $(STAMP)/install  ## simulate whole networks under faults, from SEEDS=300 s
 
 mutants: $(STAMP)/install  ## deliberate bugs: each must be caught by the simulation
 	$(NICE) $(BIN)/python -m coco_core.testing.simulation --mutants --jobs $(JOBS)
+
+tee-mutants: $(STAMP)/install  ## remove every check of the TEE verifiers: a test must notice
+	$(NICE) $(BIN)/python tools/tee_mutants.py --jobs $(JOBS)
 
 nemesis: setup  ## faults on real node processes under load: MINUTES=5 NODES=5 SEED=drawn
 	$(NICE) $(BIN)/python -m coco_core.testing.nemesis --minutes $(MINUTES) --nodes $(NODES) $(if $(SEED),--seed $(SEED))

@@ -21,12 +21,14 @@ from coco_core.testing.stage import (
     write_members,
 )
 from coco_core.testing.tally import Tally, TallyFrontEnd, add, quote
+from coco_core.testing.verifier_tests import Genuine, VerifierTests
 
 __all__ = [
     "Cluster",
     "ClusterDisk",
     "ClusterNode",
     "Consortium",
+    "Genuine",
     "Judge",
     "Letter",
     "MEASUREMENT",
@@ -40,6 +42,7 @@ __all__ = [
     "StageNode",
     "Tally",
     "TallyFrontEnd",
+    "VerifierTests",
     "add",
     "derived_key",
     "quote",

@@ -103,6 +103,15 @@ def _no_platform(intel: SimulatedIntel) -> Verdict:
     return judge(intel, intel.sgx_quote(DATA, chain=chain))
 
 
+def _ran_out(intel: SimulatedIntel) -> Verdict:
+    pck = intel.issue("Intel SGX PCK Certificate", intel.ca, extension=intel.sgx_extension(), days=1)
+    chain = (pck.certificate, intel.ca.certificate, intel.root.certificate)
+    own, intel.pck = intel.pck, pck
+    quote = intel.sgx_quote(DATA, chain=chain)
+    intel.pck = own
+    return judge(intel, quote, now_s=NOW_S + 2 * 86400)
+
+
 def fields(intel: SimulatedIntel, **given: str) -> Verdict:
     return judge(intel, collateral=intel.collateral(fields=given))
 
@@ -132,6 +141,11 @@ ATTACKS: dict[str, tuple[str, Attack]] = {
     "evidence for another key": ("report_data", lambda it: judge(it, expected=bytes(64))),
     "half of what it is bound to": ("report_data", lambda it: judge(it, expected=DATA[:32] + bytes(32))),
     "a debug enclave": ("debug", lambda it: judge(it, it.sgx_quote(DATA, Enclave().debug))),
+    "a debug enclave, whatever is brought along": (
+        "debug",
+        lambda it: judge(it, it.sgx_quote(DATA, Enclave().debug), b""),
+    ),
+    "a platform whose certificate ran out": ("expired", _ran_out),
     "a debug trust domain": ("debug", lambda it: domain(it, attributes=(1 << 28) | 1)),
     "SEPT_VE_DISABLE off": ("td_attributes", lambda it: domain(it, attributes=0)),
     "a service TD": ("td_attributes", lambda it: domain(it, service_td=b"\1" * 48)),
@@ -311,3 +325,20 @@ def test_signatures_are_of_the_platforms_key(intel: SimulatedIntel) -> None:
         judge(intel, other.sgx_quote(DATA, chain=chain))
     assert caught.value.code == "signature"
     assert sign_raw(other.pck.key, quote) != sign_raw(intel.pck.key, quote)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("sgx", {"minimum_tcb": "new"}),
+        ("sgx", {"rules": {"registers": {}}}),
+        ("sgx", {"rules": {"product_ids": "1"}}),
+        ("tdx", {"rules": {"product_ids": ["1"]}}),
+        ("tdx", {"rules": {"registers": {"rtmr9": "any"}}}),
+        ("tdx", {"rules": {"registers": {"rtmr0": ["AB"]}}}),
+    ],
+)
+def test_malformed_rules_refuse_everything(kind: str, changes: dict[str, Any], intel: SimulatedIntel) -> None:
+    with pytest.raises(EvidenceError) as caught:
+        judge(intel, kind=kind, **changes)
+    assert caught.value.code == "policy"

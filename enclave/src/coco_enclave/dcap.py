@@ -55,7 +55,7 @@ _CODES: Final[Mapping[str, str]] = {
     "in the future": "collateral_time",
     "CertRevoked": "revoked",
 }
-"""What the library's refusals contain, looked for in this order -> our codes; ``refused`` otherwise."""
+"""What the library's refusals contain, looked for in this order -> our codes; ``library`` otherwise."""
 
 
 class DcapVerifier:
@@ -183,10 +183,15 @@ def _ask_library(
     try:
         given = dcap_qvl.QuoteCollateralV3(**collateral.texts, **collateral.blobs)
         return dcap_qvl.verify_with_root_ca(quote, given, certificates.der(root), now_s)
-    except (ValueError, OverflowError) as error:
+    except Exception as error:
         message = str(error)
-        code = next((code for part, code in _CODES.items() if part in message), "refused")
-        raise EvidenceError(code, " ".join(message.split())) from error
+        code = next((code for part, code in _CODES.items() if part in message), "library")
+        raise EvidenceError(code, " ".join(message.split())[:256]) from error
+    except BaseException as error:
+        # A panic of native code is no Exception.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise EvidenceError("library", "the library gave up on it") from error
 
 
 def _claims_of(

@@ -59,8 +59,6 @@ class DcapCollateral:
 
 def parse_collateral(data: bytes) -> DcapCollateral:
     """Return collateral read from JSON; raises EvidenceError (``collateral``, ``crl``, ``tcb_signer``)."""
-    if not data:
-        raise EvidenceError("collateral", "nothing to judge the evidence by was given")
     fields = _json(data, "collateral")
     if not {*_TEXTS, *_BYTES} <= set(fields) <= {*_TEXTS, *_BYTES, *_IGNORED}:
         raise EvidenceError("collateral", "collateral has not the nine fields it must have")

@@ -81,7 +81,7 @@ class SimulatedIntel:
         self.root = self._self_signed("Intel SGX Root CA")
         self.ca = self.issue("Intel SGX PCK Platform CA", self.root, authority=True)
         self.tcb_signer = self.issue("Intel SGX TCB Signing", self.root)
-        self.pck = self.issue("Intel SGX PCK Certificate", self.ca, extension=self._sgx_extension())
+        self.pck = self.issue("Intel SGX PCK Certificate", self.ca, extension=self.sgx_extension())
         self.attestation_key = _new_key()
 
     @property
@@ -259,18 +259,24 @@ class SimulatedIntel:
     # ── certificates ────────────────────────────────────────────────────────────────────────────
 
     def issue(
-        self, name: str, issuer: _Signer, *, authority: bool = False, extension: bytes | None = None
+        self,
+        name: str,
+        issuer: _Signer,
+        *,
+        authority: bool = False,
+        extension: bytes | None = None,
+        days: int = 3650,
     ) -> _Signer:
-        """Return a new key with a certificate under ``issuer``."""
+        """Return a new key with a certificate under ``issuer``, valid for ``days``."""
         key = _new_key()
-        return _Signer(key, self._certificate(name, key, issuer, authority, extension))
+        return _Signer(key, self._certificate(name, key, issuer, authority, extension, days))
 
     def _self_signed(self, name: str) -> _Signer:
         key = _new_key()
-        return _Signer(key, self._certificate(name, key, None, True, None))
+        return _Signer(key, self._certificate(name, key, None, True, None, 3650))
 
     def _certificate(
-        self, name: str, key: Key, issuer: _Signer | None, authority: bool, extension: bytes | None
+        self, name: str, key: Key, issuer: _Signer | None, authority: bool, extension: bytes | None, days: int
     ) -> x509.Certificate:
         signer = issuer.key if issuer is not None else key
         crl = x509.DistributionPoint(
@@ -287,7 +293,7 @@ class SimulatedIntel:
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(self.now - 30 * _DAY)
-            .not_valid_after(self.now + 3650 * _DAY)
+            .not_valid_after(self.now + days * _DAY)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), False)
             .add_extension(x509.CRLDistributionPoints([crl]), False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
@@ -308,7 +314,7 @@ class SimulatedIntel:
             builder = builder.add_extension(value, False)
         return builder.sign(signer, SHA256())
 
-    def _sgx_extension(self) -> bytes:
+    def sgx_extension(self) -> bytes:
         """Return what Intel's certificates say of a platform (its PCK certificate profile, 1.3.5)."""
         base = _SGX_EXTENSION
         tcb = [

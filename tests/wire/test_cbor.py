@@ -1,5 +1,7 @@
 """One value, one encoding; everything else is refused."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,3 +46,34 @@ def test_what_we_write_we_read(value: object) -> None:
 def test_other_encodings_are_refused(data: bytes) -> None:
     with pytest.raises(PeerError):
         cbor.decode(data, error=PeerError)
+
+
+def _keys_in_keys(levels: int) -> bytes:
+    data = b"\x00"
+    for _ in range(levels):
+        data = b"\xa1" + data + b"\x00"
+    return data
+
+
+def _arrays_in_keys(levels: int) -> bytes:
+    data = b"\x00"
+    for _ in range(levels):
+        data = b"\xa1\x81" + data + b"\x00"
+    return data
+
+
+def _sets_in_sets(levels: int) -> bytes:
+    return b"\xd9\x01\x02\x81" * levels + b"\x00"
+
+
+def _used_twice(levels: int) -> bytes:
+    items = [b"\xd8\x1c\x81\x01"]
+    items += [b"\xd8\x1c\x82" + 2 * (b"\xd8\x1d" + cbor.encode(level)) for level in range(levels)]
+    return b"\x98" + bytes([len(items)]) + b"".join(items)
+
+
+@pytest.mark.parametrize("make", [_keys_in_keys, _arrays_in_keys, _sets_in_sets, _used_twice])
+def test_few_bytes_do_not_take_long(make: Callable[[int], bytes]) -> None:
+    """Found by fuzzing: each level took twice as long as the one in it, so that this would not end."""
+    with pytest.raises(PeerError):
+        cbor.decode(make(64), error=PeerError)

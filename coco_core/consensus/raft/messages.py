@@ -22,6 +22,7 @@ import cbor2
 from coco_core.base import invariant, limits
 from coco_core.consensus.contract import Entry
 from coco_core.errors import PeerError
+from coco_core.wire import cbor
 
 _INTEGER_LIMIT: Final = 2**63
 _LENGTH_SIZE: Final = 4
@@ -200,6 +201,7 @@ def _split(data: bytes) -> tuple[list[object], int]:
     encoded = bytes(data[start:end])
     try:
         head = cbor2.loads(encoded)
+        cbor.check_tree(head)
         canonical = isinstance(head, list) and cbor2.dumps(head) == encoded
     except (cbor2.CBORError, RecursionError, ValueError, TypeError, OverflowError) as error:
         raise PeerError("consensus message head is not CBOR") from error

@@ -71,3 +71,16 @@ def test_unknown_kind_is_refused() -> None:
     assert caught.value.code == "format"
     verdict = appraise(evidence, b"", TeePolicy(platforms={}), bytes(64), 0)
     assert (verdict.status, verdict.code, verdict.claims) == (Status.CONTRAINDICATED, "format", None)
+
+
+def test_few_bytes_do_not_take_long() -> None:
+    """Found by fuzzing: maps in keys took twice as long for each level, so that this would not end."""
+    nested = b"\x00"
+    for _ in range(64):
+        nested = b"\xa1" + nested + b"\x00"
+    for data in (nested, b"\x81" + nested):
+        with pytest.raises(EvidenceError) as caught:
+            decode(data)
+        assert caught.value.code == "malformed"
+        with pytest.raises(EvidenceError):
+            decode_parts(data, {"report"}, size_max_bytes=1000)

@@ -42,9 +42,7 @@ def decode_parts(
     """
     check_size("evidence", data, size_max_bytes)
     value = _loads(data)
-    if not isinstance(value, dict) or not all(
-        isinstance(name, str) and isinstance(part, bytes) for name, part in value.items()
-    ):
+    if not isinstance(value, dict):
         raise EvidenceError("malformed", "evidence of several parts is a map of byte strings")
     if not set(required) <= set(value) <= set(required) | set(optional):
         raise EvidenceError("malformed", f"evidence must have the parts {', '.join(sorted(required))}")
@@ -72,11 +70,20 @@ def check_size(what: str, data: bytes, size_max_bytes: int) -> None:
 
 
 def _loads(data: bytes) -> object:
+    """Return a flat list, or a map of byte strings by name; raises EvidenceError (``malformed``).
+
+    What is nested is refused before it is encoded again: that can take twice as long for each level.
+    """
     try:
         value: object = cbor2.loads(data)
-        canonical = cbor2.dumps(value, canonical=True)
     except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError) as fault:
         raise EvidenceError("malformed", f"not CBOR: {fault}") from fault
-    if canonical != data:
+    if isinstance(value, dict):
+        flat = all(isinstance(name, str) and isinstance(part, bytes) for name, part in value.items())
+    else:
+        flat = isinstance(value, list) and all(isinstance(one, str | bytes) for one in value)
+    if not flat:
+        raise EvidenceError("malformed", "CBOR of another form than evidence has")
+    if cbor2.dumps(value, canonical=True) != data:
         raise EvidenceError("malformed", "CBOR is not in its canonical form, or data follows the value")
     return value

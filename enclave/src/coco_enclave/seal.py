@@ -198,7 +198,6 @@ def _read(blob: bytes) -> tuple[SealedHeader, bytes]:
         raise SealingError("malformed", "a sealed blob beyond its bound")
     try:
         value = cbor2.loads(blob)
-        canonical = _dumps(value)
     except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise SealingError("malformed", f"not CBOR: {error}") from error
     match value:
@@ -215,7 +214,12 @@ def _read(blob: bytes) -> tuple[SealedHeader, bytes]:
             bytes(salt),
             bytes(nonce),
             bytes(ciphertext),
-        ] if form == _FORM and canonical == blob and policy in set(SealPolicy) and len(nonce) == _NONCE_BYTES:
+        ] if (
+            form == _FORM
+            and _dumps(value) == blob
+            and policy in set(SealPolicy)
+            and len(nonce) == _NONCE_BYTES
+        ):
             header = SealedHeader(
                 platform=platform,
                 policy=SealPolicy(policy),

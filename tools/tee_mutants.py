@@ -25,7 +25,7 @@ import attrs
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "enclave" / "src" / "coco_enclave"
 TESTS = ROOT / "enclave" / "tests"
-DCAP = ("test_dcap_collateral.py", "test_dcap_attacks.py", "test_dcap_samples.py")
+DCAP = tuple(f"test_dcap_{one}.py" for one in ("quote", "collateral", "attacks", "samples"))
 SNP = ("test_snp.py", "test_azure.py")
 WINDOWS = ("test_tpm.py", "test_vbs.py")
 AZURE = ("test_azure.py", "test_tpm.py")

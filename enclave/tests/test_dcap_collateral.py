@@ -8,10 +8,12 @@ from typing import Any
 
 import orjson
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from coco_enclave import EvidenceError, TeeEvidence, TeePolicy, verify
 from coco_enclave import dcap as dcap_module
-from coco_enclave.testing import Enclave, SimulatedIntel, TrustDomain
+from coco_enclave.testing import Enclave, SimulatedIntel, TrustDomain, der
 
 NOW_S = 1_790_000_000
 DATA = bytes(range(64))
@@ -105,6 +107,15 @@ def test_chains_are_of_two(field: str, code: str, intel: SimulatedIntel) -> None
 @pytest.mark.parametrize("field", ["pck_crl", "root_ca_crl"])
 def test_revocation_lists_are_lists(field: str, intel: SimulatedIntel) -> None:
     assert refused(intel, intel.collateral(fields={field: "3000"})) == "crl"
+
+
+def test_revocation_lists_end(intel: SimulatedIntel) -> None:
+    algorithm = der.sequence(der.oid("1.2.840.10045.4.3.2"))
+    issued = der.tagged(0x17, intel.now.strftime("%y%m%d%H%M%SZ").encode())
+    to_sign = der.sequence(der.integer(1), algorithm, intel.ca.certificate.subject.public_bytes(), issued)
+    signature = intel.ca.key.sign(to_sign, ec.ECDSA(SHA256()))
+    endless = der.sequence(to_sign, algorithm, der.tagged(0x03, b"\0" + signature))
+    assert refused(intel, intel.collateral(fields={"pck_crl": endless.hex()})) == "crl"
 
 
 @pytest.mark.parametrize("field", ["tcb_info_signature", "qe_identity_signature"])

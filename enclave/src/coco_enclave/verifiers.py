@@ -7,16 +7,16 @@ accepted.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 
 import orjson
 
 from coco_core.attestation import Evidence, Policy, Verdict
-from coco_core.errors import AttestationError
 from coco_enclave.describe import ANCHORS, claims_to_json
 from coco_enclave.errors import EvidenceError
 from coco_enclave.evidence import TeeEvidence
 from coco_enclave.policy import PlatformPolicy, TeePolicy, platform_from_json
+from coco_enclave.verdict import Claims
 from coco_enclave.verify import verify
 
 _IN_THE_TABLES: Final = ("measurements", "minimum_tcb", "allowed_advisories")
@@ -50,12 +50,12 @@ class TeeVerifier:
             expected_report_data,
             now_s,
         )
-        if verdict.claims is None:
-            raise AttestationError("a verdict without claims", code="malformed")
+        # Only refusals are without claims, and those are raised.
+        claims = cast("Claims", verdict.claims)
         return Verdict(
             format=self._kind,
-            measurement=verdict.claims.measurement,
-            claims={**claims_to_json(verdict.claims), "root": verdict.anchor, "notes": list(verdict.notes)},
+            measurement=claims.measurement,
+            claims={**claims_to_json(claims), "root": verdict.anchor, "notes": list(verdict.notes)},
             secure="simulator" not in verdict.notes and "debug" not in verdict.notes,
         )
 

@@ -15,11 +15,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from coco_enclave import EvidenceError, Status
 from coco_enclave.azure import AzureAciVerifier, AzureSnpVerifier, guest_measurement
+from coco_enclave.azure_tdx import AzureTdxVerifier
 from coco_enclave.evidence import encode_parts
-from coco_enclave.hcl import parse_hcl
+from coco_enclave.hcl import TDX, parse_hcl
 from coco_enclave.policy import PlatformPolicy
 from coco_enclave.snp_report import POLICY_DEBUG, Tcb
-from coco_enclave.testing import sim_azure, sim_snp, sim_tpm
+from coco_enclave.testing import SimulatedIntel, sim_azure, sim_snp, sim_tpm
 from coco_enclave.testing.authority import issue
 from coco_enclave.testing.sim_azure import AzureGuest, UvmIssuer
 from coco_enclave.testing.sim_snp import GUEST_POLICY, TCB, SnpChip
@@ -340,3 +341,45 @@ def test_endorsements_expire_unless_judged_at_their_signing(chip: SnpChip) -> No
 def test_a_did_holds_an_unpadded_digest(issuer: UvmIssuer) -> None:
     named = issuer.did.removeprefix("did:x509:0:sha256:").partition("::")[0]
     assert base64.urlsafe_b64decode(named + "=") == hashlib.sha256(issuer.root.der).digest()
+
+
+# ── on TDX ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _tdx_evidence(guest: AzureGuest, intel: SimulatedIntel, bound: bytes | None = None) -> bytes:
+    digest = hashlib.sha256(guest.data()).digest() if bound is None else bound
+    quote, signature = guest.tpm.quote(DATA, (4, 7, 9))
+    return encode_parts(
+        {
+            "hcl": sim_azure.hcl_report(bytes(1184), guest.data(), kind=TDX, version=2),
+            "td_quote": intel.tdx_quote(digest.ljust(64, b"\0")),
+            "quote": quote,
+            "signature": signature[6:],
+            "registers": b"".join(guest.tpm.register(index) for index in range(24)),
+        }
+    )
+
+
+def test_a_guest_on_tdx(guest: AzureGuest) -> None:
+    intel = SimulatedIntel(NOW_S)
+    collateral = intel.collateral("tdx")
+
+    def call(evidence: bytes, **fields: Any) -> Any:
+        policy = attrs.evolve(intel.policy(), **{"measurements": None, **fields})
+        return AzureTdxVerifier().verify(evidence, collateral, policy, DATA, NOW_S)
+
+    evidence = _tdx_evidence(guest, intel)
+    verdict = call(evidence)
+    registers = {index: guest.tpm.register(index) for index in (4, 7, 9)}
+    paravisor = bytes.fromhex(verdict.claims.more["paravisor"])
+    assert verdict.claims.measurement == guest_measurement(paravisor, registers)
+    assert AzureTdxVerifier().read(evidence).measurement == verdict.claims.measurement
+    assert call(evidence, measurements=frozenset({verdict.claims.measurement})).claims == verdict.claims
+    for code, wrong, fields in (
+        ("measurement", evidence, {"measurements": frozenset({"ab" * 32})}),
+        ("hcl_binding", _tdx_evidence(guest, intel, b"x" * 32), {}),
+        ("kind", encode_parts({**cbor2.loads(evidence), "hcl": guest.hcl()}), {}),
+    ):
+        with pytest.raises(EvidenceError) as caught:
+            call(wrong, **fields)
+        assert caught.value.code == code

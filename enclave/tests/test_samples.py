@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from coco_enclave import EvidenceError, Status, TeeEvidence, Verdict, attestation_key, tpm, uvm
-from coco_enclave.anchors import AMD_ANCHORS, AZURE_ANCHORS
+from coco_enclave.anchors import AMD_ANCHORS, AZURE_ANCHORS, INTEL_ANCHORS
 from coco_enclave.evidence import encode_parts
 from coco_enclave.hcl import TDX, parse_hcl
 from coco_enclave.hcl import attestation_key as vouched_key
@@ -188,6 +188,35 @@ def test_azure_keys_are_vouched_for_on_tdx_too(samples: Path) -> None:
             value = json.loads((samples / "azure-cvm" / folder / "tpm-quote-v1.json").read_bytes())
             quote = tpm.parse_quote(bytes.fromhex(value["message"]))
             tpm.check_signature(quote, tpm.bare_signature(bytes.fromhex(value["signature"])), key)
+
+
+def _azure_tdx(samples: Path, **replaced: bytes) -> tuple[bytes, bytes, bytes]:
+    folder = samples / "azure-cvm" / "trustee-az-tdx"
+    value = json.loads((folder / "evidence-v1.json").read_bytes())
+    parts = {
+        "hcl": (folder / "hcl-report.bin").read_bytes(),
+        "td_quote": (folder / "td-quote.bin").read_bytes(),
+        "quote": bytes.fromhex(value["tpm_quote"]["message"]),
+        "signature": bytes.fromhex(value["tpm_quote"]["signature"]),
+        "registers": b"".join(map(bytes.fromhex, value["tpm_quote"]["pcrs"])),
+    }
+    collateral = (samples / "bundles" / "tdx-azure.collateral.json").read_bytes()
+    return encode_parts(parts | replaced), collateral, tpm.parse_quote(parts["quote"]).nonce
+
+
+def test_azure_guests_on_tdx_leave_page_faults_to_the_host(samples: Path) -> None:
+    told = json.loads((samples / "bundles" / "EXPECTED.json").read_bytes())
+    (now_s,) = (one["now"] for one in told if one["name"] == "tdx-azure")
+    evidence, collateral, nonce = _azure_tdx(samples)
+    anchors = {"anchors": INTEL_ANCHORS}
+    assert refusal("azure-tdx", evidence, collateral, nonce, now_s, **anchors) == "td_attributes"
+    assert refusal("azure-tdx", evidence, collateral, b"other", now_s, **anchors) == "tpm_nonce"
+    other = (samples / "azure-cvm" / "kinvolk" / "hcl-report-tdx.bin").read_bytes()
+    mixed, _, _ = _azure_tdx(samples, hcl=other)
+    assert refusal("azure-tdx", mixed, collateral, nonce, now_s, **anchors) == "hcl_binding"
+    snp = (samples / "azure-cvm" / "kinvolk" / "hcl-report-snp.bin").read_bytes()
+    mixed, _, _ = _azure_tdx(samples, hcl=snp)
+    assert refusal("azure-tdx", mixed, collateral, nonce, now_s, **anchors) == "kind"
 
 
 def _aci(samples: Path, **replaced: bytes) -> tuple[bytes, bytes, bytes]:

@@ -62,7 +62,7 @@ class AzureSnpVerifier:
         report = parse_report(hcl.hardware)
         quoted = tpm.parse_quote(parts[QUOTE])
         indices = [index for _, index in quoted.registers]
-        values = _split(parts[REGISTERS])
+        values = split_registers(parts[REGISTERS])
         return _guest_claims(
             report, hcl, quoted, {index: values[index] for index in indices}, report.product or ""
         )
@@ -84,7 +84,7 @@ class AzureSnpVerifier:
         guest, rules = guest_rules(policy)
         check_binding(hcl, report.report_data)
         tpm.check_signature(quoted, tpm.bare_signature(parts[SIGNATURE]), attestation_key(hcl))
-        values = tpm.check_registers(quoted, _split(parts[REGISTERS]), tpm.SHA256, guest.registers)
+        values = tpm.check_registers(quoted, split_registers(parts[REGISTERS]), tpm.SHA256, guest.registers)
         found = snp.check_genuine(report, snp.read_collateral(collateral), policy, rules, now_s)
         check_guest(report, rules)
         check_tcb(report, found.product, policy.minimum_tcb)
@@ -117,7 +117,7 @@ def _hcl_of(parts: Mapping[str, bytes]) -> HclReport:
     return hcl
 
 
-def _split(data: bytes) -> dict[int, bytes]:
+def split_registers(data: bytes) -> dict[int, bytes]:
     """Return SHA-256 registers by index from the values of all 24, one after the other."""
     size = tpm.DIGEST_SIZES[tpm.SHA256]
     if len(data) != tpm.REGISTERS * size:

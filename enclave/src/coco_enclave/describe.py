@@ -12,7 +12,7 @@ from typing import Any, Final
 import attrs
 
 from coco_core.attestation import Evidence, Finding
-from coco_enclave import anchors, azure, evidence, snp, vbs
+from coco_enclave import anchors, azure, azure_tdx, evidence, snp, vbs
 from coco_enclave.dcap_quote import SGX, TDX, parse_quote
 from coco_enclave.errors import EvidenceError
 from coco_enclave.evidence import TeeEvidence
@@ -48,7 +48,8 @@ RECOGNISERS: Final[Mapping[str, Callable[[bytes], bool]]] = {
     SGX: _is_dcap(SGX),
     TDX: _is_dcap(TDX),
     **{
-        kind: _is_read_by(kind) for kind in (snp.KIND, azure.SNP_KIND, azure.ACI_KIND, vbs.KIND, vbs.HGS_KIND)
+        kind: _is_read_by(kind)
+        for kind in (snp.KIND, azure.SNP_KIND, azure.ACI_KIND, azure_tdx.KIND, vbs.KIND, vbs.HGS_KIND)
     },
 }
 """By kind, whether bytes have its form."""
@@ -59,6 +60,7 @@ ANCHORS: Final[Mapping[str, frozenset[str]]] = {
     snp.KIND: anchors.AMD_ANCHORS,
     azure.SNP_KIND: anchors.AMD_ANCHORS,
     azure.ACI_KIND: anchors.AMD_ANCHORS,
+    azure_tdx.KIND: anchors.INTEL_ANCHORS,
 }
 """By kind, the vendor's roots: what evidence is looked at with when no policy is given."""
 
@@ -85,6 +87,11 @@ CAVEATS: Final[Mapping[str, tuple[str, ...]]] = {
         "What a guest did after its start: disks and containers count only if what was measured checks them.",
     ),
     azure.SNP_KIND: (
+        _FRESH,
+        _INTERPOSERS,
+        "Anything without Microsoft's paravisor: it holds the guest's virtual TPM, and is trusted.",
+    ),
+    azure_tdx.KIND: (
         _FRESH,
         _INTERPOSERS,
         "Anything without Microsoft's paravisor: it holds the guest's virtual TPM, and is trusted.",

@@ -10,8 +10,9 @@ from typing import Final, Protocol
 
 import attrs
 
-from coco_enclave import azure, limits, snp, vbs
+from coco_enclave import azure, azure_tdx, limits, snp, vbs
 from coco_enclave.azure import AzureAciVerifier, AzureSnpVerifier
+from coco_enclave.azure_tdx import AzureTdxVerifier
 from coco_enclave.dcap import DcapVerifier
 from coco_enclave.dcap_quote import SGX, TDX
 from coco_enclave.errors import EvidenceError
@@ -42,6 +43,7 @@ VERIFIERS: Final[Mapping[str, PlatformVerifier]] = {
     snp.KIND: SnpVerifier(),
     azure.SNP_KIND: AzureSnpVerifier(),
     azure.ACI_KIND: AzureAciVerifier(),
+    azure_tdx.KIND: AzureTdxVerifier(),
     vbs.KIND: VbsVerifier(),
     vbs.HGS_KIND: HgsVerifier(),
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -19,8 +20,12 @@ with atheris.instrument_imports(include=["coco_enclave"]):
     from coco_enclave import (
         attestation_key,
         boot_log,
+        certificates,
+        dcap_collateral,
         event_log,
+        evidence,
         hcl,
+        policy,
         snp,
         snp_report,
         tpm,
@@ -29,9 +34,12 @@ with atheris.instrument_imports(include=["coco_enclave"]):
         vbs_report,
     )
     from coco_enclave.azure import AzureAciVerifier, AzureSnpVerifier
+    from coco_enclave.dcap import DcapVerifier
     from coco_enclave.errors import EvidenceError
     from coco_enclave.policy import PlatformPolicy
-    from coco_enclave.testing import sim_azure, sim_snp, sim_tpm, sim_vbs
+    from coco_enclave.seal import SealContext, SealingError, SealingKey, SealPolicy, seal, unseal
+    from coco_enclave.testing import SimulatedIntel, sim_azure, sim_snp, sim_tpm, sim_vbs
+    from coco_enclave.testing.sim_sgx import sign_raw
 
 NOW_S = 1_790_000_000
 DATA = bytes(range(64))
@@ -100,7 +108,56 @@ def _uvm(data: bytes) -> None:
     uvm.parse_endorsement(data)
 
 
+def _dcap(data: bytes) -> None:
+    """Judge a quote with good collateral: the native library sees what comes through to it."""
+    for kind in ("sgx", "tdx"):
+        with contextlib.suppress(EvidenceError):
+            DcapVerifier(kind).verify(data, COLLATERALS[kind], INTEL_POLICY, DATA, NOW_S)
+
+
+def _dcap_collateral(data: bytes) -> None:
+    """Judge a good quote with collateral, read and signed by whoever."""
+    given = dcap_collateral.parse_collateral(data)
+    dcap_collateral.window_s(given)
+    DcapVerifier("sgx").verify(SGX_QUOTE, data, INTEL_POLICY, DATA, NOW_S)
+
+
+def _dcap_signed(data: bytes) -> None:
+    """Judge TCB info that the vendor signed, whatever is in it: a vendor's fault must not break us."""
+    text = data.decode("utf-8", errors="replace")
+    signature = sign_raw(INTEL.tcb_signer.key, text.encode()).hex()
+    changed = INTEL.collateral(fields={"tcb_info": text, "tcb_info_signature": signature})
+    DcapVerifier("sgx").verify(SGX_QUOTE, changed, INTEL_POLICY, DATA, NOW_S)
+
+
+def _chain(data: bytes) -> None:
+    chain = certificates.load_chain(data, 3, "a chain")
+    certificates.check_chain(chain, "a chain", "chain")
+    certificates.key_of(chain[0], "a key")
+
+
+def _envelope(data: bytes) -> None:
+    evidence.decode(data)
+
+
+def _policy(data: bytes) -> None:
+    policy.policy_to_json(policy.read_policy(data))
+
+
+def _sealed(data: bytes) -> None:
+    with contextlib.suppress(SealingError):
+        unseal(data, SEALING_KEY, CONTEXT, committed_seqno=0)
+
+
 VENDOR = sim_tpm.make_tpm_vendor(NOW_S)
+INTEL = SimulatedIntel(NOW_S)
+INTEL_POLICY = INTEL.policy()
+SGX_QUOTE = INTEL.sgx_quote(DATA)
+COLLATERALS = {kind: INTEL.collateral(kind) for kind in ("sgx", "tdx")}
+CHAIN = b"".join(certificates.pem(one.certificate) for one in (INTEL.pck, INTEL.ca, INTEL.root))
+SEALING_KEY = SealingKey(platform="sgx", policy=SealPolicy.EXACT, code="11", secret=b"k" * 16)
+CONTEXT = SealContext(service_id="s", node_id="n", purpose="p")
+POLICIES = policy.TeePolicy(platforms={"sgx": INTEL_POLICY, "tdx": PlatformPolicy()})
 AK = sim_tpm.make_tpm(VENDOR, now_s=NOW_S).ak
 CHIP = sim_snp.make_snp_chip(sim_snp.make_snp_vendor(NOW_S), now_s=NOW_S)
 HOST = sim_vbs.boot_windows(sim_tpm.make_tpm(VENDOR, now_s=NOW_S))
@@ -111,6 +168,13 @@ REPORT = CHIP.report(DATA, b"m" * 48)
 QUOTE, SIGNATURE = HOST.tpm.quote(DATA, sim_vbs.SELECTION)
 
 TARGETS: dict[str, tuple[Callable[[bytes], None], Sequence[bytes]]] = {
+    "dcap": (_dcap, [SGX_QUOTE, INTEL.tdx_quote(DATA), INTEL.tdx_quote(DATA, version=5)]),
+    "dcap-chain": (_chain, [CHAIN]),
+    "dcap-collateral": (_dcap_collateral, list(COLLATERALS.values())),
+    "dcap-signed": (_dcap_signed, [json.dumps(INTEL.tcb_info()).encode()]),
+    "envelope": (_envelope, [evidence.encode(evidence.TeeEvidence(kind="sgx", quote=SGX_QUOTE), b"{}")]),
+    "policy": (_policy, [json.dumps(policy.policy_to_json(POLICIES)).encode()]),
+    "sealed": (_sealed, [seal(b"secret", SEALING_KEY, CONTEXT, 7, bytes(44))]),
     "aci": (_aci, [sim_azure.encode_parts({"report": REPORT, "uvm": ENDORSEMENT})]),
     "azure": (_azure, [GUEST.evidence(DATA)]),
     "collateral": (_collateral, [CHIP.collateral(), CHIP.leaf.pem]),

@@ -1,8 +1,8 @@
 """Azure's confidential VMs on TDX: as ``azure``, with a quote of Intel's in the place of AMD's report.
 
 The paravisor runs without SEPT_VE_DISABLE, which leaves page faults to the host: Intel's own verification
-refuses that, and so does this one (``td_attributes``). All that comes before is checked, so that the answer is
-about the platform and not about bytes that were never genuine.
+refuses that, and so does this one (``td_attributes``). All that comes before is checked, so that the answer
+is about the platform and not about bytes that were never genuine.
 """
 
 from __future__ import annotations

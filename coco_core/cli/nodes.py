@@ -132,6 +132,10 @@ async def _show(connection: Connection) -> None:
         if name in (under_way["waits_for"] or ()):
             state += ", waited for"
         print(f"{name}  {one['peer_address']:<24} {state}")
+    dead = [name for name in under_way["waits_for"] or () if name in under_way["add"]]
+    if dead:
+        print(f"the change under way waits for {', '.join(dead)}: should it never come, have it removed,")
+        print("by a vote (remove_node) or, where operators decide, with 'coco nodes cancel'")
     if refusals:
         print("refused by this node lately:")
     for one in refusals:

@@ -63,7 +63,7 @@ def _replace_node(args: Args, decision: Decision) -> None:
     decision.active_member(owner)
     _own(args["node_id"], owner, decision)
     decision.write(sent_away_writes(decision.view, [NodeID(args["replaces"])]))
-    decision.change_nodes([NodeID(args["node_id"])], [NodeID(args["replaces"])])
+    decision.replace_node(NodeID(args["node_id"]), NodeID(args["replaces"]))
 
 
 def _check_replace(args: Args) -> None:

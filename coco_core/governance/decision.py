@@ -36,7 +36,7 @@ from coco_core.governance.membership import (
 )
 from coco_core.governance.recovery import deal_shares, with_secrets
 from coco_core.governance.recovery_tables import newest_epoch, read_epochs, read_recovery
-from coco_core.governance.renewals import read_renewals
+from coco_core.governance.renewals import read_renewals, replacements
 from coco_core.governance.validity import Renew, Validity
 from coco_core.kv import View, Writes, maps, merge
 
@@ -103,6 +103,18 @@ class Decision:
 
     # ── members of consensus ─────────────────────────────────────────────────────────────────────
 
+    def replace_node(self, fresh: NodeID, old: NodeID) -> None:
+        """Have ``fresh`` take the place of ``old``, or of whom that one came for; see ``change_nodes``."""
+        change = read_change(self.view)
+        held = dict(change.replaces).get(old, old) if change is not None else old
+        self.change_nodes([fresh], [old])
+        change = read_change(self.view)
+        if change is None or held not in read_nodes(self.view):
+            return
+        remove = change.remove if held in change.remove else (*change.remove, held)
+        pairs = (*change.replaces, (fresh, held))
+        self.write(change_writes(attrs.evolve(change, remove=remove, replaces=pairs)))
+
     def change_nodes(self, add: Sequence[NodeID], remove: Sequence[NodeID]) -> None:
         """Add nodes to the change under way, or begin one; raises MemberError when it cannot be made.
 
@@ -111,8 +123,8 @@ class Decision:
         nodes = read_nodes(self.view)
         change = read_change(self.view) or MembershipChange((), (), f"proposal {self.proposal_id}")
         added, removed = dict.fromkeys(change.add), dict.fromkeys(change.remove)
-        replaces = {fresh: one.replaces for fresh, one in read_renewals(self.view).items()}
-        fresh_for = {old: fresh for fresh, old in replaces.items()}
+        replaces = replacements(self.view, change)
+        fresh_for = {one.replaces: fresh for fresh, one in read_renewals(self.view).items()}
         for name in add:
             status = nodes[name].status if name in nodes else "unknown"
             if status != PENDING or name in added:
@@ -139,7 +151,7 @@ class Decision:
         voters = sum(node.status == TRUSTED for node in nodes.values()) + len(added) - len(removed)
         if not 1 <= voters <= limits.NODES_MAX:
             raise MemberError(f"{voters} nodes would take part; 1 to {limits.NODES_MAX} may")
-        made = MembershipChange(tuple(added), tuple(removed), change.requested_by)
+        made = change.of(added, removed)
         self.write(change_writes(made if added or removed else None))
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────────

@@ -146,4 +146,4 @@ def quarantine_due(view: View, time_ms: int) -> Writes | None:
     if not staying or going == set(change.remove):
         return None
     remove = (*change.remove, *(node for node in late if node not in change.remove))
-    return change_writes(attrs.evolve(change, remove=remove))
+    return change_writes(change.of(change.add, remove))

@@ -13,6 +13,7 @@ import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import attrs
 import orjson
@@ -53,6 +54,14 @@ class MembershipChange:
     remove: tuple[NodeID, ...]
     requested_by: str
     """The operator's fingerprint."""
+    replaces: tuple[tuple[NodeID, NodeID], ...] = ()
+    """Who comes in whose place by a vote: of those it adds and of those it removes."""
+
+    def of(self, add: Iterable[NodeID], remove: Iterable[NodeID]) -> MembershipChange:
+        """Return it with other nodes to add and remove; who came in another's place still does."""
+        added, removed = tuple(add), tuple(remove)
+        pairs = tuple((fresh, old) for fresh, old in self.replaces if fresh in added and old in removed)
+        return attrs.evolve(self, add=added, remove=removed, replaces=pairs)
 
 
 @attrs.frozen
@@ -147,8 +156,8 @@ def read_change(view: View) -> MembershipChange | None:
         return None
     try:
         match orjson.loads(value):
-            case {"add": list(add), "remove": list(remove), "requested_by": str(requested_by)}:
-                return MembershipChange(_ids(add), _ids(remove), requested_by)
+            case {"add": list(add), "remove": list(remove), "requested_by": str(requested_by), **rest}:
+                return MembershipChange(_ids(add), _ids(remove), requested_by, _pairs(rest.get("replaces")))
     except (ValueError, TypeError, RecursionError) as error:
         raise IntegrityError(f"{maps.MEMBERSHIP_CHANGE}: {error}") from error
     raise IntegrityError(f"{maps.MEMBERSHIP_CHANGE}: malformed change")
@@ -279,6 +288,11 @@ def _ids(values: Sequence[object]) -> tuple[NodeID, ...]:
     if not all(isinstance(value, str) for value in values):
         raise TypeError("node IDs are text")
     return tuple(NodeID(str(value)) for value in values)
+
+
+def _pairs(values: Any) -> tuple[tuple[NodeID, NodeID], ...]:
+    pairs = [_ids(pair) for pair in values or ()]
+    return tuple((fresh, old) for fresh, old in pairs)
 
 
 @lru_cache(maxsize=2 * limits.NODES_KNOWN_MAX)

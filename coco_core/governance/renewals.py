@@ -5,6 +5,8 @@ is trusted, at once and with the same owner: there are never more nodes than mem
 
 * The policy allows it, and the lease that is renewed is in its second half: who runs a node has so many
   changes of members, and no more.
+* Who comes in another's place by a vote does so by itself, too: the old node stays until then, or until its
+  lease ends, and if members send the fresh one away.
 * Renewals under way at one time wait for each other no longer than it takes them: the change of members is
   made without those whose fresh node has not caught up, and goes on with them. Nor do they, or the end of a
   node whose lease ran out, wait for nodes that members let in and that do not catch up.
@@ -87,7 +89,7 @@ def renewal_writes(view: View, fresh: NodeID, voucher: Voucher, time_ms: int) ->
         raise RefusedError("voucher", f"node {old.node_id} is being replaced or removed already")
     _check_signature(voucher, old, fresh, str(read_service_info(view)["cert"]))
     _check_lease(read_leases(view).get(old.node_id), time_ms)
-    change = attrs.evolve(change, add=(*change.add, fresh), remove=(*change.remove, old.node_id))
+    change = change.of((*change.add, fresh), (*change.remove, old.node_id))
     writes = change_writes(change)
     merge(writes, _owner_writes(view, old.node_id, fresh))
     return writes
@@ -146,13 +148,18 @@ def sent_away_writes(view: View, names: Collection[NodeID]) -> Writes:
     return refused_renewal_writes(view, olds)
 
 
+def replacements(view: View, change: MembershipChange) -> dict[NodeID, NodeID]:
+    """Return who comes in whose place by the change under way, by a voucher or by a vote."""
+    renewals = {fresh: one.replaces for fresh, one in read_renewals(view).items()}
+    return dict(change.replaces) | renewals
+
+
 def left_out(view: View, change: MembershipChange, names: Collection[NodeID]) -> MembershipChange:
     """Return the change under way without ``names``, which it adds; whom they were to replace stays."""
-    stays = {one.replaces for name, one in read_renewals(view).items() if name in names}
-    return attrs.evolve(
-        change,
-        add=tuple(name for name in change.add if name not in names),
-        remove=tuple(name for name in change.remove if name not in stays),
+    stays = {old for fresh, old in replacements(view, change).items() if fresh in names}
+    return change.of(
+        (name for name in change.add if name not in names),
+        (name for name in change.remove if name not in stays),
     )
 
 
@@ -161,30 +168,30 @@ def divided(
 ) -> tuple[MembershipChange, MembershipChange | None]:
     """Return the part of a change that is made while ``slow`` have not caught up, and the rest, if any.
 
-    Renewals by ``slow`` are left. For others all that members decided waits, but neither other renewals nor
-    the end of nodes whose lease has run out at ``time_ms``.
+    Replacements by ``slow`` are left, of renewals and of votes. For others all that members decided waits,
+    but neither other replacements nor the end of nodes whose lease has run out at ``time_ms``.
     """
-    renewals = read_renewals(view)
-    waits = any(name in slow and name not in renewals for name in change.add)
-    later = {name for name in change.add if (waits if name not in renewals else name in slow)}
+    pairs = replacements(view, change)
+    waits = any(name in slow and name not in pairs for name in change.add)
+    later = {name for name in change.add if (waits if name not in pairs else name in slow)}
     if not later:
         return change, None
-    stays = {renewals[name].replaces for name in later if name in renewals}
-    goes = set(change.remove) - stays
     add = tuple(name for name in change.add if name not in later)
+    late = set(overdue(view, time_ms))
+    trusted = {name for name, node in read_nodes(view).items() if node.status == TRUSTED}
+    ends = late if add or trusted - set(change.remove) - late else set()
+    # Renewals are taken back when a lease ends (see ``lapsed_writes``); what was voted for is not.
+    voted = ends - {one.replaces for one in read_renewals(view).values()}
+    goes = set(change.remove) - ({pairs[name] for name in later if name in pairs} - voted)
     if waits:
-        late = set(overdue(view, time_ms))
-        trusted = {name for name, node in read_nodes(view).items() if node.status == TRUSTED}
-        left = trusted - set(change.remove) - late
-        goes = {renewals[name].replaces for name in add} | (goes & late if left or add else set())
+        goes = {pairs[name] for name in add} | (goes & ends)
         if not goes:
             return change, None
     return (
-        attrs.evolve(change, add=add, remove=tuple(name for name in change.remove if name in goes)),
-        attrs.evolve(
-            change,
-            add=tuple(name for name in change.add if name in later),
-            remove=tuple(name for name in change.remove if name not in goes),
+        change.of(add, (name for name in change.remove if name in goes)),
+        change.of(
+            (name for name in change.add if name in later),
+            (name for name in change.remove if name not in goes),
         ),
     )
 

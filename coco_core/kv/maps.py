@@ -25,7 +25,8 @@ NODES_ENDORSED_CERTIFICATES: Final = "public:ccf.gov.nodes.endorsed_certificates
 ADAPTERS: Final = "public:coco.gov.adapters"
 """Key: adapter name; JSON ``{version, api, engine, measurement}`` of what this network enabled."""
 MEMBERSHIP_CHANGE: Final = "public:coco.gov.membership_change"
-"""Singleton; JSON ``{add: [node ID], remove: [node ID], requested_by}``: the change of members under way."""
+"""Singleton; JSON ``{add: [node ID], remove: [node ID], requested_by, replaces: [[new, old]]}``: the change
+of members under way, and who of those added comes in whose place by a vote."""
 OPERATORS: Final = "public:coco.gov.operators"
 """Key: SHA-256 of an operator's certificate (DER) in hex; the certificate as PEM."""
 CODE_MEASUREMENTS: Final = "public:coco.gov.code_measurements"

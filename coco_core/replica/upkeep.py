@@ -3,9 +3,9 @@
 The laws:
 
 * The change under way is made in one entry, once every node it adds has caught up and a majority of the
-  new members is heard of and up to date; so the new set can go on at once, whatever it replaced. Renewals
-  of leases that are not so far are left for another entry; and renewals that are, and the end of nodes whose
-  lease ran out, do not wait for others that are added.
+  new members is heard of and up to date; so the new set can go on at once, whatever it replaced. Nodes
+  that come in another's place, by a voucher or a vote, and are not so far are left for another entry; and
+  those that are, and the end of nodes whose lease ran out, do not wait for others that are added.
 * Code must be accepted when a node comes to take part, not only when it asked: whoever is to be added and
   runs what the tables do not list any more is left out of the change, and forgotten.
 * A node's lease begins when it comes to take part, and ends when it is removed. Whose lease has run out

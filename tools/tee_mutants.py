@@ -42,6 +42,7 @@ TESTED_BY: dict[str, Sequence[str]] = {
     "dcap_quote": DCAP,
     "event_log": WINDOWS,
     "hcl": AZURE,
+    "ratls": ("test_ratls.py",),
     "pki": (*SNP, *WINDOWS),
     "snp": SNP,
     "snp_report": SNP,

@@ -253,6 +253,7 @@ ATTACKS: dict[str, tuple[str, Attack]] = {
     "something after the quote": ("malformed", lambda it: judge(it, it.sgx_quote(DATA) + b"x")),
     "nothing": ("malformed", lambda it: judge(it, b"")),
     "ten million bytes": ("size", lambda it: judge(it, bytes(10_000_000))),
+    "ten million bytes of collateral": ("size", lambda it: judge(it, collateral=bytes(10_000_000))),
     "a simulator in production": (
         "root",
         lambda it: judge(it, policy=PlatformPolicy(measurements=None, anchors=frozenset({it.anchor}))),

@@ -122,6 +122,9 @@ def test_revocation_lists_end(intel: SimulatedIntel) -> None:
 def test_signatures_are_64_bytes(field: str, intel: SimulatedIntel) -> None:
     for signature in ("", "00" * 63, "00" * 64, "ff" * 64, "00" * 65):
         assert refused(intel, intel.collateral(fields={field: signature})) == "collateral_signature"
+    good = orjson.loads(intel.collateral())[field]
+    longer = good[:64] + "00" + good[64:]
+    assert refused(intel, intel.collateral(fields={field: longer})) == "collateral_signature"
 
 
 def test_a_chain_some_publishers_add_is_not_read(intel: SimulatedIntel) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from coco_enclave import (
     EvidenceError,
+    PlatformPolicy,
     Status,
     TeeEvidence,
     TeePolicy,
@@ -17,6 +18,7 @@ from coco_enclave import (
     encode_parts,
     verify,
 )
+from coco_enclave.testing import SimulatedIntel
 
 
 def test_envelope_is_read_back() -> None:
@@ -62,6 +64,14 @@ def test_malformed_parts_are_refused(data: bytes, code: str) -> None:
     with pytest.raises(EvidenceError) as caught:
         decode_parts(data, {"report"}, size_max_bytes=100)
     assert caught.value.code == code
+
+
+def test_refusal_of_what_is_too_large_does_not_read_it() -> None:
+    genuine = SimulatedIntel(1_790_000_000).sgx_quote(bytes(64))
+    policy = TeePolicy(platforms={"sgx": PlatformPolicy()})
+    for quote, code, read in ((genuine, "root", True), (genuine + bytes(10_000_000), "size", False)):
+        verdict = appraise(TeeEvidence(kind="sgx", quote=quote), b"", policy, bytes(64), 0)
+        assert (verdict.code, verdict.claims is not None) == (code, read)
 
 
 def test_unknown_kind_is_refused() -> None:

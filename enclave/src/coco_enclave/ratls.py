@@ -1,0 +1,120 @@
+"""Evidence in certificates of others: interoperable RA-TLS (Confidential Computing Consortium).
+
+The extension 2.23.133.5.4.9 holds CBOR tag 60000 of ``[quote, claims-buffer]``; the quote is over SHA-256 of
+the claims-buffer and zeros, the claims name the digest of the certificate's key. Nodes of this framework bind
+all 64 bytes (``coco_core.attestation``); this reads what other software shows. Pure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Final
+
+import attrs
+import cbor2
+
+from coco_enclave.errors import EvidenceError
+from coco_enclave.evidence import check_size
+from coco_enclave.reader import Reader
+
+_TAG: Final = 60000
+_SIZE_MAX_BYTES: Final = 64 * 1024
+_KEY_CLAIM: Final = "pubkey-hash"
+_DIGESTS: Final[Mapping[int, str]] = {1: "sha256", 7: "sha384", 8: "sha512"}
+"""By the number of a hash in IANA's registry of named information."""
+_OID: Final = bytes.fromhex("0606678105050409")
+_OCTETS, _VERSION, _EXTENSIONS = 0x04, 0xA0, 0xA3
+
+
+@attrs.frozen(kw_only=True)
+class RaTlsEvidence:
+    """What such a certificate holds."""
+
+    quote: bytes = attrs.field(repr=False)
+    claims: bytes
+    """The claims-buffer, as it was hashed."""
+
+    @property
+    def report_data(self) -> bytes:
+        """The 64 bytes the quote must be over."""
+        return hashlib.sha256(self.claims).digest() + bytes(32)
+
+
+def read_extension(data: bytes) -> RaTlsEvidence:
+    """Return what the extension holds; raises EvidenceError (``size``, ``malformed``)."""
+    check_size("RA-TLS evidence", data, _SIZE_MAX_BYTES)
+    value = _loads(data)
+    if isinstance(value, cbor2.CBORTag) and value.tag == _TAG:
+        match value.value:
+            case [bytes(quote), bytes(claims)]:
+                return RaTlsEvidence(quote=quote, claims=claims)
+    raise EvidenceError("malformed", "RA-TLS evidence is a quote with its claims")
+
+
+def check_key(claims: bytes, public_key: bytes) -> None:
+    """Check that claims name ``public_key`` (SubjectPublicKeyInfo, DER).
+
+    Raises EvidenceError (``malformed``, ``pubkey_hash``).
+    """
+    value = _loads(claims)
+    named = value.get(_KEY_CLAIM) if isinstance(value, dict) else None
+    match _loads(named) if isinstance(named, bytes) else None:
+        case [int(algorithm), bytes(digest)] if algorithm in _DIGESTS:
+            if hashlib.new(_DIGESTS[algorithm], public_key).digest() != digest:
+                raise EvidenceError("pubkey_hash", "the evidence is for another key than the certificate's")
+        case _:
+            raise EvidenceError("malformed", "the claims of RA-TLS evidence name no key")
+
+
+def read_certificate(der: bytes) -> tuple[RaTlsEvidence, bytes]:
+    """Return the evidence in a certificate and its key (SubjectPublicKeyInfo, DER); raises EvidenceError.
+
+    Its signature is the key's own and proves nothing: it is not checked. Takes the certificate apart itself,
+    because libraries refuse how some of this software encodes its algorithm.
+    """
+    check_size("a certificate", der, _SIZE_MAX_BYTES)
+    (_, certificate, _), *_ = _elements(der)
+    (_, to_sign, _), *_ = _elements(certificate)
+    fields = _elements(to_sign)
+    first = 1 if fields[0][0] == _VERSION else 0
+    # Before the key: serial number, algorithm, issuer, validity, subject.
+    if len(fields) <= first + 5:
+        raise EvidenceError("malformed", "the certificate has no key")
+    key = fields[first + 5][2]
+    for tag, content, _ in fields:
+        if tag == _EXTENSIONS:
+            (_, listed, _), *_ = _elements(content)
+            return read_extension(_evidence_in(listed)), key
+    raise EvidenceError("malformed", "the certificate has no extensions")
+
+
+def _evidence_in(listed: bytes) -> bytes:
+    """Return the value of the one extension that holds evidence; raises EvidenceError (``malformed``)."""
+    extensions = [_elements(extension) for _, extension, _ in _elements(listed)]
+    # Name and value; between them may be whether it is critical.
+    found = [parts[-1][1] for parts in extensions if parts[0][2] == _OID and parts[-1][0] == _OCTETS]
+    if len(found) != 1:
+        raise EvidenceError("malformed", f"the certificate holds {len(found)} pieces of evidence")
+    return found[0]
+
+
+def _elements(data: bytes) -> list[tuple[int, bytes, bytes]]:
+    """Return the DER elements in ``data``, at least one: tag, content, all; raises EvidenceError."""
+    reader = Reader(data, "the certificate")
+    found: list[tuple[int, bytes, bytes]] = []
+    while reader.at < len(data) or not found:
+        begin = reader.at
+        tag, size = reader.take(2)
+        if size & 0x80:
+            size = int.from_bytes(reader.take(size & 0x7F), "big")
+        content = reader.take(size)
+        found.append((tag, content, data[begin : reader.at]))
+    return found
+
+
+def _loads(data: bytes) -> object:
+    try:
+        return cbor2.loads(data)
+    except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError) as fault:
+        raise EvidenceError("malformed", f"RA-TLS evidence is not CBOR: {fault}") from fault

@@ -34,6 +34,7 @@ TESTED_BY: dict[str, Sequence[str]] = {
     "anchors": PLATFORMS,
     "attestation_key": (*WINDOWS, "test_azure.py"),
     "azure": AZURE,
+    "azure_tdx": ("test_azure.py", "test_samples.py"),
     "boot_log": WINDOWS,
     "certificates": DCAP,
     "checks": PLATFORMS,

@@ -379,6 +379,8 @@ def test_a_guest_on_tdx(guest: AzureGuest) -> None:
         ("measurement", evidence, {"measurements": frozenset({"ab" * 32})}),
         ("hcl_binding", _tdx_evidence(guest, intel, b"x" * 32), {}),
         ("kind", encode_parts({**cbor2.loads(evidence), "hcl": guest.hcl()}), {}),
+        ("signature", encode_parts({**cbor2.loads(evidence), "signature": bytes(256)}), {}),
+        ("tpm_digest", encode_parts({**cbor2.loads(evidence), "registers": bytes(24 * 32)}), {}),
     ):
         with pytest.raises(EvidenceError) as caught:
             call(wrong, **fields)

@@ -1,0 +1,179 @@
+"""Unmodified processors of the published SDKs on three real nodes: two families, two languages."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import http.client
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cbor2
+import pytest
+import trio
+import trio.lowlevel
+
+from coco_core.cli.network import LocalNetwork, NetworkSpec, open_network
+from coco_sawtooth import messages
+from coco_sawtooth.development import development_ledger
+from coco_sawtooth.testing import Client, intkey_address, intkey_transaction
+
+pytestmark = pytest.mark.processes
+
+ROOT = Path(__file__).resolve().parents[4]
+EXAMPLES = ROOT / "adapters" / "sawtooth" / "examples"
+PYTHON = ROOT / ".venv-sawtooth"
+JAVASCRIPT = ROOT / ".cache" / "sawtooth-javascript"
+NODES = 3
+PATIENCE_S = 150
+BATCH = 60
+T = TypeVar("T")
+
+
+def exchange(local: LocalNetwork, node: int, method: str, target: str, body: bytes = b"") -> tuple[int, Any]:
+    """Return status and JSON of what a node's REST API answers."""
+    host, port = local.nodes[node].info["rpc"]["sawtooth"].rsplit(":", 1)
+    with contextlib.closing(http.client.HTTPConnection(host, int(port), timeout=100)) as connection:
+        connection.request(method, target, body, {"Content-Type": "application/octet-stream"})
+        answer = connection.getresponse()
+        return answer.status, json.load(answer)
+
+
+def submit(local: LocalNetwork, node: int, batch: messages.Batch) -> dict[str, Any]:
+    """Send a batch until its end is known, as any client may: it is executed once."""
+    body = messages.BatchList(batches=[batch]).SerializeToString()
+    while True:
+        status, _ = exchange(local, node, "POST", "/batches", body)
+        if status == 202:
+            target = f"/batch_statuses?id={batch.header_signature}&wait=20"
+            (found,) = exchange(local, node, "GET", target)[1]["data"]
+            if found["status"] in ("COMMITTED", "INVALID"):
+                return dict(found)
+
+
+def data(local: LocalNetwork, node: int, address: str) -> bytes:
+    """Return what a node tells is kept at an address, empty for nothing."""
+    status, answer = exchange(local, node, "GET", f"/state/{address}")
+    return base64.b64decode(answer["data"]) if status == 200 else b""
+
+
+def xo_address(name: str) -> str:
+    return "5b7349" + hashlib.sha512(name.encode()).hexdigest()[:64]
+
+
+def move(client: Client, text: str) -> messages.Transaction:
+    address = xo_address(text.partition(",")[0])
+    return client.transaction(
+        family=("xo", "1.0"), payload=text.encode(), inputs=[address], outputs=[address]
+    )
+
+
+@contextlib.contextmanager
+def processors(folder: Path) -> Iterator[dict[int, list[subprocess.Popen[bytes]]]]:
+    """Run two integer-key processors and one of noughts and crosses at every node."""
+    ours = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    ours["NODE_PATH"] = str(JAVASCRIPT / "node_modules")
+    python = str(PYTHON / "bin" / "python")
+    intkey = [python, str(EXAMPLES / "python" / "intkey.py")]
+    other = intkey
+    if (JAVASCRIPT / ".ready").exists() and shutil.which("node"):
+        other = ["node", str(EXAMPLES / "javascript" / "intkey.js")]
+    commands = [intkey, other, [python, str(EXAMPLES / "python" / "xo.py")]]
+    started: dict[int, list[subprocess.Popen[bytes]]] = {}
+    try:
+        with (folder / "processors.log").open("wb") as log:
+            for node in range(NODES):
+                started[node] = [
+                    subprocess.Popen([*command, f"ipc://{folder}/p{node}"], env=ours, stdout=log, stderr=log)
+                    for command in commands
+                ]
+        yield started
+    finally:
+        for each in [process for ones in started.values() for process in ones]:
+            each.kill()
+            each.wait()
+
+
+async def in_thread(call: Callable[[], T]) -> T:
+    return await trio.to_thread.run_sync(call)
+
+
+async def told_by_all(local: LocalNetwork, address: str, expected: Callable[[bytes], bool]) -> None:
+    """Wait until every node that runs tells what is expected; the test's deadline bounds it."""
+    for node in [one.index for one in local.nodes if not one.ended.is_set()]:
+        while not expected(await in_thread(lambda node=node: data(local, node, address))):
+            pass
+
+
+async def test_families_and_languages_on_three_nodes_whatever_is_killed(tmp_path: Path) -> None:
+    if not (PYTHON / ".ready").exists():
+        pytest.skip("no Sawtooth SDK for Python: make sawtooth-clients says what is missing")
+    (tmp_path / "network").mkdir()
+    spec = NetworkSpec(
+        folder=tmp_path / "network",
+        nodes=NODES,
+        ledger="sawtooth",
+        engine="",
+        config=development_ledger().config,
+        node_settings={"sawtooth": lambda index: {"processors": f"ipc://{tmp_path}/p{index}"}},
+    )
+    with trio.fail_after(PATIENCE_S), processors(tmp_path) as running:
+        async with open_network(spec) as local:
+            await games_are_played(local)
+            await a_processor_and_the_primary_are_killed(local, running)
+
+
+async def games_are_played(local: LocalNetwork) -> None:
+    """Two players on two nodes; a move out of turn is refused with the processor's own words."""
+    first, second = Client.named("first"), Client.named("second")
+    moves = ((first, "create,"), (first, "take,5"), (second, "take,1"), (first, "take,2"), (second, "take,3"))
+    for number, (player, action) in enumerate(moves):
+        batch = player.batch(move(player, f"game,{action}"))
+        ended = await in_thread(lambda node=number % NODES, batch=batch: submit(local, node, batch))
+        assert ended["status"] == "COMMITTED", ended
+    wrong = second.batch(move(second, "game,take,9"))
+    ended = await in_thread(lambda: submit(local, 0, wrong))
+    assert ended["status"] == "INVALID"
+    assert ended["invalid_transactions"][0]["message"]
+    await told_by_all(local, xo_address("game"), lambda kept: kept.startswith(b"game,OXO-X----,P1-NEXT"))
+
+
+async def a_processor_and_the_primary_are_killed(
+    local: LocalNetwork, running: dict[int, list[subprocess.Popen[bytes]]]
+) -> None:
+    """Batches are under way through every node meanwhile: each ends, none half, none twice."""
+    client = Client.named("counting")
+    counts = client.batch(intkey_transaction(client, "set", "count", 0))
+    ended = await in_thread(lambda: submit(local, 0, counts))
+    assert ended["status"] == "COMMITTED", ended
+    while not (leaders := [node.index for node in local.nodes if node.role == "leader"]):
+        await trio.lowlevel.checkpoint()
+    (primary,) = leaders
+    others = [index for index in range(NODES) if index != primary]
+    ends: list[str] = []
+    async with trio.open_nursery() as nursery:
+        for number in range(6):
+            wanted = [intkey_transaction(client, "inc", "count", 1) for _ in range(BATCH)]
+            batch, node = client.batch(*wanted), others[number % 2]
+
+            async def one(node: int = node, batch: messages.Batch = batch) -> None:
+                ends.append((await in_thread(lambda: submit(local, node, batch)))["status"])
+
+            nursery.start_soon(one)
+        while not cbor2.loads(await in_thread(lambda: data(local, primary, intkey_address("count"))))[
+            "count"
+        ]:
+            pass
+        running[primary][0].kill()
+        while len(ends) < 2:
+            await trio.lowlevel.checkpoint()
+        local.kill(primary)
+    await local.nodes[primary].ended.wait()
+    assert ends == ["COMMITTED"] * 6
+    await told_by_all(local, intkey_address("count"), lambda kept: cbor2.loads(kept) == {"count": 6 * BATCH})

@@ -60,6 +60,8 @@ def throughput(samples: list[Sample]) -> None:
     """Print how many verdicts one core gives in a second, by platform: on what passes every check."""
     for kind in CAVEATS:
         accepted = [one for one in samples if one.kind == kind and one.answer in ("affirming", "warning")]
+        if not accepted:
+            continue
         count, begin = 0, time.process_time()
         while (spent := time.process_time() - begin) < SECONDS_PER_PLATFORM:
             accepted[count % len(accepted)].judge()

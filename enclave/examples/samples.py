@@ -181,6 +181,7 @@ def _azure(folder: Path) -> Iterator[Sample]:
             yield attrs.evolve(
                 guest, name=f"{guest.name} under another chip", collateral=others, answer="signature"
             )
+    yield _azure_tdx(folder)
     containers = _containers(folder)
     yield containers
     other = attrs.evolve(containers.policy, rules={**containers.policy.rules, "uvm_svn": 23})
@@ -213,6 +214,30 @@ def _azure_guest(folder: Path, name: str, product: str) -> Sample:
         now_s=AUTUMN_2026_S,
         answer="affirming",
         policy=_any_code(anchors=AMD_ANCHORS),
+    )
+
+
+def _azure_tdx(folder: Path) -> Sample:
+    place = folder / "azure-cvm" / "trustee-az-tdx"
+    quote = json.loads((place / "evidence-v1.json").read_bytes())["tpm_quote"]
+    parts = {
+        "hcl": (place / "hcl-report.bin").read_bytes(),
+        "td_quote": (place / "td-quote.bin").read_bytes(),
+        "quote": _bytes(quote["message"]),
+        "signature": _bytes(quote["signature"]),
+        "registers": b"".join(map(_bytes, quote["pcrs"])),
+    }
+    told = json.loads((folder / "bundles" / "EXPECTED.json").read_bytes())
+    (bundle,) = (one for one in told if one["name"] == "tdx-azure")
+    return Sample(
+        name="azure-cvm/trustee-az-tdx",
+        kind="azure-tdx",
+        quote=encode_parts(parts),
+        collateral=(folder / bundle["collateral"]).read_bytes(),
+        expected_report_data=parse_tpm_quote(parts["quote"]).nonce,
+        now_s=bundle["now"],
+        answer="td_attributes",
+        policy=_any_code(anchors=INTEL_ANCHORS),
     )
 
 

@@ -147,6 +147,9 @@ def test_large_certificate_is_refused() -> None:
     with pytest.raises(EvidenceError) as caught:
         read_certificate(bytes(65 * 1024))
     assert caught.value.code == "size"
+    with pytest.raises(EvidenceError) as caught:
+        read_extension(extension_of(bytes(65 * 1024), b""))
+    assert caught.value.code == "size"
 
 
 GOOD = certificate_of(extension_of(b"quote", claims_of(KEY)))

@@ -264,6 +264,7 @@ def test_container_rules_are_read_strictly(chip: SnpChip, issuer: UvmIssuer) -> 
         {"feed": 1},
         {"did": "did:x509:0:sha256:other"},
         {"did": 1},
+        {"did": ["a list, which no set can be asked for"]},
         {"header": {1: -37}},
         {"header": {33: b"one"}},
         {"header": {33: [1]}},

@@ -94,3 +94,5 @@ def test_few_bytes_do_not_take_long() -> None:
         assert caught.value.code == "malformed"
         with pytest.raises(EvidenceError):
             decode_parts(data, {"report"}, size_max_bytes=1000)
+    with pytest.raises(EvidenceError):
+        decode_parts(b"\x81\x61a", {"report"}, size_max_bytes=1000)

@@ -22,7 +22,7 @@ from coco_core.node.measure import code_measurement
 
 pytestmark = pytest.mark.processes
 
-PATIENCE_S = 150
+PATIENCE_S = 200
 NEW = "ab" * 32
 PLATFORM = "Insecure_Virtual"
 PER_REQUEST = 5
@@ -71,7 +71,7 @@ async def replaced(
 
 
 async def test_code_is_updated_under_load_and_leases_end(tmp_path: Path) -> None:
-    workload = load("ethereum").workload(WorkloadOptions(kind="transfers", transactions=4_000, seed=11))
+    workload = load("ethereum").workload(WorkloadOptions(kind="transfers", transactions=12_000, seed=11))
     a, b = (Organisation.make(name, tmp_path / "members") for name in "AB")
     spec = NetworkSpec(
         folder=tmp_path / "network", nodes=1, ledger="ethereum", engine="", config=workload.config
@@ -99,11 +99,13 @@ async def test_code_is_updated_under_load_and_leases_end(tmp_path: Path) -> None
                 await first.ended.wait()
                 network.nodes.remove(first)
                 clients.node = third
+                so_far = len(clients.places)
+                fourth = await replaced(network, members, second, b)
+                await second.ended.wait()
+                network.nodes.remove(second)
                 await clients.send()
                 clients.stop = True
-            fourth = await replaced(network, members, second, b)
-            await second.ended.wait()
-            network.nodes.remove(second)
+            assert len(clients.places) > so_far + PER_REQUEST
             old = action("remove_code_measurement", platform=PLATFORM, measurement=code_measurement())
             await network.decide(members, old)
             with pytest.RaisesGroup(pytest.RaisesExc(OperatorError, match="not in the code manifest")):

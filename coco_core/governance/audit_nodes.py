@@ -11,7 +11,7 @@ import attrs
 
 from coco_core.attestation import known_verifiers
 from coco_core.base import NodeID
-from coco_core.crypto import PublicKey, check_issued, read_certificate, service_id
+from coco_core.crypto import PublicKey, service_id
 from coco_core.errors import AttestationError, IntegrityError
 from coco_core.governance.admission import AdmissionRecord, read_admission, reaudit_admission
 from coco_core.governance.audit_rules import Fail, GovernanceRule
@@ -19,6 +19,7 @@ from coco_core.governance.consortium import read_constitution, read_service_info
 from coco_core.governance.departures import departure_writes
 from coco_core.governance.epochs import ADDITION_CANCELLED, MEMBERS_CHANGED, want_epoch
 from coco_core.governance.fitness import unfit_writes
+from coco_core.governance.joins import check_joiners_certificate
 from coco_core.governance.leases import lease_writes, quarantine_due, read_lease_policy, read_leases
 from coco_core.governance.membership import (
     PENDING,
@@ -69,16 +70,12 @@ def _check_join(
     (node,) = added
     if node.status != PENDING or node.retired_committed:
         fail(rule, f"node {node.node_id[:16]}… comes in {node.status}: only what was decided makes it more")
-    service = read_certificate(str(read_service_info(before)["cert"]))
+    record = _check_admission(before, writes, node, window, fail)
     try:
-        certificate = read_certificate(node.certificate)
-        check_issued(certificate, service)
+        check_joiners_certificate(node.certificate, node.node_id, before, record.judged_at_ms)
     except AttestationError as fault:
         fail(rule, f"node {node.node_id[:16]}…: {fault}")
-    if certificate.public_key.node_id() != node.node_id:
-        fail(rule, f"the certificate of node {node.node_id[:16]}… is for another node's key")
     expected = node_writes([node])
-    record = _check_admission(before, writes, node, window, fail)
     merge(
         expected, {maps.ADMISSIONS: {node.node_id.encode(): writes[maps.ADMISSIONS][node.node_id.encode()]}}
     )

@@ -27,7 +27,7 @@ from coco_core.governance.admission import (
     proof_from_json,
     proof_to_json,
 )
-from coco_core.governance.consortium import read_service_info
+from coco_core.governance.consortium import read_config, read_service_info
 from coco_core.governance.departures import refuse_departed
 from coco_core.governance.join_requests import encryption_key, node_from_json, node_to_json
 from coco_core.governance.membership import (
@@ -89,6 +89,24 @@ def join_writes(
     return writes
 
 
+def check_joiners_certificate(pem: str, node_id: NodeID, view: View, time_ms: int) -> None:
+    """Raise AttestationError unless the service issued the certificate, for that node.
+
+    It is valid at that Unix time, and lasts no longer than members allow.
+    """
+    at = datetime.datetime.fromtimestamp(time_ms / 1000, datetime.UTC)
+    check_endorsed(pem, str(read_service_info(view)["cert"]), at)
+    certificate = read_certificate(pem)
+    if certificate.public_key.node_id() != node_id:
+        raise AttestationError(f"the certificate of node {node_id[:64]} is for another node's key")
+    most = read_config(view).maximum_node_certificate_validity_days
+    lasts = certificate.not_after - certificate.not_before
+    if lasts > datetime.timedelta(days=most):
+        raise AttestationError(
+            f"the certificate lasts {lasts}, and members allow {most} days", code="certificate_validity"
+        )
+
+
 def _judge(
     node: NodeRecord,
     proof: JoinProof,
@@ -96,12 +114,9 @@ def _judge(
     time_ms: int,
     verifiers: Mapping[str, Verifier],
 ) -> AdmissionRecord:
-    at = datetime.datetime.fromtimestamp(time_ms / 1000, datetime.UTC)
+    check_joiners_certificate(node.certificate, node.node_id, view, time_ms)
     service_certificate = str(read_service_info(view)["cert"])
-    check_endorsed(node.certificate, service_certificate, at)
     key = read_certificate(node.certificate).public_key
-    if key.node_id() != node.node_id:
-        raise AttestationError(f"the certificate of node {node.node_id[:64]} is for another node's key")
     if proof.transcript.service_id != service_id(service_certificate):
         raise AttestationError("the transcript is for another service", code="report_data")
     asked = read_nodes(view).get(proof.transcript.verifier)

@@ -105,9 +105,9 @@ def _certify(
 
 
 def _validity(days: int = CERTIFICATE_VALIDITY_DAYS) -> tuple[datetime.datetime, datetime.datetime]:
-    # An hour of slack, because clocks of a consortium's machines differ.
-    now = utc_now().replace(microsecond=0)
-    return now - datetime.timedelta(hours=1), now + datetime.timedelta(days=days)
+    # An hour of slack, because clocks of a consortium's machines differ. Members bound the whole of it.
+    start = utc_now().replace(microsecond=0) - datetime.timedelta(hours=1)
+    return start, start + datetime.timedelta(days=days)
 
 
 # ── records ──────────────────────────────────────────────────────────────────────────────────────

@@ -15,7 +15,7 @@ from coco_core.adapter import Manifest
 from coco_core.attestation import VirtualPlatform, VirtualVerifier, known_verifiers
 from coco_core.base import NodeID
 from coco_core.consensus import LogReader
-from coco_core.crypto import PrivateKey, endorse, self_signed, service_id, sha256
+from coco_core.crypto import PrivateKey, endorse, read_certificate, renewed, self_signed, service_id, sha256
 from coco_core.governance import (
     JOINER,
     PENDING,
@@ -23,6 +23,7 @@ from coco_core.governance import (
     AdmissionRecord,
     JoinProof,
     NodeRecord,
+    ServiceConfig,
     StarlarkRuntime,
     Transcript,
     judge_joiner,
@@ -42,6 +43,8 @@ _ENCRYPTION_KEYS: Final = 1_000_000
 """How much further the numbers of nodes' encryption keys begin than those of their signing keys."""
 _START = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 _END = datetime.datetime(2090, 1, 1, tzinfo=datetime.UTC)
+_JOINS = datetime.datetime(2023, 11, 1, tzinfo=datetime.UTC)
+"""Shortly before ledgers on paper begin: from then on, as long as it may be, a joiner's certificate lasts."""
 
 
 def derived_key(number: int) -> PrivateKey:
@@ -63,6 +66,7 @@ class Consortium:
     """As the service begins; every node has its own."""
     operator: str
     """The certificate (PEM) of who may change the members."""
+    _joining: dict[int, str] = attrs.field(factory=dict, init=False, eq=False, repr=False)
 
     @classmethod
     def of(cls, count: int, first_key: int = 1000) -> Consortium:
@@ -187,4 +191,14 @@ class Consortium:
 
     def joiner(self, number: int) -> NodeRecord:
         """Return the record of node ``number`` as it asks to join."""
-        return attrs.evolve(self.nodes[self.identities[number].node_id], status=PENDING)
+        if number not in self._joining:
+            days = ServiceConfig().maximum_node_certificate_validity_days
+            certificate = read_certificate(self.identities[number].certificate)
+            self._joining[number] = renewed(
+                certificate,
+                self.service.key,
+                not_before=_JOINS,
+                not_after=_JOINS + datetime.timedelta(days=days),
+            )
+        record = self.nodes[self.identities[number].node_id]
+        return attrs.evolve(record, status=PENDING, certificate=self._joining[number])

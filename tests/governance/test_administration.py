@@ -30,6 +30,7 @@ from coco_core.governance import (
     read_change,
     read_nodes,
 )
+from coco_core.governance.consortium import ServiceConfig, config_writes
 from coco_core.kv import Store, View, Writes, maps, merge
 from coco_core.replica.checking import check_result
 from coco_core.testing import Consortium
@@ -92,6 +93,19 @@ def join(number: int) -> bytes:
 
 def waiting(*numbers: int) -> Writes:
     return node_writes(CONSORTIUM.joiner(number) for number in numbers)
+
+
+def test_a_joiners_certificate_lasts_as_long_as_members_allow() -> None:
+    joiner = CONSORTIUM.joiner(4)
+    lasting = attrs.evolve(joiner, certificate=CONSORTIUM.nodes[joiner.node_id].certificate)
+    (refused,) = run(tables(), join_payload(lasting, CONSORTIUM.proof(4)))
+    assert code(refused) == "certificate_validity"
+    days = ServiceConfig().maximum_node_certificate_validity_days
+    shorter = config_writes(ServiceConfig(maximum_node_certificate_validity_days=days - 1))
+    assert [code(run(tables(*one), join(4))[0]) for one in ((), (shorter,))] == [
+        "applied",
+        "certificate_validity",
+    ]
 
 
 # ── any bytes ────────────────────────────────────────────────────────────────────────────────────

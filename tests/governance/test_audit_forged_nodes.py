@@ -38,6 +38,18 @@ def test_a_node_that_comes_in_trusted(governed: Governed) -> None:
     ledger.refused("node-join", seqno)
 
 
+def test_a_node_whose_certificate_lasts_longer_than_members_allow(governed: Governed) -> None:
+    ledger = governed()
+    honest = ledger.network.joiner(3)
+    lasting = attrs.evolve(honest, certificate=ledger.network.nodes[honest.node_id].certificate)
+    fault = ledger.refused("node-join", ledger.place(ledger.joining(lasting)))
+    assert "members allow 365 days" in str(fault)
+    ledger = governed()
+    shorter = {"maximum_node_certificate_validity_days": 30}
+    ledger.decide({"name": "set_service_configuration", "args": shorter})
+    ledger.refused("node-join", ledger.place(ledger.joining(honest)))
+
+
 def test_a_change_begun_by_nobody(governed: Governed) -> None:
     ledger = governed()
     node = ledger.network.joiner(3)

@@ -57,6 +57,7 @@ from coco_core.governance.consortium import (
 from coco_core.governance.departures import departure_writes, quarantined, refuse_departed
 from coco_core.governance.epochs import (
     MEMBERS_CHANGED,
+    SERVICE_RECOVERED,
     begin_epoch,
     begun_epoch,
     first_epoch,
@@ -185,7 +186,6 @@ from coco_core.governance.signed_requests import (
 )
 from coco_core.governance.starlark_runtime import SCRIPT_BOUNDS, StarlarkRuntime, encode_question
 from coco_core.governance.takeover import (
-    SERVICE_RECOVERED,
     Takeover,
     service_endorsements,
     takeover_writes,

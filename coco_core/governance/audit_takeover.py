@@ -12,9 +12,10 @@ from coco_core.governance.audit_keys import AuditedKeys
 from coco_core.governance.audit_nodes import difference
 from coco_core.governance.audit_rules import Fail, GovernanceRule
 from coco_core.governance.consortium import read_service_info
+from coco_core.governance.epochs import SERVICE_RECOVERED
 from coco_core.governance.leases import read_leases
 from coco_core.governance.membership import TRUSTED, read_nodes
-from coco_core.governance.takeover import SERVICE_RECOVERED, Takeover, service_endorsements, takeover_writes
+from coco_core.governance.takeover import Takeover, service_endorsements, takeover_writes
 from coco_core.kv import View, Writes, maps, merge
 
 

@@ -23,6 +23,7 @@ from coco_core.base import NodeID, limits
 from coco_core.crypto import PrivateKey, hpke_open, hpke_seal
 from coco_core.errors import AttestationError, IntegrityError, MemberError
 from coco_core.governance.join_requests import encryption_key
+from coco_core.governance.json_values import read_json
 from coco_core.governance.membership import RETIRED, TRUSTED, NodeRecord, read_change, read_nodes
 from coco_core.governance.recovery import check_commitment, commitment_of, escrow_epoch
 from coco_core.governance.recovery_tables import (
@@ -38,8 +39,8 @@ _SECRET_SIZE_BYTES: Final = 32
 _COPY_DOMAIN: Final = b"coco epoch copy v1"
 MEMBERS_CHANGED: Final = "the members changed"
 """Why an epoch is wanted once a change of members is made."""
-RECOVERED: Final = "the service was recovered"
-"""Why an epoch is wanted once a recovered service goes on: nodes of before may hold the newest secret."""
+SERVICE_RECOVERED: Final = "the service was recovered"
+"""Why an epoch begins with the recovery entry, and another is wanted once its nodes of before are gone."""
 ADDITION_CANCELLED: Final = "an addition was cancelled"
 """Why an epoch is wanted once nodes that learned are sent away: they hold the newest secret."""
 
@@ -114,10 +115,9 @@ def met_wish(view: View) -> Writes:
 
 def wanted_epoch(view: View) -> str | None:
     """Return why a new epoch is wanted, None when it is not."""
-    value = view.get(maps.REKEY_WANTED, maps.SINGLETON_KEY)
-    if value is None:
-        return None
-    match _loads(value, maps.REKEY_WANTED):
+    match read_json(view, maps.REKEY_WANTED, maps.SINGLETON_KEY):
+        case None:
+            return None
         case {"reason": str(reason)}:
             return reason
     raise IntegrityError(f"{maps.REKEY_WANTED}: malformed")
@@ -125,10 +125,9 @@ def wanted_epoch(view: View) -> str | None:
 
 def overdue_epoch(view: View, time_ms: int) -> bool:
     """Tell whether the newest epoch has lasted as long as ``public:coco.gov.key_policy`` lets it."""
-    value = view.get(maps.KEY_POLICY, maps.SINGLETON_KEY)
-    if value is None:
-        return False
-    match _loads(value, maps.KEY_POLICY):
+    match read_json(view, maps.KEY_POLICY, maps.SINGLETON_KEY):
+        case None:
+            return False
         case {"epoch_ms": int(epoch_ms)} if epoch_ms >= 0:
             newest = newest_epoch(view)
             return epoch_ms > 0 and newest is not None and time_ms - newest.created_ms >= epoch_ms
@@ -155,8 +154,9 @@ def begun_epoch(writes: Changes, seqno: int) -> EpochRecord | None:
 
 def read_copies(view: View, number: int) -> dict[NodeID, bytes]:
     """Return the sealed copies of an epoch's secret, none when there are none; raises IntegrityError."""
-    row = view.get(maps.LEDGER_SECRETS, epoch_key(number))
-    copies = _loads(row, maps.LEDGER_SECRETS) if row is not None else {}
+    copies = read_json(view, maps.LEDGER_SECRETS, epoch_key(number))
+    if copies is None:
+        return {}
     if isinstance(copies, dict):
         try:
             return {NodeID(name): base64.b64decode(copy, validate=True) for name, copy in copies.items()}
@@ -208,10 +208,3 @@ def secrets_at(
 def _purpose(number: int, commitment: str, node_id: NodeID) -> bytes:
     """Bind a copy to its epoch and its node."""
     return _COPY_DOMAIN + epoch_key(number) + bytes.fromhex(commitment) + node_id.encode()
-
-
-def _loads(value: bytes, name: str) -> object:
-    try:
-        return orjson.loads(value)
-    except ValueError as fault:
-        raise IntegrityError(f"{name}: {fault}") from fault

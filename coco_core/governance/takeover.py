@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Final
 
 import attrs
 
 from coco_core.base import TxID
 from coco_core.governance.consortium import OPENING, read_service_info
-from coco_core.governance.epochs import RECOVERED, want_epoch
+from coco_core.governance.epochs import SERVICE_RECOVERED, want_epoch
 from coco_core.governance.leases import lease_writes, read_lease_policy, read_leases
 from coco_core.governance.membership import (
     PENDING,
@@ -32,9 +31,6 @@ from coco_core.governance.membership import (
 )
 from coco_core.kv import View, Writes, maps, merge
 from coco_core.ledger import endorsements_in, predecessor_writes
-
-SERVICE_RECOVERED: Final = "the service was recovered"
-"""Why the epoch begins that the recovery entry begins."""
 
 
 @attrs.frozen(kw_only=True)
@@ -69,7 +65,7 @@ def takeover_writes(view: View, takeover: Takeover) -> Writes:
     merge(writes, node_writes([takeover.node]))
     if read_change(view) is not None:
         merge(writes, change_writes(None))
-    merge(writes, want_epoch(RECOVERED))
+    merge(writes, want_epoch(SERVICE_RECOVERED))
     merge(writes, lease_writes(read_leases(view), None, 0))
     merge(writes, lease_writes([takeover.node.node_id], read_lease_policy(view).lease_s, takeover.time_ms))
     return {name: changes for name, changes in writes.items() if changes}

@@ -157,11 +157,16 @@ def require_active(signed: Signed) -> None:
         raise RefusedError("not-active", "the member has not acknowledged the state of the service yet")
 
 
+def refuse_ahead(request: SignedRequest, time_ms: int) -> None:
+    """Refuse a request that says it was made later than that Unix time, by more than clocks may differ."""
+    if request.created_at_s * 1000 > time_ms + limits.CREATED_AHEAD_MAX_S * 1000:
+        raise RefusedError("created-in-the-future", "the request says it was made later than now")
+
+
 def remembered(signed: Signed) -> Writes:
     """Return the writes that remember a proposal's request; refuse one that was seen, or may have been."""
     created, digest = signed.request.created_at_s, signed.request.digest
-    if created * 1000 > signed.moment.time_ms + limits.CREATED_AHEAD_MAX_S * 1000:
-        raise RefusedError("created-in-the-future", "the request says it was made later than now")
+    refuse_ahead(signed.request, signed.moment.time_ms)
     recent = {key.decode(): key for key, _ in signed.view.items(maps.COSE_RECENT_PROPOSALS)}
     times = sorted(int(one.partition(":")[0]) for one in recent)
     name = f"{created:016d}:{digest}"

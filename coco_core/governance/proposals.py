@@ -42,6 +42,7 @@ from coco_core.governance.member_requests import (
     read_ballot,
     read_content,
     read_object,
+    refuse_ahead,
     remembered,
     require_active,
 )
@@ -331,8 +332,7 @@ def _update_digest(signed: Signed) -> tuple[Writes, JSON]:
     row = signed.view.get(maps.MEMBERS_ACKS, name.encode())
     if row is not None and created <= orjson.loads(row)["created_at"]:
         raise RefusedError("replay", "this member asked later already")
-    if created * 1000 > signed.moment.time_ms + limits.CREATED_AHEAD_MAX_S * 1000:
-        raise RefusedError("created-in-the-future", "the request says it was made later than now")
+    refuse_ahead(signed.request, signed.moment.time_ms)
     digest = signed.moment.state_digest()
     record = {"state_digest": digest, "signed_req": None, "created_at": created}
     writes: Writes = {maps.MEMBERS_ACKS: {name.encode(): json.dumps(record).encode()}}

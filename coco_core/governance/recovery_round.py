@@ -15,10 +15,15 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from coco_core.base import limits
 from coco_core.crypto import Certificate
 from coco_core.errors import MemberError
-from coco_core.governance.member_requests import Moment, open_request, read_object, require_active
+from coco_core.governance.member_requests import (
+    Moment,
+    open_request,
+    read_object,
+    refuse_ahead,
+    require_active,
+)
 from coco_core.governance.recovery import check_share, recover_secrets
 from coco_core.governance.recovery_tables import read_epochs, read_recovery
 from coco_core.governance.refusal import RefusedError
@@ -40,7 +45,8 @@ class RecoveryRound:
         key = read_recovery(view)
         if key is None:
             raise MemberError("no shares were dealt before the service was lost: no member can recover it")
-        if not read_epochs(view) or any(epoch.escrow is None for epoch in read_epochs(view)):
+        epochs = read_epochs(view)
+        if not epochs or any(epoch.escrow is None for epoch in epochs):
             raise MemberError("not every epoch of the ledger was escrowed to the members' shares")
         self._view = view
         self._service_identity = service_identity
@@ -71,8 +77,7 @@ class RecoveryRound:
         )
         signed = open_request(message, RECOVERY_SHARE, found.groupdict(), moment)
         require_active(signed)
-        if signed.request.created_at_s * 1000 > time_ms + limits.CREATED_AHEAD_MAX_S * 1000:
-            raise RefusedError("created-in-the-future", "the request says it was made later than now")
+        refuse_ahead(signed.request, time_ms)
         said = read_object(signed.request.payload)
         match said:
             case {"share": str(encoded), "service_identity": str(identity), **rest} if not rest:

@@ -175,20 +175,19 @@ def admission_writes(records: Mapping[NodeID, AdmissionRecord]) -> Writes:
 
 def read_admissions(view: View) -> dict[NodeID, AdmissionRecord]:
     """Return the recorded admissions; raises IntegrityError for malformed tables."""
-    names = [key for key, _ in view.items(maps.ADMISSIONS)]
-    found = {key: _read(view, key) for key in names}
-    return {NodeID(key.decode()): record for key, record in found.items() if record is not None}
+    return {NodeID(key.decode()): _read(key, value) for key, value in view.items(maps.ADMISSIONS)}
 
 
 def read_admission(view: View, node_id: NodeID) -> AdmissionRecord | None:
     """Return how a node was admitted, None if nothing tells; raises IntegrityError for a malformed row."""
-    return _read(view, node_id.encode())
-
-
-def _read(view: View, key: bytes) -> AdmissionRecord | None:
+    key = node_id.encode()
     value = view.get(maps.ADMISSIONS, key)
+    return None if value is None else _read(key, value)
+
+
+def _read(key: bytes, value: bytes) -> AdmissionRecord:
     try:
-        return _from_bytes(value) if value is not None else None
+        return _from_bytes(value)
     except MALFORMED as error:
         raise IntegrityError(f"{maps.ADMISSIONS}: malformed row of node {key!r}: {error}") from error
 

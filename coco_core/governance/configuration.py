@@ -12,7 +12,7 @@ import orjson
 
 from coco_core.adapter import check_configuration
 from coco_core.errors import IntegrityError, MemberError
-from coco_core.governance.membership import read_manifests
+from coco_core.governance.membership import find_manifest
 from coco_core.kv import View, maps
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -38,9 +38,7 @@ def _read(row: bytes) -> Mapping[str, Any]:
 
 def configuration_row(view: View, ledger: str, values: Mapping[str, Any]) -> bytes | None:
     """Return the row that sets ``values``, None when there are none; raises MemberError."""
-    manifest = next((one for one in read_manifests(view) if one.name == ledger), None)
-    if manifest is None:
-        raise MemberError(f"this service runs no ledger {ledger[:64]!r}")
+    manifest = find_manifest(view, ledger)
     try:
         check_configuration(manifest.configuration, values)
     except ValueError as error:

@@ -14,7 +14,7 @@ from coco_core.adapter.fetching import check_origin
 from coco_core.base import limits
 from coco_core.crypto import check_issuers
 from coco_core.errors import AttestationError, IntegrityError, MemberError
-from coco_core.governance.membership import read_manifests
+from coco_core.governance.membership import find_manifest
 from coco_core.kv import View, maps
 
 
@@ -62,10 +62,7 @@ def check_fetch_origins(origins: object, ca_certs: object) -> None:
 
 def fetch_origins_row(view: View, ledger: str, origins: Sequence[str], ca_certs: str | None) -> bytes | None:
     """Return the row that lets ``ledger`` fetch from ``origins``, None for none; raises MemberError."""
-    manifest = next((one for one in read_manifests(view) if one.name == ledger), None)
-    if manifest is None:
-        raise MemberError(f"this service runs no ledger {ledger[:64]!r}")
-    if not manifest.fetches:
+    if not find_manifest(view, ledger).fetches:
         raise MemberError(f"ledger {ledger!r} does not fetch")
     value = {"origins": sorted(set(origins)), "ca_certs": ca_certs}
     return json.dumps(value, sort_keys=True).encode() if origins else None

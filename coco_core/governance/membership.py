@@ -22,7 +22,8 @@ from coco_core.adapter import ConfigurationField, Manifest, read_fields
 from coco_core.attestation import Evidence
 from coco_core.base import NodeID, limits
 from coco_core.crypto import PublicKey, read_certificate
-from coco_core.errors import AttestationError, IntegrityError
+from coco_core.errors import AttestationError, IntegrityError, MemberError
+from coco_core.governance.json_values import read_json
 from coco_core.kv import View, Writes, maps
 
 PENDING, TRUSTED, RETIRED = "Pending", "Trusted", "Retired"
@@ -166,8 +167,8 @@ def read_change(view: View) -> MembershipChange | None:
 def read_manifests(view: View) -> list[Manifest]:
     """Return the ledgers the service runs; raises IntegrityError for a malformed table."""
     found: list[Manifest] = []
-    for key, value in view.items(maps.ADAPTERS):
-        match orjson.loads(value):
+    for key, _ in view.items(maps.ADAPTERS):
+        match read_json(view, maps.ADAPTERS, key):
             case {
                 "version": str(version),
                 "api": int(api),
@@ -191,6 +192,14 @@ def read_manifests(view: View) -> list[Manifest]:
                 )
             case _:
                 raise IntegrityError(f"{maps.ADAPTERS}: malformed record of {key[:80]!r}")
+    return found
+
+
+def find_manifest(view: View, ledger: str) -> Manifest:
+    """Return the manifest of a ledger; raises MemberError when the service runs none of that name."""
+    found = next((one for one in read_manifests(view) if one.name == ledger), None)
+    if found is None:
+        raise MemberError(f"this service runs no ledger {ledger[:64]!r}")
     return found
 
 

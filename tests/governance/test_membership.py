@@ -16,6 +16,7 @@ from coco_core.governance import (
     founding_writes,
     node_writes,
     read_change,
+    read_manifests,
     read_members,
     read_nodes,
     signing_keys,
@@ -140,6 +141,13 @@ def test_malformed_change(fault: str) -> None:
         read_change(store.head())
     with pytest.raises(IntegrityError, match=maps.MEMBERSHIP_CHANGE):
         read_members(store.head())
+
+
+@pytest.mark.parametrize("value", [b"{", b"[]", b"{}", b"\xff"])
+def test_malformed_manifest(value: bytes) -> None:
+    store = store_of({maps.ADAPTERS: {b"tally": value}})
+    with pytest.raises(IntegrityError, match=maps.ADAPTERS):
+        read_manifests(store.head())
 
 
 def test_members_are_the_trusted_and_who_is_added() -> None:

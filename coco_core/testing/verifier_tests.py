@@ -7,6 +7,7 @@ genuine evidence. Knows the contract of ``coco_core.attestation``, and no platfo
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from random import Random
 from typing import Any, Final, NoReturn
@@ -33,7 +34,7 @@ class Genuine:
     now_s: int
 
 
-class VerifierTests:
+class VerifierTests(ABC):
     """What a network relies on, whatever the platform: a subclass gives the verifier and genuine evidence."""
 
     mutations: int = MUTATIONS
@@ -42,13 +43,13 @@ class VerifierTests:
     """What refuses evidence that was made for something else: platforms whose nonce is not the 64 bytes
     themselves may say which it is."""
 
+    @abstractmethod
     def verifier(self) -> Verifier:
         """Return the verifier to be judged."""
-        raise NotImplementedError
 
+    @abstractmethod
     def genuine(self) -> Genuine:
         """Return genuine evidence; may be asked more than once, and may return the same."""
-        raise NotImplementedError
 
     # ── what is accepted ────────────────────────────────────────────────────────────────────────
 

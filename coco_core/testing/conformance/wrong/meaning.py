@@ -6,6 +6,7 @@ import hashlib
 import random
 import socket
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -76,12 +77,12 @@ class ForgetsRollback(Tally):
         return await super().execute(batch, view.over(left))
 
 
-class _Once(Tally):
+class _Once(Tally, ABC):
     """Tally with another opinion of what is a duplicate."""
 
+    @abstractmethod
     def fresh(self, payload: bytes, number: int) -> bytes:
         """Return a payload that Tally takes for a new one, if this is to be applied again."""
-        raise NotImplementedError
 
     async def execute(self, batch: Batch, view: ReadView) -> BatchResult:
         """Execute with IDs changed."""

@@ -5,7 +5,7 @@ Every function here is wrong on purpose. Each replaces the one named beside it i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
@@ -111,8 +111,6 @@ def _yes(*_: object) -> bool:
 def _majority_too_small(count: int) -> int:
     return max(1, count // 2)
 
-
-_Handler = Callable[..., None]
 
 CONSENSUS_BUGS: Final = (
     _mutant("forget the vote", "one vote a node and view", (_HANDLERS, VoteRequest, _forget_the_vote)),

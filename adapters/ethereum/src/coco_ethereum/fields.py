@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from coco_core.errors import OperatorError
 
-_REQUIRED: Final = object()
 _NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]+|[0-9]+")
 _HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})*")
 

@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from typing import Final
 
 ADDRESS_SIZE_BYTES: Final = 35
-ADDRESS_LENGTH: Final = 2 * ADDRESS_SIZE_BYTES
-"""In hex digits."""
 
 SETTINGS_NAMESPACE: Final = "000000"
 IDENTITY_NAMESPACE: Final = "00001d"

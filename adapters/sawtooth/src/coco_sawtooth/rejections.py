@@ -20,9 +20,6 @@ INVALID_TRANSACTION: Final = "invalid-transaction"
 NO_PROCESSOR: Final = "no-processor"
 TOO_LARGE: Final = "too-large"
 
-RETRY_CODES: Final = frozenset((MISSING_DEPENDENCY, NO_PROCESSOR))
-"""Refusals that may be otherwise in a moment: whoever submitted the batch may do so again for a while."""
-
 
 def rejected(
     code: str,

@@ -39,7 +39,6 @@ HCL_INDEX: Final = 0x01400001
 AK_HANDLE: Final = 0x81000003
 """The attestation key that the paravisor vouches for."""
 _TOOL_TIMEOUT_S: Final = 30
-_BARE_SIGNATURE_BYTES: Final = 256
 _REGISTER_BYTES: Final = 32
 
 

@@ -14,8 +14,6 @@ from coco_ethereum.workloads.assembler import assemble
 Keccak = Callable[[bytes], bytes]
 
 TRANSFER: Final = bytes.fromhex("a9059cbb")
-BALANCE_OF: Final = bytes.fromhex("70a08231")
-TOTAL_SUPPLY: Final = bytes.fromhex("18160ddd")
 SWAP: Final = bytes.fromhex("d96073cf")
 """``swap(uint256 amountIn, uint256 direction)``; direction 0 sells token 0, 1 sells token 1."""
 

@@ -44,7 +44,6 @@ NOT_READY: Final = Problem(
 TIMED_OUT: Final = Problem(
     17, 503, "Validator Timed Out", "The request took too long. It may or may not have been processed."
 )
-NO_STATUSES: Final = Problem(27, 500, "Unable to Fetch Statuses", "No batch statuses were found.")
 BATCHES_INVALID: Final = Problem(
     30,
     400,

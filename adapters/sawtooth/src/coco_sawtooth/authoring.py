@@ -10,6 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from coco_sawtooth import messages
+from coco_sawtooth.settings_family import (
+    APPROVAL_THRESHOLD,
+    AUTHORIZED_KEYS,
+    FAMILY,
+    PROPOSALS,
+    setting_address,
+)
 from coco_sawtooth.signing import Signer
 
 
@@ -50,3 +57,24 @@ def signed_batch(signer: Signer, transactions: Sequence[messages.Transaction]) -
     header = messages.BatchHeader(signer_public_key=signer.public_key, transaction_ids=ids)
     raw = header.SerializeToString(deterministic=True)
     return messages.Batch(header=raw, header_signature=signer.sign(raw), transactions=transactions)
+
+
+def proposed_setting(
+    signer: Signer, setting: str, value: str, *, nonce: str, batcher_public_key: str = ""
+) -> messages.Transaction:
+    """Return a transaction that changes a setting, as ``sawset proposal create`` makes it."""
+    proposal = messages.SettingProposal(setting=setting, value=value, nonce=nonce)
+    payload = messages.SettingsPayload(
+        action=messages.SettingsPayload.PROPOSE, data=proposal.SerializeToString()
+    )
+    names = (AUTHORIZED_KEYS, APPROVAL_THRESHOLD, PROPOSALS, setting)
+    places = list(dict.fromkeys(setting_address(name) for name in names))
+    return signed_transaction(
+        signer,
+        family=FAMILY,
+        payload=payload.SerializeToString(),
+        inputs=places,
+        outputs=places,
+        nonce=nonce,
+        batcher_public_key=batcher_public_key,
+    )

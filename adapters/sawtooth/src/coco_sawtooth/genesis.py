@@ -22,8 +22,8 @@ from typing import Any, Final
 
 from coco_core.adapter import Writes
 from coco_core.errors import MalformedError, OperatorError
-from coco_sawtooth import fields, messages, records
-from coco_sawtooth.authoring import signed_batch, signed_transaction
+from coco_sawtooth import fields, records
+from coco_sawtooth.authoring import proposed_setting, signed_batch
 from coco_sawtooth.batches import Batch, read, split, verify_signatures
 from coco_sawtooth.blocks import block_writes, next_block, receipt
 from coco_sawtooth.contexts import Context
@@ -32,13 +32,7 @@ from coco_sawtooth.families import BUILT_IN, apply_built_in
 from coco_sawtooth.identity import NAME
 from coco_sawtooth.limits import GENESIS_BATCHES_MAX, GENESIS_SETTINGS_MAX
 from coco_sawtooth.merkle import tree_of
-from coco_sawtooth.settings_family import (
-    APPROVAL_THRESHOLD,
-    AUTHORIZED_KEYS,
-    FAMILY,
-    PROPOSALS,
-    setting_address,
-)
+from coco_sawtooth.settings_family import APPROVAL_THRESHOLD, AUTHORIZED_KEYS, PROPOSALS
 from coco_sawtooth.signing import Signer
 
 _KNOWN: Final = frozenset(("authorized_keys", "batches", "settings", "validator_private_key"))
@@ -107,26 +101,10 @@ def _settings_batch(config: Mapping[str, Any], signer: Signer) -> Batch:
     elif keys:
         steps.append((AUTHORIZED_KEYS, ",".join(keys)))
     transactions = [
-        _proposal(signer, setting, value, str(index)) for index, (setting, value) in enumerate(steps)
+        proposed_setting(signer, setting, value, nonce=str(index))
+        for index, (setting, value) in enumerate(steps)
     ]
     return read(signed_batch(signer, transactions).SerializeToString())
-
-
-def _proposal(signer: Signer, setting: str, value: str, nonce: str) -> messages.Transaction:
-    proposal = messages.SettingProposal(setting=setting, value=value, nonce=nonce)
-    payload = messages.SettingsPayload(
-        action=messages.SettingsPayload.PROPOSE, data=proposal.SerializeToString()
-    )
-    names = (AUTHORIZED_KEYS, APPROVAL_THRESHOLD, PROPOSALS, setting)
-    places = list(dict.fromkeys(setting_address(name) for name in names))
-    return signed_transaction(
-        signer,
-        family=FAMILY,
-        payload=payload.SerializeToString(),
-        inputs=places,
-        outputs=places,
-        nonce=nonce,
-    )
 
 
 def _execute(batch: Batch, state: dict[bytes, bytes | None]) -> list[bytes]:

@@ -15,14 +15,8 @@ import trio
 
 from coco_core.cli.network import NetworkSpec, open_network
 from coco_sawtooth import messages
+from coco_sawtooth.authoring import proposed_setting
 from coco_sawtooth.development import development_key, development_ledger
-from coco_sawtooth.settings_family import (
-    APPROVAL_THRESHOLD,
-    AUTHORIZED_KEYS,
-    FAMILY,
-    PROPOSALS,
-    setting_address,
-)
 from coco_sawtooth.signing import Signer
 from coco_sawtooth.testing import Client
 
@@ -33,16 +27,7 @@ PATIENCE_S = 180
 
 
 def proposal(admin: Client, setting: str) -> messages.Batch:
-    proposed = messages.SettingProposal(setting=setting, value="x", nonce="n")
-    payload = messages.SettingsPayload(
-        action=messages.SettingsPayload.PROPOSE, data=proposed.SerializeToString()
-    )
-    places = sorted(
-        setting_address(name) for name in (AUTHORIZED_KEYS, APPROVAL_THRESHOLD, PROPOSALS, setting)
-    )
-    return admin.batch(
-        admin.transaction(family=FAMILY, payload=payload.SerializeToString(), inputs=places, outputs=places)
-    )
+    return admin.batch(proposed_setting(admin.signer, setting, "x", nonce="n"))
 
 
 @attrs.frozen

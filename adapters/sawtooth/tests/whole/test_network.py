@@ -20,15 +20,10 @@ from websockets.sync.client import ClientConnection, connect
 from coco_core.cli.network import LocalNetwork, NetworkSpec, open_network
 from coco_core.client import pinned_context
 from coco_sawtooth import messages
+from coco_sawtooth.authoring import proposed_setting
 from coco_sawtooth.development import development_key, development_ledger
 from coco_sawtooth.messages import MessageType
-from coco_sawtooth.settings_family import (
-    APPROVAL_THRESHOLD,
-    AUTHORIZED_KEYS,
-    FAMILY,
-    PROPOSALS,
-    setting_address,
-)
+from coco_sawtooth.settings_family import setting_address
 from coco_sawtooth.signing import Signer
 from coco_sawtooth.testing import Client
 
@@ -40,17 +35,7 @@ T = TypeVar("T")
 
 
 def proposal(admin: Client, setting: str, value: str) -> messages.Batch:
-    """Return a batch that changes a setting, as ``sawset proposal create`` makes it."""
-    proposed = messages.SettingProposal(setting=setting, value=value, nonce="n")
-    payload = messages.SettingsPayload(
-        action=messages.SettingsPayload.PROPOSE, data=proposed.SerializeToString()
-    )
-    names = {AUTHORIZED_KEYS, APPROVAL_THRESHOLD, PROPOSALS, setting}
-    places = sorted(setting_address(name) for name in names)
-    transaction = admin.transaction(
-        family=FAMILY, payload=payload.SerializeToString(), inputs=places, outputs=places
-    )
-    return admin.batch(transaction)
+    return admin.batch(proposed_setting(admin.signer, setting, value, nonce="n"))
 
 
 @attrs.frozen

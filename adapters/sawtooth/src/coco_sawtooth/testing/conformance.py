@@ -15,16 +15,10 @@ from google.protobuf.message import DecodeError
 from coco_core.adapter import HTTPRequest, ReadView
 from coco_core.testing.conformance import LedgerHarness, get, post
 from coco_sawtooth import messages, records
-from coco_sawtooth.authoring import signed_batch, signed_transaction
+from coco_sawtooth.authoring import proposed_setting, signed_batch
 from coco_sawtooth.development import development_key
 from coco_sawtooth.identity import NAME
-from coco_sawtooth.settings_family import (
-    APPROVAL_THRESHOLD,
-    AUTHORIZED_KEYS,
-    FAMILY,
-    PROPOSALS,
-    setting_address,
-)
+from coco_sawtooth.settings_family import setting_address
 from coco_sawtooth.signing import Signer
 
 _STRANGER: Final = 4
@@ -38,19 +32,10 @@ def _signer(index: int) -> Signer:
 
 @functools.cache
 def _proposal(name: str, value: str, index: int = 0) -> messages.Transaction:
-    setting = f"conformance.{name}"
-    proposal = messages.SettingProposal(setting=setting, value=value, nonce=name)
-    payload = messages.SettingsPayload(
-        action=messages.SettingsPayload.PROPOSE, data=proposal.SerializeToString()
-    )
-    names = (AUTHORIZED_KEYS, APPROVAL_THRESHOLD, PROPOSALS, setting)
-    places = sorted(setting_address(each) for each in names)
-    return signed_transaction(
+    return proposed_setting(
         _signer(index),
-        family=FAMILY,
-        payload=payload.SerializeToString(),
-        inputs=places,
-        outputs=places,
+        f"conformance.{name}",
+        value,
         nonce=name,
         batcher_public_key=_signer(0).public_key,
     )

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import shutil
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +20,7 @@ from coco_sawtooth.messages import TransactionHeader
 from coco_sawtooth.processors import Policy
 from coco_sawtooth.shell.processor_host import ProcessorHost
 
-ROOT = Path(__file__).resolve().parents[4]
-EXAMPLES = ROOT / "adapters" / "sawtooth" / "examples"
 MISBEHAVING = Path(__file__).with_name("misbehaving.py")
-PYTHON_SDK = ROOT / ".venv-sawtooth"
-JAVASCRIPT_SDK = ROOT / ".cache" / "sawtooth-javascript"
 PATIENT = Policy(absent_ms=60_000)
 """For tests that begin before their processor is there."""
 
@@ -129,53 +123,7 @@ def sent() -> Transaction:
     return transaction("f", b"payload", "", "1")
 
 
-class Processors:
-    """Processes that are ended with the test."""
-
-    def __init__(self) -> None:
-        self._running: list[subprocess.Popen[bytes]] = []
-
-    def _start(self, *command: str | Path, **environment: str) -> subprocess.Popen[bytes]:
-        ours = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-        process = subprocess.Popen(
-            [str(each) for each in command],
-            env={**ours, **environment},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self._running.append(process)
-        return process
-
-    def python(self, script: Path | str, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start a processor of the Python SDK: a path, or the name of an example."""
-        if not (PYTHON_SDK / ".ready").exists():
-            pytest.skip("no Sawtooth SDK for Python: make sawtooth-clients")
-        path = script if isinstance(script, Path) else EXAMPLES / "python" / script
-        return self._start(PYTHON_SDK / "bin" / "python", path, *arguments)
-
-    def javascript(self, script: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start an example of the JavaScript SDK."""
-        node = shutil.which("node")
-        if node is None or not (JAVASCRIPT_SDK / ".ready").exists():
-            pytest.skip("no Sawtooth SDK for JavaScript: make sawtooth-clients")
-        modules = str(JAVASCRIPT_SDK / "node_modules")
-        return self._start(node, EXAMPLES / "javascript" / script, *arguments, NODE_PATH=modules)
-
-    def end(self) -> None:
-        for process in self._running:
-            process.kill()
-            process.wait()
-
-
 @pytest.fixture
-def processors() -> Iterator[Processors]:
-    """Start processors; a test that wants an SDK which is not installed is skipped."""
-    started = Processors()
-    yield started
-    started.end()
-
-
-@pytest.fixture
-def misbehaving(processors: Processors, endpoint: str) -> Callable[[], subprocess.Popen[bytes]]:
+def misbehaving(processors: Any, endpoint: str) -> Callable[[], subprocess.Popen[bytes]]:
     """Start a processor that does what it is told."""
     return lambda: processors.python(MISBEHAVING, endpoint)

@@ -7,10 +7,8 @@ import contextlib
 import hashlib
 import http.client
 import json
-import os
-import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,10 +24,6 @@ from coco_sawtooth.testing import Client, intkey_address, intkey_transaction
 
 pytestmark = pytest.mark.processes
 
-ROOT = Path(__file__).resolve().parents[4]
-EXAMPLES = ROOT / "adapters" / "sawtooth" / "examples"
-PYTHON = ROOT / ".venv-sawtooth"
-JAVASCRIPT = ROOT / ".cache" / "sawtooth-javascript"
 NODES = 3
 PATIENCE_S = 150
 BATCH = 60
@@ -74,30 +68,18 @@ def move(client: Client, text: str) -> messages.Transaction:
     )
 
 
-@contextlib.contextmanager
-def processors(folder: Path) -> Iterator[dict[int, list[subprocess.Popen[bytes]]]]:
-    """Run two integer-key processors and one of noughts and crosses at every node."""
-    ours = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    ours["NODE_PATH"] = str(JAVASCRIPT / "node_modules")
-    python = str(PYTHON / "bin" / "python")
-    intkey = [python, str(EXAMPLES / "python" / "intkey.py")]
-    other = intkey
-    if (JAVASCRIPT / ".ready").exists() and shutil.which("node"):
-        other = ["node", str(EXAMPLES / "javascript" / "intkey.js")]
-    commands = [intkey, other, [python, str(EXAMPLES / "python" / "xo.py")]]
-    started: dict[int, list[subprocess.Popen[bytes]]] = {}
-    try:
-        with (folder / "processors.log").open("wb") as log:
-            for node in range(NODES):
-                started[node] = [
-                    subprocess.Popen([*command, f"ipc://{folder}/p{node}"], env=ours, stdout=log, stderr=log)
-                    for command in commands
-                ]
-        yield started
-    finally:
-        for each in [process for ones in started.values() for process in ones]:
-            each.kill()
-            each.wait()
+def start(processors: Any, folder: Path) -> dict[int, list[subprocess.Popen[bytes]]]:
+    """Start two integer-key processors and one of noughts and crosses at every node."""
+    started = {}
+    for node in range(NODES):
+        endpoint = f"ipc://{folder}/p{node}"
+        intkey, xo = (processors.python(script, endpoint) for script in ("intkey.py", "xo.py"))
+        if processors.has_javascript:
+            other = processors.javascript("intkey.js", endpoint)
+        else:
+            other = processors.python("intkey.py", endpoint)
+        started[node] = [intkey, other, xo]
+    return started
 
 
 async def in_thread(call: Callable[[], T]) -> T:
@@ -111,9 +93,10 @@ async def told_by_all(local: LocalNetwork, address: str, expected: Callable[[byt
             pass
 
 
-async def test_families_and_languages_on_three_nodes_whatever_is_killed(tmp_path: Path) -> None:
-    if not (PYTHON / ".ready").exists():
-        pytest.skip("no Sawtooth SDK for Python: make sawtooth-clients says what is missing")
+async def test_families_and_languages_on_three_nodes_whatever_is_killed(
+    tmp_path: Path, processors: Any
+) -> None:
+    running = start(processors, tmp_path)
     (tmp_path / "network").mkdir()
     spec = NetworkSpec(
         folder=tmp_path / "network",
@@ -123,7 +106,7 @@ async def test_families_and_languages_on_three_nodes_whatever_is_killed(tmp_path
         config=development_ledger().config,
         node_settings={"sawtooth": lambda index: {"processors": f"ipc://{tmp_path}/p{index}"}},
     )
-    with trio.fail_after(PATIENCE_S), processors(tmp_path) as running:
+    with trio.fail_after(PATIENCE_S):
         async with open_network(spec) as local:
             await games_are_played(local)
             await a_processor_and_the_primary_are_killed(local, running)

@@ -160,7 +160,7 @@ def _verify_cose(data: bytes, service: Certificate, endorsements: Sequence[str])
     txid = _evidence_txid(components.commit_evidence)
     root = root_from_path(components.leaf(), proof.path)
     carried = [read_certificate_der(der).pem for der in message.endorsements] or endorsements
-    before = _identities_since(carried, service, message.kid)
+    before = identities_since(carried, service, message.kid)
     key = before[0].public_key if before else service.public_key
     cose.check(message, root, key)
     if not (txid.seqno < message.txid.seqno and txid.view <= message.txid.view):
@@ -201,7 +201,7 @@ def _verify_json(data: bytes, service: Certificate, endorsements: Sequence[str])
     )
 
 
-def _identities_since(endorsements: Sequence[str], service: Certificate, kid: str) -> list[Predecessor]:
+def identities_since(endorsements: Sequence[str], service: Certificate, kid: str) -> list[Predecessor]:
     """Return the service's earlier identities from the one with key ``kid`` on; none if that is its own."""
     known = read_predecessors(endorsements, service)
     for place, one in enumerate(known):

@@ -30,14 +30,14 @@ from coco_core.base.limits import (
     SNAPSHOT_SIZE_MAX_BYTES,
     SNAPSHOT_VIEWS_MAX,
 )
-from coco_core.crypto import check_issued, check_issued_before, read_certificate, read_predecessors
+from coco_core.crypto import check_issued, check_issued_before, read_certificate
 from coco_core.errors import AttestationError, IntegrityError
 from coco_core.kv.maps import LEDGER_SECRETS, SERVICE_INFO, SINGLETON_KEY, SNAPSHOT_EVIDENCE, TREE, is_public
 from coco_core.kv.write_set import Writes
 from coco_core.ledger import cose
 from coco_core.ledger import snapshot_layout as layout
 from coco_core.ledger.merkle import MerkleFrontier, MerkleTree
-from coco_core.ledger.receipts import ReceiptKind, verify_receipt
+from coco_core.ledger.receipts import ReceiptKind, identities_since, verify_receipt
 from coco_core.ledger.secrets import LedgerSecrets
 from coco_core.ledger.signatures import SIGNATURE_MAPS, check_signature, read_signature
 from coco_core.ledger.snapshot_layout import SnapshotPlace
@@ -335,11 +335,7 @@ class _Reader:
                 raise IntegrityError(f"tree of {tree.size} leaves, expected {txid.seqno}")
             service = read_certificate(service_cert_pem)
             node = read_certificate(signature.node_cert_pem)
-            before = [
-                one
-                for one in read_predecessors(self._endorsements, service)
-                if one.public_key.node_id() == cose.read(signature.cose).kid
-            ]
+            before = identities_since(self._endorsements, service, cose.read(signature.cose).kid)
             if before:
                 check_issued_before(node, before[0])
             else:

@@ -126,7 +126,7 @@ def _snapshot_before(disk: LedgerFiles, snapshots: SnapshotFiles) -> Snapshot:
     """Return the snapshot behind which the ledger goes on; older chunks that are left of it are skipped."""
     before, newest = disk.first_index - 1, snapshots.newest()
     try:
-        evidence, size = snapshots.look(before)
+        evidence, _ = snapshots.look(before)
     except OperatorError as error:
         if newest is None or not disk.skip_to(newest[0]):
             raise OperatorError(
@@ -134,12 +134,9 @@ def _snapshot_before(disk: LedgerFiles, snapshots: SnapshotFiles) -> Snapshot:
                 "back, from this node's archive or another one's"
             ) from error
         before = newest[0]
-        evidence, size = snapshots.look(before)
-    parts: list[bytes] = []
-    while (offset := sum(map(len, parts))) < size:
-        parts.append(snapshots.read(before, offset, size - offset))
+        evidence, _ = snapshots.look(before)
     # By whatever identity: it must be the one that the entries behind go on under, or take over from.
-    return read_public_snapshot(str(SnapshotName(before, evidence)), b"".join(parts), None)
+    return read_public_snapshot(str(SnapshotName(before, evidence)), snapshots.contents(before), None)
 
 
 class _PublicTables:

@@ -120,13 +120,6 @@ class OldLedger:
         return committable
 
     def _read_snapshot(self, seqno: int, evidence: int) -> Snapshot:
-        _, size = self._snapshots.look(seqno)
-        parts: list[bytes] = []
-        offset = 0
-        while offset < size:
-            parts.append(self._snapshots.read(seqno, offset, size - offset))
-            offset += len(parts[-1])
+        data = self._snapshots.contents(seqno)
         name = str(SnapshotName(seqno, evidence))
-        return read_snapshot(
-            name, b"".join(parts), self._keys.secrets, self._service_certificate, self._endorsements
-        )
+        return read_snapshot(name, data, self._keys.secrets, self._service_certificate, self._endorsements)

@@ -106,6 +106,16 @@ class SnapshotFiles:
             raise OperatorError(f"{path} ends before offset {offset}")
         return data
 
+    def contents(self, seqno: int) -> bytes:
+        """Return the whole proven snapshot at ``seqno``; raises OperatorError as ``read`` does."""
+        _, size = self.look(seqno)
+        parts: list[bytes] = []
+        offset = 0
+        while offset < size:
+            parts.append(self.read(seqno, offset, size - offset))
+            offset += len(parts[-1])
+        return b"".join(parts)
+
     def _find(self, seqno: int) -> tuple[int, Path]:
         if seqno not in self._proven:
             raise OperatorError(f"there is no proven snapshot at {seqno} in {self._folder}")

@@ -67,7 +67,7 @@ def test_made_proven_and_read(files: SnapshotFiles, folder: Path) -> None:
     assert (folder / "snapshot_20_23.committed").read_bytes() == whole
     assert files.newest() == (20, 23)
     assert files.look(20) == (23, len(whole))
-    assert files.read(20, 0, 10**9) == whole
+    assert files.read(20, 0, 10**9) == files.contents(20) == whole
     assert files.read(20, 4, 3) == whole[4:7]
     with pytest.raises(OperatorError, match=f"ends before offset {len(whole)}"):
         files.read(20, len(whole), 1)

@@ -163,7 +163,6 @@ def _run(number: int, batch: Batch, view: View, ledgers: Ledgers) -> Steps:
             continue
         placed, most = seqno - batch.first_seqno, _ENTRIES_PER_PART * len(parts) + 1
         if placed and placed + most > limits.BATCH_REQUESTS_MAX:
-            outcomes += [Deferred()] * (len(batch.requests) - len(outcomes))
             break
         own = attrs.evolve(batch, requests=(request,), first_seqno=seqno)
         bundle = _Bundle(own)

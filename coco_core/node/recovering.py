@@ -11,7 +11,6 @@ begins with the entry that says so.
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -26,6 +25,7 @@ from coco_core.crypto import endorse_predecessor, service_id
 from coco_core.errors import MemberError, OperatorError
 from coco_core.governance import (
     RecoveryRound,
+    RefusedError,
     Takeover,
     admission_writes,
     read_manifests,
@@ -34,7 +34,6 @@ from coco_core.governance import (
     read_service_info,
     takeover_writes,
 )
-from coco_core.governance.refusal import RefusedError
 from coco_core.kv import merge
 from coco_core.ledger import LedgerSecrets
 from coco_core.node.bare_node import BareNode, certify_own, new_service, own_admission
@@ -134,7 +133,7 @@ class Recovery:
             _log.warning("what no signature closes is cut", after=str(lost.until), copy=str(kept))
         keys = LedgerKeys(secrets, node.identity(self.certificate))
         old = OldLedger(node.disk, node.snapshots, keys, lost.certificate.pem, lost.endorsements)
-        restored = await trio.to_thread.run_sync(functools.partial(old.restore, lost.agreed(view)))
+        restored = await trio.to_thread.run_sync(old.restore, lost.agreed(view))
         # Clocks of lost nodes may have been ahead: the ledger's time goes on from there.
         now_ms = max(unix_ms(), lost.signed_at_ms)
         policy = read_policy(restored.chain.store.view())

@@ -10,7 +10,6 @@ import attrs
 import structlog
 
 from coco_core.base import limits
-from coco_core.errors import AttestationError
 from coco_core.governance import JoinRequest
 from coco_core.node.clock import unix_ms
 
@@ -48,10 +47,6 @@ class Refusals:
         )
         self._kept.append(refusal)
         _log.warning("a node was refused", **attrs.asdict(refusal))
-
-    def note_error(self, error: AttestationError, request: JoinRequest | None) -> None:
-        """Keep and log a refusal by the rules of attestation."""
-        self.note(error.code, str(error), request)
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return what is kept, the oldest first."""

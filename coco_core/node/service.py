@@ -32,9 +32,8 @@ from coco_core.governance import read_configuration
 from coco_core.node.admitting import Gate, Turned
 from coco_core.node.driver import Driver, Fates
 from coco_core.node.http import HTTPServer
+from coco_core.node.websocket import POLICY
 from coco_core.replica.events import Submitted
-
-_POLICY_VIOLATION = 1008
 
 
 class MakeServer(Protocol):
@@ -199,5 +198,5 @@ class _AdmittedWebSocket:
     async def _check(self) -> None:
         judged = self._admit()
         if isinstance(judged, Turned):
-            await self._websocket.close(_POLICY_VIOLATION, judged.reason)
-            raise WebSocketClosedError(_POLICY_VIOLATION, judged.reason)
+            await self._websocket.close(POLICY, judged.reason)
+            raise WebSocketClosedError(POLICY, judged.reason)

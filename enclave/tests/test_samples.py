@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from coco_enclave import EvidenceError, Status, TeeEvidence, Verdict, attestation_key, tpm, uvm
-from coco_enclave.anchors import AMD_ANCHORS, AZURE_ANCHORS, INTEL_ANCHORS
+from coco_enclave.anchors import AMD_ANCHORS, INTEL_ANCHORS, VENDOR_ANCHORS
 from coco_enclave.evidence import encode_parts
 from coco_enclave.hcl import TDX, parse_hcl
 from coco_enclave.hcl import attestation_key as vouched_key
@@ -271,8 +271,8 @@ def test_an_azure_virtual_tpm(samples: Path) -> None:
     # The certificate that was published beside it is genuine, and of another key.
     leaf = x509.load_der_x509_certificate((folder / "akcert_0x01C101D0.der").read_bytes())
     pem = leaf.public_bytes(Encoding.PEM) + (folder / "ms-vtpm-ca-chain.pem").read_bytes()
-    policy = PlatformPolicy(anchors=AZURE_ANCHORS)
-    found = attestation_key.check_key(*attestation_key.read_key(pem), policy, AZURE_ANCHORS, AUTUMN_2026_S)
+    policy = PlatformPolicy(anchors=frozenset(VENDOR_ANCHORS))
+    found = attestation_key.check_key(*attestation_key.read_key(pem), policy, AUTUMN_2026_S)
     with pytest.raises(EvidenceError) as caught:
         tpm.check_signature(quote, signature, found.key)
     assert caught.value.code == "signature"
@@ -288,7 +288,7 @@ def test_quotes_of_the_reference_tpm(samples: Path, name: str) -> None:
     signature = tpm.parse_signature((folder / f"{name}-tpmt-signature.bin").read_bytes())
     key, chain = attestation_key.read_key((folder / f"{name}-ak-chain.pem").read_bytes())
     policy = PlatformPolicy(anchors=frozenset({fingerprint(chain[-1])}))
-    attestation_key.check_key(key, chain, policy, None, AUTUMN_2026_S)
+    attestation_key.check_key(key, chain, policy, AUTUMN_2026_S)
     tpm.check_signature(tpm.parse_quote(data), signature, key)
     tpm.check_nonce(tpm.parse_quote(data), bytes.fromhex((folder / "nonce.hex").read_text()))
     for at in range(6, len(data)):

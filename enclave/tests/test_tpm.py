@@ -156,9 +156,7 @@ def test_sizes_of_quotes_and_signatures(machine: Tpm) -> None:
 
 
 def _judge_key(collateral: bytes, now_s: int = NOW_S, **policy: Any) -> attestation_key.AttestationKey:
-    return attestation_key.check_key(
-        *attestation_key.read_key(collateral), PlatformPolicy(**policy), None, now_s
-    )
+    return attestation_key.check_key(*attestation_key.read_key(collateral), PlatformPolicy(**policy), now_s)
 
 
 def test_a_key_is_certified_or_pinned(vendor: TpmVendor, machine: Tpm) -> None:

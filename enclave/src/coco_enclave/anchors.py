@@ -27,9 +27,6 @@ INTEL_ANCHORS: Final = frozenset(
     digest for digest, name in VENDOR_ANCHORS.items() if name.startswith("Intel")
 )
 AMD_ANCHORS: Final = frozenset(digest for digest, name in VENDOR_ANCHORS.items() if name.startswith("AMD"))
-AZURE_ANCHORS: Final = frozenset(
-    digest for digest, name in VENDOR_ANCHORS.items() if name.startswith("Azure")
-)
 
 
 def check_anchor(root_der: bytes, policy: PlatformPolicy, vendor: frozenset[str] | None) -> str:

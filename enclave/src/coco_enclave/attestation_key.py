@@ -66,7 +66,6 @@ def check_key(
     key: PublicKey,
     chain: list[x509.Certificate],
     policy: PlatformPolicy,
-    vendor: frozenset[str] | None,
     now_s: int,
 ) -> AttestationKey:
     """Check that a key may sign quotes; raises EvidenceError.
@@ -76,8 +75,8 @@ def check_key(
     """
     if not chain:
         spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        return AttestationKey(key=key, anchor=check_anchor(spki, policy, vendor), window_s=_ALWAYS_S)
-    anchor = check_anchor(chain[-1].public_bytes(Encoding.DER), policy, vendor)
+        return AttestationKey(key=key, anchor=check_anchor(spki, policy, None), window_s=_ALWAYS_S)
+    anchor = check_anchor(chain[-1].public_bytes(Encoding.DER), policy, None)
     check_chain(chain, "TPM attestation key")
     _check_purpose(chain[0])
     return AttestationKey(

@@ -108,7 +108,7 @@ class VbsVerifier:
         check_report_data(report.enclave_data, expected_report_data)
         rules = vbs_rules(policy)
         quoted = tpm.parse_quote(parts[QUOTE])
-        key = attestation_key.check_key(*attestation_key.read_key(collateral), policy, None, now_s)
+        key = attestation_key.check_key(*attestation_key.read_key(collateral), policy, now_s)
         tpm.check_signature(quoted, tpm.parse_signature(parts[SIGNATURE]), key.key, sha1=rules.sha1)
         kernel = _secure_kernel_key(quoted, parts[LOG], rules)
         tpm.check_nonce(quoted, expected_report_data)

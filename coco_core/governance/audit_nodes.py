@@ -19,7 +19,7 @@ from coco_core.governance.consortium import read_constitution, read_service_info
 from coco_core.governance.departures import departure_writes
 from coco_core.governance.epochs import ADDITION_CANCELLED, MEMBERS_CHANGED, want_epoch
 from coco_core.governance.fitness import unfit_writes
-from coco_core.governance.joins import check_joiners_certificate
+from coco_core.governance.joins import check_joiners_certificate, waiting_nodes
 from coco_core.governance.leases import lease_writes, quarantine_due, read_lease_policy, read_leases
 from coco_core.governance.membership import (
     PENDING,
@@ -117,13 +117,8 @@ def _check_admission(
 
 def _replaced(before: View, node: NodeRecord) -> list[NodeID]:
     """Return whom a joiner takes the place of: who waits at the same address and is not being added."""
-    change = read_change(before)
-    learning = change.add if change is not None else ()
-    return [
-        one.node_id
-        for one in read_nodes(before).values()
-        if one.status == PENDING and one.node_id not in learning and one.peer_address == node.peer_address
-    ]
+    waiting = waiting_nodes(read_nodes(before), before)
+    return [one.node_id for one in waiting if one.peer_address == node.peer_address]
 
 
 # ── changes of members ───────────────────────────────────────────────────────────────────────────

@@ -107,6 +107,13 @@ def check_joiners_certificate(pem: str, node_id: NodeID, view: View, time_ms: in
         )
 
 
+def waiting_nodes(nodes: Mapping[NodeID, NodeRecord], view: View) -> list[NodeRecord]:
+    """Return who of ``nodes`` asked to join and is not being added."""
+    change = read_change(view)
+    learning = set(change.add) if change is not None else set()
+    return [one for one in nodes.values() if one.status == PENDING and one.node_id not in learning]
+
+
 def _judge(
     node: NodeRecord,
     proof: JoinProof,
@@ -137,9 +144,7 @@ def _replaced(
 
     A joiner that restarts has a new key; its place must not stay with the one that is gone.
     """
-    change = read_change(view)
-    learning = set(change.add) if change is not None else set()
-    waiting = [one for one in nodes.values() if one.status == PENDING and one.node_id not in learning]
+    waiting = waiting_nodes(nodes, view)
     gone = [one.node_id for one in waiting if one.peer_address == node.peer_address]
     if bounded and len(waiting) - len(gone) >= limits.PENDING_NODES_MAX:
         raise RefusedError("too-many-pending", f"{len(waiting)} nodes wait for an operator already")

@@ -19,6 +19,7 @@ import orjson
 import trio
 
 from coco_core.cli.local_node import LocalNode
+from coco_core.cli.network import SERVICE_FILE
 from coco_core.errors import IntegrityError, OperatorError
 from coco_core.governance import RENEWABLE_SHARE, RENEWAL_SHARE, RETIRED, VOUCHED, Lease
 from coco_core.ledger import ChunkName
@@ -35,7 +36,6 @@ RETRY_SHARE: Final = 1 / 16
 MARGIN_S: Final = 2.0
 """What news may take."""
 STOP_TIMEOUT_S: Final = 10.0
-SERVICE_FILE: Final = "service_cert.pem"
 
 _GENERATION: Final = re.compile("generation-([1-9][0-9]{0,8})")
 _OWN: Final = frozenset({"folder", "found", "join", "recover", "archive"})

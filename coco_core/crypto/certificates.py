@@ -51,7 +51,10 @@ class Certificate:
         return self.x509.public_bytes(Encoding.PEM).decode()
 
     def extension(self, oid: str) -> bytes | None:
-        """Return the value of an extension this room knows nothing of, None when there is none."""
+        """Return the value of an extension this room knows nothing of, None when there is none.
+
+        Raises AttestationError when the extensions are malformed.
+        """
         try:
             found = self.x509.extensions.get_extension_for_oid(x509.ObjectIdentifier(oid)).value
         except x509.ExtensionNotFound:

@@ -7,6 +7,7 @@ under the epoch's ledger secret. Built-in maps carry CCF's names and encodings (
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 PUBLIC_PREFIX: Final = "public:"
@@ -158,10 +159,17 @@ GOVERNANCE: Final = frozenset(
 SINGLETON_KEY: Final = bytes(8)
 """The key of a map that holds one value."""
 
+_LEDGER_NAME: Final = re.compile("[a-z][a-z0-9_]{0,31}")
+
 
 def is_public(name: str) -> bool:
     """Tell whether the map's contents are in the clear in the ledger."""
     return name.startswith(PUBLIC_PREFIX)
+
+
+def is_ledger_name(name: str) -> bool:
+    """Tell whether a ledger may have this name: the maps it owns begin with it."""
+    return _LEDGER_NAME.fullmatch(name) is not None
 
 
 def is_reserved(name: str) -> bool:

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import MutableMapping, Sequence
 from typing import Any, Final
 
 import attrs
 
 from coco_core.errors import IntegrityError
-from coco_core.kv.maps import BUNDLE, PUBLIC_PREFIX, SINGLETON_KEY, is_reserved
+from coco_core.kv.maps import BUNDLE, PUBLIC_PREFIX, SINGLETON_KEY, is_ledger_name, is_reserved
 from coco_core.ledger.entry import PublicEntry
 
 _DOMAIN: Final = b"coco.bundle.v1"
-_LEDGER: Final = re.compile("[a-z][a-z0-9_]{0,31}")
 
 
 @attrs.frozen(kw_only=True)
@@ -72,7 +70,7 @@ class BatchEntry:
 
     def check_ledger(self, ledger: str) -> None:
         """Raise IntegrityError unless the maps begin with that ledger's name, as all it may write do."""
-        if not _LEDGER.fullmatch(ledger):
+        if not is_ledger_name(ledger):
             raise IntegrityError(f"a bundle names {ledger[:64]!r}, which is no ledger's name")
         for name in sorted(self.maps):
             if is_reserved(name) or not name.removeprefix(PUBLIC_PREFIX).startswith(f"{ledger}."):

@@ -32,7 +32,6 @@ _ENTRY_BYTES = 1 * limits.KIB
 """What an entry holds beside its keys and values, roughly: header, digests, names of maps."""
 _KEY_TYPES = frozenset({bytes})
 _TYPES = frozenset({bytes, type(None)})
-_NAME: Final = re.compile("[a-z][a-z0-9_]{0,31}")
 _ENGINE: Final = re.compile(r"(?:\S+ \S+)?")
 
 
@@ -90,7 +89,7 @@ def check_genesis(entries: object, owned: frozenset[str], size_max_bytes: int) -
 
 def check_manifest(name: str, manifest: Manifest) -> None:
     """Raise AdapterError unless the manifest is for ``name``, this contract and maps of its own."""
-    if not _NAME.fullmatch(name):
+    if not maps.is_ledger_name(name):
         raise AdapterError(f"adapter name {name[:64]!r} is no word of lower-case letters, digits and _")
     if manifest.name != name:
         raise AdapterError(f"adapter {name!r} says that its name is {manifest.name!r}")

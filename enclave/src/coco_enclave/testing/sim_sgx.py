@@ -117,19 +117,18 @@ class SimulatedIntel:
         *,
         vendor: bytes = INTEL_QE_VENDOR,
         qe_signer: bytes = QE_SIGNER,
-        qe_svn: int = QE_SVN,
         qe_data: bytes | None = None,
         chain: Sequence[x509.Certificate] | None = None,
         key_type: int = 2,
         certification_type: int = 5,
     ) -> bytes:
         """Return a quote over ``body``, with what the platform adds to it."""
-        header = struct.pack("<HHIHH", version, key_type, tee, qe_svn, _PCE_SVN) + vendor + bytes(20)
+        header = struct.pack("<HHIHH", version, key_type, tee, QE_SVN, _PCE_SVN) + vendor + bytes(20)
         signed = header + body
         point, authentication = _point(self.attestation_key), bytes(range(32))
         bound = hashlib.sha256(point + authentication).digest() + bytes(32)
         enclave = Enclave(
-            measurement=b"\x51" * 32, signer=qe_signer, product_id=1, svn=qe_svn, attributes=0x15
+            measurement=b"\x51" * 32, signer=qe_signer, product_id=1, svn=QE_SVN, attributes=0x15
         )
         report = self._enclave_report(enclave, bound if qe_data is None else qe_data)
         pem = _pem(chain or (self.pck.certificate, self.ca.certificate, self.root.certificate))

@@ -151,3 +151,19 @@ def test_a_tree_that_was_made_for_another_state_is_not_taken():
         roots.root_after({})
     roots.catch_up(store.view(), 10)
     assert roots.stale == 0
+
+
+def test_what_was_read_beforehand_is_hashed_beforehand():
+    """Hashing is most of the work: left to the first block, it would hold up the whole node."""
+    roots, store = StateRoots(), Store()
+    store.append(1, {STATE: {KEYS[0]: b"one"}})
+    store.commit(1)
+    warming = roots.begin_warming(store.view())
+    roots.warm(warming, tree_of(warming.items))
+    assert roots._tree._root == state_root({KEYS[0]: b"one"})
+    of_another = {STATE: {KEYS[1]: b"two"}, BLOCK_IDS: {b"block": b""}}
+    store.append(2, of_another)
+    store.commit(2)
+    roots.committed(CommittedBatch(TxID(2, 2), of_another))
+    roots.catch_up(store.view(), 10)
+    assert roots._tree._root == state_root({KEYS[0]: b"one", KEYS[1]: b"two"})

@@ -126,9 +126,13 @@ class Tree:
     @property
     def root(self) -> str:
         """The state root, 64 hex digits."""
+        self.hash()
+        return self._root
+
+    def hash(self) -> None:
+        """Hash what changed, so that who asks for the root next does not wait for it."""
         if not self._root:
             self._root = self._top.hash_at(0).decode() if self._count else EMPTY_ROOT
-        return self._root
 
     def _set(self, key: bytes, hashed: bytes) -> None:
         branch = self._top
@@ -172,7 +176,8 @@ class Tree:
 
 
 def tree_of(items: Iterable[tuple[bytes, bytes]]) -> Tree:
-    """Return the tree of a whole state."""
+    """Return the tree of a whole state, its root known: hashing is most of the work."""
     tree = Tree()
     tree.update(dict(items))
+    tree.hash()
     return tree

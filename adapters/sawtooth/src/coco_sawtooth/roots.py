@@ -124,6 +124,7 @@ class StateRoots:
             return
         some = {self._stale.pop() for _ in range(min(count, len(self._stale)))}
         self._read_again(some, view)
+        self._tree.hash()
 
     def _read_again(self, keys: set[bytes], view: ReadView) -> None:
         self._warm_tree().update({key: view.get(STATE, key) for key in keys})

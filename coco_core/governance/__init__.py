@@ -110,6 +110,7 @@ from coco_core.governance.membership import (
     MembershipChange,
     NodeRecord,
     change_writes,
+    dismissing_writes,
     forgetting_writes,
     founding_writes,
     node_writes,
@@ -121,6 +122,7 @@ from coco_core.governance.membership import (
     read_operators,
     signing_keys,
     tells_members,
+    was_dismissed,
 )
 from coco_core.governance.policy import (
     policy_digest,
@@ -287,6 +289,7 @@ __all__ = [
     "commitment_of",
     "deal_shares",
     "departure_writes",
+    "dismissing_writes",
     "divided",
     "encode_challenge",
     "encode_challenge_request",
@@ -379,5 +382,6 @@ __all__ = [
     "voucher_to_json",
     "want_epoch",
     "wanted_epoch",
+    "was_dismissed",
     "with_secrets",
 ]

@@ -36,6 +36,7 @@ from coco_core.governance.membership import (
     TRUSTED,
     MembershipChange,
     change_writes,
+    dismissing_writes,
     forgetting_writes,
     read_change,
     read_nodes,
@@ -219,7 +220,7 @@ def _cancel(body: Any, asked: _Asked) -> Writes:
     writes = change_writes(None)
     if change.add:
         # They hold what was sealed until now, and no copy of what comes: each must ask anew, as another node.
-        merge(writes, forgetting_writes(change.add))
+        merge(writes, dismissing_writes(asked.view, change.add))
         merge(writes, want_epoch(ADDITION_CANCELLED))
     return writes
 

@@ -28,11 +28,13 @@ from coco_core.governance.membership import (
     MembershipChange,
     NodeRecord,
     change_writes,
+    dismissing_writes,
     forgetting_writes,
     node_writes,
     read_change,
     read_nodes,
     read_operators,
+    was_dismissed,
 )
 from coco_core.governance.policy import read_policy
 from coco_core.governance.refusal import RefusedError
@@ -41,7 +43,13 @@ from coco_core.governance.transcripts import key_digest
 from coco_core.kv import View, Writes, maps, merge
 
 JOIN_MAPS = frozenset({maps.NODES_INFO, maps.NODES_ENDORSED_CERTIFICATES, maps.ADMISSIONS})
-NODE_MAPS = JOIN_MAPS | {maps.LEASES, maps.MEMBERSHIP_CHANGE, maps.NODE_OWNERS, maps.REKEY_WANTED}
+NODE_MAPS = JOIN_MAPS | {
+    maps.DISMISSED_NODES,
+    maps.LEASES,
+    maps.MEMBERSHIP_CHANGE,
+    maps.NODE_OWNERS,
+    maps.REKEY_WANTED,
+}
 
 
 def check_nodes(before: View, writes: Writes, window: tuple[int, int], fail: Fail) -> None:
@@ -70,6 +78,8 @@ def _check_join(
     (node,) = added
     if node.status != PENDING or node.retired_committed:
         fail(rule, f"node {node.node_id[:16]}… comes in {node.status}: only what was decided makes it more")
+    if was_dismissed(before, node.node_id):
+        fail(rule, f"node {node.node_id[:16]}… comes in again, and its addition was taken back")
     record = _check_admission(before, writes, node, window, fail)
     try:
         check_joiners_certificate(node.certificate, node.node_id, before, record.judged_at_ms)
@@ -221,7 +231,7 @@ def _check_operators_change(
             fail(rule, "a change is taken back, and none is under way")
         taken_back = change_writes(None)
         if change.add:
-            merge(taken_back, forgetting_writes(change.add))
+            merge(taken_back, dismissing_writes(before, change.add))
             merge(taken_back, want_epoch(ADDITION_CANCELLED))
         _require(writes, taken_back, rule, "taking a change back changes more, or less", fail)
         return

@@ -30,6 +30,7 @@ from coco_core.governance.membership import (
     TRUSTED,
     MembershipChange,
     change_writes,
+    dismissing_writes,
     forgetting_writes,
     read_change,
     read_nodes,
@@ -133,17 +134,17 @@ class Decision:
         for name in remove:
             status = nodes[name].status if name in nodes else "unknown"
             if name in added or status == PENDING:
-                if name in added:
-                    # It holds what was sealed until now.
+                welcomed = name in added
+                if welcomed:
                     self.write(want_epoch(ADDITION_CANCELLED))
                 added.pop(name, None)
                 removed.pop(replaces.get(name, name), None)
-                self.write(forgetting_writes([name]))
+                self.write(dismissing_writes(self.view, [name]) if welcomed else forgetting_writes([name]))
             elif fresh_for.get(name) in added:
                 # Who is sent away has no say any more in who comes in its place.
                 del added[fresh_for[name]]
                 self.write(want_epoch(ADDITION_CANCELLED))
-                self.write(forgetting_writes([fresh_for[name]]))
+                self.write(dismissing_writes(self.view, [fresh_for[name]]))
             elif status == TRUSTED and name not in removed:
                 removed[name] = None
             else:

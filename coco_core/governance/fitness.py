@@ -12,7 +12,7 @@ from coco_core.governance.membership import (
     TRUSTED,
     NodeRecord,
     change_writes,
-    forgetting_writes,
+    dismissing_writes,
     read_change,
     read_nodes,
 )
@@ -37,7 +37,7 @@ def unfit_writes(view: View) -> Writes | None:
     trusted = {name for name, node in nodes.items() if node.status == TRUSTED}
     left = {*(trusted - set(rest.remove)), *rest.add}
     writes = change_writes(rest if (rest.add or rest.remove) and left else None)
-    merge(writes, forgetting_writes(unfit))
+    merge(writes, dismissing_writes(view, unfit))
     merge(writes, want_epoch(ADDITION_CANCELLED))
     return writes
 

@@ -37,6 +37,7 @@ from coco_core.governance.membership import (
     node_writes,
     read_change,
     read_nodes,
+    was_dismissed,
 )
 from coco_core.governance.policy import read_policy
 from coco_core.governance.refusal import RefusedError
@@ -71,6 +72,8 @@ def join_writes(
     if known is not None:
         refuse_departed(view, known, time_ms)
         raise RefusedError("duplicate", f"node {node.node_id} asked before")
+    if was_dismissed(view, node.node_id):
+        raise RefusedError("retired", "its addition was taken back: start it anew to ask with other keys")
     if any(one.encryption_key == node.encryption_key for one in nodes.values()):
         raise RefusedError("duplicate", "another node has the same encryption key")
     if node.status != PENDING or node.retired_committed:

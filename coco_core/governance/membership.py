@@ -126,6 +126,26 @@ def forgetting_writes(nodes: Iterable[NodeID]) -> Writes:
     }
 
 
+def dismissing_writes(view: View, nodes: Iterable[NodeID]) -> Writes:
+    """Return the writes that take back the addition of ``nodes``: forgotten, and not to come again.
+
+    They were welcomed: they hold what was sealed until now, and no copy of what comes. A request to join of
+    theirs that is executed late would bring back who can read no further. The last ones are remembered.
+    """
+    gone = list(nodes)
+    writes = forgetting_writes(gone)
+    kept = sorted({*(key.decode() for key, _ in view.items(maps.DISMISSED_NODES)), *gone})
+    beyond = kept[: max(0, len(kept) - limits.DISMISSED_NODES_KEPT_MAX)]
+    rows: dict[bytes, bytes | None] = {name.encode(): b"{}" for name in gone}
+    writes[maps.DISMISSED_NODES] = rows | {name.encode(): None for name in beyond if name not in gone}
+    return writes
+
+
+def was_dismissed(view: View, node: NodeID) -> bool:
+    """Tell whether the addition of ``node`` was taken back, as far as is remembered."""
+    return view.get(maps.DISMISSED_NODES, node.encode()) is not None
+
+
 def change_writes(change: MembershipChange | None) -> Writes:
     """Return the write that begins a change, or ends the one under way."""
     value = None if change is None else orjson.dumps(attrs.asdict(change))

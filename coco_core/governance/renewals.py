@@ -46,7 +46,7 @@ from coco_core.governance.membership import (
     MembershipChange,
     NodeRecord,
     change_writes,
-    forgetting_writes,
+    dismissing_writes,
     read_change,
     read_nodes,
 )
@@ -211,7 +211,7 @@ def lapsed_writes(view: View, time_ms: int) -> Writes | None:
         return None
     rest = left_out(view, change, late)
     writes = change_writes(rest if rest.add or rest.remove else None)
-    merge(writes, forgetting_writes(late))
+    merge(writes, dismissing_writes(view, late))
     merge(writes, want_epoch(ADDITION_CANCELLED))
     return writes
 

@@ -68,6 +68,8 @@ COSE_HISTORY: Final = "public:ccf.gov.cose_history"
 """Key: member ID; its newest signed request, JSON string of base64."""
 COSE_RECENT_PROPOSALS: Final = "public:ccf.gov.cose_recent_proposals"
 """Key: ``created_at:digest`` of a proposal's request; its proposal ID."""
+DISMISSED_NODES: Final = "public:coco.gov.dismissed_nodes"
+"""Key: node ID; JSON ``{}``: its addition was taken back after it was welcomed, so it may not ask again."""
 NODE_OWNERS: Final = "public:coco.gov.node_owners"
 """Key: node ID; JSON ``{member_id, node_data}``: whose node it is."""
 ADAPTER_CONFIGURATION: Final = "public:coco.gov.adapter_configuration"
@@ -125,6 +127,7 @@ GOVERNANCE: Final = frozenset(
         COSE_HISTORY,
         COSE_RECENT_PROPOSALS,
         DISABLED_ADAPTERS,
+        DISMISSED_NODES,
         EPOCHS,
         FETCH_ORIGINS,
         JWT_ISSUERS,

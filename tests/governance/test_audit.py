@@ -18,6 +18,7 @@ from coco_core.governance import (
     StarlarkRuntime,
     begin_epoch,
     change_writes,
+    dismissing_writes,
     forgetting_writes,
     lease_writes,
     node_writes,
@@ -185,9 +186,10 @@ def test_operators_of_a_service_nobody_governs(governed: Governed) -> None:
     merge(writes, forgetting_writes([fifth.node_id]))
     ledger.place(writes)
     taken_back = {**change_writes(None), **want_epoch("an addition was cancelled")}
-    ledger.place({**taken_back, **forgetting_writes([fourth.node_id])})
-    ledger.place(ledger.joining(fourth))
-    ledger.place(change_writes(change))
+    ledger.place({**taken_back, **dismissing_writes(ledger.council.view, [fourth.node_id])})
+    other = ledger.network.joiner(5)
+    ledger.place(ledger.joining(other))
+    ledger.place(change_writes(attrs.evolve(change, add=(other.node_id,))))
     ledger.place(made(ledger))
     now_ms, seqno = ledger.now_ms, ledger.seqno + 1
     ledger.place(begin_epoch(ledger.council.view, bytes, seqno=seqno, time_ms=now_ms, reason=MEMBERS_CHANGED))

@@ -5,6 +5,7 @@ import json
 import attrs
 import pytest
 
+from coco_core.base import NodeID, limits
 from coco_core.errors import IntegrityError
 from coco_core.governance import (
     PENDING,
@@ -13,6 +14,7 @@ from coco_core.governance import (
     Members,
     MembershipChange,
     change_writes,
+    dismissing_writes,
     founding_writes,
     node_writes,
     read_change,
@@ -20,6 +22,7 @@ from coco_core.governance import (
     read_members,
     read_nodes,
     signing_keys,
+    was_dismissed,
 )
 from coco_core.kv import Store, Writes, maps
 from coco_core.testing import Consortium
@@ -165,3 +168,13 @@ def test_certificate_of_another_node() -> None:
         signing_keys({one.node_id: attrs.evolve(one, certificate=other.certificate)})
     with pytest.raises(IntegrityError, match=f"certificate of node {one.node_id}: "):
         signing_keys({one.node_id: attrs.evolve(one, certificate="nonsense")})
+
+
+def test_whose_addition_was_taken_back_is_remembered_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "DISMISSED_NODES_KEPT_MAX", 2)
+    store = Store()
+    names = [NodeID(f"{number}" * 64) for number in (3, 1, 4, 0, 2)]
+    for seqno, name in enumerate(names, 1):
+        store.append(seqno, dismissing_writes(store.head(), [name]))
+        assert was_dismissed(store.head(), name), "the last one is, whatever its name"
+    assert sum(was_dismissed(store.head(), name) for name in names) <= 3

@@ -52,6 +52,7 @@ class Joiner:
     alarm: int = 0
     sent_us: int | None = None
     welcomed: bool = False
+    ended: bool = False
 
     @property
     def label(self) -> str:
@@ -62,7 +63,7 @@ class Joiner:
         """Ask, or ask again."""
         self.sent_us = None
         host = world.choose()
-        if self.welcomed or host is None:
+        if self.welcomed or self.ended or host is None:
             return 30 * MILLISECOND_US
         consortium = world.consortium
         proof = consortium.proof(self.number, consortium.number(host.name))
@@ -80,6 +81,9 @@ class Joiner:
             world.comings.welcome(self, host)
         else:
             world.counts["joins refused"] += not isinstance(fate, NotCommitted)
+            if isinstance(fate, Rejected) and fate.code == "retired":
+                # Its addition was taken back: its process ends, and another may come.
+                self.ended, self.machine.joiner = True, None
         return 30 * MILLISECOND_US
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 
 from coco_core.adapter import BundlePart, CommittedBundle, bundle_claims, read_committed_bundle
-from coco_core.client.http import AnswerError, Connection
+from coco_core.client.http import AnswerError, Connection, read_answer
 from coco_core.errors import BusyError, IntegrityError, MalformedError, RejectedError
 from coco_core.ledger import VerifiedReceipt, verify_receipt
 
@@ -26,13 +26,14 @@ class BundleClient:
 
         Raises RejectedError when a ledger refuses one of them, MalformedError when they are no bundle,
         BusyError when it was not taken, or is not known to be committed (send it again, for ledgers refuse
-        what they have), and AnswerError for anything else.
+        what they have), AnswerError for any other refusal, MalformedAnswerError for what is no JSON and
+        IntegrityError for JSON that tells of no committed bundle.
         """
         rows = [{"ledger": part.ledger, "payload": base64.b64encode(part.payload).decode()} for part in parts]
         await self._connection.send("POST", _TARGET, json.dumps({"transactions": rows}).encode())
         answer = await self._connection.receive()
         if answer.status == 200:
-            return read_committed_bundle(json.loads(answer.body))
+            return read_committed_bundle(read_answer(_TARGET, answer.body))
         told = answer.body[:500].decode(errors="replace").strip()
         match answer.status:
             case 400:

@@ -6,7 +6,6 @@ are arguments.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -14,7 +13,7 @@ import attrs
 import orjson
 
 from coco_core.base import limits
-from coco_core.client.http import AnswerError, Connection
+from coco_core.client.http import AnswerError, Connection, MalformedAnswerError, read_answer
 from coco_core.crypto import PrivateKey, read_certificate, service_id
 from coco_core.errors import MemberError
 from coco_core.governance import MemberMessage, sign_request
@@ -58,7 +57,7 @@ class Signer:
 
 
 class GovernanceClient:
-    """A member's view of one node."""
+    """A member's view of one node; MalformedAnswerError when what answers is none."""
 
     def __init__(self, connection: Connection) -> None:
         """Ask over ``connection``, made to the node's operators' interface."""
@@ -73,11 +72,11 @@ class GovernanceClient:
             most = limits.SIGNED_REQUEST_SIZE_MAX_BYTES
             raise MemberError(f"a signed request of {len(request)} bytes exceeds {most}")
         await self._connection.send("POST", path, request, _COSE)
-        return json.loads(await self._answer(path))
+        return read_answer(path, await self._answer(path))
 
     async def read(self, path: str) -> Any:
         """Return what the JSON at ``path`` says; raises RequestRefusedError when there is nothing."""
-        return json.loads(await self.read_bytes(path))
+        return read_answer(path, await self.read_bytes(path))
 
     async def read_bytes(self, path: str) -> bytes:
         """Return what is at ``path``; raises RequestRefusedError when there is nothing."""
@@ -86,15 +85,27 @@ class GovernanceClient:
 
     async def service_id(self) -> str:
         """Return SHA-256 of the service's public key in hex: what requests are made for."""
-        return service_id((await self.read("/gov/service/info"))["certificate"])
+        path = "/gov/service/info"
+        match await self.read(path):
+            case {"certificate": str(certificate)}:
+                return service_id(certificate)
+        raise MalformedAnswerError(f"{path} answered without a certificate")
 
     async def constitution(self) -> str:
         """Return the constitution in force; raises RequestRefusedError when nobody governs the service."""
-        return (await self.read_bytes("/gov/service/constitution")).decode()
+        path = "/gov/service/constitution"
+        try:
+            return (await self.read_bytes(path)).decode()
+        except UnicodeDecodeError as error:
+            raise MalformedAnswerError(f"{path} did not answer in UTF-8: {error}") from error
 
     async def recovery_state(self) -> View:
         """Return the tables of shares and epochs, as a member needs them for a partial decryption."""
-        return _view(await self.read("/gov/recovery/state"))
+        path = "/gov/recovery/state"
+        try:
+            return _view(await self.read(path))
+        except (AttributeError, TypeError, ValueError) as error:
+            raise MalformedAnswerError(f"{path} answered no tables: {error!r}") from error
 
     async def _answer(self, path: str) -> bytes:
         answer = await self._connection.receive()

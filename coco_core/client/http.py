@@ -1,7 +1,8 @@
 """HTTP/1.1 to a node on trio: one connection, requests pipelined, answers in order, identity pinned.
 
 A client that knows the service certificate believes no other: the node's certificate must be issued
-by it. Errors: ConnectionLostError when the connection ends before an answer.
+by it. Errors: ConnectionLostError when the connection ends before an answer, AnswerError for a refusal,
+MalformedAnswerError for what no node answers.
 """
 
 from __future__ import annotations
@@ -10,19 +11,21 @@ import json
 import socket
 import ssl
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
+import orjson
 import trio
 
 from coco_core.base import limits
 from coco_core.crypto import Certificate, read_certificate_der
-from coco_core.errors import CallerError, CocoError
+from coco_core.errors import CallerError, CocoError, PeerError
 from coco_core.wire.http import HTTPMessageError, Message, MessageReader, render_request
 
 _RECEIVE_BYTES = 256 * 1024
 _RESPONSE_MAX_BYTES = 256 * limits.MIB
+_Value = TypeVar("_Value")
 _ENDED = (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError, OSError, HTTPMessageError)
 
 
@@ -34,11 +37,24 @@ class AnswerError(CallerError):
     """The node answered with an HTTP error; the message holds its text."""
 
 
+class MalformedAnswerError(PeerError):
+    """Who answered took the request, and then said what no node says: it is none, or a faulty one."""
+
+
 def pinned_context(service_certificate: str) -> ssl.SSLContext:
     """Return a TLS context that accepts only nodes endorsed by this service certificate (PEM)."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cadata=service_certificate)
     return context
+
+
+def read_answer(source: str, body: bytes) -> Any:
+    """Return the JSON that ``source`` answered a request it took with; raises MalformedAnswerError."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        told = body[:100].decode(errors="replace").strip()
+        raise MalformedAnswerError(f"{source} did not answer in JSON: {told!r}") from error
 
 
 async def fetch_certificate(address: str, tls: ssl.SSLContext | None = None) -> Certificate:
@@ -60,7 +76,8 @@ class Connection:
     def __init__(self, stream: trio.abc.Stream, host: str) -> None:
         """Speak HTTP over ``stream``."""
         self._stream = stream
-        self._host = host
+        self.host = host
+        """``host:port``."""
         self._reader = MessageReader(requests=False, body_max_bytes=_RESPONSE_MAX_BYTES)
         self._ready: deque[Message] = deque()
 
@@ -110,11 +127,11 @@ class Connection:
         self, method: str, target: str, body: bytes = b"", content_type: str = "application/json"
     ) -> None:
         """Send one request; its answer comes from ``receive``, in the order of sending."""
-        data = render_request(method, target, self._host, body, content_type)
+        data = render_request(method, target, self.host, body, content_type)
         try:
             await self._stream.send_all(data)
         except _ENDED as error:
-            raise ConnectionLostError(f"connection to {self._host} broke: {error}") from error
+            raise ConnectionLostError(f"connection to {self.host} broke: {error}") from error
 
     async def receive(self) -> Message:
         """Return the next answer."""
@@ -122,10 +139,10 @@ class Connection:
             try:
                 data = await self._stream.receive_some(_RECEIVE_BYTES)
                 if not data:
-                    raise ConnectionLostError(f"{self._host} closed the connection")
+                    raise ConnectionLostError(f"{self.host} closed the connection")
                 self._ready.extend(self._reader.feed(bytes(data)))
             except _ENDED as error:
-                raise ConnectionLostError(f"connection to {self._host} broke: {error}") from error
+                raise ConnectionLostError(f"connection to {self.host} broke: {error}") from error
         return self._ready.popleft()
 
     async def request(self, method: str, target: str, body: bytes = b"") -> Message:
@@ -134,12 +151,12 @@ class Connection:
         answer = await self.receive()
         if answer.status >= 400:
             text = answer.body[:500].decode(errors="replace").strip()
-            raise AnswerError(f"{self._host}{target} answered {answer.status}: {text}")
+            raise AnswerError(f"{self.host}{target} answered {answer.status}: {text}")
         return answer
 
 
 class NodeClient:
-    """An operator's view of one node."""
+    """An operator's view of one node; MalformedAnswerError when what answers is none."""
 
     def __init__(self, connection: Connection) -> None:
         """Ask over ``connection``, made to the node's operator interface."""
@@ -152,11 +169,12 @@ class NodeClient:
     async def committed_after(self, seqno: int) -> tuple[int, int]:
         """Return committed ``(view, seqno)``, waiting a while for one beyond ``seqno``."""
         answer = await self._get(f"/node/commit?after={seqno}")
-        return int(answer["view"]), int(answer["seqno"])
+        return self._field(answer, "view", int), self._field(answer, "seqno", int)
 
     async def transaction_status(self, transaction_id: str) -> str:
         """Return Unknown, Pending, Committed or Invalid."""
-        return str((await self._get(f"/node/tx?transaction_id={transaction_id}"))["status"])
+        answer = await self._get(f"/node/tx?transaction_id={transaction_id}")
+        return self._field(answer, "status", str)
 
     async def receipt(self, transaction_id: str, *, cose: bool = False) -> bytes:
         """Return the receipt of a committed transaction."""
@@ -174,8 +192,7 @@ class NodeClient:
 
     async def refusals(self) -> list[dict[str, Any]]:
         """Return the nodes this one refused to admit lately, the oldest first."""
-        found: list[dict[str, Any]] = (await self._get("/node/refusals"))["refusals"]
-        return found
+        return self._field(await self._get("/node/refusals"), "refusals", list)
 
     async def change_members(self, add: Sequence[str], remove: Sequence[str]) -> str:
         """As an operator, ask for members to come and go in one change; return where that stands.
@@ -190,9 +207,20 @@ class NodeClient:
         return await self._post("/node/members/cancel", b"")
 
     async def _post(self, target: str, body: bytes) -> str:
-        answer = await self._connection.request("POST", target, body)
-        return str(json.loads(answer.body)["transaction_id"])
+        return self._field(await self._ask("POST", target, body), "transaction_id", str)
 
     async def _get(self, target: str) -> dict[str, Any]:
-        value: dict[str, Any] = json.loads((await self._connection.request("GET", target)).body)
+        return await self._ask("GET", target)
+
+    async def _ask(self, method: str, target: str, body: bytes = b"") -> dict[str, Any]:
+        answer = await self._connection.request(method, target, body)
+        value = read_answer(f"{self._connection.host}{target}", answer.body)
+        if not isinstance(value, dict):
+            raise MalformedAnswerError(f"{self._connection.host}{target} answered {value!r:.100}")
+        return value
+
+    def _field(self, answer: Mapping[str, Any], name: str, kind: type[_Value]) -> _Value:
+        value = answer.get(name)
+        if type(value) is not kind:
+            raise MalformedAnswerError(f"{self._connection.host} answered {name} {value!r:.100}")
         return value

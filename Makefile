@@ -49,8 +49,8 @@ $(STAMP)/lock: requirements-dev.txt | $(STAMP)/venv
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.txt
 	@touch $@
 
-$(STAMP)/install: pyproject.toml adapters/ethereum/pyproject.toml adapters/sawtooth/pyproject.toml adapters/tally/pyproject.toml enclave/pyproject.toml $(STAMP)/lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e . -e adapters/ethereum -e adapters/sawtooth -e adapters/tally -e enclave
+$(STAMP)/install: pyproject.toml adapters/corda_bridge/pyproject.toml adapters/ethereum/pyproject.toml adapters/sawtooth/pyproject.toml adapters/tally/pyproject.toml enclave/pyproject.toml $(STAMP)/lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e . -e adapters/corda_bridge -e adapters/ethereum -e adapters/sawtooth -e adapters/tally -e enclave
 	@touch $@
 
 # --- the native EVM engine (optional: needs a Rust toolchain) -------------------------------------
@@ -153,7 +153,8 @@ docs: $(STAMP)/install  ## write the generated reference pages and check links a
 
 lock:  ## renew requirements-dev.txt (needs uv)
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --no-header --no-annotate --no-emit-package coco-framework --no-emit-package coco-framework-ethereum \
+	    --no-header --no-annotate --no-emit-package coco-framework --no-emit-package coco-framework-corda \
+	    --no-emit-package coco-framework-ethereum \
 	    --no-emit-package coco-framework-sawtooth --no-emit-package coco-framework-enclave \
 	    --no-emit-package coco-framework-tally \
 	    --group dev --all-extras pyproject.toml -o requirements-dev.txt

@@ -12,6 +12,7 @@ import pytest
 
 LINTER = Path(sys.executable).parent / "lint-imports"
 MEMBERS = [
+    Path("adapters") / "corda_bridge" / "src" / "coco_corda",
     *(Path("adapters") / name / "src" / f"coco_{name}" for name in ("ethereum", "sawtooth", "tally")),
     Path("enclave") / "src" / "coco_enclave",
 ]

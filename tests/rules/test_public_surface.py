@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 TREES = {
     "coco_core": ROOT,
+    "coco_corda": ROOT / "adapters" / "corda_bridge" / "src",
     "coco_ethereum": ROOT / "adapters" / "ethereum" / "src",
     "coco_sawtooth": ROOT / "adapters" / "sawtooth" / "src",
     "coco_tally": ROOT / "adapters" / "tally" / "src",

@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import atheris
+import attrs
+import cbor2
 
 with atheris.instrument_imports(include=["coco_enclave"]):
     from coco_enclave import (
@@ -87,6 +89,8 @@ def _vbs_report(data: bytes) -> None:
 
 
 def _vbs(data: bytes) -> None:
+    with contextlib.suppress(EvidenceError):
+        vbs.VbsVerifier().verify(data, HOST.tpm.chain, TPM_POLICY, DATA, NOW_S)
     vbs.VbsVerifier().read(data)
 
 
@@ -97,10 +101,15 @@ def _hcl(data: bytes) -> None:
 
 
 def _azure(data: bytes) -> None:
+    """Judge evidence in parts, good collateral beside it: as far as it gets, then what it says of itself."""
+    with contextlib.suppress(EvidenceError):
+        AzureSnpVerifier().verify(data, CHIP.collateral(), AMD_POLICY, DATA, NOW_S)
     AzureSnpVerifier().read(data)
 
 
 def _aci(data: bytes) -> None:
+    with contextlib.suppress(EvidenceError):
+        AzureAciVerifier().verify(data, CHIP.collateral(), ACI_POLICY, DATA, NOW_S)
     AzureAciVerifier().read(data)
 
 
@@ -166,6 +175,9 @@ ISSUER = sim_azure.make_uvm_issuer(NOW_S)
 ENDORSEMENT = ISSUER.endorsement(b"u" * 48, signed_at_s=NOW_S)
 REPORT = CHIP.report(DATA, b"m" * 48)
 QUOTE, SIGNATURE = HOST.tpm.quote(DATA, sim_vbs.SELECTION)
+AMD_POLICY = PlatformPolicy(measurements=None, simulator_anchors=frozenset({CHIP.vendor.anchor}))
+ACI_POLICY = attrs.evolve(AMD_POLICY, rules={"dids": [ISSUER.did]})
+TPM_POLICY = PlatformPolicy(measurements=None, simulator_anchors=frozenset({VENDOR.anchor}))
 
 TARGETS: dict[str, tuple[Callable[[bytes], None], Sequence[bytes]]] = {
     "dcap": (_dcap, [SGX_QUOTE, INTEL.tdx_quote(DATA), INTEL.tdx_quote(DATA, version=5)]),
@@ -190,6 +202,21 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], Sequence[bytes]]] = {
     "vbs-report": (_vbs_report, [HOST.report(DATA)]),
 }
 
+IN_PARTS = frozenset({"aci", "azure", "collateral", "vbs"})
+"""Targets whose input is a map in canonical CBOR: mutated as bytes it would seldom be one."""
+
+
+def _mutate_part(data: bytes, size_max: int, seed: int) -> bytes:
+    """Return evidence with one of its parts mutated; what is no map is mutated as a whole."""
+    try:
+        parts = cbor2.loads(data)
+        name = sorted(parts)[seed % len(parts)]
+        changed = {**parts, name: atheris.Mutate(parts[name], size_max - len(data) + len(parts[name]))}
+        return evidence.encode_parts(changed)[:size_max]
+    except (cbor2.CBORError, TypeError, ValueError, OverflowError, RecursionError, ZeroDivisionError):
+        mutated: bytes = atheris.Mutate(data, size_max)
+        return mutated
+
 
 def main() -> None:
     """Fuzz one target until the time is over or something else than a refusal comes out."""
@@ -213,7 +240,8 @@ def main() -> None:
             "-timeout=5",
             "-print_final_stats=1",
         ]
-        atheris.Setup([sys.argv[0], *options, corpus], one)
+        custom = {"custom_mutator": _mutate_part} if chosen.target in IN_PARTS else {}
+        atheris.Setup([sys.argv[0], *options, corpus], one, **custom)
         atheris.Fuzz()
 
 

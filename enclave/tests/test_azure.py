@@ -1,8 +1,7 @@
-"""Azure: confidential VMs and containers, and every attack with the code it is refused with (simulated)."""
+"""Azure: confidential VMs, and every attack with the code it is refused with (simulated)."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from typing import Any
@@ -10,26 +9,20 @@ from typing import Any
 import attrs
 import cbor2
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from coco_enclave import EvidenceError, Status
-from coco_enclave.azure import AzureAciVerifier, AzureSnpVerifier, guest_measurement
+from coco_enclave.azure import AzureSnpVerifier, guest_measurement
 from coco_enclave.azure_tdx import AzureTdxVerifier
 from coco_enclave.evidence import encode_parts
 from coco_enclave.hcl import TDX, parse_hcl
 from coco_enclave.policy import PlatformPolicy
-from coco_enclave.snp_report import POLICY_DEBUG, Tcb
+from coco_enclave.snp_report import POLICY_DEBUG
 from coco_enclave.testing import SimulatedIntel, sim_azure, sim_snp, sim_tpm
-from coco_enclave.testing.authority import issue
-from coco_enclave.testing.sim_azure import AzureGuest, UvmIssuer
+from coco_enclave.testing.sim_azure import AzureGuest
 from coco_enclave.testing.sim_snp import GUEST_POLICY, TCB, SnpChip
-from coco_enclave.uvm import parse_endorsement
 
 NOW_S = 1_790_000_000
 DATA = bytes(range(64))
-UVM = b"u" * 48
-CONTAINERS = b"package policy\n"
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +36,6 @@ def guest(chip: SnpChip) -> AzureGuest:
     tpm.extend(4, 0xD, b"loader")
     tpm.extend(9, 0xD, b"kernel and initrd")
     return AzureGuest(chip=chip, tpm=tpm)
-
-
-@pytest.fixture(scope="module")
-def issuer() -> UvmIssuer:
-    return sim_azure.make_uvm_issuer(NOW_S)
 
 
 def policy_of(chip: SnpChip, **fields: Any) -> PlatformPolicy:
@@ -200,148 +188,6 @@ def test_sizes_of_paravisor_reports(guest: AzureGuest) -> None:
     hcl = guest.hcl()
     for wrong in (hcl[:1000], hcl + b"\x01", hcl + bytes(20_000), sim_azure.hcl_report(bytes(1184), b"[]")):
         assert refusal(guest, guest.evidence(DATA, hcl=wrong)) == "malformed"
-
-
-# ── a container group ────────────────────────────────────────────────────────────────────────────
-
-
-def container_evidence(
-    chip: SnpChip, endorsement: bytes, policy: bytes | None = CONTAINERS, **fields: Any
-) -> bytes:
-    report = chip.report(DATA, UVM, **{"host_data": hashlib.sha256(CONTAINERS).digest(), **fields})
-    return encode_parts(
-        {"report": report, "uvm": endorsement} | ({"policy": policy} if policy is not None else {})
-    )
-
-
-def judge_containers(
-    chip: SnpChip, issuer: UvmIssuer, evidence: bytes, now_s: int = NOW_S, **fields: Any
-) -> Any:
-    rules = {"dids": [issuer.did], "uvm_svn": 100, **fields.pop("rules", {})}
-    policy = policy_of(chip, rules=rules, **fields)
-    return AzureAciVerifier().verify(evidence, chip.collateral(), policy, DATA, now_s)
-
-
-def container_refusal(*args: Any, **fields: Any) -> str:
-    with pytest.raises(EvidenceError) as caught:
-        judge_containers(*args, **fields)
-    return caught.value.code
-
-
-@pytest.mark.parametrize("policy", [CONTAINERS, None])
-def test_genuine_containers_are_accepted(chip: SnpChip, issuer: UvmIssuer, policy: bytes | None) -> None:
-    evidence = container_evidence(chip, issuer.endorsement(UVM), policy)
-    digest = hashlib.sha256(CONTAINERS).hexdigest()
-    verdict = judge_containers(chip, issuer, evidence, measurements=frozenset({digest}))
-    assert (verdict.claims.measurement, verdict.claims.more["uvm_svn"]) == (digest, 100)
-    assert AzureAciVerifier().read(evidence) == verdict.claims
-
-
-def test_another_container_policy(chip: SnpChip, issuer: UvmIssuer) -> None:
-    endorsed = issuer.endorsement(UVM)
-    assert container_refusal(chip, issuer, container_evidence(chip, endorsed, b"other")) == "host_data"
-    assert container_refusal(chip, issuer, container_evidence(chip, endorsed, bytes(200_000))) == "size"
-    other = container_evidence(chip, endorsed, None, host_data=bytes(32))
-    accepted = frozenset({hashlib.sha256(CONTAINERS).hexdigest()})
-    assert container_refusal(chip, issuer, other, measurements=accepted) == "measurement"
-    assert container_refusal(chip, issuer, other, rules={"host_data": ["ab" * 32]}) == "host_data"
-
-
-def test_container_rules_are_read_strictly(chip: SnpChip, issuer: UvmIssuer) -> None:
-    evidence = container_evidence(chip, issuer.endorsement(UVM))
-    assert container_refusal(chip, issuer, evidence, rules={"did": []}) == "policy"
-    assert container_refusal(chip, issuer, evidence, minimum_tcb=f"Milan {Tcb(255, 0, 0, 0)}") == "tcb_floor"
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"svn": "99"},
-        {"svn": 100},
-        {"svn": "0x100"},
-        {"svn": "1" * 10},
-        {"feed": "another"},
-        {"feed": 1},
-        {"did": "did:x509:0:sha256:other"},
-        {"did": 1},
-        {"did": ["a list, which no set can be asked for"]},
-        {"header": {1: -37}},
-        {"header": {33: b"one"}},
-        {"header": {33: [1]}},
-        {"header": {33: [b"none"]}},
-        {"header": {33: [b""] * 9}},
-        {"payload": b"none"},
-        {"payload": b"[]"},
-        {"payload": b'{"x-ms-sevsnpvm-guestsvn": "100", "x-ms-sevsnpvm-launchmeasurement": "ab"}'},
-        {"tag": 17},
-    ],
-)
-def test_endorsements_that_are_none(chip: SnpChip, issuer: UvmIssuer, fields: dict[str, Any]) -> None:
-    evidence = container_evidence(chip, issuer.endorsement(UVM, **fields))
-    assert container_refusal(chip, issuer, evidence) in ("endorsement", "malformed")
-
-
-@pytest.mark.parametrize(
-    "data",
-    [b"", b"\xff", cbor2.dumps([1]), cbor2.dumps(cbor2.CBORTag(18, [1])), cbor2.dumps(cbor2.CBORTag(18, 1))],
-)
-def test_endorsements_that_are_no_message(data: bytes) -> None:
-    with pytest.raises(EvidenceError) as caught:
-        parse_endorsement(data)
-    assert caught.value.code == "endorsement"
-
-
-def test_endorsements_of_another_vm_or_by_another(chip: SnpChip, issuer: UvmIssuer) -> None:
-    other = container_evidence(chip, issuer.endorsement(b"v" * 48))
-    assert container_refusal(chip, issuer, other) == "endorsement"
-    stranger = sim_azure.make_uvm_issuer(NOW_S)
-    forged = container_evidence(chip, stranger.endorsement(UVM))
-    assert container_refusal(chip, issuer, forged) == "endorsement"
-    # Under the accepted issuer's name: with a stranger's certificates, then with the issuer's own.
-    named = container_evidence(chip, stranger.endorsement(UVM, did=issuer.did))
-    assert container_refusal(chip, issuer, named) == "endorsement"
-    borrowed = stranger.endorsement(UVM, did=issuer.did, header={33: [issuer.leaf.der, issuer.root.der]})
-    assert container_refusal(chip, issuer, container_evidence(chip, borrowed)) == "endorsement"
-    odd = issuer.endorsement(UVM, did="did:web:example")
-    rules = {"dids": ["did:web:example"]}
-    assert container_refusal(chip, issuer, container_evidence(chip, odd), rules=rules) == "endorsement"
-    assert container_refusal(chip, issuer, container_evidence(chip, bytes(70_000))) == "size"
-
-
-def test_a_certificate_for_another_use(chip: SnpChip) -> None:
-    other = sim_azure.make_uvm_issuer(NOW_S, use="1.3.6.1.5.5.7.3.3")
-    evidence = container_evidence(chip, other.endorsement(UVM))
-    assert container_refusal(chip, other, evidence) == "endorsement"
-
-
-def test_a_certificate_for_another_kind_of_key(chip: SnpChip, issuer: UvmIssuer) -> None:
-    key = ec.generate_private_key(ec.SECP384R1())
-    usage = issuer.leaf.certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
-    leaf = issue("UVM", key, issuer.root, now_s=NOW_S, extensions={"2.5.29.37": usage.value.public_bytes()})
-    endorsed = issuer.endorsement(UVM, header={33: [leaf.der, issuer.root.der]})
-    assert container_refusal(chip, issuer, container_evidence(chip, endorsed)) == "endorsement"
-
-
-def test_endorsements_expire_unless_judged_at_their_signing(chip: SnpChip) -> None:
-    short = sim_azure.make_uvm_issuer(NOW_S - 3 * 86_400, lifetime_s=86_400)
-    for signed_at_s, at_signing, accepted in (
-        (NOW_S - 3 * 86_400, True, True),
-        (NOW_S - 3 * 86_400, False, False),
-        (NOW_S, True, False),
-        (NOW_S + 1, True, False),
-        (None, True, False),
-    ):
-        evidence = container_evidence(chip, short.endorsement(UVM, signed_at_s=signed_at_s))
-        rules = {"at_signing": at_signing}
-        if accepted:
-            assert judge_containers(chip, short, evidence, rules=rules).status == Status.WARNING
-        else:
-            assert container_refusal(chip, short, evidence, rules=rules) == "endorsement"
-
-
-def test_a_did_holds_an_unpadded_digest(issuer: UvmIssuer) -> None:
-    named = issuer.did.removeprefix("did:x509:0:sha256:").partition("::")[0]
-    assert base64.urlsafe_b64decode(named + "=") == hashlib.sha256(issuer.root.der).digest()
 
 
 # ── on TDX ───────────────────────────────────────────────────────────────────────────────────────

@@ -18,7 +18,8 @@ import attrs
 import cbor2
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from coco_enclave.azure import HCL, QUOTE, REGISTERS, SIGNATURE
 from coco_enclave.evidence import encode_parts
@@ -117,20 +118,47 @@ class UvmIssuer:
             at = datetime.datetime.fromtimestamp(signed_at_s, datetime.UTC)
             protected_header["signingtime"] = at
         statement = {"x-ms-sevsnpvm-guestsvn": svn, "x-ms-sevsnpvm-launchmeasurement": measurement.hex()}
-        protected = cbor2.dumps(protected_header | (header or {}))
         body = json.dumps(statement).encode() if payload is None else payload
-        to_sign = cbor2.dumps(["Signature1", protected, b"", body])
-        assert isinstance(self.leaf.key, rsa.RSAPrivateKey)
-        pss = padding.PSS(mgf=padding.MGF1(hashes.SHA384()), salt_length=48)
-        signature = self.leaf.key.sign(to_sign, pss, hashes.SHA384())
-        return cbor2.dumps(cbor2.CBORTag(tag, [protected, {}, body, signature]))
+        return self._signed(protected_header | (header or {}), body, tag)
+
+    def claims_endorsement(
+        self,
+        measurement: bytes,
+        *,
+        claims: dict[object, object] | None = None,
+        header: dict[object, object] | None = None,
+    ) -> bytes:
+        """Return an endorsement in the form of 2025: claims in the header, the measurement as it is."""
+        stated = {1: self.did, 2: "ContainerPlat-AMD-UVM", "svn": 100} | (claims or {})
+        algorithm = -35 if isinstance(self.leaf.key, ec.EllipticCurvePrivateKey) else -38
+        chain = [self.leaf.der, self.root.der]
+        fields = {1: algorithm, 15: stated, 33: chain, 258: -43, 259: "application/octet-stream"}
+        return self._signed(fields | (header or {}), measurement, 18)
+
+    def _signed(self, header: dict[Any, Any], payload: bytes, tag: int) -> bytes:
+        protected = cbor2.dumps(header)
+        to_sign = cbor2.dumps(["Signature1", protected, b"", payload])
+        if isinstance(self.leaf.key, ec.EllipticCurvePrivateKey):
+            r, s = decode_dss_signature(self.leaf.key.sign(to_sign, ec.ECDSA(hashes.SHA384())))
+            signature = r.to_bytes(48, "big") + s.to_bytes(48, "big")
+        else:
+            assert isinstance(self.leaf.key, rsa.RSAPrivateKey)
+            pss = padding.PSS(mgf=padding.MGF1(hashes.SHA384()), salt_length=48)
+            signature = self.leaf.key.sign(to_sign, pss, hashes.SHA384())
+        return cbor2.dumps(cbor2.CBORTag(tag, [protected, {}, payload, signature]))
 
 
-def make_uvm_issuer(now_s: int, *, lifetime_s: int = 365 * 24 * 3600, use: str = _EKU) -> UvmIssuer:
-    """Make who endorses utility VMs."""
+def make_uvm_issuer(
+    now_s: int,
+    *,
+    lifetime_s: int = 365 * 24 * 3600,
+    use: str = _EKU,
+    key: ec.EllipticCurvePrivateKey | None = None,
+) -> UvmIssuer:
+    """Make who endorses utility VMs; with an RSA key unless another is given."""
     root = issue("Simulated UVM root", rsa_key(), None, now_s=now_s, authority=True)
-    usage = x509.ExtendedKeyUsage([x509.ObjectIdentifier(use)]).public_bytes()
+    usage = {"2.5.29.37": x509.ExtendedKeyUsage([x509.ObjectIdentifier(use)]).public_bytes()}
     leaf = issue(
-        "Simulated UVM", rsa_key(), root, now_s=now_s, lifetime_s=lifetime_s, extensions={"2.5.29.37": usage}
+        "Simulated UVM", key or rsa_key(), root, now_s=now_s, lifetime_s=lifetime_s, extensions=usage
     )
     return UvmIssuer(root=root, leaf=leaf)

@@ -1,168 +1,224 @@
-"""Remove every check of the TEE verifiers in turn, and see that a test notices.
+"""Switch every check of the TEE verifiers off in turn, and see that a test notices.
 
-A check is a ``raise EvidenceError`` that is reached by a condition, or a call of a ``check_…`` function whose
-answer nobody needs. One by one they are taken out of the running code (no file changes), and the tests of
-that platform must fail. Exit status 1 when a check can be removed without anybody noticing.
+Checks are found in the source (``checkpoints``): no list of them can go stale. The modules run with all of
+them built in as switches, so that one process tries hundreds: each file of tests is run once to see which
+test passes which check, then again for each check, with that one off, until a test fails. Published
+evidence is not used. Exit status 1 when a check can be removed without anybody noticing and nothing says
+why that is so.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
+import builtins
 import importlib.abc
 import importlib.machinery
 import importlib.util
-import os
+import json
 import subprocess
 import sys
+import time
 import types
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import attrs
+from checkpoints import ASK, LENIENT, Point, build
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "enclave" / "src" / "coco_enclave"
 TESTS = ROOT / "enclave" / "tests"
-DCAP = tuple(f"test_dcap_{one}.py" for one in ("quote", "collateral", "attacks", "samples"))
-SNP = ("test_snp.py", "test_azure.py")
-WINDOWS = ("test_tpm.py", "test_vbs.py")
-AZURE = ("test_azure.py", "test_tpm.py")
-PLATFORMS = (*DCAP, *SNP, *WINDOWS)
-TESTED_BY: dict[str, Sequence[str]] = {
-    "anchors": PLATFORMS,
-    "attestation_key": (*WINDOWS, "test_azure.py"),
-    "azure": AZURE,
-    "azure_tdx": ("test_azure.py", "test_samples.py"),
-    "boot_log": WINDOWS,
-    "certificates": DCAP,
-    "checks": PLATFORMS,
-    "dcap": DCAP,
-    "dcap_collateral": DCAP,
-    "dcap_quote": DCAP,
-    "event_log": WINDOWS,
-    "hcl": AZURE,
-    "ratls": ("test_ratls.py",),
-    "pki": (*SNP, *WINDOWS),
-    "snp": SNP,
-    "snp_report": SNP,
-    "snp_rules": SNP,
-    "tpm": (*WINDOWS, "test_azure.py"),
-    "uvm": AZURE,
-    "vbs": WINDOWS,
-    "vbs_report": WINDOWS,
-    "verify": ("test_envelope.py", *PLATFORMS),
-    "verifiers": ("test_verifiers.py",),
-}
-"""Module of ``coco_enclave`` -> tests that have to notice."""
+PACKAGE = "coco_enclave"
+JUDGES_NOTHING = frozenset({"__init__", "describe", "errors", "identity", "limits", "plugin", "verdict"})
+"""Modules without a check: names, values, and what is told to a person."""
+NOT_RUN = frozenset(
+    f"test_{name}.py"
+    for name in (
+        *("attest_command", "demo", "kit", "measure", "mixed_network", "mutations", "providers"),
+        *("providers_snp_azure_vbs", "samples", "dcap_samples"),
+    )
+)
+"""Tests of whole runs, of what makes evidence, of random and of published evidence."""
+REDUNDANT = ROOT / "tools" / "tee_mutants_redundant.json"
+"""Checks that no test can miss, each with the reason."""
+OVERRUN_S = 20.0
 
 
-@attrs.frozen
-class Check:
-    """One check in the source."""
-
-    module: str
-    line: int
-    text: str
+def modules() -> list[str]:
+    """Return every module that can refuse something."""
+    return sorted(path.stem for path in SOURCE.glob("*.py") if path.stem not in JUDGES_NOTHING)
 
 
-def find_checks(module: str) -> list[Check]:
-    """Return the checks of a module in the order they stand there."""
-    source = (SOURCE / f"{module}.py").read_text(encoding="utf-8")
-    lines = source.splitlines()
-    return [Check(module, node.lineno, lines[node.lineno - 1].strip()) for node in _checks(ast.parse(source))]
+def find_points() -> list[Point]:
+    """Return every check of every module, numbered."""
+    return [point for _, points in _built() for point in points]
 
 
-def _checks(tree: ast.AST) -> Iterator[ast.stmt]:
-    """Yield the statements that are checks; a fault that is only translated is none."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.ExceptHandler):
-            continue
-        if (isinstance(node, ast.Raise) and _called(node.exc) == "EvidenceError") or (
-            isinstance(node, ast.Expr) and _called(node.value).removeprefix("_").startswith("check_")
-        ):
-            yield node
-        else:
-            yield from _checks(node)
+def _built() -> Iterator[tuple[Any, list[Point]]]:
+    first = 0
+    for module in modules():
+        source = (SOURCE / f"{module}.py").read_text(encoding="utf-8")
+        tree, points = build(source, module, first)
+        first += len(points)
+        yield tree, points
 
 
-def _called(node: ast.expr | None) -> str:
-    if not isinstance(node, ast.Call):
-        return ""
-    called = node.func
-    return called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+# ── in the process that runs tests ──────────────────────────────────────────────────────────────────
 
 
-class _Without(ast.NodeTransformer):
-    """Takes the statement of one line out."""
+class Overrun(BaseException):
+    """A test runs without end because of what was switched off: it has noticed."""
 
-    def __init__(self, line: int) -> None:
-        self._line = line
 
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        if isinstance(node, ast.Raise | ast.Expr) and node.lineno == self._line:
-            return ast.copy_location(ast.Pass(), node)
-        return super().generic_visit(node)
+@attrs.define
+class Switchboard:
+    """Which check is off, and which have been passed."""
+
+    off: int = -1
+    lenient: bool = False
+    """Whether nothing is refused at all: within a check whose answer is used, but whose refusals are off."""
+    passed: set[int] = attrs.field(factory=set)
+    ends_s: float = float("inf")
+    refusals: frozenset[int] = frozenset()
+
+    def ask(self, number: int) -> bool:
+        """Return whether a check is on."""
+        if time.monotonic() > self.ends_s:
+            raise Overrun
+        self.passed.add(number)
+        if self.lenient and number in self.refusals:
+            return False
+        return number != self.off
+
+    def call(self, number: int, check: Callable[[], object]) -> object:
+        """Return what a check does, without what it refuses while it is off."""
+        if self.ask(number):
+            return check()
+        self.lenient = True
+        try:
+            return check()
+        finally:
+            self.lenient = False
 
 
 class _Loader(importlib.machinery.SourceFileLoader):
-    """Loads one module without one of its checks."""
+    """Loads one module with its checks made switchable."""
 
-    def __init__(self, fullname: str, path: str, line: int) -> None:
+    def __init__(self, fullname: str, path: str, tree: Any) -> None:
         super().__init__(fullname, path)
-        self._line = line
+        self._tree = tree
 
     def get_code(self, fullname: str) -> types.CodeType:
-        """Return the code of the changed source: what is cached is of the whole one."""
-        tree = _Without(self._line).visit(ast.parse(self.get_data(self.path)))
-        code: types.CodeType = compile(ast.fix_missing_locations(tree), self.path, "exec")
+        """Return the code of the changed source: what is cached is of the other."""
+        code: types.CodeType = compile(self._tree, self.path, "exec")
         return code
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds one module for its loader, and no other."""
+    """Finds the changed modules for their loader, and no others."""
 
-    def __init__(self, check: Check) -> None:
-        self._name = f"coco_enclave.{check.module}"
-        self._loader = _Loader(self._name, str(SOURCE / f"{check.module}.py"), check.line)
+    def __init__(self, trees: dict[str, Any]) -> None:
+        self._trees = trees
 
     def find_spec(
         self, fullname: str, path: object = None, target: object = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Return how the module is loaded, None for others."""
-        if fullname != self._name:
+        """Return how a module is loaded, None for others."""
+        if fullname not in self._trees:
             return None
-        return importlib.util.spec_from_file_location(fullname, self._loader.path, loader=self._loader)
+        source = SOURCE / f"{fullname.rpartition('.')[2]}.py"
+        loader = _Loader(fullname, str(source), self._trees[fullname])
+        return importlib.util.spec_from_file_location(fullname, source, loader=loader)
 
 
-def run_tests(module: str, line: int) -> int:
-    """Run the tests of a module without one of its checks, in this process; return pytest's exit status."""
+class Hunt:
+    """A pytest plugin: runs each file of tests once as it is, then with one check off after the other."""
+
+    def __init__(self, board: Switchboard, wanted: set[int]) -> None:
+        self.noticed: dict[int, str] = {}
+        """Number of a check -> the test that noticed."""
+        self._board = board
+        self._wanted = wanted
+
+    def pytest_runtestloop(self, session: Any) -> bool:
+        """Run everything; tells pytest that it is done."""
+        by_file: dict[Path, list[Any]] = defaultdict(list)
+        for item in session.items:
+            by_file[item.path].append(item)
+        for path, items in by_file.items():
+            self._hunt(session, items)
+            say(f"{path.name}: {len(self.noticed)} of {len(self._wanted)} noticed so far")
+        session._setupstate.teardown_exact(None)  # noqa: SLF001 - between files, as pytest's own loop
+        return True
+
+    def _hunt(self, session: Any, items: list[Any]) -> None:
+        session._setupstate.teardown_exact(None)  # noqa: SLF001
+        passing: dict[int, list[tuple[float, Any]]] = defaultdict(list)
+        for item in items:
+            self._board.passed.clear()
+            begin = time.monotonic()
+            if not self._passes(item):
+                raise SystemExit(f"{item.nodeid} fails with every check in place")
+            for number in self._board.passed & self._wanted:
+                passing[number].append((time.monotonic() - begin, item))
+        for number in sorted(passing):
+            if number in self.noticed:
+                continue
+            for spent_s, item in sorted(passing[number], key=lambda one: one[0]):
+                self._board.off, self._board.lenient = number, False
+                self._board.ends_s = time.monotonic() + OVERRUN_S + 10 * spent_s
+                passes = self._passes(item)
+                self._board.off, self._board.ends_s = -1, float("inf")
+                if not passes:
+                    self.noticed[number] = item.nodeid.partition("::")[2]
+                    break
+
+    def _passes(self, item: Any) -> bool:
+        from _pytest.runner import runtestprotocol
+
+        # What a file's tests share stays: its keys are slow to make.
+        reports = runtestprotocol(item, log=False, nextitem=item.parent)
+        return not any(report.failed for report in reports)
+
+
+def run_tests(part: int, parts: int, only: Sequence[str], answer: Path) -> int:
+    """Try one part of the checks in this process, and write which test noticed which."""
     import pytest
 
-    (check,) = [one for one in find_checks(module) if one.line == line]
-    sys.meta_path.insert(0, _Finder(check))
-    files = [str(TESTS / name) for name in TESTED_BY[module]]
-    return int(
-        pytest.main(["-q", "-x", "--no-header", "-p", "no:cacheprovider", "--rootdir", str(ROOT), *files])
-    )
+    board = Switchboard()
+    trees, points = {}, []
+    for tree, found in _built():
+        points += found
+        if found:
+            trees[f"{PACKAGE}.{found[0].module}"] = tree
+    board.refusals = frozenset(point.number for point in points if point.what == "refusal")
+    setattr(builtins, ASK, board.ask)
+    setattr(builtins, LENIENT, board.call)
+    sys.meta_path.insert(0, _Finder(trees))
+    wanted = {point.number for point in points if not only or point.module in only}
+    hunt = Hunt(board, {number for number in wanted if number % parts == part})
+    files = sorted(str(path) for path in TESTS.glob("test_*.py") if path.name not in NOT_RUN)
+    options = ["-q", "--no-header", "-p", "no:cacheprovider", "--capture=sys", "-m", "not shared"]
+    status = pytest.main([*options, "--rootdir", str(ROOT), *files], plugins=[hunt])
+    answer.write_text(json.dumps(hunt.noticed), encoding="utf-8")
+    # Without a test that was logged pytest says that none was collected.
+    return 0 if status in (0, pytest.ExitCode.NO_TESTS_COLLECTED) else 2
 
 
-def noticed(check: Check) -> bool:
-    """Return whether a test fails without a check."""
-    done = subprocess.run(  # noqa: S603 - this file, in a process of its own
-        [sys.executable, __file__, "--without", f"{check.module}:{check.line}"],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode not in (0, 1):
-        raise SystemExit(
-            f"tests of {check.module} could not be run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
-        )
-    return done.returncode == 1
+# ── in the process that was asked ───────────────────────────────────────────────────────────────────
+
+
+def _hunt_part(part: int, parts: int, only: Sequence[str], folder: Path) -> dict[int, str]:
+    answer = folder / f"{part}.json"
+    answer.unlink(missing_ok=True)
+    command = [sys.executable, __file__, *only, "--part", f"{part}/{parts}", "--answer", str(answer)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode or not answer.exists():
+        raise SystemExit(f"the tests could not be run:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+    return {int(number): test for number, test in json.loads(answer.read_text(encoding="utf-8")).items()}
 
 
 def say(line: str) -> None:
@@ -171,24 +227,54 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
+def tell(points: Sequence[Point], noticed: dict[int, str], redundant: dict[str, str]) -> int:
+    """Print what became of every check; return how many nobody noticed and nobody explained."""
+    survivors, by_module = 0, Counter[str]()
+    for point in points:
+        key = f"{point.module} {point.what}: {point.text}"
+        if point.number in noticed:
+            by_module[point.module] += 1
+            say(f"noticed    {str(point)[:110]:110}  {noticed[point.number]}")
+        elif key in redundant:
+            say(f"redundant  {str(point)[:110]:110}  {redundant[key]}")
+        else:
+            survivors += 1
+            say(f"SURVIVED   {point}")
+    say("")
+    for module, count in Counter(point.module for point in points).items():
+        say(f"{module:18} {by_module[module]:4} of {count:4} noticed")
+    return survivors
+
+
 def main() -> int:
     """Return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("modules", nargs="*", help="modules of coco_enclave, all unless given")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--without", help=argparse.SUPPRESS)
+    parser.add_argument("--part", help=argparse.SUPPRESS)
+    parser.add_argument("--answer", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.without:
-        module, _, line = asked.without.partition(":")
-        return run_tests(module, int(line))
-    checks = [check for module in asked.modules or TESTED_BY for check in find_checks(module)]
-    survivors = 0
-    with ThreadPoolExecutor(asked.jobs) as pool:
-        for check, caught in zip(checks, pool.map(noticed, checks), strict=True):
-            survivors += not caught
-            told = "noticed " if caught else "SURVIVED"
-            say(f"{told} {check.module}:{check.line} {check.text[:90]}")
-    say(f"\n{len(checks) - survivors} of {len(checks)} removed checks are noticed by a test")
+    if asked.part:
+        part, _, parts = asked.part.partition("/")
+        return run_tests(int(part), int(parts), asked.modules, asked.answer)
+    import tempfile
+
+    begin = time.monotonic()
+    points = [point for point in find_points() if not asked.modules or point.module in asked.modules]
+    redundant: dict[str, str] = (
+        json.loads(REDUNDANT.read_text(encoding="utf-8")) if REDUNDANT.exists() else {}
+    )
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(asked.jobs) as pool:
+        parts = pool.map(
+            lambda part: _hunt_part(part, asked.jobs, asked.modules, Path(folder)), range(asked.jobs)
+        )
+        noticed = {number: test for one in parts for number, test in one.items()}
+    survivors = tell(points, noticed, redundant)
+    explained = len(points) - len(noticed) - survivors
+    say(
+        f"\n{len(noticed)} of {len(points)} removed checks are noticed by a test, {explained} are redundant "
+        f"for a reason, {survivors} SURVIVED; {time.monotonic() - begin:.0f} s"
+    )
     return 1 if survivors else 0
 
 

@@ -303,4 +303,7 @@ class _Untyped(ast.NodeTransformer):
         if self._left != -1:
             return node
         self.text = ast.unparse(node)
-        return node.patterns[0] if node.patterns else ast.MatchAs()
+        # Not the bare name: where it stands with others, that would make them unreachable.
+        anything = ast.MatchClass(ast.Name("object", ast.Load()), [], [], [])
+        inner = node.patterns[0] if node.patterns else None
+        return ast.MatchAs(anything, inner.name) if isinstance(inner, ast.MatchAs) else anything

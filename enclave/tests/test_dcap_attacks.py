@@ -273,6 +273,52 @@ def test_attack_is_refused_by_its_own_rule(what: str, intel: SimulatedIntel) -> 
     assert caught.value.code == code, str(caught.value)
 
 
+def test_open_advisories(intel: SimulatedIntel) -> None:
+    """What is not up to date is accepted only with every advisory that is open, and none that is denied."""
+    open_ones = ("INTEL-SA-00614", "INTEL-SA-00615")
+    levels = [
+        tcb_level(9, 11, "UpToDate"),
+        tcb_level(0, 0, "SWHardeningNeeded", open_ones),
+    ]
+    collateral = intel.collateral(tcb_info={"tcbLevels": levels})
+    hardening = {"tcb_statuses": frozenset({"SWHardeningNeeded"})}
+
+    def refused(**changes: Any) -> str:
+        with pytest.raises(EvidenceError) as caught:
+            judge(intel, collateral=collateral, **changes)
+        return caught.value.code
+
+    assert refused() == "tcb_status"
+    for allowed in ((), open_ones[:1], ("INTEL-SA-00001",)):
+        assert refused(**hardening, allowed_advisories=frozenset(allowed)) == "advisory"
+    all_of_them = frozenset(open_ones)
+    denied = {"allowed_advisories": all_of_them, "denied_advisories": all_of_them}
+    assert refused(**hardening, **denied) == "advisory"
+    verdict = judge(intel, collateral=collateral, **hardening, allowed_advisories=all_of_them)
+    assert verdict.notes == ("tcb_status", "advisory", "simulator")
+
+
+def test_what_firmware_started_has_to_be_named(intel: SimulatedIntel) -> None:
+    domain = TrustDomain()
+    code = frozenset({domain.measurement.hex()})
+    named = {f"rtmr{number}": [domain.registers[number].hex()] for number in range(3)}
+
+    def refused(registers: dict[str, Any]) -> str:
+        with pytest.raises(EvidenceError) as caught:
+            judge(intel, kind="tdx", measurements=code, rules={"registers": registers})
+        return caught.value.code
+
+    verdict = judge(intel, kind="tdx", measurements=code, rules={"registers": named})
+    assert verdict.notes == ("simulator",)
+    unasked = judge(intel, kind="tdx", measurements=code, rules={"registers": dict.fromkeys(named, "any")})
+    assert unasked.claims == verdict.claims
+    for name in named:
+        assert refused({one: value for one, value in named.items() if one != name}) == "measurement"
+        assert refused({**named, name: ["ab" * 48]}) == "measurement"
+    for name in ("rtmr3", "mr_seam", "mr_config_id", "mr_owner", "mr_owner_config"):
+        assert refused({**named, name: ["ab" * 48]}) == "measurement"
+
+
 SIGNED = {
     "header": (0, 48),
     "report": (48, 432),

@@ -5,18 +5,15 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-import attrs
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from coco_enclave import EvidenceError, Status, boot_log
-from coco_enclave.event_log import parse_log
+from coco_enclave import EvidenceError, Status
 from coco_enclave.policy import PlatformPolicy
 from coco_enclave.testing import sim_tpm, sim_vbs
-from coco_enclave.testing.authority import issue, rsa_key
+from coco_enclave.testing.authority import issue
 from coco_enclave.testing.sim_tpm import Tpm, TpmVendor
-from coco_enclave.testing.sim_vbs import AUTHOR, STATE, UNIQUE, VbsHost
-from coco_enclave.tpm import SHA1, SHA256
+from coco_enclave.testing.sim_vbs import AUTHOR, UNIQUE, VbsHost
 from coco_enclave.vbs import HgsVerifier, VbsVerifier
 from coco_enclave.vbs_report import parse_report
 
@@ -62,7 +59,8 @@ def refusal(*args: Any, **fields: Any) -> str:
 
 def test_a_genuine_report_is_accepted(vendor: TpmVendor, host: VbsHost) -> None:
     verdict = judge(vendor, host.evidence(DATA, DATA), host, signers=frozenset({AUTHOR.hex()}))
-    assert (verdict.status, verdict.notes, verdict.anchor) == (Status.WARNING, ("simulator",), vendor.anchor)
+    assert (verdict.status, verdict.anchor) == (Status.WARNING, vendor.anchor)
+    assert verdict.notes == ("boot_manager", "simulator")
     assert (verdict.claims.measurement, verdict.claims.signer, verdict.claims.svn) == (
         UNIQUE.hex(),
         AUTHOR.hex(),
@@ -86,12 +84,9 @@ def test_rules_that_are_met_are_no_hindrance(vendor: TpmVendor, host: VbsHost) -
         ("a.dll", b"a" * 32, b"m" * 32),
     ]
     report = host.report(DATA, modules=modules)
-    assert judge(vendor, host.evidence(DATA, DATA, report=report), host, rules=rules).claims.more["modules"][
-        1
-    ] == [
-        "vertdll.dll",
-        (b"v" * 32).hex(),
-    ]
+    verdict = judge(vendor, host.evidence(DATA, DATA, report=report), host, rules=rules)
+    assert verdict.claims.more["modules"][1] == ["vertdll.dll", (b"v" * 32).hex()]
+    assert verdict.notes == ("simulator",), "register 7 tells whose boot manager ran"
 
 
 # ── attacks on the report ────────────────────────────────────────────────────────────────────────
@@ -187,144 +182,6 @@ def test_reports_that_are_none(report: bytes, code: str) -> None:
     with pytest.raises(EvidenceError) as caught:
         parse_report(report)
     assert caught.value.code == code
-
-
-# ── attacks on the TPM and its log ───────────────────────────────────────────────────────────────
-
-
-def test_a_stale_quote(vendor: TpmVendor, host: VbsHost) -> None:
-    assert refusal(vendor, host.evidence(DATA, b"earlier nonce"), host) == "tpm_nonce"
-
-
-def test_a_register_that_is_not_quoted(vendor: TpmVendor, host: VbsHost) -> None:
-    for missing in sim_vbs.SELECTION:
-        selection = [index for index in sim_vbs.SELECTION if index != missing]
-        assert refusal(vendor, host.evidence(DATA, DATA, selection=selection), host) == "tpm_selection"
-    assert refusal(vendor, host.evidence(DATA, DATA, selection=()), host) == "tpm_selection"
-
-
-def test_a_log_of_another_boot(vendor: TpmVendor, host: VbsHost, other: VbsHost) -> None:
-    assert refusal(vendor, host.evidence(DATA, DATA, log=other.tpm.log), host) == "log"
-
-
-def test_an_event_after_the_log_or_one_dropped(vendor: TpmVendor, host: VbsHost) -> None:
-    more = sim_tpm.log_event(14, 4, SHA256, b"d" * 32, b"WBCL")
-    assert refusal(vendor, host.evidence(DATA, DATA, log=host.tpm.log + more), host) == "log"
-    last = sim_tpm.log_event(14, 4, SHA256, parse_log(host.tpm.log)[-1].digests[SHA256], b"WBCL")
-    assert host.tpm.log.endswith(last)
-    assert refusal(vendor, host.evidence(DATA, DATA, log=host.tpm.log.removesuffix(last)), host) == "log"
-    assert refusal(vendor, host.evidence(DATA, DATA, log=host.tpm.log + b"\0"), host) == "malformed"
-
-
-def test_a_log_whose_text_was_edited(vendor: TpmVendor, host: VbsHost, machine: Tpm) -> None:
-    insecure = sim_vbs.boot_windows(machine, state={**STATE, boot_log.TEST_SIGNING: b"\1"})
-    assert refusal(vendor, insecure.evidence(DATA, DATA), insecure) == "boot_state"
-    told = sim_vbs.tagged(boot_log.TEST_SIGNING, b"\0")
-    edited = machine.log.replace(sim_vbs.tagged(boot_log.TEST_SIGNING, b"\1"), told)
-    assert refusal(vendor, insecure.evidence(DATA, DATA, log=edited), insecure) == "log"
-
-
-def test_a_secure_boot_variable_whose_text_was_edited(vendor: TpmVendor, machine: Tpm) -> None:
-    insecure = sim_vbs.boot_windows(machine, secure_boot=b"\0")
-    assert refusal(vendor, insecure.evidence(DATA, DATA), insecure) == "boot_state"
-    off, on = sim_vbs.variable("SecureBoot", b"\0"), sim_vbs.variable("SecureBoot", b"\1")
-    edited = machine.log.replace(off, on)
-    assert refusal(vendor, insecure.evidence(DATA, DATA, log=edited), insecure) == "log"
-
-
-STATES: list[tuple[str, dict[int, bytes]]] = [
-    ("VBS off", {boot_log.VSM_LAUNCH: bytes(8)}),
-    ("hypervisor off", {boot_log.HYPERVISOR_LAUNCH: bytes(8)}),
-    ("kernel debugger", {boot_log.KERNEL_DEBUG: b"\1"}),
-    ("code integrity off", {boot_log.CODE_INTEGRITY: b"\0"}),
-    ("test signing", {boot_log.TEST_SIGNING: b"\1"}),
-    ("boot debugger", {boot_log.BOOT_DEBUGGING: b"\1"}),
-]
-
-
-@pytest.mark.parametrize("change", [row[1] for row in STATES], ids=[row[0] for row in STATES])
-def test_state_of_the_boot(vendor: TpmVendor, machine: Tpm, change: dict[int, bytes]) -> None:
-    insecure = sim_vbs.boot_windows(machine, state={**STATE, **change})
-    assert refusal(vendor, insecure.evidence(DATA, DATA), insecure) == "boot_state"
-
-
-@pytest.mark.parametrize("kind", [kind for kind in STATE if kind != boot_log.TEST_SIGNING])
-def test_state_that_is_not_told(vendor: TpmVendor, machine: Tpm, kind: int) -> None:
-    silent = sim_vbs.boot_windows(machine, state={one: value for one, value in STATE.items() if one != kind})
-    assert refusal(vendor, silent.evidence(DATA, DATA), silent) == "boot_state"
-
-
-def test_state_that_is_told_twice_and_differently(vendor: TpmVendor, machine: Tpm) -> None:
-    torn = sim_vbs.boot_windows(machine, more=[(boot_log.VSM_LAUNCH, bytes(8))])
-    assert refusal(vendor, torn.evidence(DATA, DATA), torn) == "boot_state"
-
-
-@pytest.mark.parametrize("keys", [0, 2])
-def test_one_and_only_one_key_of_the_secure_kernel(vendor: TpmVendor, machine: Tpm, keys: int) -> None:
-    torn = sim_vbs.boot_windows(machine, keys=keys)
-    assert refusal(vendor, torn.evidence(DATA, DATA), torn) == "boot_state"
-
-
-def test_the_secure_kernels_other_key_signs_nothing(vendor: TpmVendor, machine: Tpm) -> None:
-    swapped = sim_vbs.boot_windows(machine, key_kind=sim_vbs.IDK)
-    assert refusal(vendor, swapped.evidence(DATA, DATA), swapped) == "boot_state"
-
-
-def test_a_key_that_was_measured_elsewhere_is_not_the_secure_kernels(vendor: TpmVendor, machine: Tpm) -> None:
-    host = sim_vbs.boot_windows(machine, keys=0)
-    info = sim_vbs.key_info(host.idks)
-    machine.extend(13, sim_vbs.EV_EVENT_TAG, sim_vbs.tagged(boot_log.IDENTITY_KEY, info))
-    assert refusal(vendor, host.evidence(DATA, DATA), host) == "boot_state"
-
-
-@pytest.mark.parametrize(
-    ("info", "code"),
-    [
-        (struct.pack("<4I", 2, 2048, 3, 256) + bytes(259), "unsupported"),
-        (struct.pack("<4I", 1, 1024, 3, 128) + bytes(131), "unsupported"),
-        (struct.pack("<4I", 1, 2048, 3, 256) + bytes(259), "malformed"),
-        (struct.pack("<4I", 1, 2048, 3, 256) + bytes(260), "malformed"),
-        (b"", "malformed"),
-    ],
-)
-def test_keys_that_are_none(vendor: TpmVendor, machine: Tpm, info: bytes, code: str) -> None:
-    host = sim_vbs.boot_windows(machine, keys=0, more=[(boot_log.IDENTITY_KEY, info)])
-    assert refusal(vendor, host.evidence(DATA, DATA), host) == code
-
-
-def test_values_that_are_nested_too_deep(vendor: TpmVendor, machine: Tpm) -> None:
-    deep = b""
-    for _ in range(6):
-        deep = sim_vbs.tagged(0x40010001, deep)
-    nested = sim_vbs.boot_windows(machine, more=[(0x40010001, deep)])
-    assert refusal(vendor, nested.evidence(DATA, DATA), nested) == "malformed"
-
-
-def test_what_is_not_tagged_or_not_a_variable_is_passed_over(vendor: TpmVendor, machine: Tpm) -> None:
-    machine.extend(7, sim_vbs.EV_SEPARATOR, bytes(4))
-    machine.extend(7, sim_vbs.EV_VARIABLE, sim_vbs.variable("PK", b"key"))
-    machine.extend(0, sim_vbs.EV_EVENT_TAG, b"firmware's own")
-    host = sim_vbs.boot_windows(machine)
-    assert judge(vendor, host.evidence(DATA, DATA), host).claims.measurement == UNIQUE.hex()
-
-
-def test_only_sha256_counts_unless_sha1_is_asked_for(vendor: TpmVendor, machine: Tpm) -> None:
-    old = sim_vbs.boot_windows(Tpm(ak=machine.ak, chain=machine.chain, bank=SHA1))
-    evidence = old.evidence(DATA, DATA)
-    assert refusal(vendor, evidence, old) == "tpm_selection"
-    assert judge(vendor, evidence, old, rules={"sha1": True}).notes == ("sha1", "simulator")
-
-
-def test_a_machine_that_nobody_vouches_for(vendor: TpmVendor, host: VbsHost) -> None:
-    assert refusal(vendor, host.evidence(DATA, DATA), host, simulator_anchors=frozenset()) == "root"
-    stranger = attrs.evolve(host.tpm, ak=issue("Simulated AK", rsa_key(), None, now_s=NOW_S))
-    fake = attrs.evolve(host, tpm=stranger)
-    assert refusal(vendor, fake.evidence(DATA, DATA), host) == "signature"
-
-
-@pytest.mark.parametrize("evidence", [b"", b"\xa0", b"\xff", b"\xa4"])
-def test_evidence_that_is_none(vendor: TpmVendor, host: VbsHost, evidence: bytes) -> None:
-    assert refusal(vendor, evidence, host) == "malformed"
 
 
 # ── vouched for by a Host Guardian Service ───────────────────────────────────────────────────────

@@ -1,7 +1,8 @@
 """What Windows measured while it booted: whether its secure kernel runs, undisturbed, and which key it made.
 
 Sources: ``wbcl.h`` of the Windows SDK (SIPA events, tagged values inside events of registers 11 to 14); UEFI
-specification (UEFI_VARIABLE_DATA in register 7). Only events whose digest is of their data are read.
+specification (UEFI_VARIABLE_DATA in register 7). Only events whose digest is of their data are read, and only
+those from before firmware and boot loader handed over: a running system may extend registers too.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from coco_enclave.errors import EvidenceError
-from coco_enclave.event_log import Event
+from coco_enclave.event_log import NO_ACTION, Event
 from coco_enclave.reader import Reader
 
 SECURE_BOOT_REGISTER: Final = 7
@@ -20,8 +21,9 @@ BOOT_REGISTERS: Final = frozenset({12, 13, 14})
 """Where the boot loader measures: state of the boot, what was loaded, the authorities that vouch for it."""
 REGISTERS: Final = BOOT_REGISTERS | {SECURE_BOOT_REGISTER}
 
-_EVENT_TAG: Final = 6
-_VARIABLE: Final = 0x80000001
+_LOADER_ENDED: Final = b"WBCL"
+_FIRMWARE_ENDED: Final = bytes(4)
+"""What separators (EV_SEPARATOR) hold."""
 GLOBAL_VARIABLE: Final = bytes.fromhex("61dfe48bca93d211aa0d00e098032b8c")
 """EFI_GLOBAL_VARIABLE, 8be4df61-93ca-11d2-aa0d-00e098032b8c, as it lies in memory."""
 
@@ -45,23 +47,32 @@ _KEY_BITS: Final = 2048
 
 
 def read_values(events: Sequence[Event], bank: int) -> dict[int, set[bytes]]:
-    """Return the tagged values that registers 12 to 14 hold, by type; raises EvidenceError.
+    """Return the tagged values the boot loader measured into registers 12 to 14, by type.
 
-    ``log`` where an event's text is not what was measured, ``malformed`` where it does not parse.
+    What was extended after it had ended its part is the running system's, and counts for nothing. Raises
+    EvidenceError: ``log`` where an event's text is not what was measured, or where the boot loader has not
+    ended, ``malformed`` where an event does not parse.
     """
     found: dict[int, set[bytes]] = {}
+    ended: set[int] = set()
     for event in events:
-        if event.register not in BOOT_REGISTERS or event.type != _EVENT_TAG:
+        if event.register not in BOOT_REGISTERS - ended or event.type == NO_ACTION:
             continue
         if not event.is_of_its_data(bank):
             raise EvidenceError(
                 "log", f"boot log: an event of register {event.register} has another text than measured"
             )
+        # An event's type is not measured: whoever hands the log on may have changed it, to hide the event.
+        if event.data == _LOADER_ENDED:
+            ended.add(event.register)
+            continue
         for kind, value in _tagged(event.data, 0):
             # The identity key counts only where the boot loader puts it; state is stated in several
             # registers.
             if kind != IDENTITY_KEY or event.register == 12:
                 found.setdefault(kind, set()).add(value)
+    if ended != BOOT_REGISTERS:
+        raise EvidenceError("log", "boot log: the boot loader did not end what it measured")
     return found
 
 
@@ -90,28 +101,35 @@ def check_state(values: Mapping[int, set[bytes]]) -> None:
 
 
 def check_secure_boot(events: Sequence[Event], bank: int) -> None:
-    """Check that firmware measured secure boot as on; raises EvidenceError (``boot_state``, ``log``)."""
-    stated = set()
+    """Check that firmware measured secure boot as on; raises EvidenceError (``boot_state``, ``log``).
+
+    Before it handed over: afterwards anybody may extend register 7.
+    """
+    stated, ended = set(), False
     for event in events:
-        if event.register != SECURE_BOOT_REGISTER or event.type != _VARIABLE:
+        if event.register != SECURE_BOOT_REGISTER or event.type == NO_ACTION or ended:
             continue
         if not event.is_of_its_data(bank):
             raise EvidenceError("log", "boot log: an event of register 7 has another text than measured")
-        name, value = _variable(event.data)
-        if name == (GLOBAL_VARIABLE, "SecureBoot"):
-            stated.add(value)
-    if stated != {b"\x01"}:
+        ended = event.data == _FIRMWARE_ENDED
+        # What it is shows in the data alone: types are not measured.
+        if event.data.startswith(GLOBAL_VARIABLE):
+            name, value = _variable(event.data)
+            if name == "SecureBoot":
+                stated.add(value)
+    if stated != {b"\x01"} or not ended:
         raise EvidenceError("boot_state", "Windows boot: secure boot is off, or not measured")
 
 
-def _variable(data: bytes) -> tuple[tuple[bytes, str], bytes]:
+def _variable(data: bytes) -> tuple[str, bytes]:
+    """Return name and value of a variable of the firmware's own (UEFI_VARIABLE_DATA)."""
     reader = Reader(data, "boot log: UEFI variable")
-    owner = reader.take(16)
+    reader.take(len(GLOBAL_VARIABLE))
     name_units, size = reader.u64(), reader.u64()
     name = reader.take(2 * name_units).decode("utf-16-le", "replace")
     value = reader.take(size)
     reader.finish()
-    return (owner, name), value
+    return name, value
 
 
 def identity_key(values: Mapping[int, set[bytes]]) -> rsa.RSAPublicKey:

@@ -101,7 +101,10 @@ CAVEATS: Final[Mapping[str, tuple[str, ...]]] = {
         _INTERPOSERS,
         "More of the containers than their policy says: whoever accepts its digest should have read it.",
     ),
-    vbs.KIND: _VBS,
+    vbs.KIND: (
+        *_VBS,
+        "That Windows' own boot manager ran, unless the policy pins register 4 or 7 of the TPM.",
+    ),
     vbs.HGS_KIND: (*_VBS, "The boot itself: the Host Guardian Service judged it, and is trusted."),
 }
 """By kind, what evidence does not prove, however genuine."""

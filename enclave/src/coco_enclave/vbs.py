@@ -33,6 +33,10 @@ from coco_enclave.verdict import Claims, Verdict
 KIND, HGS_KIND = "vbs", "vbs-hgs"
 REPORT, QUOTE, SIGNATURE, LOG = "report", "quote", "signature", "log"
 _BANKS: Final = frozenset({tpm.SHA256, tpm.SHA384})
+_BOOT_MANAGER: Final = frozenset({4, 7})
+"""Registers that tell which boot manager ran, and who had signed it. Unless one of them is pinned, another
+signed system may have been started, and have measured what Windows would: accepted with a note,
+``boot_manager``."""
 
 
 @attrs.frozen(kw_only=True)
@@ -180,6 +184,8 @@ def _judge(
     _check_identity(report, rules)
     if rules.sha1:
         notes = (*notes, "sha1")
+    if kind == KIND and not _BOOT_MANAGER & rules.registers.keys():
+        notes = (*notes, "boot_manager")
     return conclude(claims, notes, anchor, policy, window_s)
 
 

@@ -66,11 +66,13 @@ def parse_report(data: bytes) -> VbsReport:
     reader = Reader(data, "VBS report")
     if len(data) > REPORT_SIZE_MAX_BYTES:
         raise reader.malformed(f"it has {len(data)} bytes")
-    size, version, scheme, signed_size, signature_size, _ = (reader.u32() for _ in range(6))
+    size, version, scheme, signed_size, signature_size, reserved = (reader.u32() for _ in range(6))
     if (version, scheme) != (1, _PSS_SHA256):
         raise EvidenceError(
             "unsupported", f"VBS report: package version {version}, signature scheme {scheme}"
         )
+    if reserved:
+        raise reader.malformed("reserved bytes are not zero")
     if size != len(data) or size != _HEADER_SIZE_BYTES + signed_size + signature_size:
         raise reader.malformed("its sizes contradict each other")
     signed, signature = reader.take(signed_size), reader.take(signature_size)

@@ -102,6 +102,7 @@ def boot_windows(
     values = [*(STATE if state is None else state).items(), *more]
     values += [(key_kind, key_info(key)) for key in idks[:keys]]
     tpm.extend(7, EV_VARIABLE, variable("SecureBoot", secure_boot))
+    tpm.extend(7, EV_SEPARATOR, bytes(4))
     tpm.extend(12, EV_EVENT_TAG, tagged(_CONTAINER, b"".join(tagged(kind, value) for kind, value in values)))
     tpm.extend(13, EV_EVENT_TAG, tagged(_CONTAINER, tagged(boot_log.TEST_SIGNING, b"\0")))
     for register in (12, 13, 14):

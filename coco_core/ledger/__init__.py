@@ -46,7 +46,12 @@ from coco_core.ledger.receipts import (
     json_receipt,
     verify_receipt,
 )
-from coco_core.ledger.secrets import SECRET_SIZE_BYTES, LedgerSecrets, commit_evidence
+from coco_core.ledger.secrets import (
+    SECRET_SIZE_BYTES,
+    LedgerSecrets,
+    MissingSecretsError,
+    commit_evidence,
+)
 from coco_core.ledger.signatures import (
     SIGNATURE_MAPS,
     LedgerSignature,
@@ -89,6 +94,7 @@ __all__ = [
     "LedgerSigner",
     "MerkleFrontier",
     "MerkleTree",
+    "MissingSecretsError",
     "NO_CLAIMS",
     "OpenedEntry",
     "ParsedChunk",

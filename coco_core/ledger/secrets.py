@@ -29,6 +29,10 @@ _RECORD = struct.Struct("<Q32s")
 _VERSION = b"\x01"
 
 
+class MissingSecretsError(IntegrityError):
+    """A sound snapshot is of an epoch whose secret this node cannot get: it can read none from there on."""
+
+
 @attrs.frozen(slots=True, eq=False)
 class Epoch:
     """One secret with its ready-made cipher; ``first_seqno`` is the first entry it seals."""

@@ -38,7 +38,7 @@ from coco_core.ledger import cose
 from coco_core.ledger import snapshot_layout as layout
 from coco_core.ledger.merkle import MerkleFrontier, MerkleTree
 from coco_core.ledger.receipts import ReceiptKind, identities_since, verify_receipt
-from coco_core.ledger.secrets import LedgerSecrets
+from coco_core.ledger.secrets import LedgerSecrets, MissingSecretsError
 from coco_core.ledger.signatures import SIGNATURE_MAPS, check_signature, read_signature
 from coco_core.ledger.snapshot_layout import SnapshotPlace
 
@@ -116,7 +116,8 @@ def read_snapshot(
     ``secrets`` are the ledger's, or what finds them in the snapshot: it may be of a later epoch than any this
     node knows. ``endorsements`` (PEM) are of the identities before: it may have been made under one of those.
     Raises IntegrityError, with file and offset, unless its name, receipt, digest, seal and every single
-    byte are what they must be.
+    byte are what they must be; MissingSecretsError when they are as far as they can be read without secrets,
+    and ``secrets`` finds none.
     """
     return _Reader(name, data, endorsements).read(service_cert_pem, secrets)
 
@@ -184,11 +185,11 @@ class _Reader:
         evidence = self._check_receipt(end, digest, service)
         if evidence.seqno != named.evidence or evidence.view < txid.view:
             self._fail(end, f"is proved by {evidence}, not by what its name says")
+        self._check_signature(maps, txid, service)
         if secrets is not None:
             known = secrets if isinstance(secrets, LedgerSecrets) else self._find_secrets(secrets, maps)
             opened = self._open(tag, txid, clear, end, known)
             maps |= self._read_maps(opened, 0, public_end, txid.seqno, public=False)
-        self._check_signature(maps, txid, service)
         return Snapshot(place, maps, evidence, digest, len(self._data))
 
     def _read_head(self) -> tuple[bytes, TxID, int, int]:
@@ -302,8 +303,11 @@ class _Reader:
             return proved.txid
 
     def _find_secrets(self, secrets: SecretsOf, maps: Maps) -> LedgerSecrets:
-        with self._naming(self._maps_at.get(LEDGER_SECRETS, layout.PUBLIC_AT)):
+        try:
             return secrets(maps)
+        except IntegrityError as fault:
+            at = self._maps_at.get(LEDGER_SECRETS, layout.PUBLIC_AT)
+            raise MissingSecretsError(f"{self._name} offset {at}: {fault}") from fault
 
     def _open(self, tag: bytes, txid: TxID, clear: bytes, end: int, secrets: LedgerSecrets) -> bytes:
         with self._naming(_IV_AT):

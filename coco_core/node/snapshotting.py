@@ -15,7 +15,7 @@ import trio
 
 from coco_core.consensus import EntriesCompactedError
 from coco_core.errors import IntegrityError, OperatorError, PeerError
-from coco_core.ledger import Snapshot, SnapshotName, read_snapshot, write_snapshot
+from coco_core.ledger import MissingSecretsError, Snapshot, SnapshotName, read_snapshot, write_snapshot
 from coco_core.node.disk import LedgerFiles
 from coco_core.node.snapshot_files import SnapshotFiles
 from coco_core.replica import LedgerKeys, make_receipt
@@ -87,7 +87,10 @@ class SnapshotKeeper:
         self._send.send_nowait(effect)
 
     async def run(self) -> None:
-        """Work until cancelled; raises IntegrityError when this node's own state is not what it should be."""
+        """Work until cancelled; raises IntegrityError when this node's own state is not what it should be.
+
+        Also when it can read no snapshot, however often it is sent one: it has no secret for it.
+        """
         async for work in self._work:
             match work:
                 case TakeSnapshot():
@@ -149,6 +152,8 @@ class SnapshotKeeper:
         snapshot: Snapshot | None = None
         try:
             snapshot = await trio.to_thread.run_sync(self._judge, work, limiter=self._thread)
+        except MissingSecretsError:
+            raise  # Later ones are of the same epochs, and more.
         except (IntegrityError, OperatorError) as error:
             _log.error("a snapshot from a peer is not used", seqno=work.seqno, reason=str(error))
         self._feed(SnapshotLoaded(work.seqno, snapshot))

@@ -137,7 +137,8 @@ class StoreSnapshotPart:
 class LoadSnapshot:
     """The snapshot at ``seqno`` has arrived whole: make it durable, judge it, answer with SnapshotLoaded.
 
-    ``evidence`` is the seqno of the entry that is said to prove it.
+    ``evidence`` is the seqno of the entry that is said to prove it. A node that lacks a secret for a sound
+    one (MissingSecretsError) must stop: no other will do.
     """
 
     seqno: int

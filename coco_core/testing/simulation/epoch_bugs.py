@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from coco_core.base import NodeID
-from coco_core.governance import epochs, read_nodes
+from coco_core.governance import epochs, joins, read_nodes
 from coco_core.kv import View
 from coco_core.replica import LedgerKeys, upkeep
 from coco_core.testing.simulation.mutant import Change, Mutant
@@ -44,6 +44,10 @@ def _nobody_leaves(_nodes: object) -> frozenset[NodeID]:
     return frozenset()
 
 
+def _nobody(_view: View, _node: NodeID) -> bool:
+    return False
+
+
 def _at_once(head: View, _agreed: View, _time_ms: int) -> str | None:
     return epochs.wanted_epoch(head)
 
@@ -75,6 +79,12 @@ EPOCH_BUGS: Final = (
         "who may be needed reads on",
         (epochs, "leaving", _nobody_leaves),
         (upkeep, "rekey_due", _at_once),
+    ),
+    _mutant(
+        "let in who was sent away",
+        "who was sent away lacks the secrets since",
+        (joins, "was_dismissed", _nobody),
+        seeds_max=150,
     ),
     _mutant(
         "go on under the old secret", "a change of members is an epoch's end", (upkeep, "rekey_due", _never)

@@ -13,6 +13,7 @@ import attrs
 
 from coco_core.base.invariants import BrokenInvariantError
 from coco_core.errors import IntegrityError
+from coco_core.ledger import MissingSecretsError
 from coco_core.replica import make_receipt
 from coco_core.replica.effects import (
     InstallSnapshot,
@@ -173,6 +174,8 @@ class Storage:
     def _load(self, host: Host, effect: LoadSnapshot) -> Event:
         try:
             snapshot = host.shelf.load(effect.seqno, effect.evidence)
+        except MissingSecretsError:
+            raise
         except IntegrityError:
             self._world.counts["snapshots refused"] += 1
             return SnapshotLoaded(effect.seqno, None)

@@ -55,8 +55,8 @@ class Neighbours:
         """Open the channel to whom the newest entries name, and end if it is agreed that this node may.
 
         It is closed to nobody before that is agreed: consensus goes on with all ``members`` until then, also
-        with those that the newest entries forget. Nor to the ``leader`` this node hears: tables of long ago
-        may know it as nobody yet, or no more.
+        with those that the newest entries forget. Nor to the ``leader`` this node hears: it takes back
+        entries that name it, and what it puts in their place may name it much later.
         """
         named, known = _named(agreed), read_nodes(newest)
         if self._node_id in named:

@@ -191,6 +191,29 @@ def test_a_learner_keeps_the_channel_to_the_primary_while_it_passes_old_tables(
     assert cluster.primary.name in node.peers
 
 
+def test_a_primary_named_by_nothing_but_entries_that_it_takes_back(operate: Callable[..., Operating]) -> None:
+    """What stands in their place names it as well, and comes one by one, from the primary itself."""
+    operating = operate(5, append_size_max_bytes=1)
+    cluster, before = operating.cluster, operating.cluster.primary
+    operating.ask(5)
+    away, stays, *_ = cluster.backups
+    cluster.cut(before, away)
+    cluster.administer(before, change_payload([operating.name(5)], []))
+    cluster.settle()
+    assert operating.name(5) in away.peers
+    cluster.crash(before)
+    operating.until(operating.is_led)
+    fill(cluster, 3)
+    leaving = [number for number in range(5) if operating.node(number) not in (away, stays)]
+    operating.change([5], leaving)
+    newcomer = cluster.seat(5)
+    operating.until(lambda: operating.change_under_way is None)
+    if cluster.primary is not newcomer:
+        cluster.handle(cluster.primary, HandOver())
+    operating.until(lambda: away.replica.chain.committed == newcomer.replica.chain.committed)
+    assert newcomer.replica.is_primary
+
+
 def test_a_restored_node_talks_to_whom_its_own_ledger_names(operating: Operating) -> None:
     cluster = operating.cluster
     operating.ask(3)

@@ -9,7 +9,8 @@ Must not know leadership, nor how entries are sealed or placed.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Final
 
@@ -105,11 +106,7 @@ class Running:
         if self.adapter != BUNDLES:
             return _execute(self.number, self.adapter, batch, view)
         self._steps = _run(self.number, batch, view, self._ledgers)
-        try:
-            return next(self._steps)
-        except StopIteration as done:
-            result: BundlesResult = done.value
-            return result
+        return _resumed(partial(next, self._steps))
 
     def advance(
         self, result: BatchResult | Exception, fetched: tuple[Fetched, ...] = ()
@@ -119,10 +116,7 @@ class Running:
             self.record = _record(self.adapter, self._time_ms, fetched)
             return result
         try:
-            return self._steps.send((result, fetched))
-        except StopIteration as done:
-            executed: BundlesResult = done.value
-            return executed
+            return _resumed(partial(self._steps.send, (result, fetched)))
         except AdapterError as error:
             return error
 
@@ -136,6 +130,15 @@ class Running:
         if self._steps is not None and isinstance(result, AdapterError):
             raise result
         return check_result(result, len(self.items), self._ledgers[self.adapter])
+
+
+def _resumed(resume: Callable[[], Execute]) -> Execute | BundlesResult:
+    """Return what is to be executed next, or what became of all once nothing is."""
+    try:
+        return resume()
+    except StopIteration as done:
+        result: BundlesResult = done.value
+        return result
 
 
 def _execute(number: int, ledger: str, batch: Batch, view: View) -> Execute:

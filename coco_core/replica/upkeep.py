@@ -33,6 +33,7 @@ from coco_core.governance import (
     MEMBERS_CHANGED,
     RETIRED,
     TRUSTED,
+    MembershipChange,
     NodeRecord,
     begin_epoch,
     change_writes,
@@ -121,9 +122,10 @@ def change_due(head: View, match: Mapping[NodeID, int], last: int, time_ms: int)
     unfit = unfit_writes(head)
     if unfit is not None:
         return unfit
-    if behind(head, match, last, time_ms):
+    slow = _slow(change.add, match, last)
+    made, rest = divided(head, change, slow, time_ms)
+    if waited_for(head, made, slow, match, last):
         return None
-    made, rest = divided(head, change, _slow(change.add, match, last), time_ms)
     nodes = read_nodes(head)
     changed = [attrs.evolve(nodes[name], status=TRUSTED) for name in made.add]
     changed += [attrs.evolve(nodes[name], status=RETIRED) for name in made.remove]
@@ -144,6 +146,13 @@ def behind(head: View, match: Mapping[NodeID, int], last: int, time_ms: int) -> 
         return []
     slow = _slow(change.add, match, last)
     made, _ = divided(head, change, slow, time_ms)
+    return waited_for(head, made, slow, match, last)
+
+
+def waited_for(
+    head: View, made: MembershipChange, slow: list[NodeID], match: Mapping[NodeID, int], last: int
+) -> list[NodeID]:
+    """Return whom ``made`` waits for, the part of a change that could be made while ``slow`` are behind."""
     if slow and (set(slow) & set(made.add) or not (made.add or made.remove)):
         return slow
     trusted = {node.node_id for node in read_nodes(head).values() if node.status == TRUSTED}

@@ -57,7 +57,7 @@ def _learners_vote(view: View) -> Members:
     return Members(members.voters | members.learners, frozenset())
 
 
-def _nobody_behind(_head: View, _match: Mapping[NodeID, int], _last: int, _time_ms: int) -> list[NodeID]:
+def _nobody(*_: object) -> list[NodeID]:
     return []
 
 
@@ -197,7 +197,7 @@ def _mutant(name: str, breaks: str, *changes: Change, seeds_max: int = 60) -> Mu
 
 MEMBER_BUGS: Final = (
     _mutant("count learners at once", "learners count for nothing", (chain, "read_members", _learners_vote)),
-    _mutant("promote without waiting", "who has not caught up waits", (upkeep, "behind", _nobody_behind)),
+    _mutant("promote without waiting", "who has not caught up waits", (upkeep, "waited_for", _nobody)),
     _mutant(
         "keep sets on truncation",
         "members and log move as one",

@@ -14,8 +14,7 @@ from typing import Final
 
 import attrs
 
-from coco_core.base import limits
-from coco_core.base.addresses import check_host
+from coco_core.base import check_host, is_loopback_address, limits
 from coco_core.errors import FetchError, IntegrityError
 from coco_core.wire import cbor
 
@@ -76,7 +75,7 @@ def check_origin(text: object) -> None:
     origin = _read(text)
     if origin.text != text:
         raise ValueError(f"{origin.text!r} has a path: an origin is scheme, host and port")
-    if not origin.encrypted and not _is_loopback(origin.host):
+    if not origin.encrypted and not is_loopback_address(origin.host):
         raise ValueError(f"{origin.text!r}: plain http is for addresses of the node's own machine")
 
 
@@ -136,11 +135,3 @@ def _read(url: object) -> Origin:
 
 def _canonical(host: str) -> str:
     return str(ipaddress.ip_address(host))
-
-
-def _is_loopback(host: str) -> bool:
-    """Tell whether it is an address of this machine; what a name stands for, others may decide."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

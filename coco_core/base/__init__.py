@@ -1,7 +1,7 @@
 """Words every room uses: identifiers, bounds, invariants. Knows nothing of any other room."""
 
-from coco_core.base.addresses import check_host, split_address
+from coco_core.base.addresses import check_host, is_loopback_address, split_address
 from coco_core.base.ids import NodeID, TxID
 from coco_core.base.invariants import invariant, unreachable
 
-__all__ = ["NodeID", "TxID", "check_host", "invariant", "split_address", "unreachable"]
+__all__ = ["NodeID", "TxID", "check_host", "invariant", "is_loopback_address", "split_address", "unreachable"]

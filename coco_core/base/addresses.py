@@ -29,6 +29,14 @@ def split_address(text: str) -> tuple[str, int]:
     return bare, int(port)
 
 
+def is_loopback_address(host: str) -> bool:
+    """Tell whether it is an IP address of this machine alone; what a name stands for, others may decide."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def check_host(host: str) -> None:
     """Raise ValueError unless ``host`` is an IP address without a scope, or a host name.
 

@@ -7,6 +7,8 @@ import ipaddress
 
 import attrs
 
+from coco_core.base import is_loopback_address
+
 
 @attrs.frozen
 class Address:
@@ -30,11 +32,7 @@ class Address:
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach it."""
-        if self.host == "localhost":
-            return True
-        with contextlib.suppress(ValueError):
-            return ipaddress.ip_address(self.host).is_loopback
-        return False
+        return self.host == "localhost" or is_loopback_address(self.host)
 
     @property
     def is_every(self) -> bool:

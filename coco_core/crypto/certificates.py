@@ -96,7 +96,7 @@ def service_id(certificate: str | bytes) -> str:
     A certificate is renewed over the same key, so it is the key by which a service is known, here as in
     what it signs (COSE ``kid``). Raises AttestationError.
     """
-    return read_certificate(certificate).public_key.node_id()
+    return read_certificate(certificate).public_key.fingerprint
 
 
 def read_certificate_der(der: bytes) -> Certificate:

@@ -106,16 +106,21 @@ class PublicKey:
         """SubjectPublicKeyInfo as PEM text."""
         return self.key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the DER key in lower-case hex."""
+        return hashlib.sha256(self.der).hexdigest()
+
     def node_id(self) -> NodeID:
-        """Return the name of the key's holder: SHA-256 of the DER key in lower-case hex."""
-        return NodeID(hashlib.sha256(self.der).hexdigest())
+        """Return the name of the node whose key it is: the fingerprint."""
+        return NodeID(self.fingerprint)
 
     def verify(self, signature: bytes, message: bytes) -> None:
         """Check a DER signature over ``message``; raises SignatureError."""
         try:
             self.key.verify(signature, message, _ALGORITHMS[self.curve])
         except InvalidSignature as fault:
-            raise SignatureError(f"signature is not by key {self.node_id()[:16]}…") from fault
+            raise SignatureError(f"signature is not by key {self.fingerprint[:16]}…") from fault
 
     def verify_digest(self, signature: bytes, digest: bytes) -> None:
         """Check a DER signature over an existing SHA-256 ``digest``; raises SignatureError."""
@@ -124,7 +129,7 @@ class PublicKey:
         try:
             self.key.verify(signature, digest, _PREHASHED)
         except InvalidSignature as fault:
-            raise SignatureError(f"signature is not by key {self.node_id()[:16]}…") from fault
+            raise SignatureError(f"signature is not by key {self.fingerprint[:16]}…") from fault
 
     def verify_raw(self, signature: bytes, message: bytes) -> None:
         """Check a raw ``r || s`` signature (IEEE P1363, as COSE uses it); raises SignatureError."""
@@ -142,7 +147,7 @@ class PublicKey:
         return hash(self.der)
 
     def __repr__(self) -> str:
-        return f"<PublicKey {self.curve.value} {self.node_id()[:16]}…>"
+        return f"<PublicKey {self.curve.value} {self.fingerprint[:16]}…>"
 
 
 @attrs.frozen(slots=True, eq=False, repr=False)

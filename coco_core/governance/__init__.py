@@ -30,7 +30,6 @@ from coco_core.governance.callers import (
     PARTICIPANTS,
     KnownCallers,
     access_policy,
-    identify,
     trust_anchors,
 )
 from coco_core.governance.challenges import LOST, Challenges
@@ -196,7 +195,6 @@ from coco_core.governance.transcripts import (
     JOINER,
     MEMBER,
     Transcript,
-    key_digest,
     standing_claims,
     standing_report_data,
 )
@@ -304,10 +302,8 @@ __all__ = [
     "forgetting_writes",
     "founding_writes",
     "governance_payload",
-    "identify",
     "join_payload",
     "judge_joiner",
-    "key_digest",
     "lapsed_writes",
     "lapses",
     "lease_policy_writes",

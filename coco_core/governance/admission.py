@@ -22,7 +22,6 @@ from coco_core.governance.transcripts import (
     JOINER,
     Transcript,
     check_standing_claims,
-    key_digest,
     standing_report_data,
     transcript_from_json,
     transcript_to_json,
@@ -119,7 +118,7 @@ def judge_joiner(
     transcript = proof.transcript
     if (transcript.role, transcript.joiner) != (JOINER, key.node_id()):
         raise AttestationError("the transcript is of another node's request", code="report_data")
-    if transcript.encryption_key != key_digest(encryption_key):
+    if transcript.encryption_key != encryption_key.fingerprint:
         raise AttestationError("the transcript is for another encryption key", code="report_data")
     verdict = admit(proof.evidence, transcript.report_data, verifiers, policy, now_ms // 1000)
     expected = standing_report_data(key, encryption_key)

@@ -39,7 +39,6 @@ from coco_core.governance.membership import (
 from coco_core.governance.policy import read_policy
 from coco_core.governance.refusal import RefusedError
 from coco_core.governance.renewals import divided, lapsed_writes, lapses, renewal_writes
-from coco_core.governance.transcripts import key_digest
 from coco_core.kv import View, Writes, maps, merge
 
 JOIN_MAPS = frozenset({maps.NODES_INFO, maps.NODES_ENDORSED_CERTIFICATES, maps.ADMISSIONS})
@@ -120,7 +119,7 @@ def _check_admission(
         fail(rule, str(fault))
     if (record.platform, record.measurement) != (node.evidence.format, node.measurement):
         fail(rule, f"node {node.node_id[:16]}… is recorded as something else than it was measured as")
-    if record.proof.transcript.encryption_key != key_digest(PublicKey.from_pem(node.encryption_key)):
+    if record.proof.transcript.encryption_key != PublicKey.from_pem(node.encryption_key).fingerprint:
         fail(rule, f"node {node.node_id[:16]}… is recorded with another encryption key than it proved")
     return record
 

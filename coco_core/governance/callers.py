@@ -47,14 +47,6 @@ def access_policy(view: View, adapter: str) -> str:
     return ANYONE if value is None else str(json.loads(value)["callers"])
 
 
-def identify(view: View, certificate_der: bytes | None, headers: Mapping[str, str], now_s: int) -> Caller:
-    """Return who asks; ANONYMOUS for a client that presents nothing.
-
-    Raises AttestationError for a certificate or token that is not, or no longer, known or valid.
-    """
-    return KnownCallers().identify(view, certificate_der, headers, now_s)
-
-
 @attrs.frozen
 class _Found:
     """Whose a certificate is, None for nobody's, and from when until when it is valid (Unix seconds)."""
@@ -65,7 +57,7 @@ class _Found:
 
 
 class KnownCallers:
-    """Who asks, as ``identify`` says; what was found is remembered until the tables of people change.
+    """Who asks; what was found is remembered until the tables of people change.
 
     A client asks often with one certificate, and thousands of organisations may have issued it.
     """
@@ -84,7 +76,10 @@ class KnownCallers:
     def identify(
         self, view: View, certificate_der: bytes | None, headers: Mapping[str, str], now_s: int
     ) -> Caller:
-        """See ``identify``; ``view`` is of now."""
+        """Return who asks, as ``view`` of now knows them; ANONYMOUS for a client that presents nothing.
+
+        Raises AttestationError for a certificate or token that is not, or no longer, known or valid.
+        """
         authorization = headers.get("authorization", "")
         if authorization[: len(_BEARER)].lower() == _BEARER:
             return _by_token(view, authorization[len(_BEARER) :].strip(), now_s)

@@ -41,7 +41,7 @@ from coco_core.governance.json_values import (
 )
 from coco_core.governance.membership import NodeRecord
 from coco_core.governance.policy import policy_from_json, policy_to_json
-from coco_core.governance.transcripts import JOINER, MEMBER, Transcript, key_digest, read_nonce
+from coco_core.governance.transcripts import JOINER, MEMBER, Transcript, read_nonce
 from coco_core.governance.vouchers import Voucher, voucher_from_json, voucher_to_json
 
 _SIGNATURE_DOMAIN: Final = b"coco join v3"
@@ -66,7 +66,7 @@ class ChallengeRequest:
             role=MEMBER,
             nonce=self.nonce,
             joiner=self.public_key.node_id(),
-            encryption_key=key_digest(self.encryption_key),
+            encryption_key=self.encryption_key.fingerprint,
             verifier=verifier,
         )
 
@@ -197,7 +197,7 @@ class JoinRequest:
             role=JOINER,
             nonce=self.nonce,
             joiner=self.node_id,
-            encryption_key=key_digest(self.encryption_key),
+            encryption_key=self.encryption_key.fingerprint,
             verifier=verifier,
         )
         return JoinProof(evidence=self.evidence, transcript=transcript)

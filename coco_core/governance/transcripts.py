@@ -11,7 +11,6 @@ Both are 64 bytes: SHA-512 over canonical CBOR. Knows values only.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -73,14 +72,9 @@ class Transcript:
         )
 
 
-def key_digest(key: PublicKey) -> str:
-    """Return SHA-256 of a key (SubjectPublicKeyInfo, DER) in hex."""
-    return hashlib.sha256(key.der).hexdigest()
-
-
 def standing_claims(key: PublicKey, encryption_key: PublicKey) -> bytes:
     """Return what a node's standing evidence says of its keys; it is bound to their ``report_data``."""
-    digests = [bytes.fromhex(key_digest(one)) for one in (key, encryption_key)]
+    digests = [bytes.fromhex(one.fingerprint) for one in (key, encryption_key)]
     return cbor.encode([_STANDING, *digests])
 
 
@@ -92,7 +86,7 @@ def check_standing_claims(claims: bytes, key: PublicKey) -> None:
         raise AttestationError(f"malformed claims: {error}", code="malformed") from error
     match value:
         case [str(version), bytes(digest), bytes()] if version == _STANDING:
-            if digest.hex() != key_digest(key):
+            if digest.hex() != key.fingerprint:
                 raise AttestationError("the evidence is of another key", code="pubkey_hash")
         case _:
             raise AttestationError("malformed claims", code="malformed")

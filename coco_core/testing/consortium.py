@@ -27,7 +27,6 @@ from coco_core.governance import (
     StarlarkRuntime,
     Transcript,
     judge_joiner,
-    key_digest,
     policy_of,
     standing_report_data,
 )
@@ -166,7 +165,7 @@ class Consortium:
             role=JOINER,
             nonce=sha256(number.to_bytes(4, "big")),
             joiner=identity.node_id,
-            encryption_key=key_digest(identity.encryption_key.public),
+            encryption_key=identity.encryption_key.public.fingerprint,
             verifier=self.identities[verifier].node_id,
         )
         evidence = VirtualPlatform(measurement).attest(transcript.report_data)

@@ -25,7 +25,6 @@ from coco_core.governance import (
     admission_writes,
     check_challenge,
     judge_joiner,
-    key_digest,
     read_admissions,
     reaudit_admission,
     standing_report_data,
@@ -92,7 +91,7 @@ def transcript(number: int, nonce: bytes) -> Transcript:
         role=JOINER,
         nonce=nonce,
         joiner=identity.node_id,
-        encryption_key=key_digest(identity.encryption_key.public),
+        encryption_key=identity.encryption_key.public.fingerprint,
         verifier=NETWORK.identities[0].node_id,
     )
 

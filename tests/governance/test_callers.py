@@ -6,6 +6,7 @@ import base64
 import datetime
 import functools
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import jwt
@@ -20,7 +21,7 @@ from coco_core.adapter import ANONYMOUS, Caller
 from coco_core.base import limits
 from coco_core.crypto import Curve, PrivateKey, endorse, read_certificate, self_signed, token_key
 from coco_core.errors import AttestationError
-from coco_core.governance import ANYONE, KnownCallers, access_policy, identify, trust_anchors
+from coco_core.governance import ANYONE, KnownCallers, access_policy, trust_anchors
 from coco_core.governance.consortium import Participant, participant_writes
 from coco_core.kv import Store, View, Writes, maps, merge
 from coco_core.testing.members import NOW_MS, Signatory
@@ -82,6 +83,11 @@ VIEW = tables()
 
 def der(pem: str) -> bytes:
     return read_certificate(pem).x509.public_bytes(Encoding.DER)
+
+
+def identify(view: View, certificate_der: bytes | None, headers: Mapping[str, str], now_s: int) -> Caller:
+    """Ask who it is for the first time."""
+    return KnownCallers().identify(view, certificate_der, headers, now_s)
 
 
 def by_certificate(pem: str) -> Caller:

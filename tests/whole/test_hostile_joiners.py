@@ -29,7 +29,6 @@ from coco_core.governance import (
     check_challenge,
     encode_challenge_request,
     encode_join_request,
-    key_digest,
     read_challenge,
     standing_report_data,
 )
@@ -169,7 +168,7 @@ async def keys_that_are_not_attested(door: Door) -> None:
     assert await door.refused(thief.request(bound), thief) == "report_data"
     # The welcome would be sealed to a key that the evidence does not name.
     transcript = await door.challenge(thief)
-    bound = attrs.evolve(transcript, encryption_key=key_digest(attested.encryption_key.public))
+    bound = attrs.evolve(transcript, encryption_key=attested.encryption_key.public.fingerprint)
     assert await door.refused(thief.request(bound), thief) == "report_data"
     # Standing evidence of another's keys.
     transcript = await door.challenge(thief)

@@ -37,8 +37,8 @@ JUDGES_NOTHING = frozenset({"__init__", "describe", "errors", "identity", "limit
 NOT_RUN = frozenset(
     f"test_{name}.py"
     for name in (
-        *("attest_command", "demo", "kit", "measure", "mixed_network", "mutations", "providers"),
-        *("providers_snp_azure_vbs", "samples", "dcap_samples"),
+        *("attack_table", "attest_command", "demo", "kit", "measure", "mixed_network", "mutations"),
+        *("providers", "providers_snp_azure_vbs", "samples", "dcap_samples"),
     )
 )
 """Tests of whole runs, of what makes evidence, of random and of published evidence."""

@@ -73,6 +73,8 @@ class _Builder(ast.NodeTransformer):
         self._module = module
         self._first = first
         self._functions: list[_Function] = []
+        self._telling = False
+        """Whether what stands here only words a refusal: it decides nothing."""
 
     # ── switches ────────────────────────────────────────────────────────────────────────────────
 
@@ -88,11 +90,11 @@ class _Builder(ast.NodeTransformer):
     def _switched(self, node: ast.expr, number: ast.Constant, instead: ast.expr) -> ast.expr:
         return ast.copy_location(ast.IfExp(self._asked(number), node, copy.deepcopy(instead)), node)
 
-    def _statement(self, node: ast.stmt, what: str) -> ast.stmt:
-        number = self._point(node, what)
-        inner = self.generic_visit(node)
-        assert isinstance(inner, ast.stmt)
-        return ast.copy_location(ast.If(self._asked(number), [inner], []), node)
+    def _without_a_switch(self, node: ast.expr) -> ast.expr:
+        """Return an expression whose own call has none: the statement it makes has one."""
+        built = self.generic_visit(node) if isinstance(node, ast.Call) else self.visit(node)
+        assert isinstance(built, ast.expr)
+        return built
 
     # ── statements ──────────────────────────────────────────────────────────────────────────────
 
@@ -110,7 +112,9 @@ class _Builder(ast.NodeTransformer):
     def visit_Expr(self, node: ast.Expr) -> ast.AST:
         if isinstance(node.value, ast.Constant):
             return node
-        return self._statement(node, "call")
+        number = self._point(node, "call")
+        node.value = self._without_a_switch(node.value)
+        return ast.copy_location(ast.If(self._asked(number), [node], []), node)
 
     def visit_If(self, node: ast.If) -> ast.AST:
         if _refuses(node.body):
@@ -119,8 +123,10 @@ class _Builder(ast.NodeTransformer):
             test = self._accepted(node.test)
         else:
             test = self.visit(node.test)
-        body, orelse = self._block(node.body), self._block(node.orelse)
-        return ast.copy_location(ast.If(test, body, orelse), node)
+        telling, self._telling = self._telling, _refuses(node.body)
+        body = self._block(node.body)
+        self._telling = telling
+        return ast.copy_location(ast.If(test, body, self._block(node.orelse)), node)
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
         target = node.targets[0]
@@ -240,6 +246,8 @@ class _Builder(ast.NodeTransformer):
     # ── values ──────────────────────────────────────────────────────────────────────────────────
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
+        if self._telling:
+            return node
         test: ast.expr = self.visit(node.test)
         for answer in (True, False):
             number = self._point(node, "choice", f"always {answer}: {ast.unparse(node.test)}")

@@ -222,7 +222,9 @@ def test_a_guest_on_tdx(guest: AzureGuest) -> None:
     assert verdict.claims.measurement == guest_measurement(paravisor, registers)
     assert AzureTdxVerifier().read(evidence).measurement == verdict.claims.measurement
     assert call(evidence, measurements=frozenset({verdict.claims.measurement})).claims == verdict.claims
+    stale, _ = guest.tpm.quote(b"earlier", (4, 7, 9))
     for code, wrong, fields in (
+        ("tpm_nonce", encode_parts({**cbor2.loads(evidence), "quote": stale}), {}),
         ("measurement", evidence, {"measurements": frozenset({"ab" * 32})}),
         ("hcl_binding", _tdx_evidence(guest, intel, b"x" * 32), {}),
         ("kind", encode_parts({**cbor2.loads(evidence), "hcl": guest.hcl()}), {}),

@@ -75,6 +75,12 @@ def test_genuine_containers_are_accepted(chip: SnpChip, issuer: UvmIssuer, polic
     assert AzureAciVerifier().read(evidence) == verdict.claims
 
 
+def test_containers_that_are_bound_to_something_else(chip: SnpChip, issuer: UvmIssuer) -> None:
+    report = chip.report(DATA[:63] + b"x", UVM, host_data=hashlib.sha256(CONTAINERS).digest())
+    evidence = encode_parts({"report": report, "uvm": issuer.endorsement(UVM)})
+    assert container_refusal(chip, issuer, evidence) == "report_data"
+
+
 def test_another_container_policy(chip: SnpChip, issuer: UvmIssuer) -> None:
     endorsed = issuer.endorsement(UVM)
     assert container_refusal(chip, issuer, container_evidence(chip, endorsed, b"other")) == "host_data"
@@ -109,6 +115,7 @@ def test_container_rules_are_read_strictly(chip: SnpChip, issuer: UvmIssuer) -> 
         {"header": {1: -37}},
         {"header": {1: -35}},
         {"header": {1: -257}},
+        {"header": {1: [-38]}},
         {"header": {2: [15]}},
         {"header": {33: b"one"}},
         {"header": {33: [1]}},
@@ -116,6 +123,7 @@ def test_container_rules_are_read_strictly(chip: SnpChip, issuer: UvmIssuer) -> 
         {"header": {33: [b""] * 9}},
         {"payload": b"none"},
         {"payload": b"[]"},
+        {"payload": b'{"x-ms-sevsnpvm-guestsvn": "100", "x-ms-sevsnpvm-launchmeasurement": 1}'},
         {"payload": b'{"x-ms-sevsnpvm-guestsvn": "100", "x-ms-sevsnpvm-launchmeasurement": "ab"}'},
         {"tag": 17},
     ],
@@ -175,6 +183,7 @@ def test_endorsements_of_2025_say_it_in_claims(chip: SnpChip, issuer: UvmIssuer)
     "fields",
     [
         {"claims": {1: 1}},
+        {"claims": {1: ["a list, which no set can be asked for"]}},
         {"claims": {1: "did:x509:0:sha256:other"}},
         {"claims": {2: 2}},
         {"claims": {2: "another"}},
@@ -192,6 +201,35 @@ def test_endorsements_of_2025_say_it_in_claims(chip: SnpChip, issuer: UvmIssuer)
 def test_claims_that_endorse_nothing(chip: SnpChip, issuer: UvmIssuer, fields: dict[str, Any]) -> None:
     evidence = container_evidence(chip, issuer.claims_endorsement(UVM, **fields))
     assert container_refusal(chip, issuer, evidence) == "endorsement"
+
+
+def test_a_measurement_in_claims_is_bytes(chip: SnpChip, issuer: UvmIssuer) -> None:
+    text: Any = "u" * 48
+    with pytest.raises(EvidenceError) as caught:
+        parse_endorsement(issuer.claims_endorsement(text))
+    assert caught.value.code == "endorsement"
+
+
+def test_more_certificates_than_a_chain_has_are_not_read(issuer: UvmIssuer) -> None:
+    chain = [issuer.leaf.der, *[issuer.root.der] * 8]
+    with pytest.raises(EvidenceError) as caught:
+        parse_endorsement(issuer.endorsement(UVM, header={33: chain}))
+    assert caught.value.code == "endorsement"
+
+
+def test_a_leaf_that_the_named_authority_did_not_issue(chip: SnpChip, issuer: UvmIssuer) -> None:
+    stranger = sim_azure.make_uvm_issuer(NOW_S)
+    chain = [stranger.leaf.der, issuer.root.der]
+    evidence = container_evidence(chip, stranger.endorsement(UVM, did=issuer.did, header={33: chain}))
+    assert container_refusal(chip, issuer, evidence) == "endorsement"
+
+
+def test_an_elliptic_signature_has_its_size(chip: SnpChip) -> None:
+    by = sim_azure.make_uvm_issuer(NOW_S, key=ec.generate_private_key(ec.SECP384R1()))
+    protected, _, payload, signature = cbor2.loads(by.claims_endorsement(UVM)).value
+    longer = b"\0" + signature[:48] + b"\0" + signature[48:]
+    padded = cbor2.dumps(cbor2.CBORTag(18, [protected, {}, payload, longer]))
+    assert container_refusal(chip, by, container_evidence(chip, padded)) == "endorsement"
 
 
 def test_claims_state_a_measurement_of_48_bytes(chip: SnpChip, issuer: UvmIssuer) -> None:

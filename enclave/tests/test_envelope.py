@@ -34,6 +34,11 @@ def test_envelope_is_read_back() -> None:
         cbor2.dumps(["coco-evidence/2", "sgx", b"", b""]),
         cbor2.dumps(["coco-evidence/1", "sgx", b""]),
         cbor2.dumps(["coco-evidence/1", b"sgx", b"", b""]),
+        cbor2.dumps(["coco-evidence/1", "sgx", "", b""]),
+        cbor2.dumps(["coco-evidence/1", "sgx", b"", ""]),
+        cbor2.dumps(1),
+        cbor2.dumps("coco-evidence/1"),
+        cbor2.dumps({1: b""}),
         encode(TeeEvidence(kind="sgx", quote=b"")) + b"\0",
         b"\x81" * 5000,
     ],
@@ -42,6 +47,13 @@ def test_malformed_envelope_is_refused(data: bytes) -> None:
     with pytest.raises(EvidenceError) as caught:
         decode(data)
     assert caught.value.code == "malformed"
+
+
+def test_a_large_envelope_is_not_read() -> None:
+    large = encode(TeeEvidence(kind="sgx", quote=bytes(400_000)), bytes(400_000))
+    with pytest.raises(EvidenceError) as caught:
+        decode(large)
+    assert caught.value.code == "size"
 
 
 def test_parts_are_read_back() -> None:

@@ -68,6 +68,9 @@ MALFORMED = {
     "any among digests": b'{"platforms": {"sgx": {"measurements": ["any"]}}}',
     "a text that is none": b'{"platforms": {"sgx": {"minimum_tcb": 7}}}',
     "rules no object": b'{"platforms": {"sgx": {"rules": 7}}}',
+    "a text of two lines": b'{"platforms": {"sgx": {"minimum_tcb": "1\\n2"}}}',
+    "a long text": b'{"platforms": {"sgx": {"minimum_tcb": "' + b"1" * 257 + b'"}}}',
+    "a long list": b'{"platforms": {"sgx": {"signers": [' + b'"ab",' * 1024 + b'"ab"]}}}',
 }
 
 
@@ -75,6 +78,15 @@ MALFORMED = {
 def test_malformed_policy_is_refused(what: str) -> None:
     with pytest.raises(EvidenceError) as caught:
         read_policy(MALFORMED[what])
+    assert caught.value.code == "policy"
+
+
+@pytest.mark.parametrize(
+    "value", [{1: {}}, {"platforms": {1: {}}}, {"platforms": {"sgx": {"rules": {1: 1}}}}]
+)
+def test_names_of_fields_are_text(value: object) -> None:
+    with pytest.raises(EvidenceError) as caught:
+        policy_from_json(value)
     assert caught.value.code == "policy"
 
 

@@ -100,6 +100,8 @@ def test_evidence_in_a_certificate_is_judged() -> None:
         cbor2.dumps({"pubkey-hash": b"\xff"}),
         cbor2.dumps({"pubkey-hash": cbor2.dumps([2, b"digest"])}),
         cbor2.dumps({"pubkey-hash": cbor2.dumps([1])}),
+        cbor2.dumps({"pubkey-hash": cbor2.dumps([1, "digest"])}),
+        cbor2.dumps({"pubkey-hash": cbor2.dumps(["1", b"digest"])}),
         cbor2.dumps({"pubkey-hash": cbor2.dumps({1: b"digest"})}),
     ],
 )
@@ -126,6 +128,9 @@ MALFORMED = {
     "two pieces of evidence": certificate_of(extension_of(b"q", b"c"), extension_of(b"q", b"c")),
     "an extension that is no CBOR": certificate_of(b"\xff"),
     "another tag": certificate_of(cbor2.dumps(cbor2.CBORTag(60001, [b"q", b"c"]))),
+    "no tag": certificate_of(cbor2.dumps([b"q", b"c"])),
+    "a quote that is text": certificate_of(cbor2.dumps(cbor2.CBORTag(60000, ["q", b"c"]))),
+    "claims that are text": certificate_of(cbor2.dumps(cbor2.CBORTag(60000, [b"q", "c"]))),
     "three parts": certificate_of(cbor2.dumps(cbor2.CBORTag(60000, [b"q", b"c", b"d"]))),
     "no key": der.sequence(der.sequence(der.integer(1)), der.sequence(b"")),
     "an extension without a value": der.sequence(
@@ -141,6 +146,14 @@ def test_malformed_certificate_is_refused(what: str) -> None:
     with pytest.raises(EvidenceError) as caught:
         read_certificate(MALFORMED[what])
     assert caught.value.code == "malformed"
+
+
+def test_a_certificate_of_the_first_version_says_none() -> None:
+    value = der.octets(extension_of(b"quote", b"claims"))
+    listed = der.sequence(der.sequence(EXTENSION, value))
+    fields = [der.integer(1), *[der.sequence(b"")] * 4, KEY, der.tagged(0xA3, listed)]
+    found, key = read_certificate(der.sequence(der.sequence(*fields), der.sequence(b"")))
+    assert (found.quote, key) == (b"quote", KEY)
 
 
 def test_large_certificate_is_refused() -> None:

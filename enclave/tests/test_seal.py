@@ -97,6 +97,21 @@ def test_every_field_is_authenticated() -> None:
         assert refused(cbor2.dumps(changed, canonical=True)) == "altered"
 
 
+@pytest.mark.parametrize("at", range(12))
+def test_a_field_of_another_type_is_malformed(at: int) -> None:
+    values = cbor2.loads(BLOB)
+    for other in ("text", b"bytes", 7, None):
+        if type(other) is not type(values[at]):
+            changed = [*values]
+            changed[at] = other
+            assert refused(cbor2.dumps(changed, canonical=True)) == "malformed"
+
+
+def test_a_refusal_says_why() -> None:
+    with pytest.raises(SealingError, match="sealed for another code"):
+        unseal(BLOB, attrs.evolve(KEY, code="12" * 32), CONTEXT, committed_seqno=7)
+
+
 @given(st.binary(max_size=300))
 def test_anything_else_is_malformed(blob: bytes) -> None:
     assert refused(blob) == "malformed"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import attrs
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from coco_enclave import EvidenceError, Status
 from coco_enclave.evidence import encode_parts
@@ -25,8 +27,8 @@ from coco_enclave.snp_report import (
     Tcb,
     tcb_from_text,
 )
-from coco_enclave.testing import sim_snp
-from coco_enclave.testing.authority import issue, revocation_list, rsa_key
+from coco_enclave.testing import der, sim_snp
+from coco_enclave.testing.authority import Issued, issue, revocation_list, rsa_key
 from coco_enclave.testing.sim_snp import GUEST_POLICY, TCB, SnpChip, SnpVendor
 
 NOW_S = 1_790_000_000
@@ -83,6 +85,7 @@ def test_a_genuine_report_is_accepted(product: str, version: int) -> None:
     )
     claims = verdict.claims
     assert (claims.product, claims.measurement, claims.svn) == (product, MEASUREMENT.hex(), 7)
+    assert claims.more["key"] == "VCEK"
     assert (tcb_from_text(claims.tcb), claims.report_data) == (tcb, DATA.hex())
     assert verdict.valid_from_s <= NOW_S <= verdict.valid_until_s
 
@@ -103,7 +106,7 @@ def test_a_loaded_key_is_accepted_for_a_provider_that_is() -> None:
     report = loaded.report(DATA, MEASUREMENT)
     for named in ("CN=cloud.example", "any"):
         verdict = judge(report, loaded.collateral(), rules={"vlek_providers": [named]})
-        assert verdict.claims.more["provider"] == "CN=cloud.example"
+        assert (verdict.claims.more["provider"], verdict.claims.more["key"]) == ("CN=cloud.example", "VLEK")
     for accepted in ([], ["CN=other.example"]):
         assert refusal(report, loaded.collateral(), rules={"vlek_providers": accepted}) == "provider"
 
@@ -283,12 +286,24 @@ def test_revocation(chip: SnpChip) -> None:
     genoa = vendor_of(GENOA).crl(now_s=NOW_S)
     early = revocation_list(vendor.ark, [], now_s=NOW_S, age_s=-60)
     late = revocation_list(vendor.ark, [], now_s=NOW_S, lifetime_s=60)
-    for crl in (genoa, early, late, b"no list"):
+    renamed = issue("ARK-Other", vendor.ark.key, None, now_s=NOW_S, authority=True)
+    of_another_name = revocation_list(renamed, [], now_s=NOW_S)
+    for crl in (genoa, early, late, of_another_name, _endless(vendor.ark), b"no list"):
         assert refusal(report, chip.collateral(crl)) == "crl"
     assert refusal(report, chip.collateral(bytes(300_000))) == "size"
     with pytest.raises(EvidenceError) as caught:
         check_not_revoked([], bytes(300_000), vendor.ark.certificate, NOW_S, "the chain")
     assert caught.value.code == "size"
+
+
+def _endless(issuer: Issued) -> bytes:
+    """Return a revocation list that says no end."""
+    algorithm = der.sequence(der.oid("1.2.840.113549.1.1.12"), b"\x05\x00")
+    issued = der.tagged(0x17, datetime.fromtimestamp(NOW_S, UTC).strftime("%y%m%d%H%M%SZ").encode())
+    to_sign = der.sequence(der.integer(1), algorithm, issuer.certificate.subject.public_bytes(), issued)
+    assert isinstance(issuer.key, rsa.RSAPrivateKey)
+    signature = issuer.key.sign(to_sign, padding.PKCS1v15(), hashes.SHA384())
+    return der.sequence(to_sign, algorithm, der.tagged(0x03, b"\0" + signature))
 
 
 @pytest.mark.parametrize("drop", ["2", "3.1", "3.8"])

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from coco_enclave import EvidenceError, attestation_key, tpm
 from coco_enclave.event_log import Event, check_log, parse_log, replay
-from coco_enclave.pki import load_certificate, load_certificates
+from coco_enclave.pki import check_chain, load_certificate, load_certificates
 from coco_enclave.policy import PlatformPolicy
 from coco_enclave.testing import sim_tpm
 from coco_enclave.testing.authority import issue, rsa_key
@@ -148,6 +148,8 @@ def test_sizes_of_quotes_and_signatures(machine: Tpm) -> None:
         for longer in (whole + b"\0", whole + bytes(2000)):
             assert code_of(parse, longer) == "malformed"
     assert code_of(tpm.bare_signature, bytes(2000)) == "malformed"
+    assert code_of(tpm.parse_quote, machine.quote(bytes(2000), (4,))[0]) == "malformed"
+    assert code_of(tpm.parse_signature, signature[:4] + struct.pack(">H", 2000) + bytes(2000)) == "malformed"
     for head in (b"\x00\x18\x00\x99", b"\x00\x99\x00\x0b"):
         assert code_of(tpm.parse_signature, head + signature[4:]) == "unsupported"
 
@@ -203,6 +205,10 @@ def test_chains_that_do_not_hold(vendor: TpmVendor, machine: Tpm) -> None:
     )
     key = issue("AK", rsa_key(), signing, now_s=NOW_S)
     assert code_of(_judge_key, key.pem + signing.pem + vendor.root.pem, anchors=anchors) == "chain"
+    with pytest.raises(EvidenceError, match="certificates"):
+        check_chain([vendor.root.certificate] * 9, "a chain")
+    with pytest.raises(EvidenceError, match="certificates"):
+        check_chain([], "a chain")
 
 
 def test_keys_that_are_none(vendor: TpmVendor) -> None:
@@ -286,6 +292,7 @@ SPEC = b"Spec ID Event03\0" + bytes(8)
         (_header(SPEC + struct.pack("<I", 0) + b"\0"), "malformed"),
         (_header(SPEC + struct.pack("<I", 9) + b"\0"), "malformed"),
         (_header(SPEC + struct.pack("<IHH", 1, 0xB, 31) + b"\0"), "malformed"),
+        (_header(SPEC + struct.pack("<I", 9) + struct.pack("<HH", 0xB, 32) * 9 + b"\0"), "malformed"),
         (_header(SPEC + struct.pack("<IHH", 1, 0x99, 65) + b"\0"), "malformed"),
         (_header(SPEC + struct.pack("<IHH", 1, 0xB, 32) + b"\0\0"), "malformed"),
         (_header(SPEC + struct.pack("<IHH", 1, 0xB, 32) + b"\0") + b"\xff" * 8, "log"),

@@ -166,6 +166,7 @@ def _with_data(data: bytes) -> bytes:
         (_package(BODY) + b"\0", "malformed"),
         (_package(BODY, size=1), "malformed"),
         (_package(BODY, signed=1), "malformed"),
+        (_package(BODY, signature=255), "malformed"),
         (_package(BODY, version=2), "unsupported"),
         (_package(BODY, scheme=2), "unsupported"),
         (_package(BODY[:4] + b"\x02" + BODY[5:]), "unsupported"),

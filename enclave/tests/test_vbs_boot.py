@@ -150,6 +150,9 @@ def test_a_key_that_was_measured_elsewhere_is_not_the_secure_kernels(vendor: Tpm
         (struct.pack("<4I", 1, 1024, 3, 128) + bytes(131), "unsupported"),
         (struct.pack("<4I", 1, 2048, 3, 256) + bytes(259), "malformed"),
         (struct.pack("<4I", 1, 2048, 3, 256) + bytes(260), "malformed"),
+        (struct.pack("<4I", 1, 2048, 3, 257) + b"\1\0\1\0" + b"\xff" * 256, "unsupported"),
+        (struct.pack("<4I", 1, 2048, 5, 256) + b"\0\0\1\0\1" + b"\xff" * 256, "unsupported"),
+        (struct.pack("<4I", 1, 2048, 3, 256) + b"\1\0\1" + b"\xff" * 256 + b"\0", "malformed"),
         (b"", "malformed"),
     ],
 )
@@ -180,6 +183,12 @@ def _retyped(log: bytes, data: bytes, kind: int) -> bytes:
     at = log.index(data) - 4 - 32 - 2 - 4 - 4
     assert int.from_bytes(log[at : at + 4], "little") in (sim_vbs.EV_EVENT_TAG, sim_vbs.EV_VARIABLE)
     return log[:at] + kind.to_bytes(4, "little") + log[at + 4 :]
+
+
+def test_a_variable_ends_with_its_value(vendor: TpmVendor, machine: Tpm) -> None:
+    machine.extend(7, sim_vbs.EV_VARIABLE, sim_vbs.variable("PK", b"key") + b"\0")
+    host = sim_vbs.boot_windows(machine)
+    assert refusal(vendor, host.evidence(DATA, DATA), host) == "malformed"
 
 
 def test_a_running_system_puts_no_key_in_the_secure_kernels_place(vendor: TpmVendor, machine: Tpm) -> None:

@@ -212,9 +212,7 @@ def _check_chip(report: SnpReport, leaf: x509.Certificate, product: str) -> None
 
 def _check_provider(leaf: x509.Certificate, rules: SnpRules) -> str:
     provider = _text_of(leaf, _PROVIDER_ID)
-    if not rules.vlek_providers or (
-        provider not in rules.vlek_providers and "any" not in rules.vlek_providers
-    ):
+    if provider not in rules.vlek_providers and "any" not in rules.vlek_providers:
         raise EvidenceError("provider", f"SNP report: signed by a key loaded for {provider[:64]!r}")
     return provider
 

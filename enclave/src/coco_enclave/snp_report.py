@@ -84,14 +84,8 @@ def tcb_from_text(text: str) -> Tcb:
     names = {"bl": "bootloader", "tee": "tee", "snp": "snp", "ucode": "microcode", "fmc": "fmc"}
     values: dict[str, int] = {}
     for part in text.split(","):
-        name, equals, number = part.partition("=")
-        if (
-            name not in names
-            or not equals
-            or not number.isascii()
-            or not number.isdecimal()
-            or int(number) > 255
-        ):
+        name, _, number = part.partition("=")
+        if name not in names or not number.isascii() or not number.isdecimal() or int(number) > 255:
             raise ValueError(f"{part[:32]!r} is no component of a TCB")
         values[names[name]] = int(number)
     if not {"bootloader", "tee", "snp", "microcode"} <= values.keys():

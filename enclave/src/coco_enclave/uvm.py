@@ -147,10 +147,7 @@ def _statement(payload: bytes) -> tuple[str, int]:
     except ValueError as error:
         raise EvidenceError("endorsement", f"UVM endorsement: its payload is not JSON: {error}") from error
     match value:
-        case {
-            "x-ms-sevsnpvm-launchmeasurement": str(measurement),
-            "x-ms-sevsnpvm-guestsvn": str() | int() as svn,
-        }:
+        case {"x-ms-sevsnpvm-launchmeasurement": str(measurement), "x-ms-sevsnpvm-guestsvn": svn}:
             # The version is text in endorsements until 2025, and a number since.
             if _MEASUREMENT.fullmatch(measurement) and _SVN.fullmatch(str(svn)):
                 return measurement, int(svn)

@@ -18,7 +18,6 @@ from coco_enclave.reader import Reader
 
 REPORT_SIZE_MAX_BYTES: Final = 64 * 1024
 _HEADER_SIZE_BYTES: Final = 24
-_REPORT_SIZE_BYTES: Final = 224
 _MODULES_MAX: Final = 256
 _MODULE: Final = 1
 _MODULE_FIXED_BYTES: Final = 108
@@ -80,7 +79,7 @@ def parse_report(data: bytes) -> VbsReport:
     report_size, report_version = reader.u32(), reader.u32()
     if report_version != 1:
         raise EvidenceError("unsupported", f"VBS report: version {report_version}")
-    if report_size != signed_size or signed_size < _REPORT_SIZE_BYTES:
+    if report_size != signed_size:
         raise reader.malformed("its sizes contradict each other")
     enclave_data, owner_id = reader.take(64), reader.take(32)
     unique_id, author_id = reader.take(32), reader.take(32)

@@ -14,7 +14,7 @@ from coco_enclave import EvidenceError, Status
 from coco_enclave.azure import AzureSnpVerifier, guest_measurement
 from coco_enclave.azure_tdx import AzureTdxVerifier
 from coco_enclave.evidence import encode_parts
-from coco_enclave.hcl import TDX, parse_hcl
+from coco_enclave.hcl import parse_hcl
 from coco_enclave.policy import PlatformPolicy
 from coco_enclave.snp_report import POLICY_DEBUG
 from coco_enclave.testing import SimulatedIntel, sim_azure, sim_snp, sim_tpm
@@ -193,20 +193,6 @@ def test_sizes_of_paravisor_reports(guest: AzureGuest) -> None:
 # ── on TDX ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _tdx_evidence(guest: AzureGuest, intel: SimulatedIntel, bound: bytes | None = None) -> bytes:
-    digest = hashlib.sha256(guest.data()).digest() if bound is None else bound
-    quote, signature = guest.tpm.quote(DATA, (4, 7, 9))
-    return encode_parts(
-        {
-            "hcl": sim_azure.hcl_report(bytes(1184), guest.data(), kind=TDX, version=2),
-            "td_quote": intel.tdx_quote(digest.ljust(64, b"\0")),
-            "quote": quote,
-            "signature": signature[6:],
-            "registers": b"".join(guest.tpm.register(index) for index in range(24)),
-        }
-    )
-
-
 def test_a_guest_on_tdx(guest: AzureGuest) -> None:
     intel = SimulatedIntel(NOW_S)
     collateral = intel.collateral("tdx")
@@ -215,7 +201,7 @@ def test_a_guest_on_tdx(guest: AzureGuest) -> None:
         policy = attrs.evolve(intel.policy(), **{"measurements": None, **fields})
         return AzureTdxVerifier().verify(evidence, collateral, policy, DATA, NOW_S)
 
-    evidence = _tdx_evidence(guest, intel)
+    evidence = guest.tdx_evidence(DATA, intel)
     verdict = call(evidence)
     registers = {index: guest.tpm.register(index) for index in (4, 7, 9)}
     paravisor = bytes.fromhex(verdict.claims.more["paravisor"])
@@ -226,7 +212,7 @@ def test_a_guest_on_tdx(guest: AzureGuest) -> None:
     for code, wrong, fields in (
         ("tpm_nonce", encode_parts({**cbor2.loads(evidence), "quote": stale}), {}),
         ("measurement", evidence, {"measurements": frozenset({"ab" * 32})}),
-        ("hcl_binding", _tdx_evidence(guest, intel, b"x" * 32), {}),
+        ("hcl_binding", guest.tdx_evidence(DATA, intel, bound=b"x" * 32), {}),
         ("kind", encode_parts({**cbor2.loads(evidence), "hcl": guest.hcl()}), {}),
         ("signature", encode_parts({**cbor2.loads(evidence), "signature": bytes(256)}), {}),
         ("tpm_digest", encode_parts({**cbor2.loads(evidence), "registers": bytes(24 * 32)}), {}),

@@ -7,7 +7,6 @@ same, as padding does, and what is refused may not be accepted at all.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import sys
 from collections.abc import Iterator
@@ -72,7 +71,7 @@ def _simulated() -> dict[str, Case]:
         "azure-snp": ("azure-snp", guest.evidence(DATA), chip.collateral()),
         "azure-aci": ("azure-aci", encode_parts(containers), chip.collateral()),
         "azure-aci claims": ("azure-aci", encode_parts(claims), chip.collateral()),
-        "azure-tdx": ("azure-tdx", _azure_tdx(guest, intel), intel.collateral("tdx")),
+        "azure-tdx": ("azure-tdx", guest.tdx_evidence(DATA, intel), intel.collateral("tdx")),
         "vbs": ("vbs", host.evidence(DATA, DATA), host.tpm.chain),
         "vbs-hgs": ("vbs-hgs", host.report(DATA), host.health_certificate(service, now_s=NOW_S)),
     }
@@ -86,18 +85,6 @@ def _simulated() -> dict[str, Case]:
         )
         for name, (kind, quote, collateral) in made.items()
     }
-
-
-def _azure_tdx(guest: sim_azure.AzureGuest, intel: SimulatedIntel) -> bytes:
-    quote, signature = guest.tpm.quote(DATA, (4, 7))
-    parts = {
-        "hcl": sim_azure.hcl_report(bytes(1184), guest.data(), kind=4, version=2),
-        "td_quote": intel.tdx_quote(hashlib.sha256(guest.data()).digest().ljust(64, b"\0")),
-        "quote": quote,
-        "signature": signature[6:],
-        "registers": b"".join(guest.tpm.register(index) for index in range(24)),
-    }
-    return encode_parts(parts)
 
 
 def _published(folder: Path) -> dict[str, Case]:

@@ -6,12 +6,15 @@ from typing import Any
 
 import attrs
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from coco_enclave import EvidenceError
+from coco_enclave.evidence import encode_parts
 from coco_enclave.policy import PlatformPolicy
-from coco_enclave.snp import SnpVerifier
+from coco_enclave.snp import CHAIN, LEAF, SnpVerifier
 from coco_enclave.snp_report import MILAN
-from coco_enclave.testing import sim_snp
+from coco_enclave.testing import der, sim_snp
 from coco_enclave.testing.authority import issue
 from coco_enclave.testing.sim_snp import SnpChip, SnpVendor
 
@@ -45,6 +48,22 @@ def refusal(*args: Any, **fields: Any) -> str:
     with pytest.raises(EvidenceError) as caught:
         judge(*args, **fields)
     return caught.value.code
+
+
+def test_serial_number_0(chip: SnpChip) -> None:
+    """As AMD gives its chips. The library warns, and says it will refuse: then this fails first."""
+    content = chip.leaf.certificate.tbs_certificate_bytes
+    serial = content.index(b"\xa0\x03\x02\x01\x02\x02") + 5
+    size = content[serial + 1]
+    to_sign = der.sequence(content[4:serial] + b"\x02\x01\x00" + content[serial + 2 + size :])
+    assert isinstance(chip.vendor.ask.key, rsa.RSAPrivateKey)
+    pss = padding.PSS(mgf=padding.MGF1(hashes.SHA384()), salt_length=48)
+    signature = chip.vendor.ask.key.sign(to_sign, pss, hashes.SHA384())
+    whole = chip.leaf.der
+    algorithm = whole[whole.index(content) + len(content) : -len(signature) - 5]
+    leaf = der.sequence(to_sign, algorithm, der.tagged(0x03, b"\0" + signature))
+    parts = {LEAF: leaf, CHAIN: chip.vendor.ask.pem + chip.vendor.ark.pem}
+    assert judge(chip.report(DATA, MEASUREMENT), encode_parts(parts)).claims.product == MILAN
 
 
 def _leaf_with(chip: SnpChip, **changes: bytes) -> SnpChip:

@@ -22,9 +22,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from coco_enclave.azure import HCL, QUOTE, REGISTERS, SIGNATURE
+from coco_enclave.azure_tdx import TD_QUOTE
 from coco_enclave.evidence import encode_parts
-from coco_enclave.hcl import SNP
+from coco_enclave.hcl import SNP, TDX
 from coco_enclave.testing.authority import Issued, issue, rsa_key
+from coco_enclave.testing.sim_sgx import SimulatedIntel
 from coco_enclave.testing.sim_snp import SnpChip
 from coco_enclave.testing.sim_tpm import Tpm
 from coco_enclave.tpm import REGISTERS as REGISTER_COUNT
@@ -66,6 +68,27 @@ class AzureGuest:
                 QUOTE: quote,
                 SIGNATURE: signature[6:],  # Azure's tools hand it without scheme, hash and size.
                 REGISTERS: registers,
+            }
+        )
+
+    def tdx_evidence(
+        self,
+        nonce: bytes,
+        intel: SimulatedIntel,
+        *,
+        bound: bytes | None = None,
+        selection: Sequence[int] = (4, 7, 9),
+    ) -> bytes:
+        """Return evidence of kind ``azure-tdx``: of the same guest, on hardware of ``intel``."""
+        digest = hashlib.sha256(self.data()).digest() if bound is None else bound
+        quote, signature = self.tpm.quote(nonce, selection)
+        return encode_parts(
+            {
+                HCL: hcl_report(bytes(1184), self.data(), kind=TDX, version=2),
+                TD_QUOTE: intel.tdx_quote(digest.ljust(64, b"\0")),
+                QUOTE: quote,
+                SIGNATURE: signature[6:],
+                REGISTERS: b"".join(self.tpm.register(index) for index in range(REGISTER_COUNT)),
             }
         )
 

@@ -19,6 +19,8 @@ CLIPPY := $(shell cargo clippy --version >/dev/null 2>&1 && command -v cargo)
 # One core stays free for whoever sits in front of the machine.
 NICE := $(shell command -v nice 2>/dev/null)
 PYTEST := $(BIN)/python -m pytest
+# Not those of whole runs and of random: they are for other things, and longer.
+TEE_TESTS := enclave/tests $(addprefix --ignore=enclave/tests/test_,mutations.py bounds.py bit_flips.py kit.py mixed_network.py)
 DOCS_CHECKS := tests/rules/test_docs.py
 
 SEEDS ?= 300
@@ -28,7 +30,7 @@ NODES ?= 5
 KILLS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt check test sim mutants nemesis failover cover demo demo-governance demo-sawtooth demo-tee tee-mutants bench catch-up revm ccf sawtooth-clients audit docs lock clean ci
+.PHONY: help setup fmt check test sim mutants nemesis failover cover cover-tee demo demo-governance demo-sawtooth demo-tee tee-mutants bench catch-up revm ccf sawtooth-clients audit docs lock clean ci
 .DELETE_ON_ERROR:
 
 help:  ## list these targets
@@ -126,6 +128,10 @@ cover: setup ccf sawtooth-clients  ## every test with branch coverage
 	$(BIN)/coverage run -m pytest -q
 	$(BIN)/coverage report --skip-covered
 
+cover-tee: $(STAMP)/install  ## branch coverage of the TEE verifiers, on simulators: all of it
+	COVERAGE_FILE=.coverage.tee $(NICE) $(BIN)/coverage run --source=coco_enclave -m pytest -q -m "not shared" $(TEE_TESTS)
+	COVERAGE_FILE=.coverage.tee $(BIN)/coverage report --include='enclave/src/coco_enclave/*.py' --fail-under=100
+
 demo: setup  ## three nodes, real Ethereum transactions, proofs
 	$(BIN)/coco demo
 
@@ -160,7 +166,7 @@ lock:  ## renew requirements-dev.txt (needs uv)
 	    --group dev --all-extras pyproject.toml -o requirements-dev.txt
 
 clean:  ## remove everything built, also the environments
-	rm -rf $(VENV) $(CCF) $(SAWTOOTH) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(VENV) $(CCF) $(SAWTOOTH) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.tee
 	rm -rf $(REVM)/target .cache
 
-ci: setup check test sim demo  ## what .ci/run does after bootstrap
+ci: setup check test cover-tee sim demo  ## what .ci/run does after bootstrap

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import cbor2
 import pytest
 
@@ -18,6 +20,7 @@ from coco_enclave import (
     encode_parts,
     verify,
 )
+from coco_enclave.describe import own_report_data
 from coco_enclave.testing import SimulatedIntel
 
 
@@ -84,6 +87,19 @@ def test_refusal_of_what_is_too_large_does_not_read_it() -> None:
     for quote, code, read in ((genuine, "root", True), (genuine + bytes(10_000_000), "size", False)):
         verdict = appraise(TeeEvidence(kind="sgx", quote=quote), b"", policy, bytes(64), 0)
         assert (verdict.code, verdict.claims is not None) == (code, read)
+
+
+def test_a_verdict_is_told_in_json() -> None:
+    intel = SimulatedIntel(1_790_000_000)
+    evidence = TeeEvidence(kind="sgx", quote=intel.sgx_quote(bytes(64)))
+    policy = TeePolicy(platforms={"sgx": intel.policy()})
+    for collateral, status in ((intel.collateral(), "warning"), (b"", "contraindicated")):
+        told = appraise(evidence, collateral, policy, bytes(64), 1_790_000_000).to_json()
+        assert json.loads(json.dumps(told)) == told
+        assert (told["status"], told["claims"]["platform"]) == (status, "sgx")
+    none = TeeEvidence(kind="sgx", quote=b"")
+    assert appraise(none, b"", policy, bytes(64), 0).to_json()["claims"] is None
+    assert own_report_data(none) == b""
 
 
 def test_unknown_kind_is_refused() -> None:

@@ -205,6 +205,10 @@ def test_chains_that_do_not_hold(vendor: TpmVendor, machine: Tpm) -> None:
     )
     key = issue("AK", rsa_key(), signing, now_s=NOW_S)
     assert code_of(_judge_key, key.pem + signing.pem + vendor.root.pem, anchors=anchors) == "chain"
+    usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False).public_bytes()
+    able = issue("CA 4", rsa_key(), vendor.root, now_s=NOW_S, authority=True, extensions={"2.5.29.15": usage})
+    key = issue("AK", rsa_key(), able, now_s=NOW_S)
+    assert _judge_key(key.pem + able.pem + vendor.root.pem, anchors=anchors).anchor == vendor.anchor
     with pytest.raises(EvidenceError, match="certificates"):
         check_chain([vendor.root.certificate] * 9, "a chain")
     with pytest.raises(EvidenceError, match="certificates"):

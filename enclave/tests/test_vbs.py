@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from coco_enclave import EvidenceError, Status
+from coco_enclave.pki import fingerprint, load_certificates
 from coco_enclave.policy import PlatformPolicy
 from coco_enclave.testing import sim_tpm, sim_vbs
 from coco_enclave.testing.authority import issue
@@ -146,8 +147,8 @@ def test_a_report_of_another_boot(vendor: TpmVendor, host: VbsHost, other: VbsHo
 
 def _package(body: bytes, **fields: int) -> bytes:
     sizes = {"size": 24 + len(body) + 256, "version": 1, "scheme": 1, "signed": len(body), "signature": 256}
-    values = {**sizes, **fields}
-    return struct.pack("<6I", *values.values(), 0) + body + bytes(256)
+    values = {**sizes, "reserved": 0, **fields}
+    return struct.pack("<6I", *values.values()) + body + bytes(256)
 
 
 BODY = sim_vbs.report_body(DATA)
@@ -167,6 +168,7 @@ def _with_data(data: bytes) -> bytes:
         (_package(BODY, size=1), "malformed"),
         (_package(BODY, signed=1), "malformed"),
         (_package(BODY, signature=255), "malformed"),
+        (_package(BODY, reserved=1), "malformed"),
         (_package(BODY, version=2), "unsupported"),
         (_package(BODY, scheme=2), "unsupported"),
         (_package(BODY[:4] + b"\x02" + BODY[5:]), "unsupported"),
@@ -202,6 +204,10 @@ def test_host_guardian_service(host: VbsHost, other: VbsHost) -> None:
     verdict = HgsVerifier().verify(report, certificates, policy, DATA, NOW_S)
     assert (verdict.claims.platform, verdict.claims.measurement) == ("vbs-hgs", UNIQUE.hex())
     assert HgsVerifier().read(report) == verdict.claims
+    alone = certificates.removesuffix(service.pem)
+    pinned = fingerprint(load_certificates(alone, "health")[0])
+    assert HgsVerifier().verify(report, alone, policy_of(pinned), DATA, NOW_S).claims == verdict.claims
+    assert hgs_refusal(report, alone, policy, DATA, NOW_S) == "root"
     assert hgs_refusal(report, certificates, policy, DATA, NOW_S + 8 * 3600) == "expired"
     assert hgs_refusal(report, certificates, policy, bytes(64), NOW_S) == "report_data"
     assert hgs_refusal(other.report(DATA), certificates, policy, DATA, NOW_S) == "signature"

@@ -137,9 +137,9 @@ def test_the_secure_kernels_other_key_signs_nothing(vendor: TpmVendor, machine: 
 
 
 def test_a_key_that_was_measured_elsewhere_is_not_the_secure_kernels(vendor: TpmVendor, machine: Tpm) -> None:
-    host = sim_vbs.boot_windows(machine, keys=0)
-    info = sim_vbs.key_info(host.idks)
+    info = sim_vbs.key_info(rsa_key())
     machine.extend(13, sim_vbs.EV_EVENT_TAG, sim_vbs.tagged(boot_log.IDENTITY_KEY, info))
+    host = sim_vbs.boot_windows(machine, keys=0)
     assert refusal(vendor, host.evidence(DATA, DATA), host) == "boot_state"
 
 

@@ -46,7 +46,9 @@ ENDLESS = "test_envelope.py::test_few_bytes_do_not_take_long"
 """Without the check it is for this test does not end, in native code: it is not run."""
 REDUNDANT = ROOT / "tools" / "tee_mutants_redundant.json"
 """Checks that no test can miss, each with the reason."""
-OVERRUN_S = 20.0
+LONG_S = 0.3
+"""What a test may take to be among the quick ones."""
+OVERRUN_S = 10.0
 
 
 def modules() -> list[str]:
@@ -136,6 +138,15 @@ class _Finder(importlib.abc.MetaPathFinder):
         return importlib.util.spec_from_file_location(fullname, source, loader=loader)
 
 
+@attrs.frozen
+class _Test:
+    """One test: what it takes, and which checks it passes."""
+
+    item: Any
+    spent_s: float
+    passed: frozenset[int]
+
+
 class Hunt:
     """A pytest plugin: runs each file of tests once as it is, then with one check off after the other."""
 
@@ -150,33 +161,43 @@ class Hunt:
         by_file: dict[Path, list[Any]] = defaultdict(list)
         for item in session.items:
             by_file[item.path].append(item)
-        for path, items in by_file.items():
-            self._hunt(session, items)
-            say(f"{path.name}: {len(self.noticed)} of {len(self._wanted)} noticed so far")
+        tried = {path: self._try(session, items) for path, items in by_file.items()}
+        # What is quick comes first: most checks are noticed before long tests are asked.
+        for long in (False, True):
+            for path in sorted(tried, key=lambda one: sum(test.spent_s for test in tried[one])):
+                self._hunt(session, [test for test in tried[path] if (test.spent_s > LONG_S) is long])
+                say(f"{path.name}: {len(self.noticed)} of {len(self._wanted)} noticed so far")
         session._setupstate.teardown_exact(None)  # noqa: SLF001 - between files, as pytest's own loop
         return True
 
-    def _hunt(self, session: Any, items: list[Any]) -> None:
+    def _try(self, session: Any, items: list[Any]) -> list[_Test]:
+        """Run the tests of a file as they are; return what each takes and which checks it passes."""
         session._setupstate.teardown_exact(None)  # noqa: SLF001
-        passing: dict[int, list[tuple[float, Any]]] = defaultdict(list)
+        tests = []
         for item in items:
             self._board.passed.clear()
-            begin = time.monotonic()
+            begin = time.process_time()
             if not self._passes(item):
                 raise SystemExit(f"{item.nodeid} fails with every check in place")
-            for number in self._board.passed & self._wanted:
-                passing[number].append((time.monotonic() - begin, item))
-        for number in sorted(passing):
-            if number in self.noticed:
-                continue
-            for spent_s, item in sorted(passing[number], key=lambda one: one[0]):
-                self._board.off, self._board.lenient = number, False
-                self._board.ends_s = time.monotonic() + OVERRUN_S + 10 * spent_s
-                passes = self._passes(item)
-                self._board.off, self._board.ends_s = -1, float("inf")
-                if not passes:
-                    self.noticed[number] = item.nodeid.partition("::")[2]
+            spent_s = time.process_time() - begin
+            tests.append(_Test(item, spent_s, frozenset(self._board.passed & self._wanted)))
+        return sorted(tests, key=lambda test: test.spent_s)
+
+    def _hunt(self, session: Any, tests: list[_Test]) -> None:
+        """Run tests of one file again, for each check that they pass, with that one off."""
+        session._setupstate.teardown_exact(None)  # noqa: SLF001
+        for number in sorted(frozenset().union(*(test.passed for test in tests)) - self.noticed.keys()):
+            for test in tests:
+                if number in test.passed and not self._passes_without(test, number):
+                    self.noticed[number] = test.item.nodeid.partition("::")[2]
                     break
+
+    def _passes_without(self, test: _Test, number: int) -> bool:
+        self._board.off, self._board.lenient = number, False
+        self._board.ends_s = time.monotonic() + OVERRUN_S + 20 * test.spent_s
+        passes = self._passes(test.item)
+        self._board.off, self._board.ends_s = -1, float("inf")
+        return passes
 
     def _passes(self, item: Any) -> bool:
         from _pytest.runner import runtestprotocol

@@ -186,6 +186,12 @@ class Hunt:
     def _hunt(self, session: Any, tests: list[_Test]) -> None:
         """Run tests of one file again, for each check that they pass, with that one off."""
         session._setupstate.teardown_exact(None)  # noqa: SLF001
+        # What tests share is made with every check in place, or it could fail for all of them.
+        made: set[str] = set()
+        for test in tests:
+            if set(test.item.fixturenames) - made:
+                made |= set(test.item.fixturenames)
+                self._passes(test.item)
         for number in sorted(frozenset().union(*(test.passed for test in tests)) - self.noticed.keys()):
             for test in tests:
                 if number in test.passed and not self._passes_without(test, number):

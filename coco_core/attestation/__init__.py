@@ -9,9 +9,13 @@ from coco_core.attestation.certified import (
 from coco_core.attestation.evidence import Evidence, Policy, Verdict
 from coco_core.attestation.hooks import (
     ENTRY_POINT_GROUP,
+    PLATFORMS_ENTRY_POINT_GROUP,
     Examiner,
     Finding,
+    PlatformOptions,
+    PlatformPlugin,
     coco_register_examiners,
+    coco_register_platforms,
     coco_register_verifiers,
     hookimpl,
 )
@@ -25,7 +29,10 @@ __all__ = [
     "Evidence",
     "Examiner",
     "Finding",
+    "PLATFORMS_ENTRY_POINT_GROUP",
     "Platform",
+    "PlatformOptions",
+    "PlatformPlugin",
     "Policy",
     "REPORT_DATA_SIZE_BYTES",
     "Verdict",
@@ -33,6 +40,7 @@ __all__ = [
     "VirtualPlatform",
     "VirtualVerifier",
     "coco_register_examiners",
+    "coco_register_platforms",
     "coco_register_verifiers",
     "evidence_extension",
     "hookimpl",

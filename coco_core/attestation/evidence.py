@@ -36,6 +36,17 @@ class Policy:
 
     rules: Mapping[str, str] = attrs.field(factory=dict)
     """By platform, what only this kind has to be asked for: a JSON object in text, read by its verifier."""
+    production: bool = False
+    """Whether what protects nothing (virtual, simulated, debug) is refused, whatever else is said."""
+
+    def check_secure(self, verdict: Verdict) -> None:
+        """Check that a platform protects something where it has to; raises AttestationError."""
+        if self.production and not verdict.secure:
+            raise AttestationError(
+                f"platform {verdict.format!r} protects nothing here: it is virtual, simulated or a debug "
+                "build, and this policy is for production",
+                code="insecure",
+            )
 
     def check_platform(self, platform: str) -> None:
         """Check that a platform is accepted; raises AttestationError."""

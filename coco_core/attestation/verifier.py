@@ -42,3 +42,11 @@ class Verifier(Protocol):
         those of the platform (``signature``, …), ``measurement``.
         """
         ...
+
+    def check_policy(self, policy: Policy) -> None:
+        """Check that what a policy says of this platform can be read, and is fit for what the policy is for.
+
+        A policy for production may accept nothing by which evidence would be judged insecure. Raises
+        AttestationError (``policy``): for whoever sets a policy, before anybody is judged by it.
+        """
+        ...

@@ -27,12 +27,12 @@ class VirtualPlatform:
 
     def __init__(self, measurement: str) -> None:
         """Claim ``measurement`` (64 hex digits) as the running code's."""
-        self._measurement = measurement
+        self.measurement = measurement
 
     def attest(self, report_data: bytes) -> Evidence:
         """Return unsigned evidence over ``report_data``."""
         invariant(len(report_data) == REPORT_DATA_SIZE_BYTES, "evidence is over 64 bytes")
-        quote = json.dumps({"measurement": self._measurement, "report_data": report_data.hex()})
+        quote = json.dumps({"measurement": self.measurement, "report_data": report_data.hex()})
         return Evidence(format=FORMAT, quote=quote.encode())
 
 
@@ -64,3 +64,8 @@ class VirtualVerifier:
             )
         policy.check_measurement(FORMAT, measurement)
         return Verdict(format=FORMAT, measurement=measurement, secure=False)
+
+    def check_policy(self, policy: Policy) -> None:
+        """Refuse it for production; raises AttestationError (``policy``)."""
+        if policy.production:
+            raise AttestationError(f"{FORMAT} proves nothing: it is for development alone", code="policy")

@@ -26,7 +26,7 @@ from coco_core.cli.node import node
 from coco_core.cli.nodes import nodes, operator
 from coco_core.cli.receipt import receipt
 from coco_core.cli.up import up
-from coco_core.errors import CallerError, CocoError, IntegrityError
+from coco_core.errors import AttestationError, CallerError, CocoError, IntegrityError
 
 OUR_FAULT, INTERRUPTED = 70, 130
 
@@ -90,7 +90,9 @@ def _interrupted() -> int:
 
 
 def _fail(error: CocoError) -> int:
-    print(f"coco: {error}", file=sys.stderr)
+    # Why evidence is refused has a name that stays, for whoever looks it up; `refused` says nothing more.
+    code = error.code if isinstance(error, AttestationError) and error.code != "refused" else ""
+    print(f"coco: {error}" + (f" [{code}]" if code else ""), file=sys.stderr)
     return 1 if isinstance(error, IntegrityError | CallerError) else 2
 
 

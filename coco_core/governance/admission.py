@@ -85,9 +85,29 @@ def find_verifier(evidence: Evidence, verifiers: Mapping[str, Verifier]) -> Veri
 def admit(
     evidence: Evidence, expected: bytes, verifiers: Mapping[str, Verifier], policy: Policy, now_s: int
 ) -> Verdict:
-    """Judge evidence that must be bound to ``expected`` (64 bytes); raises AttestationError."""
+    """Judge evidence that must be bound to ``expected`` (64 bytes); raises AttestationError.
+
+    ``insecure`` when the policy is for production and the platform protects nothing, otherwise as
+    ``Verifier.verify``.
+    """
     check_size(evidence)
-    return find_verifier(evidence, verifiers).verify(evidence, policy, expected, now_s)
+    verdict = find_verifier(evidence, verifiers).verify(evidence, policy, expected, now_s)
+    policy.check_secure(verdict)
+    return verdict
+
+
+def check_policy(policy: Policy, verifiers: Mapping[str, Verifier]) -> None:
+    """Check that a policy can be judged by; raises AttestationError (``policy``) saying what is wrong."""
+    for platform in sorted(policy.formats):
+        verifier = verifiers.get(platform)
+        if verifier is None:
+            raise AttestationError(f"no platform {platform[:64]!r} is installed", code="policy")
+        verifier.check_policy(policy)
+    unlisted = sorted({platform for platform, _ in policy.measurements} - policy.formats)
+    if unlisted:
+        raise AttestationError(
+            f"code is listed for {unlisted[0][:64]!r}, which is not accepted", code="policy"
+        )
 
 
 def admit_certified(

@@ -80,7 +80,7 @@ class Challenge:
     certificate: str
     service_certificate: str
     policy: Policy
-    """The policy in force, by which the joiner judges in turn."""
+    """The policy in force, for the joiner to see what it would be judged by. It judges by its own."""
 
 
 def encode_challenge_request(request: ChallengeRequest) -> bytes:
@@ -143,13 +143,15 @@ def check_challenge(
     peer: PublicKey,
     service_certificate: str,
     verifiers: Mapping[str, Verifier],
+    policy: Policy,
     now_s: int,
 ) -> Transcript:
     """Judge, as the joiner, whom it asks; return what its own evidence is to be bound to.
 
-    ``peer`` is the key in the certificate seen on the channel, ``service_certificate`` the one the joiner's
-    operator gave. Raises AttestationError; ``peer_service`` for another service, ``peer_certificate`` for
-    another node than answers on this channel, otherwise as ``admit`` does.
+    ``peer`` is the key in the certificate seen on the channel; ``service_certificate`` and ``policy`` are
+    what the joiner's operator gave: who is judged has no say in it. Raises AttestationError; ``peer_service``
+    for another service, ``peer_certificate`` for another node than answers on this channel, otherwise as
+    ``admit`` does.
     """
     service = service_id(service_certificate)
     if service_id(challenge.service_certificate) != service:
@@ -159,7 +161,10 @@ def check_challenge(
             "the node that was asked names another certificate than this channel's", code="peer_certificate"
         )
     theirs = request.transcript(service, peer.node_id())
-    admit(challenge.evidence, theirs.report_data, verifiers, challenge.policy, now_s)
+    try:
+        admit(challenge.evidence, theirs.report_data, verifiers, policy, now_s)
+    except AttestationError as error:
+        raise AttestationError(f"the node that was asked: {error}", code=error.code) from error
     return attrs.evolve(theirs, role=JOINER, nonce=challenge.nonce)
 
 

@@ -29,7 +29,9 @@ def policy_writes(policy: Policy) -> Writes:
     """Return the writes that put a policy into empty tables."""
     if not (policy.measurements or policy.formats):
         return {}
+    production: Writes = {maps.PRODUCTION: {maps.SINGLETON_KEY: b"true"}} if policy.production else {}
     return {
+        **production,
         maps.CODE_MEASUREMENTS: {
             f"{platform}:{measurement}".encode(): b"{}" for platform, measurement in policy.measurements
         },
@@ -72,6 +74,9 @@ def read_policy(view: View) -> Policy:
                 allowed_advisories[platform] = frozenset(map(text, rules["allowed_advisories"]))
             if "rules" in rules:
                 own_rules[platform] = text(rules["rules"])
+        production = view.get(maps.PRODUCTION, maps.SINGLETON_KEY)
+        if production not in (None, b"true"):
+            raise ValueError("it is neither for production nor not")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise IntegrityError(f"the tables of code and platforms are malformed: {error}") from error
     return Policy(
@@ -80,6 +85,7 @@ def read_policy(view: View) -> Policy:
         minimum_tcb=minimum_tcb,
         allowed_advisories=allowed_advisories,
         rules=own_rules,
+        production=production is not None,
     )
 
 
@@ -93,6 +99,7 @@ def policy_to_json(policy: Policy) -> dict[str, Any]:
             platform: sorted(names) for platform, names in sorted(policy.allowed_advisories.items()) if names
         },
         **({"rules": dict(sorted(policy.rules.items()))} if policy.rules else {}),
+        **({"production": True} if policy.production else {}),
     }
 
 
@@ -107,7 +114,14 @@ def policy_from_json(value: Mapping[str, Any]) -> Policy:
             for name, names in dict(value["allowed_advisories"]).items()
         },
         rules={text(name): text(rules) for name, rules in dict(value.get("rules", {})).items()},
+        production=_flag(value.get("production", False)),
     )
+
+
+def _flag(value: Any) -> bool:
+    if type(value) is not bool:
+        raise TypeError("'production' is true or false")
+    return value
 
 
 def _pair(value: Any) -> tuple[str, str]:

@@ -35,6 +35,9 @@ CODE_MEASUREMENTS: Final = "public:coco.gov.code_measurements"
 PLATFORMS: Final = "public:coco.gov.platforms"
 """Key: format of its evidence; JSON ``{minimum_tcb: text or null, allowed_advisories: [text]}``: what nodes
 may run on; ``rules`` too, JSON in text, of what only this kind of platform has to be asked for."""
+PRODUCTION: Final = "public:coco.gov.production"
+"""Singleton; JSON ``true`` where no platform is accepted that protects nothing. Set when the service is
+founded, and by nothing after; absent elsewhere."""
 ADMISSIONS: Final = "public:coco.gov.admissions"
 """Key: node ID; JSON ``{evidence, transcript, judged_at, policy, verdict}``: how it came to be admitted, for
 whoever wants to reach the verdict again; ``voucher`` too, of the node whose place it took by that."""
@@ -147,6 +150,7 @@ GOVERNANCE: Final = frozenset(
         OPERATORS,
         PLATFORMS,
         PREVIOUS_IDENTITIES,
+        PRODUCTION,
         PROPOSALS,
         PROPOSALS_INFO,
         RECOVERY,

@@ -100,7 +100,7 @@ async def ask_to_join(joining: Joining, applicant: Applicant, waiting: Callable[
         try:
             # Each in its turn: one that hangs must not use up the time of all.
             with trio.fail_after(min(left_s, limits.JOIN_TIMEOUT_MS / 1000 / len(joining.targets))):
-                answer = await _ask(target, context, joining.service_certificate, applicant)
+                answer = await _ask(target, context, joining, applicant)
         except trio.TooSlowError:
             reason = "no answer in time"
             continue
@@ -129,9 +129,7 @@ async def ask_to_join(joining: Joining, applicant: Applicant, waiting: Callable[
     raise OperatorError(f"cannot join at {', '.join(map(str, joining.targets))}: {reason}")
 
 
-async def _ask(
-    target: Address, context: ssl.SSLContext, service_certificate: str, applicant: Applicant
-) -> Answer:
+async def _ask(target: Address, context: ssl.SSLContext, joining: Joining, applicant: Applicant) -> Answer:
     """Ask one node for a challenge, judge it, and ask it to be let in."""
     stream = await trio.open_ssl_over_tcp_stream(
         target.host, target.port, ssl_context=context, https_compatible=True
@@ -150,7 +148,14 @@ async def _ask(
             return Answer(status, body)
         challenge = read_challenge(body)
         transcript = check_challenge(
-            challenge, question, peer, service_certificate, applicant.verifiers, unix_ms() // 1000
+            challenge,
+            question,
+            peer,
+            joining.service_certificate,
+            applicant.verifiers,
+            # Without its operator's word a node on the virtual platform, which alone may be, believes theirs.
+            joining.policy or challenge.policy,
+            unix_ms() // 1000,
         )
         request = JoinRequest(
             public_key=applicant.key.public,

@@ -15,8 +15,10 @@ from coco_core.governance import (
     JoinRequest,
     NodeRecord,
     Runtime,
+    admit,
     judge_joiner,
     standing_claims,
+    standing_report_data,
 )
 from coco_core.node.clock import utc_now
 from coco_core.node.disk import LedgerFiles
@@ -39,7 +41,6 @@ class BareNode:
     platform: Platform
     standing: Evidence
     """Of both keys, for whoever asks later."""
-    measurement: str
     peer_address: str
     disk: LedgerFiles
     snapshots: SnapshotFiles
@@ -50,6 +51,11 @@ class BareNode:
     def node_id(self) -> NodeID:
         """The node's name, derived from its key."""
         return self.key.public.node_id()
+
+    def measured(self, policy: Policy, now_s: int) -> str:
+        """Return what this node is measured as; raises AttestationError unless ``policy`` accepts it."""
+        expected = standing_report_data(self.key.public, self.encryption_key.public)
+        return admit(self.standing, expected, known_verifiers(), policy, now_s).measurement
 
     def identity(self, certificate: str) -> Identity:
         """Return who the node is, with what the service says of it."""

@@ -14,7 +14,7 @@ import attrs
 import trio
 
 from coco_core.adapter import LedgerAdapter, Manifest, Writes
-from coco_core.attestation import known_verifiers
+from coco_core.attestation import Policy, VirtualPlatform, known_verifiers
 from coco_core.base import limits
 from coco_core.crypto import read_certificate
 from coco_core.errors import AdapterError, MemberError, OperatorError
@@ -79,7 +79,7 @@ class Founder:
         self.shown = ShownCertificates(node.node_id, node.key, self.certificate, self.service.certificate)
         self._operators = founding.operators
         self._charter = founding.charter
-        self._policy = policy_of([(node.platform.format, node.measurement)])
+        self._policy = _founding_policy(node, founding)
         door = Doorkeeper(
             self.shown,
             node.platform,
@@ -129,13 +129,14 @@ class Founder:
             nodes=[one.node for one in found],
             manifests=[adapter.manifest for adapter in self._adapters.values()],
             policy=self._policy,
+            judged_at_ms={one.node.node_id: one.admission.judged_at_ms for one in found},
             operators=self._operators,
         )
         parts = attrs.evolve(
             parts_of(node, welcome, now_ms),
             admissions={one.node.node_id: one.admission for one in found},
         )
-        replica, effects = found_service(parts, self._genesis, self._operators, self._charter)
+        replica, effects = found_service(parts, self._genesis, self._operators, self._charter, self._policy)
         certificates = {one.node.node_id: one.node.certificate for one in found}
 
         def seal(judged: Judged) -> bytes:
@@ -146,6 +147,17 @@ class Founder:
         return Membership(replica=replica, first_effects=effects, adapters=self._adapters, welcome=welcome)
 
 
+def _founding_policy(node: BareNode, founding: Founding) -> Policy:
+    """Return what may join; raises OperatorError when it is not said on a platform that proves something."""
+    if founding.policy is not None:
+        return founding.policy
+    if not isinstance(node.platform, VirtualPlatform):
+        raise OperatorError(
+            f"a service founded on {node.platform.format} needs 'found.policy': which code and roots may join"
+        )
+    return policy_of([(node.platform.format, node.platform.measurement)])
+
+
 async def join(
     node: BareNode, joining: Joining, waiting: Callable[[], None], voucher: Voucher | None = None
 ) -> Membership:
@@ -154,6 +166,10 @@ async def join(
     Raises AttestationError when refused or led elsewhere, OperatorError otherwise, and IntegrityError when
     what an earlier node left in the folder is not what it should be.
     """
+    if joining.policy is None and node.platform.format != VirtualPlatform.format:
+        raise OperatorError(
+            f"a node on {node.platform.format} needs 'join.policy': whom it believes is not for them to say"
+        )
     applicant = Applicant(
         key=node.key,
         encryption_key=node.encryption_key,
@@ -166,7 +182,14 @@ async def join(
     )
     welcomed = await ask_to_join(joining, applicant, waiting)
     welcome = read_welcome(welcomed.welcome, node.encryption_key, welcomed.transcript)
-    check_welcome(welcome, node.key.public, joining.service_certificate, known_verifiers(), utc_now())
+    check_welcome(
+        welcome,
+        node.key.public,
+        joining.service_certificate,
+        known_verifiers(),
+        utc_now(),
+        joining.policy,
+    )
     adapters = joined_adapters(welcome.manifests, node.settings.adapters)
     restored = await _restored(node, welcome)
     replica, effects = join_service(parts_of(node, welcome, unix_ms()), restored)

@@ -1,4 +1,4 @@
-"""Find adapter plugins, load exactly the enabled ones; the only plugin manager in the system.
+"""Find adapters and platforms, load exactly those that are named; the only loader of what a node runs.
 
 *Installed is not enabled*: discovery reads package metadata only; a plugin's code is imported when
 somebody names it (or lists them all).
@@ -12,11 +12,21 @@ from typing import Any
 import pluggy
 
 from coco_core.adapter import API, ENTRY_POINT_GROUP, PROJECT, AdapterPlugin, coco_register_adapters
+from coco_core.attestation import (
+    PLATFORMS_ENTRY_POINT_GROUP,
+    Platform,
+    PlatformPlugin,
+    VirtualPlatform,
+    coco_register_platforms,
+)
 from coco_core.errors import OperatorError
+from coco_core.node.measure import code_measurement
+from coco_core.node.platform_settings import VIRTUAL, PlatformSettings
 
 
 class _Hooks:
     coco_register_adapters = staticmethod(coco_register_adapters)
+    coco_register_platforms = staticmethod(coco_register_platforms)
 
 
 def installed() -> dict[str, EntryPoint]:
@@ -26,33 +36,50 @@ def installed() -> dict[str, EntryPoint]:
 
 def load(name: str) -> AdapterPlugin:
     """Import and return one adapter plugin; raises OperatorError when it is absent or unusable."""
-    points = installed()
-    if name not in points:
-        known = ", ".join(sorted(points)) or "none"
-        raise OperatorError(f"no adapter {name!r} is installed (installed: {known})")
-    owners = sorted(
-        {point.dist.name for point in entry_points(group=ENTRY_POINT_GROUP, name=name) if point.dist}
-    )
-    if len(owners) > 1:
-        raise OperatorError(f"{' and '.join(owners)} each bring an adapter {name!r}: uninstall all but one")
-    manager = pluggy.PluginManager(PROJECT)
-    manager.add_hookspecs(_Hooks)
-    try:
-        module: Any = points[name].load()
-    except (ImportError, AttributeError) as error:
-        raise OperatorError(f"adapter {name!r} cannot be imported: {error}") from error
-    found: dict[str, AdapterPlugin] = {}
-    try:
-        manager.register(module)
-        manager.check_pending()
-        manager.hook.coco_register_adapters(register=lambda plugin: found.setdefault(plugin.name, plugin))
-    except (pluggy.PluginValidationError, AttributeError, TypeError) as error:
-        raise OperatorError(f"adapter {name!r} does not register as it should: {error}") from error
-    if name not in found:
-        raise OperatorError(f"distribution of entry point {name!r} registers no adapter of that name")
-    plugin = found[name]
+    plugin: AdapterPlugin = _load("adapter", ENTRY_POINT_GROUP, name)
     if plugin.api != API:
         raise OperatorError(
             f"adapter {name!r} is made for contract version {plugin.api}, this framework has {API}"
         )
     return plugin
+
+
+def load_platform(settings: PlatformSettings) -> Platform:
+    """Return the platform that settings name; raises OperatorError when it is absent, or not this machine."""
+    if settings.name == VIRTUAL:
+        return VirtualPlatform(settings.options.get("measurement") or code_measurement())
+    plugin: PlatformPlugin = _load("platform", PLATFORMS_ENTRY_POINT_GROUP, settings.name)
+    unknown = sorted(settings.options.keys() - plugin.options)
+    if unknown:
+        known = ", ".join(sorted(plugin.options)) or "none"
+        raise OperatorError(f"platform {plugin.name!r} has no option {unknown[0]!r} (it has: {known})")
+    platform: Platform = plugin.create(settings.hand_out())
+    return platform
+
+
+def _load(kind: str, group: str, name: str) -> Any:
+    """Import the one plugin of that name and return what it registers under it; raises OperatorError."""
+    points = {point.name: point for point in entry_points(group=group)}
+    if name not in points:
+        known = ", ".join(sorted(points)) or "none"
+        raise OperatorError(f"no {kind} {name!r} is installed (installed: {known})")
+    owners = sorted({point.dist.name for point in entry_points(group=group, name=name) if point.dist})
+    if len(owners) > 1:
+        raise OperatorError(f"{' and '.join(owners)} each bring {kind} {name!r}: uninstall all but one")
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(_Hooks)
+    try:
+        module: Any = points[name].load()
+    except (ImportError, AttributeError) as error:
+        raise OperatorError(f"{kind} {name!r} cannot be imported: {error}") from error
+    found: dict[str, Any] = {}
+    try:
+        manager.register(module)
+        manager.check_pending()
+        hook = getattr(manager.hook, f"coco_register_{kind}s")
+        hook(register=lambda plugin: found.setdefault(plugin.name, plugin))
+    except (pluggy.PluginValidationError, AttributeError, TypeError) as error:
+        raise OperatorError(f"{kind} {name!r} does not register as it should: {error}") from error
+    if name not in found:
+        raise OperatorError(f"distribution of entry point {name!r} registers no {kind} of that name")
+    return found[name]

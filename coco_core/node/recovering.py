@@ -54,7 +54,10 @@ class Recovery:
     """One attempt to recover a service; ``service`` and ``certificate`` exist before any share comes."""
 
     def __init__(self, node: BareNode, lost: LostService) -> None:
-        """Make the new identity; raises OperatorError when nobody, or not this node, can recover."""
+        """Make the new identity; raises OperatorError when nobody, or not this node, can recover.
+
+        AttestationError when the service's policy does not accept this node.
+        """
         if len(lost.endorsements) >= limits.RECOVERIES_MAX:
             raise OperatorError(f"the service was recovered {limits.RECOVERIES_MAX} times already")
         self._node = node
@@ -67,6 +70,8 @@ class Recovery:
             made, endorsements=(*lost.endorsements, self._endorsement)
         )
         self.certificate = certify_own(node, self.service)
+        # Before anybody gives a share: who is not listed could not go on with them.
+        self._measurement = node.measured(read_policy(lost.tables), unix_ms() // 1000)
         self.operators = list(read_operators(lost.tables).values())
         try:
             self._round = RecoveryRound(lost.tables, service_id(self.service.certificate))
@@ -102,7 +107,7 @@ class Recovery:
             "recoveryThreshold": self._round.threshold,
             "submitted": self._round.given,
             "nodeCertificate": self.certificate,
-            "measurement": node.measurement,
+            "measurement": self._measurement,
             "platform": node.platform.format,
         }
 
@@ -145,6 +150,7 @@ class Recovery:
             nodes=[own.node],
             manifests=self._manifests,
             policy=policy,
+            judged_at_ms={own.node.node_id: now_ms},
             operators=self.operators,
         )
         parts = parts_of(node, welcome, now_ms)

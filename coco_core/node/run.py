@@ -11,7 +11,7 @@ import attrs
 import trio
 
 from coco_core.adapter import HTTPHandler
-from coco_core.attestation import Policy, VirtualPlatform, known_verifiers
+from coco_core.attestation import Policy, known_verifiers
 from coco_core.consensus import Leadership, Role
 from coco_core.crypto import Curve, PrivateKey, service_id
 from coco_core.errors import OperatorError
@@ -21,6 +21,7 @@ from coco_core.governance import (
     TRUSTED,
     JoinRequest,
     quarantined,
+    read_admissions,
     read_change,
     read_config,
     read_nodes,
@@ -31,6 +32,7 @@ from coco_core.governance import (
     trust_anchors,
 )
 from coco_core.kv import maps
+from coco_core.node import plugins
 from coco_core.node.address import Address
 from coco_core.node.admission import RunningAdmissions
 from coco_core.node.admitting import Gate
@@ -43,7 +45,6 @@ from coco_core.node.doorkeeping import Doorkeeper
 from coco_core.node.driver import Driver
 from coco_core.node.forming import Founder, Membership, join
 from coco_core.node.http import HTTPServer
-from coco_core.node.measure import code_measurement
 from coco_core.node.operator_routes import OperatorRoutes
 from coco_core.node.peers import PeerNetwork
 from coco_core.node.recovering import Recovery, RecoveryRoutes
@@ -104,8 +105,7 @@ async def run_node(
     listeners = await _bind(settings)
     key = PrivateKey.generate(Curve.P256)
     encryption_key = PrivateKey.generate(Curve.P256)
-    measurement = settings.virtual_measurement or code_measurement()
-    platform = VirtualPlatform(measurement)
+    platform = plugins.load_platform(settings.platform)
     constitution = ConstitutionProcess()
     node = BareNode(
         settings=settings,
@@ -113,7 +113,6 @@ async def run_node(
         encryption_key=encryption_key,
         platform=platform,
         standing=platform.attest(standing_report_data(key.public, encryption_key.public)),
-        measurement=measurement,
         peer_address=str(Address(settings.published_host, _bound(settings.peer, listeners.peer).port)),
         disk=LedgerFiles(settings.folder / LEDGER_FOLDER),
         snapshots=SnapshotFiles(settings.folder / SNAPSHOTS_FOLDER),
@@ -349,6 +348,7 @@ def _running_admissions(
                 if one.status == TRUSTED or (one.status == PENDING and one.node_id in learners)
             ],
             policy=read_policy(view),
+            judged_at_ms={name: one.judged_at_ms for name, one in read_admissions(view).items()},
             operators=list(read_operators(view).values()),
             agreed=Agreed(
                 committed=chain.committed,

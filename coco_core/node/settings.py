@@ -11,18 +11,24 @@
       "adapters": {"sawtooth": {"processors": "tcp://127.0.0.1:4004"}},   for one ledger's adapter, on this
                                            node alone; what it may hold the ledger's pages say
       "found": {"nodes": 3, "ledgers": {"ethereum": {"engine": "revm", "genesis": "genesis.json"}},
-                "operators": ["operator.pem"]},  certificates of those who may change the nodes later
+                "operators": ["operator.pem"],   certificates of those who may change the nodes later
                                            (or who governs, see ``charter_settings``)
+                "policy": "policy.json"},        which evidence may join, see ``policy_file``; what the first
+                                           nodes run on the virtual platform unless given
       "join": {"target": ["127.0.0.1:9545"],     operators' interfaces of one or more nodes, asked in turn
                "service_certificate": "service.pem",
+               "policy": "policy.json",            whom this node believes; on the virtual platform alone
+                                           it may be left out
                "replaces": "…"},                   the node whose place it takes (see ``supervision``)
       "alternate": {…},                          see ``coco node keep``, which alone reads it
       "recover": {},                           go on with the ledger in the folder, its nodes being lost
       "snapshot_interval": 50000,                entries after which the primary ends a chunk
       "snapshots_kept": 2,
       "archive": "archive",                      chunks older than the newest snapshot are moved here
-      "virtual": {"measurement": "…"},           64 hex digits: what a node on the virtual platform says it
-                                           runs, instead of a digest of its code; as insecure as that
+      "platform": "snp",                         what it runs on, see ``platform_settings``; without it the
+                                           virtual platform, which is insecure
+      "virtual": {"measurement": "…"},           64 hex digits: what a node on that says it runs, instead of
+                                           a digest of its code
       "tick_ms": 20, "election_timeout_ms": [700, 1200], "heartbeat_ms": 100
     }
 
@@ -39,12 +45,15 @@ from typing import Any, Final
 
 import attrs
 
+from coco_core.attestation import Policy
 from coco_core.base import NodeID, check_host, limits
 from coco_core.crypto import read_certificate
 from coco_core.errors import AttestationError, OperatorError
 from coco_core.governance import Charter
 from coco_core.node.address import Address
 from coco_core.node.charter_settings import read_charter
+from coco_core.node.platform_settings import PlatformSettings, read_platform
+from coco_core.node.policy_file import load_policy
 
 BUNDLES_FRONT_END: Final = "bundles"
 """What ``rpc`` calls the front end for bundles; no ledger may have that name."""
@@ -69,6 +78,8 @@ class Founding:
     """Certificates (PEM) of those who may change the nodes later, while nobody governs the service."""
     charter: Charter | None = None
     """Who governs the service, if anybody is to."""
+    policy: Policy | None = None
+    """Which evidence may join; None for what the first nodes run, on the virtual platform."""
 
 
 @attrs.frozen(kw_only=True)
@@ -79,6 +90,8 @@ class Joining:
     service_certificate: str
     replaces: NodeID | None = None
     """The node whose lease it renews by taking its place."""
+    policy: Policy | None = None
+    """Which evidence it believes; None, on the virtual platform, for any that the service accepts."""
 
 
 @attrs.frozen(kw_only=True)
@@ -108,8 +121,8 @@ class NodeSettings:
     archive: Path | None = None
     """Where chunks go that the newest snapshot makes superfluous; None leaves them."""
 
-    virtual_measurement: str = ""
-    """What the virtual platform says that it measured; empty for a digest of the code."""
+    platform: PlatformSettings = attrs.field(factory=PlatformSettings)
+    """What it runs on."""
 
     @property
     def published_host(self) -> str:
@@ -168,6 +181,7 @@ class _Reader:
             "snapshot_interval",
             "snapshots_kept",
             "archive",
+            "platform",
             "virtual",
         }
     )
@@ -200,7 +214,7 @@ class _Reader:
         interval = self._count("snapshot_interval", limits.CHUNK_TARGET_ENTRIES, 1_000_000_000)
         kept = self._count("snapshots_kept", 2, 1_000)
         archive = self._archive()
-        measurement = self._virtual_measurement()
+        platform = read_platform(self._raw, self._base, self.faults)
         if self.faults or role is None or admin is None or peer is None:
             return None
         return NodeSettings(
@@ -217,7 +231,7 @@ class _Reader:
             snapshot_interval=interval,
             snapshots_kept=kept,
             archive=archive,
-            virtual_measurement=measurement,
+            platform=platform,
         )
 
     def _address(self, field: str, raw: Mapping[str, Any] | None = None) -> Address | None:
@@ -290,6 +304,7 @@ class _Reader:
             ledgers=read,
             operators=self._operators(value.get("operators", [])),
             charter=read_charter(value, self._base, self.faults),
+            policy=self._policy("found.policy", value.get("policy")),
         )
 
     def _operators(self, value: Any) -> tuple[str, ...]:
@@ -338,7 +353,17 @@ class _Reader:
             targets=tuple(target for target in targets if target is not None),
             service_certificate=pem,
             replaces=replaces,
+            policy=self._policy("join.policy", value.get("policy")),
         )
+
+    def _policy(self, field: str, value: Any) -> Policy | None:
+        if value is None:
+            return None
+        try:
+            return load_policy(self._base / str(value))
+        except OperatorError as error:
+            self.faults.append(f"{field!r}: {error}")
+            return None
 
     def _archive(self) -> Path | None:
         value = self._raw.get("archive")
@@ -348,15 +373,6 @@ class _Reader:
             self.faults.append("'archive' must be a path")
             return None
         return self._base / value
-
-    def _virtual_measurement(self) -> str:
-        match self._raw.get("virtual"):
-            case None:
-                return ""
-            case {"measurement": str(measurement), **rest} if not rest and _DIGEST.fullmatch(measurement):
-                return measurement
-        self.faults.append("'virtual' must be {\"measurement\": 64 hex digits in lower case}")
-        return ""
 
     def _count(self, field: str, default: int, most: int) -> int:
         value = self._raw.get(field, default)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import attrs
 
 from coco_core.adapter import Manifest, Writes
+from coco_core.attestation import Policy
 from coco_core.base import NodeID, limits
 from coco_core.consensus import LogReader, SnapshotAvailable
 from coco_core.consensus.raft import LogStart, Raft, RaftSettings
@@ -92,11 +93,13 @@ def found_service(
     genesis: Iterable[Writes],
     operators: Sequence[str] = (),
     charter: Charter | None = None,
+    policy: Policy | None = None,
 ) -> tuple[Replica, list[Effect]]:
     """Return the first primary of a new service and the effects that place its first entries.
 
     ``operators`` are the certificates (PEM) of those who may change the nodes while nobody governs the
-    service; a service with a ``charter`` is governed from its first entry on.
+    service; a service with a ``charter`` is governed from its first entry on. ``policy`` says what may join,
+    what its first nodes were measured as unless given.
     """
     members = _told(parts)
     raft = Raft.founder(_settings(parts, members), draw=parts.draw, reader=parts.reader)
@@ -105,7 +108,7 @@ def found_service(
     first = founding_writes(parts.nodes.values(), parts.service.certificate, operators)
     merge(first, admission_writes(parts.admissions))
     measured = [(one.platform, one.measurement) for one in parts.admissions.values()]
-    merge(first, policy_writes(policy_of(measured)))
+    merge(first, policy_writes(policy if policy is not None else policy_of(measured)))
     merge(
         first,
         first_epoch(chain.store.head(), parts.secrets.current.secret, time_ms=parts.time_ms),

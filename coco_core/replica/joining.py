@@ -24,7 +24,7 @@ import orjson
 
 from coco_core.adapter import Manifest, read_fields
 from coco_core.attestation import Policy, Verifier
-from coco_core.base import TxID
+from coco_core.base import NodeID, TxID
 from coco_core.crypto import (
     PrivateKey,
     PublicKey,
@@ -69,6 +69,9 @@ class Welcome:
     manifests: Sequence[Manifest]
     policy: Policy
     """The policy in force."""
+    judged_at_ms: Mapping[NodeID, int] = attrs.field(factory=dict)
+    """When each of the nodes was admitted: by then what its evidence is judged by was valid, and it may not
+    be any more."""
     operators: Sequence[str] = ()
     """Certificates (PEM) of those who may change the members."""
     agreed: Agreed | None = None
@@ -84,6 +87,7 @@ def encode_welcome(welcome: Welcome, receiver: PublicKey, transcript: Transcript
         "nodes": [node_to_json(node) for node in welcome.nodes],
         "manifests": [attrs.asdict(manifest) for manifest in welcome.manifests],
         "policy": policy_to_json(welcome.policy),
+        "judged_at": dict(welcome.judged_at_ms),
         "operators": list(welcome.operators),
         "agreed": None if welcome.agreed is None else _agreed_to_json(welcome.agreed),
     }
@@ -120,6 +124,7 @@ def read_welcome(data: bytes, key: PrivateKey, transcript: Transcript) -> Welcom
             nodes=[node_from_json(node) for node in outer["nodes"]],
             manifests=[_manifest_from_json(manifest) for manifest in outer["manifests"]],
             policy=policy_from_json(outer["policy"]),
+            judged_at_ms={NodeID(text(name)): _natural(at) for name, at in dict(outer["judged_at"]).items()},
             operators=[text(pem) for pem in outer["operators"]],
             agreed=None if outer["agreed"] is None else _agreed_from_json(outer["agreed"]),
         )
@@ -133,12 +138,15 @@ def check_welcome(
     service_certificate: str,
     verifiers: Mapping[str, Verifier],
     at: datetime.datetime,
+    policy: Policy | None = None,
 ) -> None:
     """Check that a welcome leads into the expected service, whose policy accepts this node and every other.
 
     The joiner with ``key`` trusts nobody's word for whom it joins: the service must be the one whose
     certificate its operator gave, must have issued the joiner's certificate and every other node's,
-    and every node's standing evidence, its own too, must pass the policy. Raises AttestationError.
+    and every node's standing evidence, its own too, must pass the service's policy, and ``policy``, its
+    operator's. When others were admitted is the word of the node that was asked, which proved itself before.
+    Raises AttestationError.
     """
     service = read_certificate(welcome.service.certificate)
     if service_id(welcome.service.certificate) != service_id(service_certificate):
@@ -150,17 +158,23 @@ def check_welcome(
     known = {node.node_id: node.certificate for node in welcome.nodes}
     if len(known) != len(welcome.nodes) or known.get(key.node_id()) != welcome.certificate:
         raise AttestationError("the nodes of the welcome do not hold this one, or one of them twice")
+    accepted_by = [welcome.policy] if policy in (None, welcome.policy) else [welcome.policy, policy]
     for node in welcome.nodes:
         certificate = read_certificate(node.certificate)
         if certificate.public_key.node_id() != node.node_id:
             raise AttestationError(f"the certificate of node {node.node_id} is for another node's key")
         check_issued(certificate, service)
         expected = standing_report_data(certificate.public_key, encryption_key(node.encryption_key))
-        verdict = admit(node.evidence, expected, verifiers, welcome.policy, int(at.timestamp()))
-        if verdict.measurement != node.measurement:
-            raise AttestationError(
-                f"node {node.node_id} was measured as something else than is recorded", code="measurement"
-            )
+        now_s = welcome.judged_at_ms.get(node.node_id, int(at.timestamp() * 1000)) // 1000
+        for accepted in accepted_by:
+            try:
+                verdict = admit(node.evidence, expected, verifiers, accepted, now_s)
+            except AttestationError as error:
+                raise AttestationError(f"node {node.node_id}: {error}", code=error.code) from error
+            if verdict.measurement != node.measurement:
+                raise AttestationError(
+                    f"node {node.node_id} was measured as something else than is recorded", code="measurement"
+                )
 
 
 def _seal_info(transcript: Transcript) -> bytes:

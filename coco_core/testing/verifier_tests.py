@@ -95,6 +95,16 @@ class VerifierTests(ABC):
         elsewhere = frozenset((f"not-{platform}", code) for platform, code in given.policy.measurements)
         self._refused(_under(given, measurements=elsewhere), "measurement")
 
+    def test_policy_is_checked_before_anybody_is_judged(self) -> None:
+        """A policy that can be judged by passes; for production only if it takes nothing insecure."""
+        given = self.genuine()
+        self.verifier().check_policy(given.policy)
+        production = attrs.evolve(given.policy, production=True)
+        refusal = self._policy_refusal(production)
+        assert refusal in ("", "policy"), f"a policy is refused by 'policy', not by {refusal!r}"
+        secure = self._verify(given).secure
+        assert secure == (not refusal), "for production is what protects something, and nothing else"
+
     # ── what is no evidence ─────────────────────────────────────────────────────────────────────
 
     def test_other_format_is_refused(self) -> None:
@@ -145,6 +155,14 @@ class VerifierTests(ABC):
         except AttestationError as error:
             return error
         return None
+
+    def _policy_refusal(self, policy: Policy) -> str:
+        """Return the code by which a policy is refused, empty when it is not."""
+        try:
+            self.verifier().check_policy(policy)
+        except AttestationError as error:
+            return error.code
+        return ""
 
     def _same_or_refused(self, given: Genuine, evidence: Evidence) -> None:
         try:

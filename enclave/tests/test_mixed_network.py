@@ -213,7 +213,9 @@ def test_joiner_judges_whom_it_asks(kind: str, machines: Mapping[str, Machine], 
     )
     theirs = request.transcript(SERVICE, asked.node_id)
 
-    def ask(evidence: Evidence, service: str = NETWORK.service.certificate) -> Transcript:
+    def ask(
+        evidence: Evidence, service: str = NETWORK.service.certificate, own: Policy = policy
+    ) -> Transcript:
         challenge = Challenge(
             nonce=sha256(b"theirs"),
             evidence=evidence,
@@ -221,7 +223,7 @@ def test_joiner_judges_whom_it_asks(kind: str, machines: Mapping[str, Machine], 
             service_certificate=service,
             policy=policy,
         )
-        given = (request, asked.key.public, NETWORK.service.certificate, known_verifiers(), NOW_S)
+        given = (request, asked.key.public, NETWORK.service.certificate, known_verifiers(), own, NOW_S)
         return check_challenge(challenge, *given)
 
     assert ask(machines[kind](theirs.report_data)).role == JOINER
@@ -233,4 +235,14 @@ def test_joiner_judges_whom_it_asks(kind: str, machines: Mapping[str, Machine], 
     ):
         with pytest.raises(AttestationError) as caught:
             ask(evidence, service)
+        assert caught.value.code == code
+    # Whatever policy the node that was asked sends along.
+    for code, own in (
+        ("measurement", policy_of_code(policy, kind, "00" * 32)),
+        ("root", attrs.evolve(policy, rules={})),
+        ("platform", attrs.evolve(policy, formats=frozenset())),
+        ("insecure", attrs.evolve(policy, production=True)),
+    ):
+        with pytest.raises(AttestationError, match="the node that was asked") as caught:
+            ask(machines[kind](theirs.report_data), own=own)
         assert caught.value.code == code

@@ -53,6 +53,10 @@ class Wrong:
                 raise AttestationError(str(error)) from error
             raise
 
+    def check_policy(self, policy: Policy) -> None:
+        if self._forgets != "policy":
+            VirtualVerifier().check_policy(policy)
+
 
 @pytest.mark.parametrize(
     ("forgets", "test"),
@@ -61,6 +65,7 @@ class Wrong:
         ("platform", "test_platform_must_be_accepted"),
         ("measurement", "test_code_must_be_accepted"),
         ("measurement", "test_code_counts_for_its_platform_alone"),
+        ("policy", "test_policy_is_checked_before_anybody_is_judged"),
         ("format", "test_other_format_is_refused"),
         ("malformed", "test_anything_else_is_refused"),
         ("exceptions", "test_anything_else_is_refused"),

@@ -11,9 +11,9 @@ import pytest
 import trio
 
 from coco_core.adapter import HTTPRequest, HTTPResponse, PendingResponse
-from coco_core.attestation import VirtualPlatform
+from coco_core.attestation import Policy, VirtualPlatform
 from coco_core.errors import AttestationError, OperatorError
-from coco_core.governance import Transcript, encode_challenge_request
+from coco_core.governance import Transcript, encode_challenge_request, policy_of, policy_to_json
 from coco_core.governance.json_values import to_base64
 from coco_core.node import Address, Joining
 from coco_core.node.admission import CHALLENGE_TARGET, JOIN_TARGET
@@ -22,7 +22,7 @@ from coco_core.node.doorkeeping import Judged
 from coco_core.node.http import HTTPServer
 from coco_core.node.tls import frontend_context
 from coco_core.testing import MEASUREMENT, Consortium
-from coco_core.testing.consortium import ADMISSION
+from coco_core.testing.consortium import ADMISSION, POLICY
 from coco_core.testing.doors import Door, settled
 
 Change = Callable[[dict[str, Any]], object]
@@ -76,6 +76,7 @@ async def ask(
     number: int = 0,
     measurement: str = MEASUREMENT,
     waiting: Callable[[], None] = lambda: None,
+    policy: Policy | None = None,
 ) -> Welcomed:
     """Ask a node that ends TLS with the key of node ``number``."""
     identity = consortium.identities[number]
@@ -87,7 +88,7 @@ async def ask(
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(server.serve, listeners)
                 try:
-                    joining = Joining(targets=(target,), service_certificate=certificate)
+                    joining = Joining(targets=(target,), service_certificate=certificate, policy=policy)
                     return await ask_to_join(joining, applicant(consortium, measurement), waiting)
                 finally:
                     nursery.cancel_scope.cancel()
@@ -159,11 +160,13 @@ async def test_a_certificate_that_is_none(consortium: Consortium) -> None:
         await ask(consortium, Asked(consortium, 200), "certificate")
 
 
-async def fooled(consortium: Consortium, code: str, lie: Change, number: int = 0) -> None:
+async def fooled(
+    consortium: Consortium, code: str, lie: Change, number: int = 0, policy: Policy | None = None
+) -> None:
     """Check that a joiner sees through ``lie`` before it shows or believes anything."""
     asked = Asked(consortium, 200, lie=lie)
     with pytest.raises(AttestationError) as caught:
-        await ask(consortium, asked, consortium.service.certificate, number=number)
+        await ask(consortium, asked, consortium.service.certificate, number=number, policy=policy)
     assert caught.value.code == code
     assert asked.asked == [CHALLENGE_TARGET]
 
@@ -183,6 +186,26 @@ async def test_evidence_of_a_service_that_is_none(consortium: Consortium) -> Non
 async def test_evidence_of_code_that_its_own_policy_does_not_list(consortium: Consortium) -> None:
     await fooled(consortium, "measurement", lambda told: told["policy"].update(measurements=[]))
     await fooled(consortium, "platform", lambda told: told["policy"].update(platforms=["SGX"]))
+
+
+async def test_a_joiner_judges_by_its_own_policy(consortium: Consortium) -> None:
+    """What the node that is asked would be accepted by is not for it to say."""
+    nobody = policy_of([])
+
+    def forget(told: dict[str, Any]) -> None:
+        told["policy"] = policy_to_json(nobody)
+
+    welcomed = await ask(
+        consortium, Asked(consortium, 200, lie=forget), consortium.service.certificate, policy=POLICY
+    )
+    assert welcomed.welcome == b"the welcome"
+    own = {
+        "platform": nobody,
+        "measurement": policy_of([("Insecure_Virtual", "ab" * 32)]),
+        "insecure": attrs.evolve(POLICY, production=True),
+    }
+    for code, policy in own.items():
+        await fooled(consortium, code, dict.copy, policy=policy)
 
 
 async def test_evidence_that_does_not_answer_this_question(consortium: Consortium) -> None:

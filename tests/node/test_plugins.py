@@ -80,7 +80,7 @@ def test_a_plugin_that_cannot_be_used(fault: str, shelf: Shelf) -> None:
 def test_two_distributions_with_one_name(shelf: Shelf) -> None:
     for distribution in ("abacus_two", "abacus_three"):
         shelf.install(distribution, "abacus", plugin("abacus"))
-    with pytest.raises(OperatorError, match="abacus-three and abacus-two each bring an adapter 'abacus'"):
+    with pytest.raises(OperatorError, match="abacus-three and abacus-two each bring adapter 'abacus'"):
         load("abacus")
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from coco_core.errors import OperatorError
 from coco_core.node import Address, Founding, Joining, Recovering, load_settings
+from coco_core.node.platform_settings import PlatformSettings
 from coco_core.testing import Consortium
 
 PEM = Consortium.of(1).service.certificate
@@ -76,10 +77,41 @@ def test_operators_snapshots_and_archive(tmp_path: Path) -> None:
     assert settings.role.operators == (PEM,)
 
 
+def test_policies(tmp_path: Path) -> None:
+    code = {"Insecure_Virtual": {"measurements": ["ab" * 32]}}
+    (tmp_path / "policy.json").write_text(json.dumps({"development": True, "platforms": code}))
+    found = {**GOOD["found"], "policy": "policy.json"}
+    settings = load_settings(written(tmp_path, found=found))
+    assert isinstance(settings.role, Founding)
+    assert settings.role.policy is not None
+    assert settings.role.policy.measurements == {("Insecure_Virtual", "ab" * 32)}
+    join = {"target": "127.0.0.1:1", "service_certificate": "service.pem", "policy": "policy.json"}
+    joining = load_settings(written(tmp_path, found=None, join=join)).role
+    assert isinstance(joining, Joining)
+    assert joining.policy == settings.role.policy
+    with pytest.raises(OperatorError, match=r"'found.policy': policy .*list.json: expected"):
+        load_settings(written(tmp_path, found={**found, "policy": "list.json"}))
+
+
+def test_platform(tmp_path: Path) -> None:
+    (tmp_path / "chip.pem").write_text("PEM")
+    settings = load_settings(written(tmp_path, platform={"name": "snp", "collateral": "chip.pem"}))
+    given = settings.platform.hand_out()
+    assert (settings.platform.name, given.values) == ("snp", {"collateral": "chip.pem"})
+    read = given.file("collateral")
+    (tmp_path / "chip.pem").write_text("newer")
+    assert read() == b"newer"
+    for option in ("other", "collateral"):
+        (tmp_path / "chip.pem").unlink(missing_ok=True)
+        with pytest.raises(OperatorError, match=r"'platform.other' must be text|No such file"):
+            given.file(option)
+    assert load_settings(written(tmp_path, platform="sgx")).platform.options == {}
+
+
 def test_what_the_virtual_platform_says(tmp_path: Path) -> None:
-    assert load_settings(written(tmp_path)).virtual_measurement == ""
+    assert load_settings(written(tmp_path)).platform == PlatformSettings()
     settings = load_settings(written(tmp_path, virtual={"measurement": "ab" * 32}))
-    assert settings.virtual_measurement == "ab" * 32
+    assert settings.platform.options == {"measurement": "ab" * 32}
 
 
 def test_hosts_others_know_a_node_by(tmp_path: Path) -> None:
@@ -114,6 +146,17 @@ FAULTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "addresses": (
         {"admin": "nowhere", "peer": 5, "rpc": {"tally": "x:99999", "other": ":1"}},
         ("'admin' must be", "'peer' must be", "'tally' must be", "'other' must be"),
+    ),
+    "platform a number": ({"platform": 1}, ("'platform' must be",)),
+    "platform without a name": ({"platform": {"collateral": "x"}}, ("'platform' must be",)),
+    "platform of another spelling": ({"platform": "SGX"}, ("'platform' must be",)),
+    "platform with another's options": (
+        {"platform": "sgx", "virtual": {"measurement": "ab" * 32}},
+        ("'virtual' is for the virtual platform",),
+    ),
+    "virtual told elsewhere": (
+        {"platform": {"name": "virtual", "measurement": "ab" * 32}},
+        ("what the virtual platform is told is in 'virtual'",),
     ),
     "virtual": ({"virtual": {}}, ("'virtual' must be",)),
     "virtual text": ({"virtual": "ab"}, ("'virtual' must be",)),

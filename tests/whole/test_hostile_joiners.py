@@ -100,7 +100,7 @@ class Door:
             peer = read_certificate_der(connection.peer_certificate).public_key
         service = self.network.service_certificate
         challenge = read_challenge(answer.body)
-        return check_challenge(challenge, question, peer, service, known_verifiers(), 0)
+        return check_challenge(challenge, question, peer, service, known_verifiers(), challenge.policy, 0)
 
     async def refused(self, body: bytes, joiner: Joiner | None) -> str:
         """Return the code by which a request to join is refused; operators see it, and nothing changed."""

@@ -59,6 +59,14 @@ class TeeVerifier:
             secure="simulator" not in verdict.notes and "debug" not in verdict.notes,
         )
 
+    def check_policy(self, policy: Policy) -> None:
+        """Check what a policy says of this kind; raises EvidenceError (``policy``)."""
+        accepted = platform_policy(self._kind, policy)
+        if policy.production and (accepted.simulator_anchors or accepted.debug):
+            raise EvidenceError(
+                "policy", f"{self._kind}: simulators and debug builds are for development alone"
+            )
+
 
 def platform_policy(kind: str, policy: Policy) -> PlatformPolicy:
     """Return what a network's policy accepts of one kind; raises EvidenceError (``policy``)."""

@@ -47,6 +47,11 @@ class Finding:
 class Examiner(Protocol):
     """Reads evidence from files and explains it, for ``coco attest``."""
 
+    @property
+    def formats(self) -> frozenset[str]:
+        """Which evidence it knows."""
+        ...
+
     def read(self, data: bytes) -> Evidence | None:
         """Return the evidence a file holds, None when it is none of the formats known here."""
         ...

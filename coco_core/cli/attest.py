@@ -16,6 +16,7 @@ import click
 from coco_core.attestation import Evidence, Examiner, Finding, known_examiners
 from coco_core.base import limits
 from coco_core.cli.asking import FILE
+from coco_core.cli.live_evidence import fetch_evidence
 from coco_core.errors import AttestationError, IntegrityError, OperatorError
 from coco_core.node import utc_now
 
@@ -32,46 +33,80 @@ def attest() -> None:
     """Evidence that code runs in a TEE: what it says, and whether it holds."""
 
 
+NODE: Final = click.option(
+    "--node", help="A running node instead of FILE: its operators' interface, host:port."
+)
+SERVICE: Final = click.option("--service-cert", type=FILE, help="PEM of the service that node must be of.")
+
+
 @attest.command()
-@click.argument("file", type=FILE)
+@click.argument("file", type=FILE, required=False)
+@NODE
+@SERVICE
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def show(file: Path, as_json: bool) -> None:
-    """Show what the evidence in FILE says, without checking any of it."""
-    evidence, examiner = _find(_read(file), file)
+def show(file: Path | None, node: str | None, service_cert: Path | None, as_json: bool) -> None:
+    """Show what the evidence in FILE, or of a running node, says, without checking any of it.
+
+    Of a node it is checked that the evidence is shown by who answers, and names its key.
+    """
+    evidence, examiner, _ = _sought(file, node, service_cert)
     _tell(_refusing(lambda: examiner.show(evidence)), as_json)
 
 
 @attest.command()
-@click.argument("file", type=FILE)
+@click.argument("file", type=FILE, required=False)
+@NODE
+@SERVICE
 @click.option("--collateral", type=FILE, help="What the vendor publishes for judging it, from a file.")
 @click.option("--now", help="ISO 8601 in UTC, like 2026-11-22T12:00:00Z; the present unless given.")
 @click.option("--policy", type=FILE, help="Which code and platforms are accepted, JSON.")
 @click.option("--report-data", help="The 64 bytes it must be made for, in hex.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def verify(
-    file: Path,
+    file: Path | None,
+    node: str | None,
+    service_cert: Path | None,
     collateral: Path | None,
     now: str | None,
     policy: Path | None,
     report_data: str | None,
     as_json: bool,
 ) -> None:
-    """Judge the evidence in FILE; exit 1 if it is refused.
+    """Judge the evidence in FILE, or of a running node; exit 1 if it is refused.
 
+    That of a node has to be made for the key it answers with, and is judged by the collateral it hands out.
     Nothing is fetched: the same files and the same time give the same verdict, whenever it is asked for.
     """
-    evidence, examiner = _find(_read(file), file)
+    evidence, examiner, bound = _sought(file, node, service_cert)
     if collateral is not None:
         evidence = attrs.evolve(evidence, endorsements=_read(collateral))
     now_s = int((utc_now() if now is None else _time(now)).timestamp())
     accepted = None if policy is None else _read(policy)
-    expected = None if report_data is None else _hex(report_data)
+    expected = bound if report_data is None else _hex(report_data)
     finding = _refusing(lambda: examiner.judge(evidence, accepted, expected, now_s))
     _tell(finding, as_json)
     if not as_json:
-        _say_what_was_not_asked(policy, report_data)
+        _say_what_was_not_asked(policy, expected)
     if finding.status == "contraindicated":
         raise IntegrityError(f"refused by the rule {finding.code!r}: {finding.reason}")
+
+
+def _sought(
+    file: Path | None, node: str | None, service: Path | None
+) -> tuple[Evidence, Examiner, bytes | None]:
+    """Return the evidence to look at, who knows it, and what it has to be bound to, where that is known."""
+    if (file is None) == (node is None):
+        raise OperatorError("name one of FILE and --node")
+    if node is None:
+        evidence, examiner = _find(_read(Path(str(file))), Path(str(file)))
+        return evidence, examiner, None
+    found = fetch_evidence(node, service)
+    for examiner in known_examiners():
+        if found.evidence.format in examiner.formats:
+            return found.evidence, examiner, found.report_data
+    raise OperatorError(
+        f"{node} shows evidence of {found.evidence.format[:64]!r}: there is nothing to explain"
+    )
 
 
 def _find(data: bytes, file: Path) -> tuple[Evidence, Examiner]:
@@ -152,8 +187,8 @@ def _told(name: str, value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _say_what_was_not_asked(policy: Path | None, report_data: str | None) -> None:
+def _say_what_was_not_asked(policy: Path | None, expected: bytes | None) -> None:
     if policy is None:
         print("no --policy: any code is accepted, on genuine platforms that are up to date")
-    if report_data is None:
+    if expected is None:
         print("no --report-data: whom it was made for is not checked")

@@ -33,8 +33,13 @@ def judge(certificate: Certificate, accepted: Sequence[str]) -> Verdict:
     Raises OperatorError for what is no measurement, and AttestationError when there is no evidence, it is of
     other code, or not bound to the key of the certificate.
     """
-    pairs = [one.rpartition(":") for one in accepted]
-    if not all(platform and measurement for platform, _, measurement in pairs):
-        raise OperatorError("--measurement: expected PLATFORM:HEX, for example Insecure_Virtual:0123…")
-    policy = policy_of((platform, measurement) for platform, _, measurement in pairs)
+    policy = policy_of(pairs(accepted))
     return admit_certified(certificate, known_verifiers(), policy, int(utc_now().timestamp()))
+
+
+def pairs(accepted: Sequence[str]) -> list[tuple[str, str]]:
+    """Return platforms and measurements of ``--measurement``; raises OperatorError for what is none."""
+    found = [one.rpartition(":") for one in accepted]
+    if not all(platform and measurement for platform, _, measurement in found):
+        raise OperatorError("--measurement: expected PLATFORM:HEX, for example Insecure_Virtual:0123…")
+    return [(platform, measurement) for platform, _, measurement in found]

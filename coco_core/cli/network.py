@@ -72,6 +72,10 @@ class NetworkSpec:
     """Further settings of every node."""
     node_settings: Mapping[str, Callable[[int], Mapping[str, Any]]] = attrs.field(factory=dict)
     """By ledger: what its adapter is told on the node of an index, counted from 0."""
+    platforms: Sequence[Mapping[str, Any]] = ()
+    """What each node runs on, as its settings say it; none for the virtual platform."""
+    policy: Path | None = None
+    """Which evidence the founder lets join, and every other node believes; None on the virtual platform."""
 
     @property
     def ledgers(self) -> Mapping[str, LedgerSpec]:
@@ -209,6 +213,8 @@ class LocalNetwork:
             **spec.settings,
             **role,
         }
+        if spec.platforms:
+            settings["platform"] = dict(spec.platforms[node.index])
         return settings | ({"published": place.published} if place.published else {})
 
     async def _spawn(self, node: LocalNode, settings: Mapping[str, Any]) -> None:
@@ -221,12 +227,17 @@ class LocalNetwork:
             for (name, ledger), path in zip(self.spec.ledgers.items(), self._genesis_files, strict=True)
         }
         operators = [str(path) for path in self.spec.operators]
-        return {"found": {"nodes": self.spec.nodes, "ledgers": ledgers, "operators": operators}}
+        found = {"nodes": self.spec.nodes, "ledgers": ledgers, "operators": operators}
+        return {"found": found | self._policy}
 
     def _joining(self, through: Sequence[LocalNode]) -> dict[str, Any]:
         targets = [node.info["admin"] for node in through]
         target = targets if len(targets) > 1 else targets[0]
-        return {"join": {"target": target, "service_certificate": f"../{SERVICE_FILE}"}}
+        return {"join": {"target": target, "service_certificate": f"../{SERVICE_FILE}"} | self._policy}
+
+    @property
+    def _policy(self) -> dict[str, str]:
+        return {"policy": str(self.spec.policy)} if self.spec.policy is not None else {}
 
 
 @asynccontextmanager

@@ -16,14 +16,15 @@ import click
 import structlog
 import trio
 
-from coco_core.base import split_address
-from coco_core.cli.asking import service_context
-from coco_core.cli.judging import judge, measurements
+from coco_core.attestation import known_verifiers
+from coco_core.cli.asking import FILE, now_s, read_bytes
+from coco_core.cli.judging import measurements, pairs
 from coco_core.cli.keeping import Keeper, Plan
+from coco_core.cli.live_evidence import fetch_evidence
 from coco_core.cli.network import cancel_on_signal, until_interrupted
-from coco_core.client import fetch_certificate
 from coco_core.errors import OperatorError
-from coco_core.node import NodeSettings, load_settings, run_node
+from coco_core.governance import admit, policy_of
+from coco_core.node import NodeSettings, load_policy, load_settings, run_node
 
 _LOG_LEVELS: Final = click.Choice(["debug", "info", "warning", "error"])
 _ORDERS_MAX: Final = 16
@@ -88,21 +89,32 @@ def keep(settings: Path, log_level: str) -> None:
 
 @node.command()
 @click.argument("address")
-@measurements(required=True)
-@click.option("--service-cert", type=click.Path(path_type=Path), help="PEM of the service it must be of.")
-def evidence(address: str, accepted: tuple[str, ...], service_cert: Path | None) -> None:
-    """Judge the evidence in the certificate of the node at ADDRESS, host:port of any of its interfaces.
+@measurements(required=False)
+@click.option("--policy", type=FILE, help="Which evidence is accepted, as for who founds or joins.")
+@click.option("--collateral", type=FILE, help="What the vendor publishes, instead of what the node has.")
+@click.option("--service-cert", type=FILE, help="PEM of the service it must be of.")
+def evidence(
+    address: str,
+    accepted: tuple[str, ...],
+    policy: Path | None,
+    collateral: Path | None,
+    service_cert: Path | None,
+) -> None:
+    """Judge the evidence of the node at ADDRESS, host:port of any of its interfaces.
 
-    Whoever answers there holds the key that the evidence is bound to.
+    Whoever answers there holds the key that the evidence is bound to. What it is judged by comes from the
+    node's interface for operators; by another one only the virtual platform can be judged without
+    --collateral.
     """
-    tls = service_context(service_cert) if service_cert is not None else None
-    try:
-        split_address(address)
-    except ValueError as error:
-        raise OperatorError(f"{address[:80]}: {error}") from error
-    certificate = trio.run(fetch_certificate, address, tls)
-    verdict = judge(certificate, accepted)
-    print(f"node         {certificate.public_key.node_id()}")
+    if bool(accepted) == (policy is not None):
+        raise OperatorError("say which evidence is accepted: --policy FILE, or --measurement PLATFORM:HEX")
+    by = load_policy(policy) if policy is not None else policy_of(pairs(accepted))
+    found = fetch_evidence(address, service_cert)
+    shown = found.evidence
+    if collateral is not None:
+        shown = attrs.evolve(shown, endorsements=read_bytes(collateral))
+    verdict = admit(shown, found.report_data, known_verifiers(), by, now_s())
+    print(f"node         {found.certificate.public_key.node_id()}")
     print(f"platform     {verdict.format}{'' if verdict.secure else ' (protects nothing)'}")
     print(f"measurement  {verdict.measurement}")
 

@@ -9,6 +9,7 @@ from coco_core.client.http import (
     ConnectionLostError,
     MalformedAnswerError,
     NodeClient,
+    any_context,
     fetch_certificate,
     pinned_context,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "RequestRefusedError",
     "Signer",
     "VerifiedReceipt",
+    "any_context",
     "fetch_certificate",
     "percentiles_ms",
     "pinned_context",

@@ -196,6 +196,7 @@ from coco_core.governance.transcripts import (
     JOINER,
     MEMBER,
     Transcript,
+    check_standing_claims,
     standing_claims,
     standing_report_data,
 )
@@ -282,6 +283,7 @@ __all__ = [
     "check_lasts",
     "check_members_data",
     "check_policy",
+    "check_standing_claims",
     "check_share",
     "check_shares_dealt",
     "check_signature",

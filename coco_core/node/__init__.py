@@ -3,6 +3,7 @@
 from coco_core.node.address import Address
 from coco_core.node.clock import unix_ms, utc_now
 from coco_core.node.plugins import installed, load
+from coco_core.node.policy_file import load_policy
 from coco_core.node.run import LEDGER_FOLDER, run_node
 from coco_core.node.settings import (
     BUNDLES_FRONT_END,
@@ -25,6 +26,7 @@ __all__ = [
     "Recovering",
     "installed",
     "load",
+    "load_policy",
     "load_settings",
     "run_node",
     "unix_ms",

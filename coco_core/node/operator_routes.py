@@ -7,6 +7,7 @@ GET  /node/tx               ``?transaction_id=V.S``: Unknown, Pending, Committed
 GET  /node/receipt          ``?transaction_id=V.S[&format=json|cose]``
 GET  /node/resources        memory per map and per entry, processor time used
 GET  /node/network          nodes, change of members under way, service certificate, ledgers
+GET  /node/evidence         standing evidence of this node, what it is judged by, what it is bound to
 GET  /node/refusals         nodes this one refused lately, with the code of the rule that failed
 POST /node/join/challenge   a node that wants to join asks for a challenge (see ``doorkeeping``)
 POST /node/join             a node asks to join (see ``admission``)
@@ -39,7 +40,7 @@ import trio
 from coco_core.adapter import Caller, Committed, HTTPRequest, HTTPResponse, PendingResponse, Rejected
 from coco_core.base import TxID, limits
 from coco_core.consensus import EntriesCompactedError
-from coco_core.crypto import read_certificate
+from coco_core.crypto import PublicKey, read_certificate
 from coco_core.errors import BusyError, CallerError, CocoError, MalformedError
 from coco_core.governance import (
     ADMINISTRATION,
@@ -50,7 +51,9 @@ from coco_core.governance import (
     read_lease_policy,
     read_leases,
     read_nodes,
+    standing_claims,
 )
+from coco_core.governance.json_values import evidence_to_json, to_base64
 from coco_core.kv import maps
 from coco_core.ledger import LedgerSecrets
 from coco_core.node.admission import (
@@ -199,6 +202,7 @@ class _Open:
             "/node/receipt": self._receipt,
             "/node/resources": self._resources,
             "/node/network": self._network,
+            "/node/evidence": self._evidence,
         }
 
     def _health(self, query: Query) -> HTTPResponse:
@@ -316,6 +320,23 @@ class _Open:
                 "change": None if change is None else {**attrs.asdict(change), "waits_for": waits_for},
                 "lease_policy": attrs.asdict(read_lease_policy(view)),
                 "ledgers": ledgers,
+            }
+        )
+
+    def _evidence(self, query: Query) -> HTTPResponse:
+        """Answer with this node's standing evidence and what it is judged by, which no certificate holds."""
+        del query
+        name = read_certificate(self._shown.certificate).public_key.node_id()
+        node = read_nodes(self._driver.replica.chain.store.view()).get(name)
+        if node is None:
+            return _json({"error": "this node takes no part yet"}, 503)
+        key = read_certificate(node.certificate).public_key
+        claims = standing_claims(key, PublicKey.from_pem(node.encryption_key))
+        return _json(
+            {
+                "node_id": node.node_id,
+                "evidence": evidence_to_json(node.evidence),
+                "claims": to_base64(claims),
             }
         )
 

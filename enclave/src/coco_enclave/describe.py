@@ -113,6 +113,11 @@ CAVEATS: Final[Mapping[str, tuple[str, ...]]] = {
 class TeeExaminer:
     """Reads the files of every platform here and explains them."""
 
+    @property
+    def formats(self) -> frozenset[str]:
+        """Every kind of evidence here."""
+        return frozenset(RECOGNISERS)
+
     def read(self, data: bytes) -> Evidence | None:
         """Return the evidence in a file, an envelope or a platform's own form; None for anything else."""
         try:

@@ -89,9 +89,11 @@ def _platform_to_json(policy: PlatformPolicy) -> dict[str, Any]:
 def policy_from_json(value: object) -> TeePolicy:
     """Read what policy_to_json returned; raises EvidenceError (``policy``).
 
-    What is left out is at its default.
+    What is left out is at its default. The file may say that it is for development: whether what a simulator
+    signs may *join* is for the core to judge, and a verdict says that it is one.
     """
     fields = Fields(value, "the policy")
+    fields.flag("development", False)
     platforms = fields.mapping("platforms")
     fields.finish()
     return TeePolicy(platforms={kind: platform_from_json(one, kind) for kind, one in platforms.items()})

@@ -4,6 +4,7 @@ Only tests and demonstrations import this: a production policy names none of the
 """
 
 from coco_enclave.testing.devices import GramineTree, TsmTree
+from coco_enclave.testing.machines import Machine, SimulatedPlatform, make_machine
 from coco_enclave.testing.sim_azure import AzureGuest, UvmIssuer, make_uvm_issuer
 from coco_enclave.testing.sim_firmware import SimulatedSevGuest, SimulatedVirtualTpm
 from coco_enclave.testing.sim_sgx import Enclave, SimulatedIntel, TrustDomain
@@ -15,7 +16,9 @@ __all__ = [
     "AzureGuest",
     "Enclave",
     "GramineTree",
+    "Machine",
     "SimulatedIntel",
+    "SimulatedPlatform",
     "SimulatedSevGuest",
     "SimulatedVirtualTpm",
     "SnpChip",
@@ -28,6 +31,7 @@ __all__ = [
     "VbsHost",
     "boot_windows",
     "make_guardian_service",
+    "make_machine",
     "make_snp_chip",
     "make_snp_vendor",
     "make_tpm",

@@ -66,7 +66,7 @@ class TrustDomain:
 
 
 @attrs.frozen
-class _Signer:
+class Signer:
     key: Key
     certificate: x509.Certificate
 
@@ -167,7 +167,7 @@ class SimulatedIntel:
         *,
         tcb_info: Mapping[str, Any] | None = None,
         qe_identity: Mapping[str, Any] | None = None,
-        tcb_signer: _Signer | None = None,
+        tcb_signer: Signer | None = None,
         tcb_chain: Sequence[x509.Certificate] | None = None,
         fields: Mapping[str, str] | None = None,
     ) -> bytes:
@@ -231,7 +231,7 @@ class SimulatedIntel:
         }
 
     def crl(
-        self, issuer: _Signer, revoked: Sequence[x509.Certificate] = (), begins: datetime | None = None
+        self, issuer: Signer, revoked: Sequence[x509.Certificate] = (), begins: datetime | None = None
     ) -> bytes:
         """Return a revocation list, DER."""
         key_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key())
@@ -260,22 +260,22 @@ class SimulatedIntel:
     def issue(
         self,
         name: str,
-        issuer: _Signer,
+        issuer: Signer,
         *,
         authority: bool = False,
         extension: bytes | None = None,
         days: int = 3650,
-    ) -> _Signer:
+    ) -> Signer:
         """Return a new key with a certificate under ``issuer``, valid for ``days``."""
         key = _new_key()
-        return _Signer(key, self._certificate(name, key, issuer, authority, extension, days))
+        return Signer(key, self._certificate(name, key, issuer, authority, extension, days))
 
-    def _self_signed(self, name: str) -> _Signer:
+    def _self_signed(self, name: str) -> Signer:
         key = _new_key()
-        return _Signer(key, self._certificate(name, key, None, True, None, 3650))
+        return Signer(key, self._certificate(name, key, None, True, None, 3650))
 
     def _certificate(
-        self, name: str, key: Key, issuer: _Signer | None, authority: bool, extension: bytes | None, days: int
+        self, name: str, key: Key, issuer: Signer | None, authority: bool, extension: bytes | None, days: int
     ) -> x509.Certificate:
         signer = issuer.key if issuer is not None else key
         crl = x509.DistributionPoint(

@@ -1,17 +1,14 @@
-"""A node runs on what its settings name; who joins or founds there has to say whom it believes."""
+"""A node runs on the platform that its settings name, with the options that platform has."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import attrs
 import pytest
 
 from coco_core.attestation import Evidence, VirtualPlatform
 from coco_core.errors import OperatorError
-from coco_core.node import Founding, Joining, plugins
-from coco_core.node.bare_node import BareNode
-from coco_core.node.forming import _founding_policy, join
+from coco_core.node import plugins
 from coco_core.node.platform_settings import PlatformSettings
 
 MODULE = """
@@ -74,19 +71,3 @@ def test_the_one_that_is_named() -> None:
 def test_platform_that_cannot_be_used(name: str, options: dict[str, object], message: str) -> None:
     with pytest.raises(OperatorError, match=message):
         plugins.load_platform(PlatformSettings(name=name, options=options))
-
-
-@attrs.frozen
-class Somewhere:
-    """A node on a platform that proves something, as far as these rules look."""
-
-    platform: object
-
-
-@pytest.mark.usefixtures("toy")
-async def test_whom_to_believe_has_to_be_said() -> None:
-    node: BareNode = Somewhere(plugins.load_platform(PlatformSettings(name="toy")))  # type: ignore[assignment]
-    with pytest.raises(OperatorError, match=r"founded on toy needs 'found\.policy'"):
-        _founding_policy(node, Founding(nodes=1, ledgers={}))
-    with pytest.raises(OperatorError, match=r"on toy needs 'join\.policy'"):
-        await join(node, Joining(targets=(), service_certificate=""), lambda: None)

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from coco_core.attestation import Evidence, Policy, Verdict, VirtualPlatform, VirtualVerifier
+from coco_core.attestation import Evidence, VirtualPlatform, VirtualVerifier
 from coco_core.base import TxID, limits
 from coco_core.crypto import Curve, PrivateKey, PublicKey, endorse, hpke_open, hpke_seal
 from coco_core.errors import AttestationError
@@ -250,8 +250,6 @@ BAD_WELCOMES = {
     "measurement alone": welcome_with(lambda outer: outer["policy"].update(measurements=["ab"])),
     "minimum a number": welcome_with(lambda outer: outer["policy"].update(minimum_tcb={"SGX": 1})),
     "advisories a list": welcome_with(lambda outer: outer["policy"].update(allowed_advisories=[1])),
-    "no times": welcome_with(lambda outer: outer.pop("judged_at")),
-    "times a number": welcome_with(lambda outer: outer.update(judged_at=1)),
     "a time as text": welcome_with(lambda outer: outer.update(judged_at={"x": "1"})),
     "nodes a number": welcome_with(lambda outer: outer.update(nodes=1)),
     "node without fields": welcome_with(lambda outer: outer.update(nodes=[{}])),
@@ -382,42 +380,6 @@ def test_welcome_that_does_not_hold(fault: str) -> None:
     welcome, message = UNFIT[fault]
     with pytest.raises(AttestationError, match=message):
         judge(welcome)
-
-
-def test_welcome_is_judged_by_the_operators_policy_too() -> None:
-    check_welcome(WELCOME, IDENTITY.key.public, CONSORTIUM.service.certificate, VERIFIERS, NOW, POLICY)
-    own = {
-        "measurement": policy_of([("Insecure_Virtual", "ab" * 32)]),
-        "insecure": attrs.evolve(POLICY, production=True),
-    }
-    for code, policy in own.items():
-        with pytest.raises(AttestationError) as caught:
-            check_welcome(
-                WELCOME, IDENTITY.key.public, CONSORTIUM.service.certificate, VERIFIERS, NOW, policy
-            )
-        assert caught.value.code == code
-
-
-class Ageing(VirtualVerifier):
-    """What evidence is judged by is good for a year."""
-
-    UNTIL_S = int(NOW.timestamp()) - 86_400
-
-    def verify(self, evidence: Evidence, policy: Policy, expected_report_data: bytes, now_s: int) -> Verdict:
-        if now_s > self.UNTIL_S:
-            raise AttestationError("it is not valid any more", code="collateral_time")
-        return super().verify(evidence, policy, expected_report_data, now_s)
-
-
-def test_others_are_judged_as_of_when_they_were_admitted() -> None:
-    verifiers = {VirtualVerifier.format: Ageing()}
-    given = IDENTITY.key.public, CONSORTIUM.service.certificate, verifiers, NOW
-    with pytest.raises(AttestationError, match=f"node {OTHER.node_id}: it is not valid") as caught:
-        check_welcome(WELCOME, *given)
-    assert caught.value.code == "collateral_time"
-    then = dict.fromkeys((node.node_id for node in WELCOME.nodes), Ageing.UNTIL_S * 1000)
-    old = attrs.evolve(WELCOME, judged_at_ms=then)
-    check_welcome(opened(sealed(old)), *given)
 
 
 def test_welcome_with_a_certificate_of_another_service() -> None:

@@ -260,16 +260,21 @@ def say(line: str) -> None:
 def tell(points: Sequence[Point], noticed: dict[int, str], redundant: dict[str, str]) -> int:
     """Print what became of every check; return how many nobody noticed and nobody explained."""
     survivors, by_module = 0, Counter[str]()
+    unused = {key for key in redundant if key.partition(" ")[0] in {point.module for point in points}}
     for point in points:
         key = f"{point.module} {point.what}: {point.text}"
         if point.number in noticed:
             by_module[point.module] += 1
             say(f"noticed    {str(point)[:110]:110}  {noticed[point.number]}")
         elif key in redundant:
+            unused.discard(key)
             say(f"redundant  {str(point)[:110]:110}  {redundant[key]}")
         else:
             survivors += 1
             say(f"SURVIVED   {point}")
+    for key in sorted(unused):
+        survivors += 1
+        say(f"SURVIVED   {key}: called redundant, which it is not, or it is there no more")
     say("")
     for module, count in Counter(point.module for point in points).items():
         say(f"{module:18} {by_module[module]:4} of {count:4} noticed")

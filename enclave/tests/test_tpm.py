@@ -300,7 +300,7 @@ SPEC = b"Spec ID Event03\0" + bytes(8)
         (_header(SPEC + struct.pack("<IHH", 1, 0x99, 65) + b"\0"), "malformed"),
         (_header(SPEC + struct.pack("<IHH", 1, 0xB, 32) + b"\0\0"), "malformed"),
         (_header(SPEC + struct.pack("<IHH", 1, 0xB, 32) + b"\0") + b"\xff" * 8, "log"),
-        (struct.pack("<II", 24, 3) + bytes(24), "log"),
+        (struct.pack("<II", 24, 4) + bytes(24), "log"),
         (bytes(300_000), "size"),
         (bytes(32 * 5000), "malformed"),
     ],

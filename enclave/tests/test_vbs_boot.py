@@ -185,6 +185,17 @@ def _retyped(log: bytes, data: bytes, kind: int) -> bytes:
     return log[:at] + kind.to_bytes(4, "little") + log[at + 4 :]
 
 
+def test_what_is_extended_nowhere_may_name_no_register(vendor: TpmVendor, machine: Tpm) -> None:
+    """Windows ends its log with a quote of its own, in an event for register 0xFFFFFFFF."""
+    host = sim_vbs.boot_windows(machine)
+    for register in (0xFFFFFFFF, 12):
+        event = sim_tpm.log_event(register, 3, SHA256, bytes(32), sim_vbs.tagged(0xC0010004, b"quote"))
+        evidence = host.evidence(DATA, DATA, log=machine.log + event)
+        assert judge(vendor, evidence, host).claims.measurement == UNIQUE.hex()
+    named = sim_tpm.log_event(0xFFFFFFFF, 6, SHA256, bytes(32), b"")
+    assert refusal(vendor, host.evidence(DATA, DATA, log=machine.log + named), host) == "log"
+
+
 def test_a_variable_ends_with_its_value(vendor: TpmVendor, machine: Tpm) -> None:
     machine.extend(7, sim_vbs.EV_VARIABLE, sim_vbs.variable("PK", b"key") + b"\0")
     host = sim_vbs.boot_windows(machine)

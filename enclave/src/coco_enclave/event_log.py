@@ -76,7 +76,8 @@ def _algorithms(data: bytes) -> dict[int, int]:
 
 def _read_event(reader: Reader, algorithms: Mapping[int, int] | None) -> Event:
     register, kind = reader.u32(), reader.u32()
-    if register >= REGISTERS:
+    # What is extended nowhere may name no register: Windows keeps a quote of its own in the log (0xFFFFFFFF).
+    if register >= REGISTERS and kind != NO_ACTION:
         raise EvidenceError("log", f"boot log: an event for register {register}")
     digests: dict[int, bytes] = {}
     if algorithms is None:

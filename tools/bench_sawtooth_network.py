@@ -2,7 +2,8 @@
 
 Batches of ``--batch`` intkey transactions, signed beforehand, go over REST to the primary, to whose socket
 the unmodified processors are connected; a transaction counts when its batch is COMMITTED, that is durable on
-a majority. ``alone`` is the bare loop of ``bench_sawtooth_processors`` with the same processors, just before.
+a majority. ``alone`` is the bare loop of ``bench_sawtooth_processors`` with processors of its own. Both in
+turn, the network idle meanwhile, so that the machine's mood is the same for both; shares are of neighbours.
 
     make sawtooth-clients
     .venv/bin/python tools/bench_sawtooth_network.py [--sdk javascript] [--processors 2] [--help]
@@ -103,9 +104,6 @@ async def measure(options: argparse.Namespace) -> None:
         )
         spec.folder.mkdir()
         run_alone = partial(measure_alone, options, options.window)
-        for number in range(options.rounds):
-            endpoint = f"ipc://{folder}/a{number}"
-            await trio.to_thread.run_sync(run_alone, endpoint, number * 10_000_000, alone)
         async with open_network(spec) as local:
             leader = await primary(local)
             with running(options.sdk, f"ipc://{folder}/p{leader.index}", options.processors):
@@ -115,11 +113,15 @@ async def measure(options: argparse.Namespace) -> None:
                     bodies = signed(
                         client, options.transactions // options.batch, options.batch, f"r{number}-"
                     )
+                    endpoint = f"ipc://{folder}/a{number}"
+                    await trio.to_thread.run_sync(run_alone, endpoint, number * 10_000_000, alone)
                     await measure_network(options, local, bodies, network)
-    best, middle = max(network.rates), statistics.median(network.rates)
+                    say(f"alone {alone.rates[-1]:.0f} tx/s, network {network.rates[-1]:.0f} tx/s committed")
+    shares = [one / other for one, other in zip(network.rates, alone.rates, strict=True)]
     say(
         f"alone {max(alone.rates):.0f}/{statistics.median(alone.rates):.0f} tx/s,"
-        f" network {best:.0f}/{middle:.0f} tx/s committed: {middle / statistics.median(alone.rates):.0%}"
+        f" network {max(network.rates):.0f}/{statistics.median(network.rates):.0f} tx/s committed;"
+        f" of alone {min(shares):.0%} to {max(shares):.0%}, median {statistics.median(shares):.0%}"
     )
 
 

@@ -31,8 +31,8 @@ class ReadView(Protocol):
     def chain(self, name: str) -> tuple[Changes, ...]:
         """Return the map as dictionaries, first hit wins (``None`` = removed), committed base last.
 
-        For engines that read many keys in one call; the dictionaries must not be changed, and must
-        not be used after the call, since the base moves on.
+        For engines that read many keys in one call. The dictionaries must not be changed; the base moves on
+        with every commit, so after the call they say the same of those keys only that nobody writes.
         """
         ...
 

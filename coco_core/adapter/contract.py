@@ -69,6 +69,8 @@ class Batch:
     """32 fresh random bytes."""
     configuration: Mapping[str, Any] = attrs.field(factory=dict)
     """What the consortium set of the fields that the manifest names; nothing for those it did not."""
+    together: bool = False
+    """Whether the requests are of one bundle, which is refused when any of them is put off (``Deferred``)."""
     fetch: Fetch | None = attrs.field(default=None, eq=False, repr=False)
     """Asks systems outside that the consortium allows; None when it allows none, or the manifest none."""
 
@@ -226,7 +228,7 @@ class LedgerAdapter(Protocol):
         A request that was applied before is Rejected: clients send again what they have no answer for, and
         requests are forwarded again. What is returned may never be applied, and the same requests may come
         again: when leadership moves, a bundle is refused, or a batch is tried request by request. So nothing
-        beside the maps may change here. ``view`` must not be read after the call.
+        beside the maps may change here. What ``view`` says after the call may be newer, or was dropped.
 
         Calls never overlap. Anything raised, and any result that breaks this contract, is the adapter's
         fault: nothing of the batch is written, and each of its requests is offered again in a batch

@@ -191,7 +191,7 @@ def _run_one(
     caller = batch.requests[0].caller
     for ledger, group in groupby(parts, lambda part: part.ledger):
         requests = tuple(Request(part.payload, caller) for part in group)
-        own = attrs.evolve(batch, requests=requests, first_seqno=bundle.next_seqno)
+        own = attrs.evolve(batch, requests=requests, first_seqno=bundle.next_seqno, together=True)
         result, fetched = yield _execute(number, ledger, own, view.over(bundle.written))
         bundle.fetched = bundle.fetched or bool(fetched)
         try:

@@ -18,6 +18,7 @@ from coco_core.adapter import (
     BatchResult,
     BundlePart,
     Committed,
+    Deferred,
     LedgerAdapter,
     ReadView,
     Rejected,
@@ -169,6 +170,31 @@ def test_a_ledger_that_takes_fewer_at_once_refuses_the_bundle() -> None:
     fate = only_fate(node, ticket)
     assert isinstance(fate, Rejected)
     assert fate.code == "bundle-too-large"
+
+
+class OneByOne(Tally):
+    """A ledger that puts off all but the first request where it may."""
+
+    async def execute(self, batch: Batch, view: ReadView) -> BatchResult:
+        taken = batch.requests if batch.together else batch.requests[:1]
+        result = await super().execute(attrs.evolve(batch, requests=taken), view)
+        put_off = [Deferred()] * (len(batch.requests) - len(taken))
+        return BatchResult([*result.outcomes, *put_off], result.closing)
+
+
+def test_a_ledger_that_puts_off_is_told_where_it_may_not() -> None:
+    cluster = Cluster.found(1, draw=random.Random(1).randint, make=OneByOne)
+    node = cluster.elect()
+    parts = [BundlePart(FIRST, add("x", "a", 1)), BundlePart(FIRST, add("y", "a", 1))]
+    bundle = cluster.submit(node, encode_bundle(parts), to=BUNDLES)
+    singly = cluster.submit(node, add("v", "a", 1), add("w", "a", 1))
+    cluster.settle()
+    assert isinstance(only_fate(node, bundle), Committed)
+    first, second = node.answers[singly]
+    assert isinstance(first, Committed)
+    assert isinstance(second, Committed)
+    # Its block and a signature are between them.
+    assert second.txid.seqno - first.txid.seqno == 3
 
 
 def test_a_ledger_that_fails_costs_only_its_own_bundle() -> None:

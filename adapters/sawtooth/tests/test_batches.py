@@ -176,6 +176,7 @@ def test_numbers_are_bounded(alice, monkeypatch):
 
 def test_signatures_are_checked_once(alice, monkeypatch):
     monkeypatch.setattr("coco_sawtooth.checking.CHECKED_BATCHES_KEPT_MAX", 2)
+    monkeypatch.setattr(CheckedBatches, "known", lambda *_: None)
     known = CheckedBatches()
     batches = [alice.batch(intkey_transaction(alice, "set", str(number), 1)) for number in range(3)]
     raw = [batch.SerializeToString() for batch in batches]
@@ -185,6 +186,19 @@ def test_signatures_are_checked_once(alice, monkeypatch):
     monkeypatch.setattr("coco_sawtooth.batches.verify", refuse)
     assert known.check(raw[2]).id == batches[2].header_signature
     assert isinstance(known.checked(raw[0]), MalformedError)
+
+
+def test_the_newest_batches_are_read_once(alice, monkeypatch):
+    raw = [
+        alice.batch(intkey_transaction(alice, "set", str(number), 1)).SerializeToString()
+        for number in range(3)
+    ]
+    monkeypatch.setattr("coco_sawtooth.checking.READ_BATCHES_SIZE_MAX_BYTES", 2 * len(raw[0]))
+    known = CheckedBatches()
+    assert known.known(raw[0]) is None
+    found = [known.check(each) for each in raw]
+    assert [known.known(each) for each in raw] == [None, *found[1:]]
+    assert known.check(raw[2]) is found[2]
 
 
 def refuse(*_):

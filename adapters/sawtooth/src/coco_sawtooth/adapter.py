@@ -6,7 +6,7 @@ the tree of state roots, and which signatures have been checked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -33,7 +33,7 @@ from coco_sawtooth.identity import NAME, VERSION
 from coco_sawtooth.limits import ADDRESSES_PER_TRANSACTION, PART_WEIGHT, ROUND_WEIGHT_MAX
 from coco_sawtooth.roots import StateRoots
 from coco_sawtooth.round import Prepared, Round
-from coco_sawtooth.shell import catch_up, drive, run_together, warm
+from coco_sawtooth.shell import Driver, Place, catch_up, run_together, warm
 from coco_sawtooth.signing import Signer
 
 
@@ -60,7 +60,7 @@ class SawtoothAdapter:
         self, processors: Processors, parts: Sequence[Part] = (), checked: CheckedBatches | None = None
     ) -> None:
         """Execute with ``processors``; ``parts`` run beside it and share ``checked``."""
-        self._processors = processors
+        self._driver = Driver(processors)
         self._parts = parts
         self._checked = CheckedBatches() if checked is None else checked
         self._roots = StateRoots()
@@ -96,8 +96,9 @@ class SawtoothAdapter:
                 base_seqno=batch.first_seqno - 1,
             )
             round_ = Round(view, chain)
-            intake = _Intake(batch.requests[len(outcomes) :], self._checked)
-            await drive(round_, self._processors, intake.take)
+            requests = batch.requests[len(outcomes) :]
+            place = Place(head.id, [each.payload for each in requests])
+            await self._driver.drive(round_, _Intake(requests, self._checked), place, whole=batch.together)
             outcomes += round_.outcomes
             if round_.has_applied:
                 # One round is enough for one batch; the next finds its state changed.
@@ -112,7 +113,8 @@ class SawtoothAdapter:
     async def serve(self, service: LedgerService) -> None:
         """Run what clients and processors connect to, until cancelled."""
         keep_roots = partial(catch_up, self._roots, service)
-        await run_together([keep_roots, *(partial(part.serve, service) for part in self._parts)])
+        parts = (partial(part.serve, service) for part in self._parts)
+        await run_together([keep_roots, self._driver.serve, *parts])
 
     def committed(self, batch: CommittedBatch) -> None:
         """Take note of a committed batch."""
@@ -121,8 +123,9 @@ class SawtoothAdapter:
             part.committed(batch)
 
     def restored(self, view: ReadView) -> None:
-        """Forget the tree of state roots: state is another one."""
+        """Forget the tree of state roots, and what is under way: state is another one."""
         self._roots.forget()
+        self._driver.forget()
         for part in self._parts:
             part.restored(view)
 
@@ -151,12 +154,26 @@ class _Intake:
         self._position = 0
         self._weight = 0
 
+    @property
+    def are_left(self) -> bool:
+        """Whether there is a next part: not all are taken, nor as many as one round executes."""
+        return self._position < len(self._requests) and self._weight < ROUND_WEIGHT_MAX
+
+    def at_hand(self) -> list[Prepared]:
+        """Return the next part as far as it has been read and checked."""
+        return self._part(self._checked.known)
+
     def take(self) -> list[Prepared]:
-        """Return the next part; nothing when all are taken, or as many as one round executes."""
+        """Return the next part, read and checked."""
+        return self._part(self._checked.checked)
+
+    def _part(self, look: Callable[[bytes], Prepared | None]) -> list[Prepared]:
         prepared: list[Prepared] = []
         enough = min(self._weight + PART_WEIGHT, ROUND_WEIGHT_MAX)
         while self._position < len(self._requests) and self._weight < enough:
-            found = self._checked.checked(self._requests[self._position].payload)
+            found = look(self._requests[self._position].payload)
+            if found is None:
+                break
             self._weight += _weight(found) if isinstance(found, SignedBatch) else 1
             self._position += 1
             prepared.append(found)

@@ -122,6 +122,10 @@ class Context:
         self.data.clear()
         self.size = 0
 
+    def adopt(self, other: Context) -> None:
+        """Have written what ``other`` has, which saw the same state."""
+        self.writes, self.events, self.data, self.size = other.writes, other.events, other.data, other.size
+
     def _grow(self, size: int) -> None:
         if size > BATCH_WRITES_SIZE_MAX_BYTES:
             raise TooMuchError(f"more than {BATCH_WRITES_SIZE_MAX_BYTES} bytes written")

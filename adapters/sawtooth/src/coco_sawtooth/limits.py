@@ -30,6 +30,10 @@ PART_WEIGHT: Final = 100
 """Whose signatures are checked before the first of them is executed."""
 ADDRESSES_PER_TRANSACTION: Final = 16
 ROUND_WRITES_SIZE_MAX_BYTES: Final = 24 * MIB
+# A round is handed over before it is done once so many of its transactions are in blocks and at most so many
+# are not: those keep processors busy until the next round.
+HAND_OVER_DONE_MIN: Final = 100
+HAND_OVER_LEFT_MAX: Final = 200
 
 # What a client is told of an invalid transaction.
 MESSAGE_SIZE_MAX_CHARS: Final = 4_096
@@ -37,6 +41,8 @@ EXTENDED_DATA_SIZE_MAX_BYTES: Final = 32 * KIB
 
 # Batches whose signatures this node has checked and need not check again when it executes them.
 CHECKED_BATCHES_KEPT_MAX: Final = 10_000
+READ_BATCHES_SIZE_MAX_BYTES: Final = 4 * MIB
+"""Of those, kept as they were read: who took them from clients, and who offers them again, need not again."""
 
 # State roots: addresses read again at one time by a node that does not execute, how often while there are
 # any, and how often it looks for some.

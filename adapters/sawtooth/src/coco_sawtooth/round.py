@@ -4,6 +4,9 @@
 for every request that was added. Batches run side by side as ``schedule`` allows; blocks are made in the
 order of requests.
 
+A round may be handed over before it is done (``put_off``): what is in blocks has its outcome, the rest is
+offered again, and comes to the same results over the same state.
+
 Nothing waits here and nothing is written: a round that is dropped has changed the tree of ``roots`` at most,
 which finds that out by itself.
 """
@@ -33,6 +36,8 @@ from coco_sawtooth.families import BUILT_IN, apply_built_in
 from coco_sawtooth.gate import check_batch
 from coco_sawtooth.limits import (
     BATCH_WRITES_SIZE_MAX_BYTES,
+    HAND_OVER_DONE_MIN,
+    HAND_OVER_LEFT_MAX,
     ROUND_WRITES_SIZE_MAX_BYTES,
 )
 from coco_sawtooth.permissions import check_family
@@ -52,6 +57,8 @@ class Job:
 
     transaction: Transaction
     context: Context
+    request: int
+    """Whose transaction it is, counted in the order of requests."""
     node: Node = attrs.field(repr=False)
 
 
@@ -88,6 +95,8 @@ class Round:
         self._made = 0
         self._closed = self._full = False
         self._applied = False
+        self._put_off_at: int | None = None
+        self._done_transactions = self._left_transactions = 0
         self._written = 0
         self._batch_ids: dict[str, list[int]] = {}
         self._transaction_ids: dict[str, list[int]] = {}
@@ -122,6 +131,36 @@ class Round:
     def close(self) -> None:
         """Take no more requests."""
         self._closed = True
+
+    @property
+    def may_be_put_off(self) -> bool:
+        """Whether it is worth while to hand over what is done, and the rest comes to the same later.
+
+        What is done with the information of blocks depends on the time of a round.
+        """
+        return (
+            self._closed
+            and not self._full
+            and self._applied
+            and self._done_transactions >= HAND_OVER_DONE_MIN
+            and 0 < self._left_transactions <= HAND_OVER_LEFT_MAX
+            and not any(each.sees_blocks for each in self._batches[self._made :])
+        )
+
+    def put_off(self) -> None:
+        """Be done: offer the first request whose block is not made, and all behind it, again."""
+        self._put_off_at = self._batches[self._made].request
+        self._put_off(self._put_off_at)
+
+    @property
+    def head(self) -> str:
+        """The newest block made."""
+        return self._chain.head.id
+
+    @property
+    def put_off_at(self) -> int | None:
+        """The first request that ``put_off`` has offered again, None when it was not called."""
+        return self._put_off_at
 
     def finished(self, job: Job, processed: Processed) -> list[Job]:
         """Take a result; return what to execute next."""
@@ -188,6 +227,7 @@ class Round:
             self._transaction_ids.setdefault(transaction.id, []).append(number)
         self._batch_ids.setdefault(batch.id, []).append(number)
         self._batches.append(_Running(request, number, batch, bad, sees_blocks))
+        self._left_transactions += len(batch.transactions)
         self._schedule.add(declared, gate_reads=_GATE_READS, after=after)
 
     # ── running ──────────────────────────────────────────────────────────────────────────────────────
@@ -206,7 +246,7 @@ class Round:
         below = (running.writes, self._chain.overlay, *self._chain.base)
         context = Context(transaction.inputs, transaction.outputs, below)
         if transaction.family not in BUILT_IN:
-            return Job(transaction, context, node)
+            return Job(transaction, context, running.request, node)
         self._take_result(node, context, apply_built_in(transaction, context, self._chain.time_s))
         return None
 
@@ -250,6 +290,8 @@ class Round:
         while self._made < len(self._batches) and self._batches[self._made].decided:
             running = self._batches[self._made]
             self._made += 1
+            self._done_transactions += len(running.batch.transactions)
+            self._left_transactions -= len(running.batch.transactions)
             self._make_block(running)
 
     def _decide(self, running: _Running) -> None:

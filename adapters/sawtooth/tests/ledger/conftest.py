@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import cbor2
 import pytest
+import trio
+import trio.testing
 
 from coco_core.adapter import Applied, Rejected
 from coco_core.kv import Store
@@ -80,6 +83,24 @@ class World(Ledger):
         raw = records.raw_receipt(self.store.view(), transaction.header_signature)
         assert raw is not None
         return messages.TransactionReceipt.FromString(raw)
+
+
+@contextlib.asynccontextmanager
+async def _served(ledger: Ledger) -> AsyncIterator[None]:
+    class Service:
+        view = ledger.store.view
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ledger.adapter.serve, Service())
+        await trio.testing.wait_all_tasks_blocked()
+        yield
+        nursery.cancel_scope.cancel()
+
+
+@pytest.fixture(scope="session")
+def served() -> Callable[[Ledger], contextlib.AbstractAsyncContextManager[None]]:
+    """Return what serves a ledger's adapter meanwhile, as a node does."""
+    return _served
 
 
 @pytest.fixture

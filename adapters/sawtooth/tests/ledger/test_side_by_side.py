@@ -9,7 +9,7 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coco_core.adapter import Applied
+from coco_core.adapter import Applied, Deferred
 from coco_core.kv import Store
 from coco_sawtooth.adapter import SawtoothAdapter
 from coco_sawtooth.development import development_ledger
@@ -77,6 +77,66 @@ def fate(outcome):
     if isinstance(outcome, Applied):
         return outcome.receipt, outcome.claims
     return outcome
+
+
+MOSTLY_APART = st.lists(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["set", "set", "set", "inc"]),
+            st.sampled_from("abcdefghijklmnopqrstuvwxyz"),
+            st.integers(0, 3),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    min_size=4,
+    max_size=10,
+)
+
+
+@given(
+    steps=MOSTLY_APART,
+    seed=st.integers(0, 2**32 - 1),
+    most=st.sampled_from([3, 8, 30]),
+    losses=st.lists(st.integers(0, 2), max_size=6),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_rounds_handed_over_before_they_are_done_equal_one_after_the_other(served, steps, seed, most, losses):
+    """Whatever of them is lost with leadership, or comes again in another order."""
+    alice = Client.named("alice")
+    batches = [
+        alice.batch(*(intkey_transaction(alice, verb, name, value) for verb, name, value in batch))
+        for batch in steps
+    ]
+
+    async def run() -> None:
+        config = dict(development_ledger().config)
+        handed = Ledger(SawtoothAdapter(Shuffled(random.Random(seed))), Store(), config)
+        apart = Ledger(SawtoothAdapter(Intkey()), Store(), config)
+        left, lost = [each.SerializeToString() for each in batches], list(losses)
+        fates = []
+        async with served(handed):
+            while left:
+                found = await handed.speculate(left)
+                loss = lost.pop() if lost else 0
+                if loss:
+                    handed.drop()
+                    # Another one comes first, or the same come again.
+                    left = [*left[1:], left[0]] if loss == 2 else left
+                    continue
+                handed.commit()
+                decided = [each for each in found if not isinstance(each, Deferred)]
+                for raw in left[: len(decided)]:
+                    fates += await apart.execute(raw)
+                assert [fate(each) for each in decided] == [fate(each) for each in fates[-len(decided) :]]
+                left = left[len(decided) :]
+        assert handed.state() == apart.state()
+        assert handed.head.id == apart.head.id
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("coco_sawtooth.round.HAND_OVER_DONE_MIN", 1)
+        patch.setattr("coco_sawtooth.round.HAND_OVER_LEFT_MAX", most)
+        trio.run(run)
 
 
 async def test_what_does_not_overlap_is_under_way_at_once(make_world):

@@ -1,42 +1,252 @@
-"""Carrying a round's transactions to processors and their results back, many at one time. Knows trio."""
+"""Carrying rounds' transactions to processors and their results back, many at one time. Knows trio.
+
+A processor that has nothing to do while the node places a round's blocks and begins the next is time lost:
+most do one transaction after the other, and decide by that what a ledger does in a second. So a round is
+handed over a little before it is done. What its last requests have at processors goes on, and is taken up by
+the next round when that begins with these requests over the state that the first left; any other begins anew.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
+import attrs
 import trio
 
-from coco_sawtooth.execution import Processors
+from coco_sawtooth.execution import Processed, Processors
 from coco_sawtooth.round import Job, Prepared, Round
 from coco_sawtooth.shell.tasks import run_in_worker
 
 
-async def drive(round_: Round, processors: Processors, take: Callable[[], Sequence[Prepared]]) -> None:
-    """Run a round until it is done, over the requests that ``take`` returns until there are none.
+class Requests(Protocol):
+    """A round's requests, part by part."""
 
-    ``take`` is called in a thread, while what it returned before is executed.
+    @property
+    def are_left(self) -> bool:
+        """Whether there is a next part."""
+        ...
 
-    Results that nobody waits for any more are not waited for here either: their tasks are cancelled.
-    """
-    async with trio.open_nursery() as nursery:
+    def at_hand(self) -> Sequence[Prepared]:
+        """Return the next part if that is no work, nothing when it is."""
+        ...
 
-        def start(jobs: list[Job]) -> None:
-            for job in jobs:
-                nursery.start_soon(run, job)
+    def take(self) -> Sequence[Prepared]:
+        """Return the next part. Called in a thread."""
+        ...
 
-        async def run(first: Job) -> None:
-            job: Job | None = first
-            while job is not None:
-                processed = await processors.process(job.transaction, job.context)
-                further = round_.finished(job, processed)
-                # What follows goes on in this task: most transactions have one successor.
-                job = further.pop() if further else None
-                start(further)
-            if round_.is_done:
-                nursery.cancel_scope.cancel()
 
-        while requests := await run_in_worker(take):
-            start(round_.add(requests))
-        round_.close()
-        if round_.is_done:
-            nursery.cancel_scope.cancel()
+@attrs.frozen
+class Place:
+    """What a round's results depend on."""
+
+    head: str
+    """The block before its first one."""
+    payloads: Sequence[bytes] = attrs.field(repr=False)
+    """Its requests, in order."""
+
+
+@attrs.define(eq=False)
+class _Errand:
+    """A transaction that was given to processors."""
+
+    job: Job
+    request: int
+    """Of the round that waits for it, or of the next."""
+    scope: trio.CancelScope
+    wanted: Job | None
+    """For whom its result is: the same transaction, in the round that waits for it."""
+    processed: Processed | None = None
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.request, self.job.node.position
+
+
+class _Running:
+    """A round under way."""
+
+    def __init__(self, round_: Round, nursery: trio.Nursery, left: Sequence[_Errand]) -> None:
+        self.round = round_
+        self.nursery = nursery
+        self.left = {errand.key: errand for errand in left}
+        """Of the round before, not asked for yet."""
+        self.errands: list[_Errand] = []
+        self.lingers = False
+        self.ended = trio.Event()
+        self.fault: Exception | None = None
+
+    def fail(self, fault: Exception) -> None:
+        """End it without a result."""
+        self.fault = self.fault or fault
+        self.ended.set()
+
+    def look(self) -> None:
+        """End it when it is done, or may be handed over."""
+        if self.lingers and self.round.may_be_put_off:
+            self.round.put_off()
+        if self.round.is_done:
+            self.ended.set()
+
+
+class Driver:
+    """Drives one round after the other."""
+
+    def __init__(self, processors: Processors) -> None:
+        """Have ``processors`` execute."""
+        self._processors = processors
+        self._nursery: trio.Nursery | None = None
+        self._running: _Running | None = None
+        self._left: list[_Errand] = []
+        self._place: Place | None = None
+
+    async def serve(self) -> None:
+        """Let transactions go on between rounds, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            try:
+                await trio.sleep_forever()
+            finally:
+                self._nursery = None
+                self.forget()
+
+    def forget(self) -> None:
+        """Give up what goes on between rounds: the state is another one."""
+        for errand in self._left:
+            _give_up(errand)
+        self._left, self._place = [], None
+
+    async def drive(self, round_: Round, requests: Requests, place: Place, *, whole: bool) -> None:
+        """Run a round at ``place`` until it is done; ``whole``: it must not be handed over before.
+
+        Results that nobody waits for any more are not waited for here either.
+        """
+        left = self._take_left(place)
+        async with trio.open_nursery() as own:
+            running = _Running(round_, self._nursery or own, left)
+            self._running = running
+            try:
+                await self._feed(running, requests)
+                running.lingers = running.nursery is not own and not whole
+                running.look()
+                await running.ended.wait()
+            finally:
+                self._running = None
+                self._keep(running, place)
+                own.cancel_scope.cancel()
+            if running.fault is not None:
+                raise running.fault
+
+    async def _feed(self, running: _Running, requests: Requests) -> None:
+        while requests.are_left and not running.ended.is_set():
+            prepared = requests.at_hand() or await run_in_worker(requests.take)
+            self._start(running, running.round.add(prepared))
+            # Tasks begin in any order: without a pause the last batch's would come among the first's.
+            await trio.lowlevel.checkpoint()
+        running.round.close()
+
+    # --- transactions ---------------------------------------------------------------------------------
+
+    def _start(self, running: _Running, jobs: list[Job]) -> None:
+        for job in self._new(running, jobs):
+            running.nursery.start_soon(self._run, self._errand(running, job, trio.CancelScope()))
+
+    def _new(self, running: _Running, jobs: list[Job]) -> list[Job]:
+        """Return what has to be given to processors of ``jobs`` and what follows; take up what has been."""
+        found: list[Job] = []
+        while jobs:
+            job = jobs.pop(0)
+            errand = running.left.pop((job.request, job.node.position), None)
+            if errand is None:
+                found.append(job)
+                continue
+            running.errands.append(errand)
+            errand.wanted = job
+            if errand.processed is not None:
+                jobs += _result(running, errand)
+        return found
+
+    def _errand(self, running: _Running, job: Job, scope: trio.CancelScope) -> _Errand:
+        errand = _Errand(job, job.request, scope, job)
+        running.errands.append(errand)
+        return errand
+
+    async def _run(self, first: _Errand) -> None:
+        errand: _Errand | None = first
+        with first.scope:
+            while errand is not None:
+                try:
+                    errand.processed = await self._processors.process(
+                        errand.job.transaction, errand.job.context
+                    )
+                    errand = self._finished(errand)
+                except trio.Cancelled:
+                    self._fail(errand, RuntimeError("transactions are not carried to processors any longer"))
+                    raise
+                except Exception as fault:  # noqa: BLE001 - raised where the round is driven
+                    self._fail(errand, fault)
+                    return
+
+    def _finished(self, errand: _Errand) -> _Errand | None:
+        """Hand over a result; return what this task has to do next."""
+        running = self._running
+        if running is None or errand.wanted is None:
+            return None
+        jobs = self._new(running, _result(running, errand))
+        running.look()
+        # What follows goes on in this task: most transactions have one successor.
+        follower = self._errand(running, jobs.pop(), errand.scope) if jobs else None
+        self._start(running, jobs)
+        return follower
+
+    def _fail(self, errand: _Errand | None, fault: Exception) -> None:
+        if errand is not None and errand.wanted is not None and self._running is not None:
+            self._running.fail(fault)
+
+    # --- from one round to the next -----------------------------------------------------------------------
+
+    def _keep(self, running: _Running, place: Place) -> None:
+        """Let go on what the rest of a round that was handed over has at processors, and nothing else."""
+        first = running.round.put_off_at
+        for errand in (*running.errands, *running.left.values()):
+            if first is None or running.fault is not None or errand.request < first:
+                _give_up(errand)
+                continue
+            errand.request -= first
+            errand.wanted = None
+            self._left.append(errand)
+        if first is not None:
+            self._place = Place(running.round.head, place.payloads[first:])
+
+    def _take_left(self, place: Place) -> list[_Errand]:
+        """Return what goes on of requests that the round before left and that ``place`` begins with."""
+        before, left = self._place, self._left
+        self._left, self._place = [], None
+        same = 0
+        if before is not None and before.head == place.head:
+            pairs = zip(before.payloads, place.payloads, strict=False)
+            same = next(
+                (number for number, (one, other) in enumerate(pairs) if one != other),
+                min(len(before.payloads), len(place.payloads)),
+            )
+        for errand in left:
+            if errand.request >= same:
+                _give_up(errand)
+        return [errand for errand in left if errand.request < same]
+
+
+def _result(running: _Running, errand: _Errand) -> list[Job]:
+    """Tell the round of a result; return what to execute next."""
+    job, processed = errand.wanted, errand.processed
+    if job is None or processed is None:
+        raise RuntimeError("a result is told of that nobody waits for, or that is not there")
+    if job is not errand.job:
+        job.context.adopt(errand.job.context)
+    return running.round.finished(job, processed)
+
+
+def _give_up(errand: _Errand) -> None:
+    """Do not wait for a result any longer, if there is none yet."""
+    errand.wanted = None
+    if errand.processed is None:
+        errand.scope.cancel()

@@ -40,6 +40,7 @@ from coco_core.errors import CocoError, RejectedError
 from coco_ethereum.development import CHAIN_ID, base_genesis
 from coco_ethereum.workloads.contracts import TOKEN, TRANSFER, abi_call, balance_slot
 from coco_ethereum.workloads.signing import Signer
+from coco_sawtooth import messages
 from coco_sawtooth.development import development_key, development_ledger
 
 T = TypeVar("T")
@@ -55,6 +56,7 @@ PRICE: Final = 50
 BATCH: Final = 100
 ATTEMPTS: Final = 40
 PAUSE_S: Final = 0.5
+SOON_S: Final = 0.01
 
 
 @attrs.define(kw_only=True)
@@ -87,13 +89,29 @@ class Story(Telling):
         await self.client("batch", str(file), *orders)
         return file
 
+    async def taken(self, node: int, file: Path) -> None:
+        """Return once a node tells that it has a batch: whoever leads has it executed at once."""
+        raw = await trio.Path(file).read_bytes()
+        identifier = messages.Batch.FromString(raw).header_signature
+        info = self.network.nodes[node].info
+        async with await Connection.open(info["rpc"]["sawtooth"], None) as connection:
+            while True:
+                answer = await connection.request("GET", f"/batch_statuses?id={identifier}")
+                [status] = json.loads(answer.body)["data"]
+                if status["status"] != "UNKNOWN":
+                    return
+                await trio.sleep(SOON_S)
+
     async def submit(self, node: int, *orders: str) -> str:
         """Submit one batch through a node's REST API; return how it ended.
 
         While nodes agree on who leads, its fate may not be known: then the same batch is sent again, as any
         Sawtooth client may, for it is executed once.
         """
-        file = await self.batch(*orders)
+        return await self.submit_file(node, await self.batch(*orders))
+
+    async def submit_file(self, node: int, file: Path) -> str:
+        """Submit the batch in a file, as ``submit`` does."""
         ended = ""
         for _ in range(ATTEMPTS):
             ended = await self.client("submit", self.url(node), str(file))
@@ -214,13 +232,14 @@ async def processors_die(story: Story) -> None:
     story.heading("A processor is killed in the middle of a batch")
     victim = story.processors[(await story.primary()).index][0]
     endings: list[str] = []
+    file = await story.batch(*["inc:count:1"] * BATCH)
     async with trio.open_nursery() as nursery:
 
         async def work() -> None:
-            endings.append(await story.submit(0, *["inc:count:1"] * BATCH))
+            endings.append(await story.submit_file(0, file))
 
         nursery.start_soon(work)
-        await trio.sleep(0.6)
+        await story.taken(0, file)
         victim.send_signal(signal.SIGKILL)
     story.true(f"the batch ends: {endings[0]}", endings[0] == "COMMITTED")
     count = await read(partial(story.show, story.alive[-1], "count"), str(BATCH))

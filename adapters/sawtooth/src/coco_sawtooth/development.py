@@ -24,9 +24,9 @@ PROCESSORS_PORT: Final = 4004
 PROCESSORS_ENDPOINT: Final = f"tcp://127.0.0.1:{PROCESSORS_PORT}"
 
 
-def processors_endpoint(index: int) -> str:
+def processors_endpoint(index: int, first_port: int = PROCESSORS_PORT) -> str:
     """Return where node ``index`` of a development network listens for processors."""
-    return f"tcp://127.0.0.1:{PROCESSORS_PORT + index}"
+    return f"tcp://127.0.0.1:{first_port + index}"
 
 
 def development_key(index: int) -> bytes:
@@ -34,8 +34,12 @@ def development_key(index: int) -> bytes:
     return hashlib.sha256(SEED + index.to_bytes(4)).digest()
 
 
-def development_ledger() -> DevelopmentLedger:
-    """Return the development genesis and what a person needs to use it."""
+def development_ledger(first_port: int = PROCESSORS_PORT) -> DevelopmentLedger:
+    """Return the development genesis and what a person needs to use it.
+
+    Processors connect to ``first_port`` at the first node, to the next at the second, and so on.
+    """
+    endpoints = [processors_endpoint(index, first_port) for index in range(NODES)]
     signers = [(development_key(index), Signer(development_key(index))) for index in range(KEYS)]
     keys = [{"publicKey": signer.public_key, "privateKey": key.hex()} for key, signer in signers]
     admin = signers[0][1].public_key
@@ -43,7 +47,7 @@ def development_ledger() -> DevelopmentLedger:
         "Sawtooth; the first key may change settings and identities",
         f"{KEYS} keys, as they are written in ~/.sawtooth/keys; everybody knows them: INSECURE",
         *(f"{each['publicKey']}  key {each['privateKey']}" for each in keys),
-        f"processors, one a node: {processors_endpoint(0)} (node 0), {processors_endpoint(1)} (node 1), …",
+        f"processors, one a node: {endpoints[0]} (node 0), {endpoints[1]} (node 1), …",
     ]
     return DevelopmentLedger(
         config={
@@ -52,6 +56,6 @@ def development_ledger() -> DevelopmentLedger:
             "validator_private_key": hashlib.sha256(SEED + b"validator").hexdigest(),
         },
         notes=tuple(notes),
-        details={"keys": keys, "processors": [processors_endpoint(index) for index in range(NODES)]},
-        node_settings=lambda index: {"processors": processors_endpoint(index)},
+        details={"keys": keys, "processors": endpoints},
+        node_settings=lambda index: {"processors": endpoints[index]},
     )

@@ -19,11 +19,12 @@ from coco_core.errors import OperatorError
 from coco_sawtooth import fields
 from coco_sawtooth.adapter import SawtoothAdapter
 from coco_sawtooth.checking import CheckedBatches
-from coco_sawtooth.development import PROCESSORS_ENDPOINT, development_ledger
+from coco_sawtooth.development import NODES, PROCESSORS_ENDPOINT, PROCESSORS_PORT, development_ledger
 from coco_sawtooth.identity import NAME, VERSION
 from coco_sawtooth.limits import PROCESSOR_SECONDS_MAX
 from coco_sawtooth.processors import Policy, checked_endpoint
 from coco_sawtooth.shell.connections import Connections
+from coco_sawtooth.shell.ports import free_ports
 
 _SETTINGS: Final = frozenset(("processors", "processors_anywhere", "processor_seconds"))
 
@@ -76,8 +77,11 @@ class SawtoothPlugin:
         return SawtoothAdapter(connections, [connections], checked)
 
     def development(self) -> DevelopmentLedger:
-        """Return a genesis for development; its keys are public."""
-        return development_ledger()
+        """Return a genesis for development; its keys are public.
+
+        Where processors look by default another network on this machine may listen: then this does elsewhere.
+        """
+        return development_ledger(free_ports(PROCESSORS_PORT, NODES))
 
     def workload(self, options: WorkloadOptions) -> Workload:
         """Raise OperatorError: there is no load of its own."""

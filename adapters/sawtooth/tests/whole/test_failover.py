@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
-import json
+import itertools
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,12 +16,14 @@ from coco_sawtooth import messages
 from coco_sawtooth.authoring import proposed_setting
 from coco_sawtooth.development import development_key, development_ledger
 from coco_sawtooth.signing import Signer
-from coco_sawtooth.testing import Client
+from coco_sawtooth.testing import Client, ask_rest
 
 pytestmark = pytest.mark.processes
 
 NODES, BATCHES, KILLED_AFTER = 3, 40, 15
 PATIENCE_S = 180
+PAUSE_S = 0.05
+"""Before a node is asked again."""
 
 
 def proposal(admin: Client, setting: str) -> messages.Batch:
@@ -37,21 +37,14 @@ class Node:
     address: str
 
     async def ask(self, method: str, target: str, body: bytes = b"") -> tuple[int, Any]:
-        host, port = self.address.rsplit(":", 1)
-
-        def exchange() -> tuple[int, Any]:
-            with contextlib.closing(http.client.HTTPConnection(host, int(port), timeout=120)) as connection:
-                connection.request(method, target, body, {"Content-Type": "application/octet-stream"})
-                answer = connection.getresponse()
-                return answer.status, json.loads(answer.read())
-
-        return await trio.to_thread.run_sync(exchange)
+        return await trio.to_thread.run_sync(ask_rest, self.address, method, target, body)
 
     async def send(self, batch: messages.Batch) -> None:
         """Send a batch until it is taken: 429 is what a node without a primary answers."""
         body = messages.BatchList(batches=[batch]).SerializeToString()
         while (status := (await self.ask("POST", "/batches", body))[0]) != 202:
             assert status == 429
+            await trio.sleep(PAUSE_S)
 
     async def batches(self) -> list[str]:
         """Return every batch in the chain, block by block."""
@@ -87,5 +80,7 @@ async def test_no_batch_is_lost_or_applied_twice(tmp_path: Path) -> None:
             chain = await taking.batches()
             counted = Counter(chain)
             assert [counted[each] for each in ids] == [1] * BATCHES
-            while await other.batches() != chain:
-                await trio.lowlevel.checkpoint()
+            for _ in itertools.count():
+                if await other.batches() == chain:
+                    break
+                await trio.sleep(PAUSE_S)

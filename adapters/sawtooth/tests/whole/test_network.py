@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
-import http.client
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -25,12 +23,14 @@ from coco_sawtooth.development import development_key, development_ledger
 from coco_sawtooth.messages import MessageType
 from coco_sawtooth.settings_family import setting_address
 from coco_sawtooth.signing import Signer
-from coco_sawtooth.testing import Client
+from coco_sawtooth.testing import Client, ask_rest
 
 pytestmark = pytest.mark.processes
 
 NODES = 3
 PATIENCE_S = 120
+PAUSE_S = 0.05
+"""Before a node is asked again."""
 T = TypeVar("T")
 
 
@@ -47,19 +47,11 @@ class Network:
 
     async def ask(self, node: int, method: str, target: str, body: bytes = b"") -> Any:
         """Return the JSON of an answer, over TLS."""
-        host, port = self.local.nodes[node].info["rpc"]["sawtooth"].rsplit(":", 1)
-        context = pinned_context(self.local.service_certificate)
-
-        def exchange() -> tuple[int, bytes]:
-            connection = http.client.HTTPSConnection(host, int(port), context=context, timeout=90)
-            with contextlib.closing(connection):
-                connection.request(method, target, body, {"Content-Type": "application/octet-stream"})
-                answer = connection.getresponse()
-                return answer.status, answer.read()
-
-        status, content = await in_thread(exchange)
+        address = self.local.nodes[node].info["rpc"]["sawtooth"]
+        tls = pinned_context(self.local.service_certificate)
+        status, content = await in_thread(lambda: ask_rest(address, method, target, body, tls=tls))
         assert status < 300, content
-        return json.loads(content)
+        return content
 
     async def commit(self, node: int, batch: messages.Batch) -> None:
         """Have a batch committed that one node takes."""
@@ -131,8 +123,10 @@ async def test_settings_are_changed_on_any_node_and_read_on_all(tmp_path: Path) 
         chains = set()
         for node in range(NODES):
             # What is committed on one node is on its way to the others.
-            while len(blocks := (await network.ask(node, "GET", "/blocks"))["data"]) < NODES + 1:
-                pass
+            blocks: list[Any] = []
+            while len(blocks) < NODES + 1:
+                await trio.sleep(PAUSE_S)
+                blocks = (await network.ask(node, "GET", "/blocks"))["data"]
             chains.add(tuple(each["header_signature"] for each in blocks))
             for by in range(NODES):
                 shown = await network.ask(node, "GET", f"/state/{setting_address(f'sawtooth.example{by}')}")

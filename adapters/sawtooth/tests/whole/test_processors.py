@@ -3,40 +3,35 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
-import http.client
-import json
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import cbor2
 import pytest
 import trio
-import trio.lowlevel
 
 from coco_core.cli.network import LocalNetwork, NetworkSpec, open_network
 from coco_sawtooth import messages
 from coco_sawtooth.development import development_ledger
-from coco_sawtooth.testing import Client, intkey_address, intkey_transaction
+from coco_sawtooth.testing import Client, ask_rest, intkey_address, intkey_transaction
 
 pytestmark = pytest.mark.processes
 
 NODES = 3
 PATIENCE_S = 150
+PAUSE_S = 0.05
+"""Before a node is asked again."""
 BATCH = 60
 T = TypeVar("T")
 
 
 def exchange(local: LocalNetwork, node: int, method: str, target: str, body: bytes = b"") -> tuple[int, Any]:
     """Return status and JSON of what a node's REST API answers."""
-    host, port = local.nodes[node].info["rpc"]["sawtooth"].rsplit(":", 1)
-    with contextlib.closing(http.client.HTTPConnection(host, int(port), timeout=100)) as connection:
-        connection.request(method, target, body, {"Content-Type": "application/octet-stream"})
-        answer = connection.getresponse()
-        return answer.status, json.load(answer)
+    return ask_rest(local.nodes[node].info["rpc"]["sawtooth"], method, target, body)
 
 
 def submit(local: LocalNetwork, node: int, batch: messages.Batch) -> dict[str, Any]:
@@ -49,6 +44,7 @@ def submit(local: LocalNetwork, node: int, batch: messages.Batch) -> dict[str, A
             (found,) = exchange(local, node, "GET", target)[1]["data"]
             if found["status"] in ("COMMITTED", "INVALID"):
                 return dict(found)
+        time.sleep(PAUSE_S)
 
 
 def data(local: LocalNetwork, node: int, address: str) -> bytes:
@@ -86,11 +82,31 @@ async def in_thread(call: Callable[[], T]) -> T:
     return await trio.to_thread.run_sync(call)
 
 
+async def until(done: Callable[[], Awaitable[object]]) -> None:
+    """Ask again and again; the test's deadline bounds it."""
+    while True:
+        if await done():
+            return
+        await trio.sleep(PAUSE_S)
+
+
+async def leader(local: LocalNetwork) -> int:
+    """Return the node that leads, as soon as one does."""
+    while True:
+        for node in local.nodes:
+            if node.role == "leader":
+                return node.index
+        await trio.sleep(PAUSE_S)
+
+
 async def told_by_all(local: LocalNetwork, address: str, expected: Callable[[bytes], bool]) -> None:
-    """Wait until every node that runs tells what is expected; the test's deadline bounds it."""
+    """Wait until every node that runs tells what is expected."""
     for node in [one.index for one in local.nodes if not one.ended.is_set()]:
-        while not expected(await in_thread(lambda node=node: data(local, node, address))):
-            pass
+
+        async def told(node: int = node) -> bool:
+            return expected(await in_thread(lambda: data(local, node, address)))
+
+        await until(told)
 
 
 async def test_families_and_languages_on_three_nodes_whatever_is_killed(
@@ -135,11 +151,15 @@ async def a_processor_and_the_primary_are_killed(
     counts = client.batch(intkey_transaction(client, "set", "count", 0))
     ended = await in_thread(lambda: submit(local, 0, counts))
     assert ended["status"] == "COMMITTED", ended
-    while not (leaders := [node.index for node in local.nodes if node.role == "leader"]):
-        await trio.lowlevel.checkpoint()
-    (primary,) = leaders
+    primary = await leader(local)
     others = [index for index in range(NODES) if index != primary]
+
+    async def begun() -> bool:
+        kept = await in_thread(lambda: data(local, primary, intkey_address("count")))
+        return bool(cbor2.loads(kept)["count"])
+
     ends: list[str] = []
+    some = trio.Event()
     async with trio.open_nursery() as nursery:
         for number in range(6):
             wanted = [intkey_transaction(client, "inc", "count", 1) for _ in range(BATCH)]
@@ -147,15 +167,13 @@ async def a_processor_and_the_primary_are_killed(
 
             async def one(node: int = node, batch: messages.Batch = batch) -> None:
                 ends.append((await in_thread(lambda: submit(local, node, batch)))["status"])
+                if len(ends) == 2:
+                    some.set()
 
             nursery.start_soon(one)
-        while not cbor2.loads(await in_thread(lambda: data(local, primary, intkey_address("count"))))[
-            "count"
-        ]:
-            pass
+        await until(begun)
         running[primary][0].kill()
-        while len(ends) < 2:
-            await trio.lowlevel.checkpoint()
+        await some.wait()
         local.kill(primary)
     await local.nodes[primary].ended.wait()
     assert ends == ["COMMITTED"] * 6

@@ -2,12 +2,14 @@
 
 from coco_sawtooth.testing.intkey import Intkey, intkey_address, intkey_transaction
 from coco_sawtooth.testing.ledger import Ledger
+from coco_sawtooth.testing.rest import ask_rest
 from coco_sawtooth.testing.signed import Client
 
 __all__ = [
     "Client",
     "Intkey",
     "Ledger",
+    "ask_rest",
     "intkey_address",
     "intkey_transaction",
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import subprocess
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,7 +43,7 @@ def submit(local: LocalNetwork, node: int, batch: messages.Batch) -> dict[str, A
             (found,) = exchange(local, node, "GET", target)[1]["data"]
             if found["status"] in ("COMMITTED", "INVALID"):
                 return dict(found)
-        time.sleep(PAUSE_S)
+        trio.from_thread.run(trio.sleep, PAUSE_S)
 
 
 def data(local: LocalNetwork, node: int, address: str) -> bytes:

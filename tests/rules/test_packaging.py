@@ -39,6 +39,9 @@ CORE = Distribution(".", "coco-framework", "coco_core", "coco = coco_core.cli:ma
 ETHEREUM = Distribution(
     "adapters/ethereum", "coco-framework-ethereum", "coco_ethereum", "ethereum = coco_ethereum.plugin"
 )
+CORDA = Distribution(
+    "adapters/corda_bridge", "coco-framework-corda", "coco_corda", "corda = coco_corda.plugin"
+)
 SAWTOOTH = Distribution(
     "adapters/sawtooth", "coco-framework-sawtooth", "coco_sawtooth", "sawtooth = coco_sawtooth.plugin"
 )
@@ -76,7 +79,7 @@ def metadata(archive: zipfile.ZipFile) -> email.message.Message:
 
 
 @pytest.mark.parametrize(
-    "distribution", [CORE, ETHEREUM, SAWTOOTH, TALLY, ENCLAVE, REVM], ids=lambda item: item.name
+    "distribution", [CORE, CORDA, ETHEREUM, SAWTOOTH, TALLY, ENCLAVE, REVM], ids=lambda item: item.name
 )
 def test_wheel_holds_one_typed_package(distribution: Distribution, tmp_path: Path) -> None:
     if distribution is REVM:
@@ -131,11 +134,11 @@ def declared(requirements: list[str]) -> set[str]:
 
 @pytest.mark.parametrize(
     ("distribution", "source"),
-    [(CORE, "."), (ETHEREUM, "src"), (SAWTOOTH, "src"), (TALLY, "src"), (ENCLAVE, "src")],
+    [(CORE, "."), (CORDA, "src"), (ETHEREUM, "src"), (SAWTOOTH, "src"), (TALLY, "src"), (ENCLAVE, "src")],
 )
 def test_what_is_imported_is_declared(distribution: Distribution, source: str) -> None:
     # An editable installation does not say which packages it holds.
-    ours = {item.package: [item.name] for item in (CORE, ETHEREUM, SAWTOOTH, TALLY, ENCLAVE, REVM)}
+    ours = {item.package: [item.name] for item in (CORE, CORDA, ETHEREUM, SAWTOOTH, TALLY, ENCLAVE, REVM)}
     owners = {**importlib.metadata.packages_distributions(), **ours}
     project = settings(distribution)
     core_extras = settings(CORE)["optional-dependencies"]
@@ -149,7 +152,7 @@ def test_what_is_imported_is_declared(distribution: Distribution, source: str) -
             assert providers & known, f"{name} is imported but not a dependency of {distribution.name}"
 
 
-@pytest.mark.parametrize("distribution", [ETHEREUM, SAWTOOTH], ids=lambda each: each.package)
+@pytest.mark.parametrize("distribution", [CORDA, ETHEREUM, SAWTOOTH], ids=lambda each: each.package)
 def test_adapters_name_their_harness(distribution: Distribution) -> None:
     """Read from the source, for what is installed here may be of another day."""
     project = tomllib.loads((ROOT / distribution.folder / "pyproject.toml").read_text())["project"]
@@ -168,6 +171,7 @@ def test_one_version_for_all() -> None:
     assert f'__version__ = "{version}"' in namespace
     extras = settings(CORE)["optional-dependencies"]
     for extra, member in {
+        "corda": CORDA,
         "ethereum": ETHEREUM,
         "sawtooth": SAWTOOTH,
         "tally": TALLY,

@@ -6,8 +6,9 @@
 | consumed | StateRef | identifier of the transaction that used it up |
 | committed | transaction identifier | ``Receipt`` |
 | request | seqno, 8 bytes | ``RequestRecord``: who asked for what is committed there |
-| tx | transaction identifier | the ``SignedTransaction`` as it came; only where whole transactions are kept |
+| tx | transaction identifier | ``Kept``: the transaction as it came; only where they are kept |
 | attachment | SHA-256 | bytes of a jar |
+| attachment_info | SHA-256 | ``AttachmentInfo`` as JSON |
 | params | SHA-256 | the ``NetworkParameters`` |
 | keys | ``notary`` | seed of the notary's Ed25519 key |
 | notary | ``identity``, ``terms`` | ``Identity`` and ``Terms`` as JSON, in the clear |
@@ -20,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Self
 
 import attrs
+import orjson
 
 from coco_corda.identity import NAME
 from coco_corda.refs import HASH_SIZE, StateRef
@@ -32,10 +34,11 @@ COMMITTED: Final = f"{NAME}.committed"
 REQUEST: Final = f"{NAME}.request"
 TX: Final = f"{NAME}.tx"
 ATTACHMENT: Final = f"{NAME}.attachment"
+ATTACHMENT_INFO: Final = f"{NAME}.attachment_info"
 PARAMS: Final = f"{NAME}.params"
 KEYS: Final = f"{NAME}.keys"
 NOTARY: Final = f"public:{NAME}.notary"
-MAPS: Final = (ATTACHMENT, COMMITTED, CONSUMED, KEYS, PARAMS, REQUEST, STATE, TX, NOTARY)
+MAPS: Final = (ATTACHMENT, ATTACHMENT_INFO, COMMITTED, CONSUMED, KEYS, PARAMS, REQUEST, STATE, TX, NOTARY)
 
 NOTARY_KEY: Final = b"notary"
 IDENTITY: Final = b"identity"
@@ -69,12 +72,8 @@ class State:
             params_hash, count = _STATE_HEAD.unpack_from(data)
         except struct.error as error:
             raise IntegrityError("a stored state is cut off") from error
-        keys_end = _STATE_HEAD.size + count * HASH_SIZE
-        keys = data[_STATE_HEAD.size : keys_end]
-        if len(keys) != count * HASH_SIZE:
-            raise IntegrityError("a stored state is cut off")
-        split = tuple(keys[at : at + HASH_SIZE] for at in range(0, len(keys), HASH_SIZE))
-        return cls(params_hash=params_hash, participants=split, output=data[keys_end:])
+        keys, output = _hashes(data[_STATE_HEAD.size :], count)
+        return cls(params_hash=params_hash, participants=keys, output=output)
 
 
 @attrs.frozen(kw_only=True)
@@ -114,6 +113,52 @@ class Receipt:
 
 
 @attrs.frozen(kw_only=True)
+class Kept:
+    """A whole transaction, and whose it is."""
+
+    participants: Sequence[bytes]
+    """SHA-256 of the keys that participate in what it uses up or makes."""
+    stx: bytes = attrs.field(repr=False)
+
+    def pack(self) -> bytes:
+        """Return the stored form."""
+        return b"".join((len(self.participants).to_bytes(2), *self.participants, self.stx))
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Self:
+        """Read the stored form; raises IntegrityError."""
+        keys, rest = _hashes(data[2:], int.from_bytes(data[:2]))
+        return cls(participants=keys, stx=rest)
+
+
+@attrs.frozen(kw_only=True)
+class AttachmentInfo:
+    """What a jar is."""
+
+    signers: tuple[bytes, ...]
+    """SHA-256 of the key of each who signed all of it."""
+    contracts: tuple[str, ...]
+    class_count: int
+
+    def pack(self) -> bytes:
+        """Return the stored form."""
+        signers = [each.hex() for each in self.signers]
+        return orjson.dumps(
+            {"signers": signers, "contracts": list(self.contracts), "classes": self.class_count}
+        )
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Self:
+        """Read the stored form."""
+        found = orjson.loads(data)
+        return cls(
+            signers=tuple(map(bytes.fromhex, found["signers"])),
+            contracts=tuple(found["contracts"]),
+            class_count=found["classes"],
+        )
+
+
+@attrs.frozen(kw_only=True)
 class RequestRecord:
     """Who asked for a transaction to be notarised, for whoever audits the notary."""
 
@@ -139,6 +184,14 @@ class RequestRecord:
         return cls(tx_id=tx_id, caller=caller, signature=data[_REQUEST.size + size :])
 
 
+def _hashes(data: bytes, count: int) -> tuple[tuple[bytes, ...], bytes]:
+    """Split ``count`` hashes off; raises IntegrityError."""
+    end = count * HASH_SIZE
+    if len(data) < end:
+        raise IntegrityError("a stored row is cut off")
+    return tuple(data[at : at + HASH_SIZE] for at in range(0, end, HASH_SIZE)), data[end:]
+
+
 def seqno_key(seqno: int) -> bytes:
     """Return the key of a seqno."""
     return seqno.to_bytes(8)
@@ -148,6 +201,11 @@ def state_of(view: ReadView, ref: StateRef) -> State | None:
     """Return an output that is kept, used up or not; None when there is none."""
     row = view.get(STATE, ref.key)
     return None if row is None else State.unpack(row)
+
+
+def has_state(view: ReadView, ref: StateRef) -> bool:
+    """Return whether an output is kept."""
+    return view.get(STATE, ref.key) is not None
 
 
 def consumer_of(view: ReadView, ref: StateRef) -> bytes | None:
@@ -160,14 +218,21 @@ def receipt_of(view: ReadView, tx_id: bytes) -> bytes | None:
     return view.get(COMMITTED, tx_id)
 
 
-def transaction_of(view: ReadView, tx_id: bytes) -> bytes | None:
+def transaction_of(view: ReadView, tx_id: bytes) -> Kept | None:
     """Return a committed transaction as it came; None when it is not committed or not kept."""
-    return view.get(TX, tx_id)
+    row = view.get(TX, tx_id)
+    return None if row is None else Kept.unpack(row)
 
 
 def attachment(view: ReadView, digest: bytes) -> bytes | None:
     """Return the bytes of an attachment, or None."""
     return view.get(ATTACHMENT, digest)
+
+
+def attachment_info(view: ReadView, digest: bytes) -> AttachmentInfo | None:
+    """Return what an attachment is, or None."""
+    row = view.get(ATTACHMENT_INFO, digest)
+    return None if row is None else AttachmentInfo.unpack(row)
 
 
 def parameters(view: ReadView, digest: bytes) -> bytes | None:

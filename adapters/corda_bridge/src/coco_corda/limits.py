@@ -1,0 +1,65 @@
+"""Every bound of the Corda adapter, unit last in the name.
+
+Bounds of the core (payload, batch, HTTP body) hold as well; these are the ledger's own. Knows nothing of any
+other room.
+"""
+
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+# One transaction: Corda's notaries take fewer than so many inputs and references together.
+STATES_MAX: Final = 10_000
+# How much of a batch of the core is verified at one time; what does not fit is offered again in the next.
+ROUND_TRANSACTIONS_MAX: Final = 250
+
+# What a client is told of a refusal.
+CONSUMED_TOLD_MAX: Final = 1_000
+CAUSES_TOLD_MAX: Final = 16
+MESSAGE_MAX_CHARS: Final = 2_000
+
+# What the consortium trusts: hashes in one field of its configuration, as text.
+TRUST_MAX_CHARS: Final = 16 * KIB
+# Genesis.
+GENESIS_ATTACHMENTS_MAX: Final = 100
+GENESIS_PARAMETERS_MAX: Final = 100
+GENESIS_STATES_MAX: Final = 100_000
+
+# Signed requests of clients.
+REQUEST_KEY_MAX_BYTES: Final = 4 * KIB
+REQUEST_SIGNATURE_MAX_BYTES: Final = 2 * KIB
+REQUEST_TEXT_MAX_BYTES: Final = 8 * KIB
+REQUEST_TIME_OFF_MAX_MS: Final = 60_000
+REQUEST_NONCES_MAX: Final = 100_000
+
+# Questions.
+PAGE_STATES: Final = 100
+PAGE_STATES_MAX: Final = 1_000
+PAGE_SIZE_MAX_BYTES: Final = 8 * MIB
+STATUS_REFS_MAX: Final = 1_000
+UPDATES_WAIT_MAX_S: Final = 60
+UPDATES_KEPT_MAX: Final = 100_000
+"""Changes of states that a node remembers for those who ask what happened since."""
+UPDATES_TOLD_MAX: Final = 1_000
+LISTENERS_MAX: Final = 256
+
+# The JVM workers.
+WORKERS_MAX: Final = 4
+"""Trust domains that have a worker at one time; the one used least recently gives way to another."""
+WORKER_THREADS: Final = 2
+WORKER_WINDOW: Final = 8
+"""Requests a worker has at one time: whoever is among them when it ends is tried again alone."""
+WORKER_FRAME_MAX_BYTES: Final = 64 * MIB
+WORKER_START_MS: Final = 30_000
+WORKER_HEAP_MIB: Final = 256
+WORKER_ADDRESS_SPACE_MIB: Final = 8 * 1024
+WORKER_FILES_MAX: Final = 256
+WORKER_FILE_MAX_BYTES: Final = 32 * MIB
+REQUEST_DEADLINE_MS: Final = 10_000
+"""How long a worker may do nothing but one transaction before it is killed."""
+REQUEST_DEADLINE_MAX_MS: Final = 60_000
+RESTART_PAUSE_MS: Final = 500
+RESTART_PAUSE_MAX_MS: Final = 30_000
+"""After a worker that does not start: the first pause, and the longest, for it doubles."""
+FAILURES_REMEMBERED_MAX: Final = 1_000

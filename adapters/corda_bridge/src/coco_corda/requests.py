@@ -1,0 +1,101 @@
+"""Signed requests: how a key proves itself. Lines of text, signed with any scheme that Corda's keys have.
+
+Which keys there are and how they sign is Corda's (``net.corda.core.crypto.Crypto``): Ed25519; ECDSA on
+secp256r1 and secp256k1 over SHA-256, in DER; RSA, PKCS #1 v1.5 over SHA-256. Knows bytes only; when it is and
+which nonces were seen, whoever asks says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from coco_corda.limits import REQUEST_NONCES_MAX, REQUEST_TIME_OFF_MAX_MS
+from coco_corda.payloads import Proof, check_sizes
+from coco_corda.refs import hash_text, sha256
+from coco_core.errors import CallerError, MalformedError
+
+PURPOSE: Final = "coco.corda.request.v1"
+_NONCE: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
+_TIME: Final = re.compile(r"[0-9]{1,15}")
+_CURVES: Final = (ec.SECP256R1, ec.SECP256K1)
+_RSA_BITS: Final = range(2048, 8193)
+
+
+class RequestSignatureError(CallerError):
+    """A signed request proves nothing (Corda's ``NotaryError.RequestSignatureInvalid``)."""
+
+
+def signed_text(method: str, target: str, notary_key: bytes, time_ms: int, nonce: str, body: bytes) -> bytes:
+    """Return the lines that a key signs to prove itself to the network of ``notary_key``."""
+    lines = (PURPOSE, method, target, hash_text(sha256(notary_key)), str(time_ms), nonce)
+    return "\n".join((*lines, hash_text(sha256(body)))).encode()
+
+
+def verify(proof: Proof) -> None:
+    """Check the signature of a proof; raises RequestSignatureError."""
+    try:
+        check_sizes(proof)
+        key = load_der_public_key(proof.key)
+        if isinstance(key, ed25519.Ed25519PublicKey):
+            key.verify(proof.signature, proof.text)
+        elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CURVES):
+            key.verify(proof.signature, proof.text, ec.ECDSA(hashes.SHA256()))
+        elif isinstance(key, rsa.RSAPublicKey) and key.key_size in _RSA_BITS:
+            key.verify(proof.signature, proof.text, padding.PKCS1v15(), hashes.SHA256())
+        else:
+            raise RequestSignatureError("keys of this kind cannot sign requests")
+    except InvalidSignature:
+        raise RequestSignatureError("the signature is not of this request and key") from None
+    except (MalformedError, UnsupportedAlgorithm, ValueError) as error:
+        raise RequestSignatureError(f"the key or the signature cannot be read: {error}"[:200]) from None
+
+
+def verify_submission(proof: Proof, stx: bytes, notary_key: bytes) -> None:
+    """Check that a proof is of submitting ``stx`` to this notary; raises RequestSignatureError.
+
+    When it was made is not asked: a request waits in queues, and is offered again after a failover.
+    """
+    lines = proof.text.decode(errors="replace").split("\n")
+    expected = (PURPOSE, "POST", hash_text(sha256(notary_key)), hash_text(sha256(stx)))
+    if len(lines) != 7 or (lines[0], lines[1], lines[3], lines[6]) != expected:
+        raise RequestSignatureError("what was signed is not this submission")
+    verify(proof)
+
+
+class Desk:
+    """Where one node judges signed requests: their time, and that each nonce comes once."""
+
+    def __init__(self) -> None:
+        """Start with no nonce seen."""
+        self._seen: OrderedDict[bytes, int] = OrderedDict()
+
+    def check(self, proof: Proof, now_ms: int) -> None:
+        """Check a proof's time, nonce and signature at ``now_ms``; raises RequestSignatureError."""
+        lines = proof.text.decode(errors="replace").split("\n")
+        if len(lines) != 7 or not _TIME.fullmatch(lines[4]) or not _NONCE.fullmatch(lines[5]):
+            raise RequestSignatureError("time or nonce of the signed request cannot be read")
+        if abs(now_ms - int(lines[4])) > REQUEST_TIME_OFF_MAX_MS:
+            raise RequestSignatureError(f"its time is more than {REQUEST_TIME_OFF_MAX_MS // 1000} s off")
+        verify(proof)
+        self._forget(now_ms)
+        mark = sha256(proof.key + lines[5].encode())
+        if mark in self._seen:
+            raise RequestSignatureError("the nonce was used before")
+        if len(self._seen) >= REQUEST_NONCES_MAX:
+            raise RequestSignatureError("too many signed requests at this node within two minutes")
+        self._seen[mark] = now_ms
+
+    def _forget(self, now_ms: int) -> None:
+        # A request may be ahead of time by as much as it may be behind.
+        while self._seen:
+            mark, seen_ms = next(iter(self._seen.items()))
+            if now_ms - seen_ms <= 2 * REQUEST_TIME_OFF_MAX_MS:
+                return
+            del self._seen[mark]

@@ -1,0 +1,218 @@
+"""One JVM worker: its process and the one connection to it. Knows trio and the protocol's frames.
+
+Nothing runs here between calls, so a worker may be kept while nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import tempfile
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import attrs
+import trio
+from google.protobuf.message import DecodeError
+
+from coco_corda import wire
+from coco_corda.limits import WORKER_FRAME_MAX_BYTES, WORKER_START_MS, WORKER_WINDOW
+from coco_corda.shell.launching import Launch
+
+_LENGTH: Final = struct.Struct(">I")
+_READ_BYTES: Final = 256 * 1024
+_READY_MAX_CHARS: Final = 4_096
+
+
+class WorkerError(Exception):
+    """A worker did not start."""
+
+
+@attrs.define
+class Exchanged:
+    """What became of requests, by their place."""
+
+    answers: dict[int, wire.Response] = attrs.field(factory=dict)
+    lost: list[int] = attrs.field(factory=list)
+    """Those the worker had when it ended or was ended."""
+    unsent: list[int] = attrs.field(factory=list)
+    is_late: bool = False
+    """Whether it was ended because it did not answer in time."""
+
+
+class Worker:
+    """A process that was started; ``ready`` connects to it."""
+
+    def __init__(self, launch: Launch) -> None:
+        """Start the process. Raises WorkerError.
+
+        On the thread of the event loop: on Linux it ends with the *thread* that started it.
+        """
+        self._launch = launch
+        self._folder = Path(tempfile.mkdtemp(prefix="coco-corda-"))
+        self._on_loopback = not hasattr(socket, "AF_UNIX") or os.name != "posix"
+        command = launch.command(self._folder, on_loopback=self._on_loopback)
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own command
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                # What contract code may read of the node's environment is nothing.
+                env={key: os.environ[key] for key in ("SYSTEMROOT",) if key in os.environ},
+                cwd=self._folder,
+            )
+        except OSError as error:
+            self._remove()
+            raise WorkerError(f"Java does not start: {error}") from None
+        self._socket: socket.socket | None = None
+        self._stream: trio.SocketStream | None = None
+        self._buffer = bytearray()
+        self._next_id = 1
+        self.pong: wire.Pong | None = None
+        """What it said of itself, once it is ready."""
+        self.attachments: set[bytes] = set()
+        """What it was given; so are ``parameters``."""
+        self.parameters: set[bytes] = set()
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started: the jail, which ends the JVM when it ends."""
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs, as far as is known."""
+        return self._process.poll() is None
+
+    async def ready(self) -> None:
+        """Return when it takes requests. Raises WorkerError, and has ended it then."""
+        if self._stream is not None:
+            return
+        try:
+            with trio.fail_after(WORKER_START_MS / 1000):
+                where = await trio.to_thread.run_sync(self._read_line, abandon_on_cancel=True)
+                self._stream = self._connect(where)
+                ping = wire.Request(ping=wire.Ping())
+                self.pong = (await self.exchange([ping], WORKER_START_MS)).answers[0].pong
+        except (trio.TooSlowError, OSError, KeyError, trio.BrokenResourceError) as error:
+            code = self._process.poll()
+            self.kill()
+            told = f"ended with status {code}" if code is not None else f"does not answer ({error!r})"
+            raise WorkerError(f"a JVM worker {told}") from None
+
+    def _read_line(self) -> str:
+        if self._process.stdout is None:
+            return ""
+        return self._process.stdout.readline(_READY_MAX_CHARS).decode(errors="replace").strip()
+
+    def _connect(self, line: str) -> trio.SocketStream:
+        """Connect as it said; to a socket of this machine that listens, which is at once."""
+        word, _, where = line.partition(" ")
+        if word != "ready":
+            raise OSError(f"it said {line[:100]!r}")
+        if self._on_loopback:
+            host, _, port = where.rpartition(":")
+            self._socket = socket.create_connection((host.strip("[]"), int(port)), WORKER_START_MS / 1000)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        else:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self._socket.connect(str(self._folder / "worker"))
+        return trio.SocketStream(trio.socket.from_stdlib_socket(self._socket))
+
+    async def exchange(self, requests: Sequence[wire.Request], deadline_ms: int) -> Exchanged:
+        """Have requests answered, in whatever order; when one is overdue or the worker ends, say which are.
+
+        Overdue is what is not answered while nothing else is for ``deadline_ms``; the worker is killed then.
+        """
+        found = Exchanged()
+        waiting = deque(range(len(requests)))
+        open_: dict[int, int] = {}
+        try:
+            while waiting or open_:
+                frames: list[bytes] = []
+                while waiting and len(open_) < WORKER_WINDOW:
+                    place = waiting.popleft()
+                    open_[self._next_id] = place
+                    frames.append(self._frame(requests[place]))
+                with trio.move_on_after(deadline_ms / 1000) as patience:
+                    if frames:
+                        await self._open_stream().send_all(b"".join(frames))
+                    for response in await self._receive():
+                        found.answers[open_.pop(response.id)] = response
+                if patience.cancelled_caught:
+                    found.is_late = True
+                    break
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError, DecodeError, KeyError):
+            # Gone, or it speaks another language: no difference to who waits.
+            pass
+        except BaseException:
+            # What is under way would be answered to whoever comes next.
+            self.kill()
+            raise
+        found.lost, found.unsent = list(open_.values()), list(waiting)
+        if open_ or waiting:
+            self.kill()
+        return found
+
+    def _open_stream(self) -> trio.SocketStream:
+        if self._stream is None:
+            raise trio.ClosedResourceError("not connected")
+        return self._stream
+
+    def _frame(self, request: wire.Request) -> bytes:
+        request.id = self._next_id
+        self._next_id += 1
+        data = request.SerializeToString()
+        return _LENGTH.pack(len(data)) + data
+
+    async def _receive(self) -> list[wire.Response]:
+        """Return the next responses, one at least."""
+        while True:
+            responses = self._take()
+            if responses:
+                return responses
+            data = await self._open_stream().receive_some(_READ_BYTES)
+            if not data:
+                raise trio.BrokenResourceError("it ended")
+            self._buffer += data
+
+    def _take(self) -> list[wire.Response]:
+        responses: list[wire.Response] = []
+        at = 0
+        while len(self._buffer) - at >= _LENGTH.size:
+            (size,) = _LENGTH.unpack_from(self._buffer, at)
+            if size > WORKER_FRAME_MAX_BYTES:
+                raise trio.BrokenResourceError("a frame beyond the bound")
+            if len(self._buffer) - at - _LENGTH.size < size:
+                break
+            begin = at + _LENGTH.size
+            at = begin + size
+            responses.append(wire.Response.FromString(bytes(self._buffer[begin:at])))
+        del self._buffer[:at]
+        return responses
+
+    def kill(self) -> None:
+        """End it at once, and whatever it has open here."""
+        with contextlib.suppress(OSError):
+            self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError, ValueError):
+                    pipe.close()
+        if self._socket is not None:
+            with contextlib.suppress(RuntimeError, OSError):
+                # Where no event loop runs any more nobody waits for it.
+                trio.lowlevel.notify_closing(self._socket)
+            self._socket.close()
+        self._remove()
+
+    def _remove(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)

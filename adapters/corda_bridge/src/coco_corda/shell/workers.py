@@ -1,0 +1,330 @@
+"""The pool of JVM workers: one for each trust domain, one that reads and executes nothing, one spare.
+
+A worker that ends or is overdue is replaced. Whoever it had is tried again alone in another one, so that what
+ends that one too is known to be at fault, and nobody else pays for it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, TypeVar
+
+import attrs
+import trio
+
+from coco_corda import wire
+from coco_corda.limits import (
+    CAUSES_TOLD_MAX,
+    RESTART_PAUSE_MAX_MS,
+    RESTART_PAUSE_MS,
+    WORKERS_MAX,
+)
+from coco_corda.notary_key import SCHEME, NotaryKey, Template
+from coco_corda.shell.launching import Launch
+from coco_corda.shell.worker import Exchanged, Worker, WorkerError
+from coco_corda.verification import Broken, Cause, Failure, Job, Refused, Unavailable
+
+T = TypeVar("T")
+_log: Final = logging.getLogger("coco.corda")
+
+READER: Final = b"reader"
+"""The domain of the worker that reads transactions and jars. It is given no code to run."""
+
+
+@attrs.define(eq=False)
+class _Slot:
+    """A domain's place: its worker, used by one at a time."""
+
+    lock: trio.Lock = attrs.field(factory=trio.Lock)
+    worker: Worker | None = None
+
+
+class Workers:
+    """A ``verification.Verifier`` over JVM processes, started when they are first needed."""
+
+    def __init__(self, launch: Launch | str) -> None:
+        """Start workers as ``launch`` says, or answer everybody with why there are none."""
+        self._launch = launch
+        self._slots: OrderedDict[bytes, _Slot] = OrderedDict()
+        self._spare: Worker | None = None
+        self._template: tuple[bytes, Template] | None = None
+        self._not_before = 0.0
+        self._pause_ms = RESTART_PAUSE_MS
+        self.replaced = 0
+        """How many workers ended or were ended with work on their hands."""
+
+    @property
+    def described(self) -> str:
+        """What runs contract code here, in a few words, or why nothing does."""
+        if isinstance(self._launch, str):
+            return self._launch
+        return f"confined to: {self._launch.level}; {self._launch.deadline_ms // 1000} s a transaction"
+
+    @property
+    def pids(self) -> list[int]:
+        """Of every worker that runs."""
+        workers = [slot.worker for slot in self._slots.values()] + [self._spare]
+        return [each.pid for each in workers if each is not None and each.is_alive]
+
+    # --- the questions ---------------------------------------------------------------------------------
+
+    async def describe(self, transactions: Sequence[bytes]) -> Sequence[wire.Description | Failure]:
+        """Read transactions."""
+        requests = [wire.Request(describe=wire.Describe(stx=each)) for each in transactions]
+        answers = await self._ask(READER, requests)
+        return [_result(each, lambda answer: answer.description) for each in answers]
+
+    async def verify(self, jobs: Sequence[Job]) -> Sequence[wire.Verified | Failure]:
+        """Verify transactions, those of different domains side by side."""
+        places: dict[bytes, list[int]] = {}
+        for place, job in enumerate(jobs):
+            places.setdefault(job.domain, []).append(place)
+        found: dict[int, wire.Response | Failure] = {}
+
+        async def run(domain: bytes, of_domain: list[int]) -> None:
+            own = [jobs[place] for place in of_domain]
+            requests = [wire.Request(verify=job.request) for job in own]
+            found.update(zip(of_domain, await self._ask(domain, requests, own), strict=True))
+
+        async with trio.open_nursery() as nursery:
+            for domain, of_domain in places.items():
+                nursery.start_soon(run, domain, of_domain)
+        return [_result(found[place], lambda answer: answer.verified) for place in range(len(jobs))]
+
+    async def inspect(self, attachment: bytes) -> wire.AttachmentInfo | Failure:
+        """Read what a jar is."""
+        request = wire.RegisterAttachment(content=attachment)
+        (answer,) = await self._ask(READER, [wire.Request(register_attachment=request)])
+        return _result(answer, lambda found: found.attachment)
+
+    async def read_parameters(self, parameters: bytes) -> wire.NetworkParametersInfo | Failure:
+        """Read network parameters."""
+        request = wire.RegisterNetworkParameters(parameters=parameters)
+        (answer,) = await self._ask(READER, [wire.Request(register_network_parameters=request)])
+        return _result(answer, lambda found: found.network_parameters)
+
+    async def tear_off(
+        self, transaction: bytes, groups: Sequence[int], outputs: Sequence[int]
+    ) -> bytes | Failure:
+        """Return a FilteredTransaction."""
+        request = wire.TearOff(stx=transaction, groups=groups, outputs=outputs)
+        (answer,) = await self._ask(READER, [wire.Request(tear_off=request)])
+        return _result(answer, lambda found: found.torn_off.filtered_transaction)
+
+    async def template(self, key: NotaryKey) -> Template | Failure:
+        """Return what is signed; the first time, have Corda judge a signature made with it."""
+        if self._template is not None and self._template[0] == key.public_key:
+            return self._template[1]
+        slot = self._slot(READER)
+        async with slot.lock:
+            worker = await self._worker(slot)
+        if isinstance(worker, Unavailable) or worker.pong is None:
+            return worker if isinstance(worker, Unavailable) else Unavailable("the JVM worker is not ready")
+        version = worker.pong.platform_version
+        asked = wire.SignableTemplate(platform_version=version, scheme_number_id=SCHEME)
+        (answer,) = await self._ask(READER, [wire.Request(signable_template=asked)])
+        found = _result(answer, lambda response: response.template)
+        if isinstance(found, Failure):
+            return found
+        template = Template(version, found.template, found.tx_id_offset)
+        probe = bytes(range(1, 33))
+        assembling = wire.AssembleSignature(
+            tx_id=probe,
+            signature=key.sign(template, probe),
+            key=key.public_key,
+            platform_version=version,
+            scheme_number_id=SCHEME,
+        )
+        (judged,) = await self._ask(READER, [wire.Request(assemble_signature=assembling)])
+        if isinstance(judged, Failure):
+            return judged
+        self._template = key.public_key, template
+        return template
+
+    # --- workers ---------------------------------------------------------------------------------------
+
+    async def _ask(
+        self, domain: bytes, requests: Sequence[wire.Request], jobs: Sequence[Job] = ()
+    ) -> list[wire.Response | Failure]:
+        """Return an answer to each request of one domain; what each needs to be there is in ``jobs``."""
+        found: dict[int, wire.Response | Failure] = {}
+        slot = self._slot(domain)
+        async with slot.lock:
+            waiting = list(range(len(requests)))
+            while waiting:
+                told = await self._exchange(slot, waiting, requests, jobs)
+                if isinstance(told, Unavailable):
+                    found.update(dict.fromkeys(waiting, told))
+                    break
+                found.update(_judged(told))
+                suspects = told.lost
+                if told.is_late and len(suspects) == 1:
+                    found[suspects.pop()] = self._at_fault(is_late=True)
+                for place in suspects:
+                    found[place] = await self._alone(slot, place, requests, jobs)
+                waiting = told.unsent
+        return [found[place] for place in range(len(requests))]
+
+    async def _alone(
+        self, slot: _Slot, place: int, requests: Sequence[wire.Request], jobs: Sequence[Job]
+    ) -> wire.Response | Failure:
+        """Try one that a worker was lost with, on a worker that has nothing else."""
+        told = await self._exchange(slot, [place], requests, jobs)
+        if isinstance(told, Unavailable):
+            return told
+        if place in told.answers:
+            return _judged(told)[place]
+        return self._at_fault(is_late=told.is_late)
+
+    def _at_fault(self, *, is_late: bool) -> Broken:
+        what = "was not done in time" if is_late else "ended the JVM that executed it"
+        return Broken(f"contract code of this transaction {what}")
+
+    async def _exchange(
+        self, slot: _Slot, places: Sequence[int], requests: Sequence[wire.Request], jobs: Sequence[Job]
+    ) -> Exchanged | Unavailable:
+        """Exchange some of the requests with the slot's worker; the result names them by their place."""
+        worker = await self._worker(slot)
+        if isinstance(worker, Unavailable) or isinstance(self._launch, str):
+            return worker if isinstance(worker, Unavailable) else Unavailable(str(self._launch))
+        deadline_ms = self._launch.deadline_ms
+        supplied = await _supply(worker, [jobs[place] for place in places] if jobs else (), deadline_ms)
+        if not supplied:
+            self._note_lost(is_late=False)
+            # A jar whose classes cannot be loaded is found out when the one that names it is tried alone.
+            return Exchanged(lost=list(places[:1]), unsent=list(places[1:]))
+        told = await worker.exchange([requests[place] for place in places], deadline_ms)
+        if told.lost:
+            self._note_lost(is_late=told.is_late)
+        return Exchanged(
+            answers={places[at]: answer for at, answer in told.answers.items()},
+            lost=[places[at] for at in told.lost],
+            unsent=[places[at] for at in told.unsent],
+            is_late=told.is_late,
+        )
+
+    def _note_lost(self, *, is_late: bool) -> None:
+        self.replaced += 1
+        what = "was killed over a transaction that took too long" if is_late else "ended"
+        _log.warning("a JVM worker %s; another takes its place", what)
+
+    def _slot(self, domain: bytes) -> _Slot:
+        """Return a domain's slot; the one used least recently, if nobody uses it now, gives way."""
+        slot = self._slots.setdefault(domain, _Slot())
+        self._slots.move_to_end(domain)
+        running = [name for name, each in self._slots.items() if name != READER and each.worker is not None]
+        for name in running[: max(0, len(running) - WORKERS_MAX)]:
+            if name != domain and not self._slots[name].lock.locked():
+                _end(self._slots.pop(name).worker)
+        return slot
+
+    async def _worker(self, slot: _Slot) -> Worker | Unavailable:
+        """Return the slot's worker, ready; the spare takes the place of one that ended."""
+        if isinstance(self._launch, str):
+            return Unavailable(self._launch)
+        if slot.worker is not None and not slot.worker.is_alive:
+            _end(slot.worker)
+            slot.worker = None
+        if slot.worker is not None:
+            return slot.worker
+        if trio.current_time() < self._not_before:
+            return Unavailable("JVM workers do not start here; the next try is in a moment")
+        worker, self._spare = self._spare, None
+        try:
+            if worker is None or not worker.is_alive:
+                _end(worker)
+                worker = Worker(self._launch)
+            await worker.ready()
+        except WorkerError as error:
+            self._not_before = trio.current_time() + self._pause_ms / 1000
+            self._pause_ms = min(2 * self._pause_ms, RESTART_PAUSE_MAX_MS)
+            _log.error("%s", error)
+            return Unavailable(str(error))
+        except BaseException:
+            _end(worker)
+            raise
+        self._pause_ms = RESTART_PAUSE_MS
+        slot.worker = worker
+        return worker
+
+    def warm(self) -> None:
+        """Have a spare start, if none runs; nobody waits for it."""
+        if isinstance(self._launch, str) or trio.current_time() < self._not_before:
+            return
+        if self._spare is not None and self._spare.is_alive:
+            return
+        _end(self._spare)
+        self._spare = None
+        try:
+            self._spare = Worker(self._launch)
+        except WorkerError as error:
+            self._not_before = trio.current_time() + RESTART_PAUSE_MAX_MS / 1000
+            _log.error("%s", error)
+
+    def rest(self) -> None:
+        """End the workers that nobody uses now."""
+        for slot in self._slots.values():
+            if not slot.lock.locked():
+                _end(slot.worker)
+                slot.worker = None
+        _end(self._spare)
+        self._spare = None
+
+    def close(self) -> None:
+        """End every worker."""
+        for slot in self._slots.values():
+            _end(slot.worker)
+        _end(self._spare)
+        self._slots.clear()
+        self._spare = None
+
+
+def _end(worker: Worker | None) -> None:
+    if worker is not None:
+        worker.kill()
+
+
+async def _supply(worker: Worker, jobs: Iterable[Job], deadline_ms: int) -> bool:
+    """Give a worker the jars and parameters that jobs need; return False when it was lost over that."""
+    requests: list[wire.Request] = []
+    attachments: set[bytes] = set()
+    parameters: set[bytes] = set()
+    for job in jobs:
+        trusted = set(job.request.trusted_attachments)
+        for digest in job.attachments.keys() - worker.attachments - attachments:
+            attachments.add(digest)
+            given = wire.RegisterAttachment(content=job.attachments[digest], load_classes=digest in trusted)
+            requests.append(wire.Request(register_attachment=given))
+        for digest in job.parameters.keys() - worker.parameters - parameters:
+            parameters.add(digest)
+            told = wire.RegisterNetworkParameters(parameters=job.parameters[digest])
+            requests.append(wire.Request(register_network_parameters=told))
+    if not requests:
+        return True
+    exchanged = await worker.exchange(requests, deadline_ms)
+    worker.attachments |= attachments
+    worker.parameters |= parameters
+    return not exchanged.lost and not exchanged.unsent
+
+
+def _judged(told: Exchanged) -> dict[int, wire.Response | Failure]:
+    """Return answers by place, Corda's refusals and the worker's faults as failures."""
+    return {place: _failure(answer) or answer for place, answer in told.answers.items()}
+
+
+def _failure(answer: wire.Response) -> Failure | None:
+    match answer.WhichOneof("result"):
+        case "rejected":
+            causes = [Cause(each.class_name, each.message) for each in answer.rejected.causes]
+            return Refused(answer.rejected.kind, causes[:CAUSES_TOLD_MAX])
+        case "failed":
+            code = wire.Failed.Code.Name(answer.failed.code)
+            return Broken(f"the JVM worker could not do it ({code}): {answer.failed.message}")
+        case _:
+            return None
+
+
+def _result(answer: wire.Response | Failure, take: Callable[[wire.Response], T]) -> T | Failure:
+    return answer if isinstance(answer, Failure) else take(answer)

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import attrs
 
+from coco_core.wire.values import typed
+
 Value = int | str | bool
 
 _TYPES: Final[Mapping[str, type[Value]]] = {"integer": int, "text": str, "boolean": bool}
@@ -54,11 +56,11 @@ def read_fields(value: Any) -> tuple[ConfigurationField, ...]:
     """Read fields as a manifest's JSON form holds them; raises ValueError, KeyError or TypeError."""
     fields = tuple(
         ConfigurationField(
-            name=_of(str, each["name"]),
-            kind=_of(str, each["kind"]),
-            description=_of(str, each["description"]),
-            minimum=_of(int, each["minimum"]),
-            maximum=_of(int, each["maximum"]),
+            name=typed(each["name"], str),
+            kind=typed(each["kind"], str),
+            description=typed(each["description"], str),
+            minimum=typed(each["minimum"], int),
+            maximum=typed(each["maximum"], int),
         )
         for each in value
     )
@@ -73,9 +75,3 @@ def check_fields(fields: Sequence[ConfigurationField]) -> None:
     for field in fields:
         if field.kind not in _TYPES:
             raise ValueError(f"configuration field {field.name!r} is of kind {field.kind!r}")
-
-
-def _of(kind: type[Any], value: Any) -> Any:
-    if type(value) is not kind:
-        raise TypeError(f"{value!r} is not {kind.__name__}")
-    return value

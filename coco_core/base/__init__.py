@@ -3,5 +3,15 @@
 from coco_core.base.addresses import check_host, is_loopback_address, split_address
 from coco_core.base.ids import NodeID, TxID
 from coco_core.base.invariants import invariant, unreachable
+from coco_core.base.times import utc
 
-__all__ = ["NodeID", "TxID", "check_host", "invariant", "is_loopback_address", "split_address", "unreachable"]
+__all__ = [
+    "NodeID",
+    "TxID",
+    "check_host",
+    "invariant",
+    "is_loopback_address",
+    "split_address",
+    "unreachable",
+    "utc",
+]

@@ -20,7 +20,8 @@ from coco_core.client import AnswerError, Connection, any_context
 from coco_core.crypto import Certificate, read_certificate_der
 from coco_core.errors import OperatorError
 from coco_core.governance import check_standing_claims
-from coco_core.governance.json_values import MALFORMED, evidence_from_json, from_base64
+from coco_core.governance.json_values import MALFORMED, evidence_from_json
+from coco_core.wire.values import from_base64
 
 TARGET: Final = "/node/evidence"
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from coco_core.base import utc
 from coco_core.cli.asking import ADMIN, FILE, SERVICE, ask, service_context
 from coco_core.cli.network import OPERATOR_FILE, OPERATOR_KEY_FILE
 from coco_core.client import Connection, NodeClient
@@ -139,6 +140,6 @@ async def _show(connection: Connection) -> None:
     if refusals:
         print("refused by this node lately:")
     for one in refusals:
-        at = datetime.datetime.fromtimestamp(one["at_ms"] / 1000, datetime.UTC).isoformat("T", "seconds")
+        at = utc(one["at_ms"]).isoformat("T", "seconds")
         who = f"{one['node_id'] or 'no node'}  {one['peer_address']:<24}"
         print(f"{who} {at} {one['code']}: {one['message']}")

@@ -101,6 +101,7 @@ from coco_core.governance.leases import (
     read_lease_policy,
     read_leases,
 )
+from coco_core.governance.manifests import manifest_from_json, manifest_to_json, read_manifests
 from coco_core.governance.member_messages import MemberMessage
 from coco_core.governance.membership import (
     PENDING,
@@ -116,7 +117,6 @@ from coco_core.governance.membership import (
     node_writes,
     opening_writes,
     read_change,
-    read_manifests,
     read_members,
     read_nodes,
     read_operators,
@@ -313,6 +313,8 @@ __all__ = [
     "lease_policy_writes",
     "lease_writes",
     "leaving",
+    "manifest_from_json",
+    "manifest_to_json",
     "newest_epoch",
     "node_from_json",
     "node_to_json",

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import datetime
 import json
 from typing import Final
 
 import attrs
 
-from coco_core.base import limits
+from coco_core.base import limits, utc
 from coco_core.crypto import read_certificate, token_key
 from coco_core.errors import AttestationError, MemberError
 from coco_core.governance.action import Action, Args, check_digest, check_text
@@ -95,7 +94,7 @@ def _renew_member(args: Args, decision: Decision) -> None:
         raise MemberError("'cert' is over another key than the member's: that would be another member")
     if certificate.fingerprint in read_consortium(decision.view):
         raise MemberError("'cert' is a member's already")
-    at = datetime.datetime.fromtimestamp(decision.time_ms / 1000, datetime.UTC)
+    at = utc(decision.time_ms)
     check_valid(certificate, at)
     decision.write(renamed_member_writes(member, certificate.pem))
     for node, value in list(decision.view.items(maps.NODE_OWNERS)):

@@ -29,7 +29,6 @@ from coco_core.governance.consortium import read_constitution
 from coco_core.governance.decision import dealing_of
 from coco_core.governance.epochs import ADDITION_CANCELLED, begin_epoch, want_epoch
 from coco_core.governance.joins import join_writes
-from coco_core.governance.json_values import from_base64, text, to_base64
 from coco_core.governance.member_requests import Moment
 from coco_core.governance.membership import (
     PENDING,
@@ -49,6 +48,7 @@ from coco_core.governance.runtime import Runtime
 from coco_core.governance.validity import renewal_by
 from coco_core.kv import View, Writes, maps, merge
 from coco_core.ledger import LedgerSecrets
+from coco_core.wire.values import from_base64, text, to_base64
 
 ADMINISTRATION: Final = "coco"
 """The name administrative transactions are submitted to; no ledger may have it."""

@@ -16,7 +16,7 @@ from coco_core.attestation import Evidence, Policy, Verdict, Verifier, read_evid
 from coco_core.base import NodeID, limits
 from coco_core.crypto import Certificate, PublicKey
 from coco_core.errors import AttestationError, IntegrityError
-from coco_core.governance.json_values import MALFORMED, evidence_from_json, evidence_to_json, text
+from coco_core.governance.json_values import MALFORMED, evidence_from_json, evidence_to_json
 from coco_core.governance.policy import policy_digest
 from coco_core.governance.transcripts import (
     JOINER,
@@ -28,6 +28,7 @@ from coco_core.governance.transcripts import (
 )
 from coco_core.governance.vouchers import Voucher, voucher_from_json, voucher_to_json
 from coco_core.kv import View, Writes, maps
+from coco_core.wire.values import text
 
 
 @attrs.frozen(kw_only=True)

@@ -12,7 +12,7 @@ import orjson
 
 from coco_core.adapter import check_configuration
 from coco_core.errors import IntegrityError, MemberError
-from coco_core.governance.membership import find_manifest
+from coco_core.governance.manifests import find_manifest
 from coco_core.kv import View, maps
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import attrs
 
-from coco_core.base import limits
+from coco_core.base import limits, utc
 from coco_core.crypto import Certificate, check_encryption_key, read_certificate
 from coco_core.errors import AttestationError, IntegrityError, MemberError
 from coco_core.governance.json_values import read_json
@@ -143,7 +143,7 @@ def check_valid(certificate: Certificate, at: datetime.datetime) -> None:
 
 def check_lasts(certificate: Certificate, time_ms: int) -> None:
     """Raise MemberError when ``certificate`` has run out at that Unix time: nobody is registered by it."""
-    at = datetime.datetime.fromtimestamp(time_ms / 1000, datetime.UTC)
+    at = utc(time_ms)
     if certificate.not_after < at:
         check_valid(certificate, at)
 

@@ -14,7 +14,7 @@ from coco_core.adapter.fetching import check_origin
 from coco_core.base import limits
 from coco_core.crypto import check_issuers
 from coco_core.errors import AttestationError, IntegrityError, MemberError
-from coco_core.governance.membership import find_manifest
+from coco_core.governance.manifests import find_manifest
 from coco_core.kv import View, maps
 
 

@@ -29,20 +29,12 @@ from coco_core.base import NodeID
 from coco_core.crypto import Curve, PrivateKey, PublicKey, SignatureError, read_certificate, service_id
 from coco_core.errors import AttestationError
 from coco_core.governance.admission import JoinProof, admit, check_size
-from coco_core.governance.json_values import (
-    MALFORMED,
-    address,
-    evidence_from_json,
-    evidence_to_json,
-    from_base64,
-    hosts,
-    text,
-    to_base64,
-)
+from coco_core.governance.json_values import MALFORMED, address, evidence_from_json, evidence_to_json, hosts
 from coco_core.governance.membership import NodeRecord
 from coco_core.governance.policy import policy_from_json, policy_to_json
 from coco_core.governance.transcripts import JOINER, MEMBER, Transcript, read_nonce
 from coco_core.governance.vouchers import Voucher, voucher_from_json, voucher_to_json
+from coco_core.wire.values import canonical_json, from_base64, text, to_base64
 
 _SIGNATURE_DOMAIN: Final = b"coco join v3"
 
@@ -220,7 +212,7 @@ def encode_join_request(request: JoinRequest, key: PrivateKey) -> bytes:
         "standing": evidence_to_json(request.standing),
         "voucher": voucher_to_json(request.voucher) if request.voucher is not None else None,
     }
-    signature = key.sign(_SIGNATURE_DOMAIN + _canonical(body))
+    signature = key.sign(_SIGNATURE_DOMAIN + canonical_json(body))
     return json.dumps({"body": body, "signature": to_base64(signature)}).encode()
 
 
@@ -234,7 +226,7 @@ def read_join_request(data: bytes) -> JoinRequest:
         outer = orjson.loads(data)
         body = outer["body"]
         key = PublicKey.from_pem(body["public_key"])
-        key.verify(from_base64(outer["signature"]), _SIGNATURE_DOMAIN + _canonical(body))
+        key.verify(from_base64(outer["signature"]), _SIGNATURE_DOMAIN + canonical_json(body))
         request = JoinRequest(
             public_key=key,
             encryption_key=encryption_key(body["encryption_key"]),
@@ -261,10 +253,6 @@ def encryption_key(value: Any) -> PublicKey:
     if key.curve is not Curve.P256:
         raise ValueError(f"a node's encryption key is on P-256, not {key.curve.value}")
     return key
-
-
-def _canonical(body: Mapping[str, Any]) -> bytes:
-    return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
 
 
 # ── records ──────────────────────────────────────────────────────────────────────────────────────

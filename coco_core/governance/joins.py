@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 
 from coco_core.attestation import Verifier
-from coco_core.base import NodeID, limits
+from coco_core.base import NodeID, limits, utc
 from coco_core.crypto import check_endorsed, read_certificate, service_id
 from coco_core.errors import AttestationError
 from coco_core.governance.admission import (
@@ -97,7 +97,7 @@ def check_joiners_certificate(pem: str, node_id: NodeID, view: View, time_ms: in
 
     It is valid at that Unix time, and lasts no longer than members allow.
     """
-    at = datetime.datetime.fromtimestamp(time_ms / 1000, datetime.UTC)
+    at = utc(time_ms)
     check_endorsed(pem, str(read_service_info(view)["cert"]), at)
     certificate = read_certificate(pem)
     if certificate.public_key.node_id() != node_id:

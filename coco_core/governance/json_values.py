@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -13,29 +11,10 @@ from coco_core.attestation import Evidence
 from coco_core.base import check_host, limits, split_address
 from coco_core.errors import IntegrityError, MalformedError
 from coco_core.kv import View
+from coco_core.wire.values import from_base64, text, to_base64
 
 MALFORMED: Final = (ValueError, KeyError, TypeError, OverflowError, RecursionError, MalformedError)
 """What reading JSON from a stranger as something it is not may raise."""
-
-
-def to_base64(data: bytes) -> str:
-    """Return bytes as base64 text."""
-    return base64.b64encode(data).decode()
-
-
-def from_base64(value: Any) -> bytes:
-    """Return bytes from base64 text; raises ValueError."""
-    try:
-        return base64.b64decode(value, validate=True)
-    except binascii.Error as error:
-        raise ValueError("not base64") from error
-
-
-def text(value: Any) -> str:
-    """Return text that is text; raises TypeError."""
-    if not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} where text belongs")
-    return value
 
 
 def address(value: Any) -> str:

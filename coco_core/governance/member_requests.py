@@ -6,7 +6,6 @@ what a constitution is or what a proposal does.
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -14,7 +13,7 @@ from typing import Any, Final
 import attrs
 import orjson
 
-from coco_core.base import limits
+from coco_core.base import limits, utc
 from coco_core.crypto import read_certificate, service_id
 from coco_core.errors import MemberError
 from coco_core.governance.consortium import ACTIVE, Member, check_valid, read_member, read_service_info
@@ -106,7 +105,7 @@ def open_request(message: bytes, kind: str, names: Mapping[str, str], moment: Mo
         check_signature(request, member.certificate)
     except MemberError as error:
         raise RefusedError("signature", str(error)) from error
-    at = datetime.datetime.fromtimestamp(moment.time_ms / 1000, datetime.UTC)
+    at = utc(moment.time_ms)
     try:
         check_valid(read_certificate(member.certificate), at)
     except MemberError as error:

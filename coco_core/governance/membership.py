@@ -9,7 +9,6 @@ agreed too, nobody needs the node any more (see ``coco_core.consensus``).
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -18,12 +17,13 @@ from typing import Any
 import attrs
 import orjson
 
-from coco_core.adapter import ConfigurationField, Manifest, read_fields
+from coco_core.adapter import Manifest
 from coco_core.attestation import Evidence
 from coco_core.base import NodeID, limits
 from coco_core.crypto import PublicKey, read_certificate
-from coco_core.errors import AttestationError, IntegrityError, MemberError
-from coco_core.governance.json_values import read_json
+from coco_core.errors import AttestationError, IntegrityError
+from coco_core.governance.json_values import evidence_from_json, evidence_to_json
+from coco_core.governance.manifests import manifest_writes
 from coco_core.kv import View, Writes, maps
 
 PENDING, TRUSTED, RETIRED = "Pending", "Trusted", "Retired"
@@ -99,7 +99,7 @@ def opening_writes(service_certificate: str, adapters: Iterable[Manifest], *, go
     status = "Opening" if governed else "Open"
     return {
         maps.SERVICE_INFO: {maps.SINGLETON_KEY: _service_info(service_certificate, status)},
-        maps.ADAPTERS: {manifest.name.encode(): _adapter_info(manifest) for manifest in adapters},
+        **manifest_writes(adapters),
     }
 
 
@@ -184,45 +184,6 @@ def read_change(view: View) -> MembershipChange | None:
     raise IntegrityError(f"{maps.MEMBERSHIP_CHANGE}: malformed change")
 
 
-def read_manifests(view: View) -> list[Manifest]:
-    """Return the ledgers the service runs; raises IntegrityError for a malformed table."""
-    found: list[Manifest] = []
-    for key, _ in view.items(maps.ADAPTERS):
-        match read_json(view, maps.ADAPTERS, key):
-            case {
-                "version": str(version),
-                "api": int(api),
-                "engine": str(engine),
-                "maps": list(names),
-                "deterministic": bool(deterministic),
-                "configuration": list(fields),
-                "fetches": bool(fetches),
-            }:
-                found.append(
-                    Manifest(
-                        name=key.decode(),
-                        version=version,
-                        api=api,
-                        engine=engine,
-                        maps=tuple(map(str, names)),
-                        deterministic=deterministic,
-                        configuration=_fields(fields),
-                        fetches=fetches,
-                    )
-                )
-            case _:
-                raise IntegrityError(f"{maps.ADAPTERS}: malformed record of {key[:80]!r}")
-    return found
-
-
-def find_manifest(view: View, ledger: str) -> Manifest:
-    """Return the manifest of a ledger; raises MemberError when the service runs none of that name."""
-    found = next((one for one in read_manifests(view) if one.name == ledger), None)
-    if found is None:
-        raise MemberError(f"this service runs no ledger {ledger[:64]!r}")
-    return found
-
-
 def read_operators(view: View) -> dict[str, str]:
     """Return the certificate of every operator by its fingerprint."""
     return {key.decode(): pem.decode() for key, pem in view.items(maps.OPERATORS)}
@@ -279,11 +240,7 @@ def _service_info(certificate: str, status: str) -> bytes:
 def _node_info(node: NodeRecord) -> bytes:
     info = {
         "status": node.status,
-        "quote_info": {
-            "format": node.evidence.format,
-            "quote": base64.b64encode(node.evidence.quote).decode(),
-            "endorsements": base64.b64encode(node.evidence.endorsements).decode(),
-        },
+        "quote_info": evidence_to_json(node.evidence),
         "code_digest": node.measurement,
         "encryption_pub_key": node.encryption_key,
         "rpc_interfaces": {},
@@ -291,26 +248,6 @@ def _node_info(node: NodeRecord) -> bytes:
         "retired_committed": node.retired_committed,
     }
     return json.dumps(info).encode()
-
-
-def _adapter_info(manifest: Manifest) -> bytes:
-    info = {
-        "version": manifest.version,
-        "api": manifest.api,
-        "engine": manifest.engine,
-        "maps": list(manifest.maps),
-        "deterministic": manifest.deterministic,
-        "configuration": [attrs.asdict(field) for field in manifest.configuration],
-        "fetches": manifest.fetches,
-    }
-    return json.dumps(info).encode()
-
-
-def _fields(values: Sequence[object]) -> tuple[ConfigurationField, ...]:
-    try:
-        return read_fields(values)
-    except (ValueError, KeyError, TypeError) as error:
-        raise IntegrityError(f"{maps.ADAPTERS}: malformed configuration fields: {error}") from error
 
 
 def _ids(values: Sequence[object]) -> tuple[NodeID, ...]:
@@ -334,18 +271,13 @@ def _record(node_id: bytes, value: bytes, certificate: bytes) -> NodeRecord:
         raise TypeError("quote_info and node_to_node_interface are objects")
     if info["status"] not in _STATUSES:
         raise ValueError(f"unknown status {str(info['status'])[:40]!r}")
-    evidence = Evidence(
-        format=str(quote["format"]),
-        quote=base64.b64decode(quote["quote"], validate=True),
-        endorsements=base64.b64decode(quote["endorsements"], validate=True),
-    )
     return NodeRecord(
         node_id=NodeID(node_id.decode()),
         certificate=certificate.decode(),
         peer_address=str(interface["published_address"]),
         encryption_key=str(info["encryption_pub_key"]),
         measurement=str(info["code_digest"]),
-        evidence=evidence,
+        evidence=evidence_from_json(quote),
         status=str(info["status"]),
         retired_committed=info.get("retired_committed") is True,
     )

@@ -14,9 +14,9 @@ import orjson
 from coco_core.attestation import Policy
 from coco_core.crypto import sha256
 from coco_core.errors import IntegrityError
-from coco_core.governance.json_values import text
 from coco_core.kv import View, Writes, maps
 from coco_core.wire import cbor
+from coco_core.wire.values import text
 
 
 def policy_of(measured: Iterable[tuple[str, str]]) -> Policy:

@@ -20,8 +20,8 @@ from coco_core.attestation import report_data
 from coco_core.base import NodeID, limits
 from coco_core.crypto import PublicKey
 from coco_core.errors import AttestationError
-from coco_core.governance.json_values import from_base64, text, to_base64
 from coco_core.wire import cbor
+from coco_core.wire.values import from_base64, from_hex_digest, text, to_base64
 
 JOINER: Final = "joiner"
 """The role of who asks to join."""
@@ -135,7 +135,4 @@ def read_nonce(value: Any) -> bytes:
 
 
 def _digest(value: Any) -> str:
-    digest = text(value)
-    if len(digest) != 64 or bytes.fromhex(digest).hex() != digest:
-        raise ValueError("not SHA-256 in lower-case hex")
-    return digest
+    return from_hex_digest(text(value)).hex()

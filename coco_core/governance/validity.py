@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import attrs
 
+from coco_core.base import utc
 from coco_core.crypto import Certificate, PrivateKey, renewed
 from coco_core.errors import AttestationError, MemberError
 
@@ -24,7 +25,6 @@ _FORMS: Final = "a time in UTC, like 2026-01-31T00:00:00Z or 260131000000Z"
 # Python's own reading of ISO 8601 grows with its versions, and who audits may run another one.
 _ISO: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)", re.ASCII)
 _ASN1: Final = re.compile(r"\d{12}Z", re.ASCII)
-_EPOCH: Final = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
 
 @attrs.frozen
@@ -36,7 +36,7 @@ class Validity:
 
     def check(self, time_ms: int) -> None:
         """Raise MemberError unless a certificate with this validity is valid at that Unix time."""
-        at = _EPOCH + datetime.timedelta(milliseconds=time_ms)
+        at = utc(time_ms)
         if not self.not_before <= at <= self.not_after:
             raise MemberError(
                 f"a certificate from {self.not_before} to {self.not_after} would not be valid now"
@@ -72,7 +72,7 @@ def read_start(value: Any) -> datetime.datetime:
             raise MemberError(f"'valid_from' must be {_FORMS}")
     except ValueError as error:
         raise MemberError(f"'valid_from' must be {_FORMS}: {error}") from error
-    if found < _EPOCH:
+    if found < utc(0):
         raise MemberError(f"'valid_from' must be {_FORMS}, from 1970 on")
     return found.replace(microsecond=0)
 

@@ -13,8 +13,8 @@ import attrs
 
 from coco_core.base import NodeID, limits
 from coco_core.crypto import PrivateKey, PublicKey
-from coco_core.governance.json_values import from_base64, text, to_base64
 from coco_core.wire import cbor
+from coco_core.wire.values import from_base64, text, to_base64
 
 _VERSION: Final = "coco-voucher/1"
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import MutableMapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
 from coco_core.errors import IntegrityError
 from coco_core.kv.maps import BUNDLE, PUBLIC_PREFIX, SINGLETON_KEY, is_ledger_name, is_reserved
 from coco_core.ledger.entry import PublicEntry
+from coco_core.wire.values import typed
 
 _DOMAIN: Final = b"coco.bundle.v1"
 
@@ -41,8 +42,8 @@ def read_bundle_record(record: bytes) -> tuple[BundledTransaction, ...]:
     try:
         return tuple(
             BundledTransaction(
-                ledger=_typed(row["ledger"], str),
-                seqno=_typed(row["seqno"], int),
+                ledger=typed(row["ledger"], str),
+                seqno=typed(row["seqno"], int),
                 claims=bytes.fromhex(row["claims"]),
             )
             for row in json.loads(record)["transactions"]
@@ -98,9 +99,3 @@ def check_bundle(entry: PublicEntry, batch: MutableMapping[int, BatchEntry]) -> 
             raise IntegrityError(f"entry {one.seqno} was not committed with this bundle as it says")
         found.check_ledger(one.ledger)
         before = one.seqno
-
-
-def _typed(value: Any, kind: type[Any]) -> Any:
-    if type(value) is not kind:
-        raise TypeError(f"{value!r} is no {kind.__name__}")
-    return value

@@ -14,12 +14,10 @@ endorsements beside it.
 from __future__ import annotations
 
 import base64
-import binascii
 import enum
 import re
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import NoReturn
 
 import attrs
 import orjson
@@ -40,6 +38,7 @@ from coco_core.ledger import cose
 from coco_core.ledger.cose import InclusionProof
 from coco_core.ledger.merkle import Path, root_from_path
 from coco_core.ledger.signatures import LedgerSignature
+from coco_core.wire.values import from_canonical_base64, from_hex_digest
 
 _EVIDENCE = re.compile(r"ce:([1-9][0-9]{0,9})\.([1-9][0-9]{0,18}):[0-9a-f]{64}", re.ASCII)
 _FIELDS = frozenset(
@@ -272,26 +271,16 @@ def _json_step(step: object) -> tuple[bool, bytes]:
 
 def _hex32(text: str) -> bytes:
     try:
-        digest = bytes.fromhex(text)
-    except ValueError:
-        _malformed_digest(text)
-    if digest.hex() != text or len(digest) != 32:
-        _malformed_digest(text)
-    return digest
-
-
-def _malformed_digest(text: str) -> NoReturn:
-    raise IntegrityError(f"receipt: {text[:70]!r} is not a digest in lower-case hex")
+        return from_hex_digest(text)
+    except ValueError as fault:
+        raise IntegrityError(f"receipt: {text[:70]!r} is not a digest in lower-case hex") from fault
 
 
 def _base64(text: str) -> bytes:
     try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as fault:
-        raise IntegrityError("receipt: signature is not base64") from fault
-    if base64.b64encode(data).decode() != text:
-        raise IntegrityError("receipt: signature is not in canonical base64")
-    return data
+        return from_canonical_base64(text)
+    except ValueError as fault:
+        raise IntegrityError(f"receipt: signature is {fault}") from fault
 
 
 def _evidence_txid(evidence: str) -> TxID:

@@ -10,7 +10,6 @@ This room parses and checks; which node may sign, and which service is the right
 from __future__ import annotations
 
 import base64
-import binascii
 
 import attrs
 import orjson
@@ -23,6 +22,7 @@ from coco_core.kv.maps import COSE_SIGNATURES, SIGNATURES, SINGLETON_KEY, TREE
 from coco_core.kv.write_set import Writes
 from coco_core.ledger import cose
 from coco_core.ledger.cose import CoseRootSignature
+from coco_core.wire.values import from_canonical_base64, from_hex_digest
 
 SIGNATURE_MAPS = frozenset({COSE_SIGNATURES, SIGNATURES, TREE})
 """The maps a signature entry writes, and nothing else."""
@@ -215,19 +215,13 @@ def _object(data: bytes) -> dict[str, object]:
 
 def _digest(text: str) -> bytes:
     try:
-        digest = bytes.fromhex(text)
+        return from_hex_digest(text)
     except ValueError as fault:
-        raise IntegrityError("root is not hex") from fault
-    if len(digest) != 32 or digest.hex() != text:
-        raise IntegrityError("root is not 64 lower-case hex digits")
-    return digest
+        raise IntegrityError("root is not 64 lower-case hex digits") from fault
 
 
 def _base64(text: str) -> bytes:
     try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as fault:
-        raise IntegrityError("signature is not base64") from fault
-    if base64.b64encode(data).decode() != text:
-        raise IntegrityError("signature is not in canonical base64")
-    return data
+        return from_canonical_base64(text)
+    except ValueError as fault:
+        raise IntegrityError(f"signature is {fault}") from fault

@@ -11,8 +11,6 @@ what it claims, and its ledger's receipt. Whoever asks must be let in by every l
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -39,6 +37,7 @@ from coco_core.kv import maps
 from coco_core.node.admitting import Gate, Turned
 from coco_core.node.driver import Driver
 from coco_core.node.service import Tickets
+from coco_core.wire.values import from_base64, text
 
 _TARGET: Final = "/bundles"
 
@@ -97,23 +96,15 @@ def _parts(body: bytes) -> tuple[BundlePart, ...]:
     """Read a bundle as clients write it; raises MalformedError."""
     try:
         rows = orjson.loads(body)["transactions"]
-        parts = [BundlePart(_text(row["ledger"]), _payload(row["payload"])) for row in rows]
-    except (ValueError, KeyError, TypeError, binascii.Error) as error:
+        parts = [BundlePart(text(row["ledger"]), _payload(row["payload"])) for row in rows]
+    except (ValueError, KeyError, TypeError) as error:
         raise MalformedError(f"not a bundle: {error!r}") from error
     return read_bundle(encode_bundle(parts))  # So that its bounds hold here as everywhere.
 
 
 def _payload(value: Any) -> bytes:
-    text = _text(value)
-    if text.startswith("0x"):
-        return bytes.fromhex(text[2:])
-    return base64.b64decode(text, validate=True)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not text")
-    return value
+    told = text(value)
+    return bytes.fromhex(told[2:]) if told.startswith("0x") else from_base64(told)
 
 
 def _error(status: int, code: str, message: str) -> HTTPResponse:

@@ -53,7 +53,7 @@ from coco_core.governance import (
     read_nodes,
     standing_claims,
 )
-from coco_core.governance.json_values import evidence_to_json, to_base64
+from coco_core.governance.json_values import evidence_to_json
 from coco_core.kv import maps
 from coco_core.ledger import LedgerSecrets
 from coco_core.node.admission import (
@@ -69,6 +69,7 @@ from coco_core.node.governance_routes import PREFIX, GovernanceRoutes
 from coco_core.node.refusals import Refusals
 from coco_core.node.service import Tickets
 from coco_core.replica import make_receipt, plan_receipt, status_of
+from coco_core.wire.values import to_base64
 
 Query = Mapping[str, str]
 

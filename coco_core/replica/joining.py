@@ -22,7 +22,7 @@ from typing import Any, Final
 import attrs
 import orjson
 
-from coco_core.adapter import Manifest, read_fields
+from coco_core.adapter import Manifest
 from coco_core.attestation import Policy, Verifier
 from coco_core.base import NodeID, TxID
 from coco_core.crypto import (
@@ -43,16 +43,19 @@ from coco_core.governance import (
     Transcript,
     admit,
     encryption_key,
+    manifest_from_json,
+    manifest_to_json,
     node_from_json,
     node_to_json,
     policy_from_json,
     policy_to_json,
     standing_report_data,
 )
-from coco_core.governance.json_values import MALFORMED, from_base64, text, to_base64
+from coco_core.governance.json_values import MALFORMED
 from coco_core.ledger import LedgerSecrets
 from coco_core.replica.identities import ServiceIdentity
 from coco_core.replica.restoring import Agreed
+from coco_core.wire.values import canonical_json, from_base64, text, to_base64
 
 _SEAL_DOMAIN: Final = b"coco welcome v2"
 
@@ -85,7 +88,7 @@ def encode_welcome(welcome: Welcome, receiver: PublicKey, transcript: Transcript
         "service_certificate": welcome.service.certificate,
         "service_endorsements": list(welcome.service.endorsements),
         "nodes": [node_to_json(node) for node in welcome.nodes],
-        "manifests": [attrs.asdict(manifest) for manifest in welcome.manifests],
+        "manifests": [manifest_to_json(manifest) for manifest in welcome.manifests],
         "policy": policy_to_json(welcome.policy),
         "judged_at": dict(welcome.judged_at_ms),
         "operators": list(welcome.operators),
@@ -122,7 +125,7 @@ def read_welcome(data: bytes, key: PrivateKey, transcript: Transcript) -> Welcom
             service=service,
             secrets=LedgerSecrets.from_bytes(from_base64(secrets["ledger_secrets"])),
             nodes=[node_from_json(node) for node in outer["nodes"]],
-            manifests=[_manifest_from_json(manifest) for manifest in outer["manifests"]],
+            manifests=[manifest_from_json(manifest) for manifest in outer["manifests"]],
             policy=policy_from_json(outer["policy"]),
             judged_at_ms={NodeID(text(name)): _natural(at) for name, at in dict(outer["judged_at"]).items()},
             operators=[text(pem) for pem in outer["operators"]],
@@ -182,7 +185,7 @@ def _seal_info(transcript: Transcript) -> bytes:
 
 
 def _digest(in_clear: Mapping[str, Any]) -> str:
-    return sha256(json.dumps(in_clear, sort_keys=True, separators=(",", ":")).encode()).hex()
+    return sha256(canonical_json(in_clear)).hex()
 
 
 def _agreed_to_json(agreed: Agreed) -> dict[str, Any]:
@@ -201,16 +204,3 @@ def _natural(value: Any) -> int:
     if type(value) is not int or value < 1:
         raise ValueError(f"{value!r} is no positive number")
     return value
-
-
-def _manifest_from_json(value: Mapping[str, Any]) -> Manifest:
-    return Manifest(
-        name=text(value["name"]),
-        version=text(value["version"]),
-        engine=text(value["engine"]),
-        maps=tuple(text(name) for name in value["maps"]),
-        deterministic=bool(value["deterministic"]),
-        configuration=read_fields(value["configuration"]),
-        fetches=bool(value["fetches"]),
-        api=int(value["api"]),
-    )

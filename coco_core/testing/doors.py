@@ -23,10 +23,10 @@ from coco_core.governance import (
     encode_join_request,
     standing_report_data,
 )
-from coco_core.governance.json_values import from_base64
 from coco_core.node.doorkeeping import Doorkeeper
 from coco_core.node.refusals import Refusals
 from coco_core.testing.consortium import ADMISSION, MEASUREMENT, POLICY, Consortium
+from coco_core.wire.values import from_base64
 
 
 @attrs.frozen

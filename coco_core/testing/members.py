@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from coco_core.adapter import ANONYMOUS, Applied, Batch, Outcome, Request
+from coco_core.base import utc
 from coco_core.crypto import Curve, PrivateKey, read_certificate, self_signed
 from coco_core.governance import (
     Administration,
@@ -31,7 +32,7 @@ from coco_core.testing.at_once import run_at_once
 
 NOW_MS = 1_700_000_000_000
 _DAY = datetime.timedelta(days=1)
-_NOW = datetime.datetime.fromtimestamp(NOW_MS / 1000, datetime.UTC)
+_NOW = utc(NOW_MS)
 
 
 @attrs.frozen(kw_only=True)

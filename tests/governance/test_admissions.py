@@ -22,10 +22,10 @@ from coco_core.governance import (
     standing_claims,
     standing_report_data,
 )
-from coco_core.governance.json_values import to_base64
 from coco_core.kv import Store, View, maps
 from coco_core.testing import MEASUREMENT, Consortium
 from coco_core.testing.consortium import ADMISSION, POLICY
+from coco_core.wire.values import to_base64
 
 CONSORTIUM = Consortium.of(3)
 NODE = CONSORTIUM.identities[1]

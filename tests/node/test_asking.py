@@ -14,7 +14,6 @@ from coco_core.adapter import HTTPRequest, HTTPResponse, PendingResponse
 from coco_core.attestation import Policy, VirtualPlatform
 from coco_core.errors import AttestationError, OperatorError
 from coco_core.governance import Transcript, encode_challenge_request, policy_of, policy_to_json
-from coco_core.governance.json_values import to_base64
 from coco_core.node import Address, Joining
 from coco_core.node.admission import CHALLENGE_TARGET, JOIN_TARGET
 from coco_core.node.asking import Applicant, Welcomed, ask_to_join
@@ -24,6 +23,7 @@ from coco_core.node.tls import frontend_context
 from coco_core.testing import MEASUREMENT, Consortium
 from coco_core.testing.consortium import ADMISSION, POLICY
 from coco_core.testing.doors import Door, settled
+from coco_core.wire.values import to_base64
 
 Change = Callable[[dict[str, Any]], object]
 

@@ -22,10 +22,10 @@ from coco_core.governance import (
     read_join_request,
     standing_report_data,
 )
-from coco_core.governance.json_values import from_base64, to_base64
 from coco_core.replica import Agreed, Welcome, check_welcome, encode_welcome, joining, read_welcome
 from coco_core.testing import MEASUREMENT, Consortium, Tally, derived_key
 from coco_core.testing.consortium import POLICY
+from coco_core.wire.values import from_base64, to_base64
 
 CONSORTIUM = Consortium.of(2)
 IDENTITY = CONSORTIUM.identities[1]

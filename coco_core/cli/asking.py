@@ -91,7 +91,7 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise OperatorError(f"{path}: {error}") from error
+        raise OperatorError(f"cannot read {path}: {error.strerror}") from error
 
 
 def write_new(path: Path, data: bytes, *, mode: int = 0o644) -> None:

@@ -40,6 +40,9 @@ def submit(
     when one of them refuses. The receipt is checked before anything is said.
     """
     parts = [_part(one) for one in transactions]
+    if out is not None and out.exists():
+        # Said before anything is sent: afterwards the receipt of what is committed would be lost.
+        raise OperatorError(f"cannot write {out}: it is there already")
     tls = service_context(service_cert)
     committed = ask(node, tls, lambda connection: BundleClient(connection).submit(parts))
 

@@ -34,7 +34,13 @@ class BundleClient:
         answer = await self._connection.receive()
         if answer.status == 200:
             return read_committed_bundle(read_answer(_TARGET, answer.body))
-        told = answer.body[:500].decode(errors="replace").strip()
+        told = _refusal(answer.status, answer.body)
+        if told is None:
+            body = answer.body[:500].decode(errors="replace").strip()
+            raise AnswerError(
+                f"{_TARGET} answered {answer.status}, as no front end for bundles does "
+                f"(is it a ledger's, or the operators'?): {body}"
+            )
         match answer.status:
             case 400:
                 raise MalformedError(told)
@@ -43,6 +49,21 @@ class BundleClient:
             case 503:
                 raise BusyError(told)
         raise AnswerError(f"{_TARGET} answered {answer.status}: {told}")
+
+
+def _refusal(status: int, body: bytes) -> str | None:
+    """Return why the front end for bundles refuses, in one line; None for what it does not say so.
+
+    Of the bundle itself it says ``CODE: why``; of who may not use a ledger, or not now, why alone.
+    """
+    try:
+        error = json.loads(body)["error"]
+        if isinstance(error, str) and status not in (400, 404, 405, 422):
+            return error
+        code, message = error["code"], error["message"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return f"{code}: {message}" if isinstance(code, str) and isinstance(message, str) else None
 
 
 def verify_bundle(

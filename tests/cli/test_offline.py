@@ -124,3 +124,20 @@ def test_version_and_help(coco: Coco) -> None:
     assert coco("--version").out.startswith("coco, version ")
     assert "bench" in coco("-h").out
     assert coco("nonsense").status == 2
+
+
+def test_a_bundle_is_not_sent_when_its_receipt_could_not_be_kept(coco: Coco, ledger: Path) -> None:
+    (ledger / "payload").write_bytes(b"x")
+    (ledger / "kept.json").write_text("{}")
+    unreached = ("--node", "127.0.0.1:1", "--admin", "127.0.0.1:1", "--service-cert", ledger / "service.pem")
+    ran = coco("bundle", "submit", f"tally={ledger / 'payload'}", *unreached, "--out", ledger / "kept.json")
+    assert (ran.status, ran.out) == (2, "")
+    assert "kept.json: it is there already" in ran.err
+
+
+def test_a_transaction_that_is_no_file(coco: Coco, ledger: Path) -> None:
+    unreached = ("--node", "127.0.0.1:1", "--admin", "127.0.0.1:1", "--service-cert", ledger / "service.pem")
+    ran = coco("bundle", "submit", f"tally={ledger / 'none'}", *unreached)
+    assert ran.status == 2
+    assert len(ran.err.splitlines()) == 1
+    assert ran.err.count("none") == 1

@@ -9,6 +9,7 @@ import pytest
 import trio.testing
 
 from coco_core.client import (
+    AnswerError,
     BundleClient,
     BundlePart,
     CommittedBundle,
@@ -17,7 +18,7 @@ from coco_core.client import (
     MalformedAnswerError,
     NodeClient,
 )
-from coco_core.errors import IntegrityError, PeerError
+from coco_core.errors import BusyError, CallerError, IntegrityError, MalformedError, PeerError, RejectedError
 
 Question = Callable[[Connection], Awaitable[Any]]
 
@@ -42,10 +43,10 @@ SHAPED = ["commit", "status", "refusals", "members", "cancel", "service"]
 """Those that want a JSON object with certain names."""
 
 
-async def answered(question: Question, body: bytes) -> Any:
-    """Return what a client makes of ``body``, answered with status 200."""
+async def answered(question: Question, body: bytes, status: int = 200) -> Any:
+    """Return what a client makes of ``body``, answered with ``status``."""
     near, far = trio.testing.memory_stream_pair()
-    await far.send_all(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+    await far.send_all(b"HTTP/1.1 %d Told\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body))
     return await question(Connection(near, "node:1"))
 
 
@@ -77,6 +78,27 @@ async def test_tables_of_another_shape(body: bytes) -> None:
 async def test_json_that_tells_of_no_bundle() -> None:
     with pytest.raises(IntegrityError, match="malformed answer for a bundle"):
         await answered(_bundle, b"{}")
+
+
+@pytest.mark.parametrize(("status", "kind"), [(400, MalformedError), (422, RejectedError), (503, BusyError)])
+async def test_a_bundle_that_is_refused_is_told_in_one_line(status: int, kind: type[CallerError]) -> None:
+    with pytest.raises(kind, match=r"^too-low: bid more$"):
+        await answered(_bundle, b'{"error": {"code": "too-low", "message": "bid more"}}', status)
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 422])
+@pytest.mark.parametrize(
+    "body", [b'{"code": "malformed", "error": "no line"}', b"{}", b"[]", b'{"error": {"code": 1}}', b"<"]
+)
+async def test_who_takes_no_bundles_is_told_from_who_refuses_one(status: int, body: bytes) -> None:
+    with pytest.raises(AnswerError, match=rf"answered {status}.*no front end for bundles"):
+        await answered(_bundle, body, status)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(403, AnswerError), (503, BusyError)])
+async def test_who_may_not_submit_is_told_why(status: int, kind: type[CallerError]) -> None:
+    with pytest.raises(kind, match="the consortium lets in participants only"):
+        await answered(_bundle, b'{"error": "the consortium lets in participants only"}', status)
 
 
 async def test_a_constitution_that_is_no_text() -> None:

@@ -61,6 +61,7 @@ ifneq ($(CARGO),)
 revm: $(STAMP)/revm  ## build the native EVM engine (needs cargo; without it py-evm runs)
 
 $(STAMP)/revm: $(STAMP)/lock $(REVM)/Cargo.toml $(REVM)/pyproject.toml $(shell find $(REVM)/src $(REVM)/python -type f ! -name '*.so' ! -name '*.pyc' 2>/dev/null)
+	@echo "note: the native EVM engine is built now, which takes minutes the first time; CARGO= leaves it out"
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(NICE) $(BIN)/maturin develop --release --quiet -m $(REVM)/Cargo.toml
 	@touch $@
 else

@@ -33,6 +33,12 @@ ADAPTER_SECTIONS = {
     "bundles": "Bundles",
 }
 """Modules behind the adapters' door in the order to read them."""
+KIT_SECTIONS = {
+    "The harness": "conformance/harness",
+    "Nodes on a table": "cluster",
+    "One node on the table": "cluster_node",
+}
+"""Modules behind the doors for tests that authors of adapters use beside the kit's tests."""
 HEAD = "<!-- Written by tools/generate_reference.py; edit the docstrings, then run `make docs`. -->\n\n"
 
 
@@ -282,7 +288,10 @@ def rules_page() -> str:
 def conformance_page() -> str:
     """Render every standard test of ledger adapters: what it proves, why, and how to mend what fails it."""
     kit = importlib.import_module("coco_core.testing.conformance")
-    head = "# The conformance kit's tests\n\nHow to run them: [conformance](../build/conformance.md).\n"
+    head = (
+        "# The conformance kit\n\nHow to use it: [conformance](../build/conformance.md). Its tests, what a "
+    )
+    head += "[harness](#the-harness) gives them, and the [table](#nodes-on-a-table) they play on.\n"
     parts = [HEAD, head]
     group = ""
     for name, test in kit.standard_tests(kit.LedgerAdapterTests).items():
@@ -292,6 +301,12 @@ def conformance_page() -> str:
             title = re.sub("^.*?tests? of ", "", first_paragraph(module).rstrip("."))
             parts.append(f"\n## {title[0].upper()}{title[1:]}\n")
         parts.append(f"\n### {name}\n\n{kit.description(test)}\n")
+    for title, place in KIT_SECTIONS.items():
+        tree = ast.parse((ROOT / "coco_core" / "testing" / f"{place}.py").read_text(encoding="utf-8"))
+        parts.append(f"\n## {title}\n\n{ast.get_docstring(tree) or ''}\n")
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name[0] != "_":
+                parts += member_section(node.name, node, "")
     return "".join(parts).replace("``", "`")
 
 

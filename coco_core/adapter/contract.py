@@ -169,6 +169,10 @@ class NodeStatus:
 
     node_id: str
     role: str
+    """``primary``, or what it is in consensus: ``follower``, ``candidate``, ``pre-candidate``, ``leader``.
+
+    A leader is primary once what came before its view is committed.
+    """
     view: int
     committed_seqno: int
     leader_known: bool
@@ -189,7 +193,15 @@ class LedgerService(Protocol):
         ...
 
     def view(self, seqno: int | None = None) -> ReadView:
-        """Return committed state, the newest or as of ``seqno`` (CallerError when out of reach)."""
+        """Return committed state, the newest or that of the last commit at or before ``seqno``.
+
+        A batch is committed by the signature entry behind it: what a transaction wrote is seen as of the
+        seqno of that signature (``CommittedBatch.txid``) and later, *not as of the transaction's own*. A
+        front end whose clients come back for this state gives them ``view().version`` with the answer.
+
+        Raises CallerError when ``seqno`` is not committed here yet, or older than the history that is kept
+        in memory (HISTORY_VERSIONS_MAX, less when states are large, nothing from before a restart).
+        """
         ...
 
     def configuration(self) -> Mapping[str, Any]:
@@ -253,6 +265,9 @@ class LedgerAdapter(Protocol):
 
     def committed(self, batch: CommittedBatch) -> None:
         """Take note of a committed batch, on every node, in order; for indexes and subscriptions.
+
+        The first one holds the writes of ``genesis``; it may come before ``serve`` begins. Called on the
+        node's trio thread, as ``serve`` and HTTP handlers run on it, so what they share needs no lock.
 
         Must be fast, for the node does nothing else meanwhile. Must not raise: the batch is committed
         whatever happens here, and an exception only marks the ledger as failed on this node. Must not

@@ -1,6 +1,6 @@
 """Whole replicas on a table: a channel whose messages someone else moves, disks, adapters, front ends.
 
-A :class:`Cluster` is what ``node.driver`` is for one real node, for several at once and without a clock:
+A ``Cluster`` is what ``node.driver`` is for one real node, for several at once and without a clock:
 it carries effects out in order, but persists, executes and delivers only when told, so a test decides
 every order of events. It remembers what every front end was answered and what every node committed, and
 raises SafetyError as soon as two nodes commit something different at one place.
@@ -98,7 +98,8 @@ class Cluster:
     ) -> Cluster:
         """Put the first ``count`` nodes of a consortium on the table; the first founds a service.
 
-        They run ``make()``, and what ``beside()`` returns; ``bounds`` are fields of ``replica.Parts``.
+        ``draw(low, high)`` chooses each timeout, ``min`` the shortest. After ``run(1)`` there is a primary.
+        Nodes run ``make()``, and what ``beside()`` returns; ``bounds`` are fields of ``replica.Parts``.
         """
         consortium = consortium if consortium is not None else Consortium.of(count)
         bounds = {"chunk_size_bytes": 64 * 1024, **bounds}
@@ -213,7 +214,10 @@ class Cluster:
         return effects
 
     def submit(self, node: ClusterNode, *payloads: bytes, to: str = "", caller: Caller = ANONYMOUS) -> int:
-        """Let a front end of ``node`` submit, to its first ledger unless told; return the answer's ticket."""
+        """Let a front end of ``node`` submit, to its first ledger unless told; return the answer's ticket.
+
+        Once it is known ``node.answers[ticket]`` holds the fate of each payload, in order.
+        """
         self._tickets += 1
         name = to or node.adapter.manifest.name
         self.handle(node, Submitted(self._tickets, name, payloads, caller))
@@ -280,8 +284,16 @@ class Cluster:
                 return
         raise SafetyError(f"the nodes did not come to rest in {steps_max} steps")
 
+    def skip(self, ms: int) -> None:
+        """Let ``ms`` milliseconds pass on every clock at once, and one tick on every node.
+
+        For rules that depend on a batch's time: no timeout of a node's own, which it counts in ticks, runs.
+        """
+        self.now_ms += ms
+        self.run(1)
+
     def run(self, ticks: int) -> None:
-        """Let time pass on every node and everything happen in between."""
+        """Let ticks pass, TICK_MS (10 ms) at each node in turn, and everything happen in between."""
         for _ in range(ticks):
             for node in self.alive:
                 self.tick(node)

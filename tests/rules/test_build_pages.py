@@ -12,11 +12,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
 
-from coco_core.adapter import Batch, Committed, Rejected
+from coco_core.adapter import Batch, Committed, CommittedBatch, Rejected, ScopedView
 from coco_core.cli.scaffold import write_distribution
 from coco_core.errors import IntegrityError
 from coco_core.testing import Cluster
@@ -110,6 +111,40 @@ def replaced(source: str, code: str) -> str:
             lines = source.splitlines()
             return "\n".join([*lines[: node.lineno - 1], *code.splitlines(), *lines[node.end_lineno :], ""])
     raise LookupError(method.name)
+
+
+def test_the_example_keeps_an_index(example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "index_of_the_page.py").write_text(example, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = importlib.import_module("index_of_the_page")
+    totals, told = module.Totals(), []
+    cluster = Cluster.found(1, draw=min, make=module.TallyAdapter, config={"counters": ["x"]})
+    totals.watching.add(told.append)
+    cluster.run(1)
+    ticket = cluster.submit(cluster.primary, b"x", b"x")
+    cluster.run(1)
+    signed = cluster.primary.batches[-1]
+    totals.committed(CommittedBatch(signed.txid, signed.writes))
+    assert totals.totals == {b"x": 2}
+    assert told == [f"{signed.txid} x 2"]
+    # What the page says in bold: neither transaction's own place shows what it wrote, the signature's does.
+    _, second = cluster.primary.answers[ticket]
+    store = cluster.primary.replica.chain.store
+    assert store.view(second.txid.seqno).get(module.COUNTERS, b"x") == b"0"
+    assert store.view(signed.txid.seqno).get(module.COUNTERS, b"x") == b"2"
+    totals.restored(ScopedView(store.view(), frozenset({module.COUNTERS})))
+    assert totals.totals == {b"x": 2}
+
+
+def test_an_authors_own_test_passes(root: Path) -> None:
+    (code,) = [
+        block.code
+        for block in blocks(root / "docs" / "build" / "conformance.md")
+        if "def test_a_day_later" in block.code
+    ]
+    names: dict[str, Any] = {}
+    exec(compile(code, "conformance.md", "exec"), names)
+    names["test_a_day_later"]()
 
 
 def test_following_the_tutorial_gives_the_tally(tutorial: list[Block], root: Path, tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from coco_core.adapter import Batch, BatchResult, HTTPRequest, LedgerAdapter, ReadView
-from coco_core.testing import Tally
-from coco_core.testing.conformance import LedgerAdapterTests, Nonconformity, overridden, standard_tests
+from coco_core.adapter import Batch, BatchResult, Committed, HTTPRequest, LedgerAdapter, ReadView
+from coco_core.testing import Cluster, Tally, add
+from coco_core.testing.conformance import LedgerAdapterTests, Nonconformity, get, overridden, standard_tests
 from coco_core.testing.conformance.tally import TallyHarness
+from coco_core.testing.tally import BLOCKS
 
 
 class OfTally(LedgerAdapterTests):
@@ -182,3 +183,43 @@ def test_faults_that_no_other_test_tells_of_are_not_passed_over() -> None:
 
     with pytest.raises(Nonconformity, match=told):
         Judged().test_every_node_holds_the_same()
+
+
+def test_a_question_that_nothing_changes_is_named_with_what_was_committed() -> None:
+    class Idle(TallyHarness):
+        def questions(self) -> Sequence[HTTPRequest]:
+            return [get("/shared"), get("/begun")]
+
+    class Judged(LedgerAdapterTests):
+        harness = Idle()
+
+    with pytest.raises(Nonconformity, match=r"valid\(0\) to valid\(5\) were committed, and /begun is still"):
+        Judged().test_front_end_shows_what_is_committed()
+
+
+def test_transactions_of_a_harness_may_be_of_several_kinds() -> None:
+    class Mixed(TallyHarness):
+        def valid(self, number: int) -> bytes:
+            return add(f"valid-{number}", ["shared", "other", "third"][number % 3], number + 1)
+
+        def questions(self) -> Sequence[HTTPRequest]:
+            return [get("/shared"), get("/other"), get("/third")]
+
+    class Judged(LedgerAdapterTests):
+        harness = Mixed()
+
+    Judged().test_front_end_shows_what_is_committed()
+
+
+def test_an_author_lets_time_pass_for_a_rule_that_depends_on_it() -> None:
+    cluster = Cluster.found(3, draw=min, config={"counters": {"x": 0}})
+    cluster.run(1)
+    before, primary = cluster.now_ms, cluster.primary
+    cluster.skip(3_600_000)
+    ticket = cluster.submit(cluster.primary, add("a", "x", 1))
+    cluster.settle()
+    (fate,) = cluster.primary.answers[ticket]
+    assert isinstance(fate, Committed)
+    assert cluster.primary is primary
+    _, time_ms = cluster.primary.state()[BLOCKS][b"newest"].split()
+    assert before + 3_600_000 <= int(time_ms) <= cluster.now_ms

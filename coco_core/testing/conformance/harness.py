@@ -22,7 +22,10 @@ class Configured:
 
     values: Mapping[str, Any]
     payload: bytes
-    """What becomes of it, or what it writes, or what closes its batch, is another with ``values`` set."""
+    """Executed on the state of genesis, without ``values`` and with them.
+
+    What becomes of it, or what it writes, or what closes its batch, is another with ``values`` set.
+    """
 
 
 @attrs.frozen(kw_only=True)
@@ -108,7 +111,10 @@ class LedgerHarness(ABC):
         return None
 
     def questions(self) -> Sequence[HTTPRequest]:
-        """Return requests to the front end whose answers change with what ``valid`` transactions do."""
+        """Return requests to the front end that read what ``valid`` transactions do.
+
+        Each is answered in another way once ``valid(0)`` to ``valid(5)`` are committed.
+        """
         return ()
 
     def read(self, status: int, body: bytes) -> Any:

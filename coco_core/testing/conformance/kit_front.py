@@ -14,6 +14,9 @@ from coco_core.testing.conformance.pipeline import Pipeline
 _ODD_TARGETS: Final = ("/", "/nonsense", "/../..", "/%00", "/?a=b&a=c", "*", "/" + "x" * 2_000)
 _ODD_BODIES: Final = (b"", b"nonsense", b"\xff\x00", b"{", b"[" * 1_000, b'{"a": 1e999}', b"null")
 
+_SHOWN: Final = 6
+"""So many of ``valid`` are committed before every question must be answered in another way than before."""
+
 Answer = tuple[int, bytes]
 
 
@@ -26,18 +29,22 @@ class FrontEndTests(KitBase):
 
         Why: a client reads on one node what it wrote on another.
 
-        Mend: answer from ``service.view()``; what you answer from an index has to be kept in ``committed``.
+        Mend: answer from ``service.view()``; what you answer from an index has to be kept in ``committed``. A
+        question whose answer none of ``valid(0)`` to ``valid(5)`` changes is no question for the harness.
         """
         if not self._speaks_http():
             return
         async with self.pipeline(3) as pipeline:
             cluster = pipeline.cluster
             before = await self._shown(pipeline, cluster.primary)
-            await pipeline.send(self.harness.valid(0), self.harness.valid(1), at=cluster.backups[0])
+            await pipeline.send(*map(self.harness.valid, range(_SHOWN)), at=cluster.backups[0])
             await pipeline.run(3)
             after = await self._shown(pipeline, cluster.primary)
             for request, one, other in zip(self.harness.questions(), before, after, strict=True):
-                expect(one != other, f"{request.target}: the answer does not change with what was committed")
+                told = (
+                    f"valid(0) to valid({_SHOWN - 1}) were committed, and {request.target} is still answered"
+                )
+                expect(one != other, f"{told} {other!r:.200}: ask what at least one of them changes")
             for node in cluster.backups:
                 shown = await self._shown(pipeline, node)
                 expect(

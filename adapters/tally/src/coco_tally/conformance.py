@@ -53,7 +53,7 @@ class TallyHarness(LedgerHarness):
         return Configured(values={"largest": 5}, payload=add("large", "shared", 6))
 
     def questions(self) -> Sequence[HTTPRequest]:
-        """Return requests whose answers change with every valid transaction."""
+        """Return requests whose answers change with what is committed of ``valid``."""
         return [get("/shared"), get("/")]
 
     def submission(self, payload: bytes) -> HTTPRequest:

@@ -48,7 +48,7 @@ class UntitledHarness(LedgerHarness):
         return {name: record.split(b" ", 1)[1] for name, record in view.items(RECORDS)}
 
     def questions(self) -> Sequence[HTTPRequest]:
-        """Return requests whose answers change with every valid transaction."""
+        """Return requests whose answers change with what is committed of ``valid``."""
         return [get("/")]
 
     def submission(self, payload: bytes) -> HTTPRequest:

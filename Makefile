@@ -15,6 +15,9 @@ SAWTOOTH_JS := .cache/sawtooth-javascript
 SAWTOOTH_WANTS := python/requirements.txt python/sawtooth_sdk_today.py javascript/package.json javascript/zeromq/package.json
 # A toolchain manager without a toolchain also answers to the name: only a cargo that runs counts.
 CARGO := $(shell cargo --version >/dev/null 2>&1 && command -v cargo)
+JVM := adapters/corda_bridge/jvm
+# Both, or nothing is built: a JDK from 17 on, and Maven.
+MVN := $(shell javac -version 2>&1 | grep -Eq '^javac (1[7-9]|[2-9][0-9])' && mvn -version >/dev/null 2>&1 && command -v mvn)
 CLIPPY := $(shell cargo clippy --version >/dev/null 2>&1 && command -v cargo)
 # One core stays free for whoever sits in front of the machine.
 NICE := $(shell command -v nice 2>/dev/null)
@@ -30,7 +33,7 @@ NODES ?= 5
 KILLS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt check test sim mutants nemesis failover cover cover-tee demo demo-governance demo-sawtooth demo-tee tee-mutants bench catch-up revm ccf sawtooth-clients audit docs lock clean ci
+.PHONY: help setup fmt check test sim mutants nemesis failover cover cover-tee demo demo-governance demo-sawtooth demo-tee tee-mutants bench catch-up revm jvm jvm-test ccf sawtooth-clients audit docs lock clean ci
 .DELETE_ON_ERROR:
 
 help:  ## list these targets
@@ -67,6 +70,27 @@ $(STAMP)/revm: $(STAMP)/lock $(REVM)/Cargo.toml $(REVM)/pyproject.toml $(shell f
 else
 revm:
 	@echo "note: no cargo here, so the native EVM engine is not built; the portable one (py-evm) runs, far slower"
+endif
+
+# --- the JVM worker for Corda (optional: needs a JDK 17 and Maven) ----------------------------------
+
+ifneq ($(MVN),)
+JVM_SOURCES := $(shell find $(JVM) adapters/corda_bridge/wire -path '*/target' -prune -o -type f -print)
+
+jvm: $(STAMP)/jvm  ## build the JVM worker that runs Corda's contracts (needs a JDK 17 and Maven)
+
+$(STAMP)/jvm: $(JVM_SOURCES) | $(STAMP)/venv
+	cd $(JVM) && $(NICE) mvn -q -B -DskipTests package && $(NICE) ./archive.sh
+	@touch $@
+
+jvm-test: $(STAMP)/jvm-test  ## its tests: contracts nobody here wrote, and hostile ones
+
+$(STAMP)/jvm-test: $(STAMP)/jvm
+	cd $(JVM) && $(NICE) mvn -q -B package && $(NICE) ./archive.sh
+	@touch $@
+else
+jvm jvm-test:
+	@echo "note: no JDK 17 with Maven here, so the Corda worker is not built; everything but the Corda ledger runs"
 endif
 
 # --- the independent reader of our ledger, in an environment of its own ------------------------------
@@ -107,7 +131,7 @@ ifneq ($(CLIPPY),)
 	PYO3_PYTHON=$(CURDIR)/$(BIN)/python $(NICE) cargo clippy --quiet --release --all-targets --manifest-path $(REVM)/Cargo.toml -- -D warnings
 endif
 
-test: setup ccf sawtooth-clients  ## every test, also those that start processes
+test: setup jvm-test ccf sawtooth-clients  ## every test, also those that start processes
 	$(PYTEST) -q
 
 sim: $(STAMP)/install  ## simulate whole networks under faults, from SEEDS=300 seeds
@@ -125,7 +149,7 @@ nemesis: setup  ## faults on real node processes under load: MINUTES=5 NODES=5 S
 failover: $(STAMP)/install  ## kill primaries, KILLS=30, and measure the time to the next commit
 	$(BIN)/python -m coco_core.testing.nemesis failover --kills $(KILLS)
 
-cover: setup ccf sawtooth-clients  ## every test with branch coverage
+cover: setup jvm ccf sawtooth-clients  ## every test with branch coverage
 	$(BIN)/coverage run -m pytest -q
 	$(BIN)/coverage report --skip-covered
 
@@ -168,6 +192,6 @@ lock:  ## renew requirements-dev.txt (needs uv)
 
 clean:  ## remove everything built, also the environments
 	rm -rf $(VENV) $(CCF) $(SAWTOOTH) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.tee
-	rm -rf $(REVM)/target .cache
+	rm -rf $(REVM)/target $(JVM)/*/target .cache
 
 ci: setup check test cover-tee sim demo  ## what .ci/run does after bootstrap

@@ -1,0 +1,18 @@
+#!/bin/sh
+# Runs a tool of the acceptance module once it is built: tool.sh NAME [ARGUMENT...]
+#   Archive                  what archive.sh does
+#   Bench [SECONDS]          transactions a warm worker verifies in a second, and the time to the first verdict
+#   Fixtures FOLDER          the golden vectors
+#   HostileCorDapp SRC OUT   the hostile contract's jar and a transaction for each of its deeds
+#   Workload FOLDER COUNT    that many issues of cash, and a move of each
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+name=$1
+shift
+opens=
+for package in java.io java.lang java.net java.time java.util; do
+    opens="$opens --add-opens java.base/$package=ALL-UNNAMED"
+done
+# shellcheck disable=SC2086
+exec java $opens -Dservice.home="$here/service/target/service" \
+    -cp "$here/acceptance/target/classes:$here/acceptance/target/lib/*" "coco.corda.acceptance.$name" "$@"

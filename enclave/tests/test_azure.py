@@ -136,6 +136,8 @@ def test_the_key_must_be_the_one_that_is_vouched_for(guest: AzureGuest) -> None:
         (guest.data(copies=2), "ak"),
         (guest.data(copies=9), "ak"),
         (b'{"keys": 1}', "ak"),
+        (json.dumps({"keys": [*[{}] * 8, *json.loads(guest.data())["keys"]]}).encode(), "ak"),
+        (_web_key(n="_" * 2000), "malformed"),
         (b"{}", "ak"),
         (_web_key(kty="EC"), "ak"),
         (_web_key(n=1), "malformed"),

@@ -227,9 +227,25 @@ def test_a_leaf_that_the_named_authority_did_not_issue(chip: SnpChip, issuer: Uv
 def test_an_elliptic_signature_has_its_size(chip: SnpChip) -> None:
     by = sim_azure.make_uvm_issuer(NOW_S, key=ec.generate_private_key(ec.SECP384R1()))
     protected, _, payload, signature = cbor2.loads(by.claims_endorsement(UVM)).value
-    longer = b"\0" + signature[:48] + b"\0" + signature[48:]
-    padded = cbor2.dumps(cbor2.CBORTag(18, [protected, {}, payload, longer]))
-    assert container_refusal(chip, by, container_evidence(chip, padded)) == "endorsement"
+    flipped = signature[:-1] + bytes([signature[-1] ^ 1])
+    for other in (signature[:48] + b"\0" + signature[48:], flipped, "text"):
+        changed = cbor2.dumps(cbor2.CBORTag(18, [protected, {}, payload, other]))
+        assert container_refusal(chip, by, container_evidence(chip, changed)) == "endorsement"
+
+
+def test_what_is_not_read_as_an_endorsement(issuer: UvmIssuer) -> None:
+    """Before anything is compared: types and sizes of what it says."""
+    short = b'{"x-ms-sevsnpvm-guestsvn": "100", "x-ms-sevsnpvm-launchmeasurement": "ab"}'
+    for data in (
+        *(issuer.claims_endorsement(UVM, claims=claims) for claims in ({1: 1}, {2: 2}, {"svn": "x"})),
+        *(issuer.claims_endorsement(UVM[:size]) for size in (0, 47)),
+        issuer.endorsement(UVM, feed=1),
+        issuer.endorsement(UVM, did=1),
+        issuer.endorsement(UVM, payload=short),
+    ):
+        with pytest.raises(EvidenceError) as caught:
+            parse_endorsement(data)
+        assert caught.value.code == "endorsement"
 
 
 def test_claims_state_a_measurement_of_48_bytes(chip: SnpChip, issuer: UvmIssuer) -> None:

@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 from coco_enclave import Claims, EvidenceError, PlatformPolicy, Status
 from coco_enclave.certificates import common_name
-from coco_enclave.checks import check_claims, conclude
+from coco_enclave.checks import check_claims, check_report_data, conclude
 from coco_enclave.testing.authority import issue, rsa_key
 
 CLAIMS = Claims(
@@ -26,6 +26,14 @@ def code_of(claims: Claims, policy: PlatformPolicy) -> str:
     with pytest.raises(EvidenceError) as caught:
         check_claims(claims, policy)
     return caught.value.code
+
+
+def test_exactly_64_bytes_are_compared() -> None:
+    check_report_data(bytes(64), bytes(64))
+    for found, expected in ((bytes(32), bytes(32)), (b"", b""), (bytes(64), bytes(63) + b"x")):
+        with pytest.raises(EvidenceError) as caught:
+            check_report_data(found, expected)
+        assert caught.value.code == "report_data"
 
 
 def test_all_as_asked_is_affirmed() -> None:

@@ -112,6 +112,17 @@ def _ran_out(intel: SimulatedIntel) -> Verdict:
     return judge(intel, quote, now_s=NOW_S + 2 * 86400)
 
 
+def _not_yet(intel: SimulatedIntel) -> Verdict:
+    now, own = intel.now, intel.pck
+    intel.now = now + timedelta(days=5)
+    intel.pck = intel.issue("Intel SGX PCK Certificate", intel.ca, extension=intel.sgx_extension())
+    intel.now = now
+    chain = (intel.pck.certificate, intel.ca.certificate, intel.root.certificate)
+    quote = intel.sgx_quote(DATA, chain=chain)
+    intel.pck = own
+    return judge(intel, quote)
+
+
 def fields(intel: SimulatedIntel, **given: str) -> Verdict:
     return judge(intel, collateral=intel.collateral(fields=given))
 
@@ -146,6 +157,7 @@ ATTACKS: dict[str, tuple[str, Attack]] = {
         lambda it: judge(it, it.sgx_quote(DATA, Enclave().debug), b""),
     ),
     "a platform whose certificate ran out": ("expired", _ran_out),
+    "a platform whose certificate does not count yet": ("expired", _not_yet),
     "a debug trust domain": ("debug", lambda it: domain(it, attributes=(1 << 28) | 1)),
     "SEPT_VE_DISABLE off": ("td_attributes", lambda it: domain(it, attributes=0)),
     "a service TD": ("td_attributes", lambda it: domain(it, service_td=b"\1" * 48)),

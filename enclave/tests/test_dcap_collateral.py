@@ -153,6 +153,13 @@ def test_times_are_checked_alone(intel: SimulatedIntel) -> None:
 
 
 @pytest.mark.usefixtures("credulous_library")
+def test_certificates_of_collateral_end_alone(intel: SimulatedIntel) -> None:
+    signer = intel.issue("Intel SGX TCB Signing", intel.root, days=1)
+    collateral = intel.collateral(tcb_signer=signer)
+    assert refused(intel, collateral, now_s=NOW_S + 2 * DAY_S) == "collateral_time"
+
+
+@pytest.mark.usefixtures("credulous_library")
 def test_debug_is_refused_alone(intel: SimulatedIntel) -> None:
     assert refused(intel, intel.collateral(), intel.sgx_quote(DATA, Enclave().debug)) == "debug"
     domain = TrustDomain(attributes=(1 << 28) | 1)

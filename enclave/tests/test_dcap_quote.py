@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import struct
+from datetime import timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import NameOID
 
 from coco_enclave import EvidenceError, certificates
 from coco_enclave.dcap_quote import parse_quote, read_claims
 from coco_enclave.testing import SimulatedIntel, TrustDomain, sim_snp
+from coco_enclave.testing.authority import issue
 
 NOW_S = 1_790_000_000
 DATA = bytes(range(64))
@@ -115,3 +121,21 @@ def test_keys_are_of_one_curve() -> None:
     with pytest.raises(EvidenceError) as caught:
         certificates.key_of(root, "a root")
     assert caught.value.code == "malformed"
+    other = issue("a root", ec.generate_private_key(ec.SECP384R1()), None, now_s=NOW_S)
+    with pytest.raises(EvidenceError) as caught:
+        certificates.key_of(other.certificate, "a root")
+    assert caught.value.code == "malformed"
+
+
+def test_a_revocation_list_names_its_issuer(intel: SimulatedIntel) -> None:
+    """The right key under another name is not the CA."""
+    made = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Another CA")]))
+        .last_update(intel.now)
+        .next_update(intel.now + timedelta(days=1))
+        .sign(intel.ca.key, SHA256())
+    )
+    with pytest.raises(EvidenceError) as caught:
+        certificates.check_crl(made, intel.ca.certificate, "a list")
+    assert caught.value.code == "crl"

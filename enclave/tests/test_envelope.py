@@ -69,6 +69,7 @@ def test_parts_are_read_back() -> None:
     [
         (b"\xff", "malformed"),
         (cbor2.dumps([1]), "malformed"),
+        (cbor2.dumps(["report"]), "malformed"),
         (encode_parts({}), "malformed"),
         (encode_parts({"report": b"", "more": b""}), "malformed"),
         (cbor2.dumps({"report": 1}), "malformed"),

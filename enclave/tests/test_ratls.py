@@ -102,6 +102,7 @@ def test_evidence_in_a_certificate_is_judged() -> None:
         cbor2.dumps({"pubkey-hash": cbor2.dumps([1])}),
         cbor2.dumps({"pubkey-hash": cbor2.dumps([1, "digest"])}),
         cbor2.dumps({"pubkey-hash": cbor2.dumps(["1", b"digest"])}),
+        cbor2.dumps({"pubkey-hash": cbor2.dumps([[1], b"digest"])}),
         cbor2.dumps({"pubkey-hash": cbor2.dumps({1: b"digest"})}),
     ],
 )

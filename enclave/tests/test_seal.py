@@ -100,7 +100,7 @@ def test_every_field_is_authenticated() -> None:
 @pytest.mark.parametrize("at", range(12))
 def test_a_field_of_another_type_is_malformed(at: int) -> None:
     values = cbor2.loads(BLOB)
-    for other in ("text", b"bytes", 7, None):
+    for other in ("text", b"bytes", 7, None, []):
         if type(other) is not type(values[at]):
             changed = [*values]
             changed[at] = other
@@ -108,8 +108,15 @@ def test_a_field_of_another_type_is_malformed(at: int) -> None:
 
 
 def test_a_refusal_says_why() -> None:
-    with pytest.raises(SealingError, match="sealed for another code"):
+    with pytest.raises(SealingError) as caught:
         unseal(BLOB, attrs.evolve(KEY, code="12" * 32), CONTEXT, committed_seqno=7)
+    assert str(caught.value) == "sealed for another code"
+
+
+def test_a_blob_has_one_form() -> None:
+    values = cbor2.loads(BLOB)
+    assert refused(b"\x9f" + b"".join(map(cbor2.dumps, values)) + b"\xff") == "malformed"
+    assert refused(cbor2.dumps([*values[:10], values[10][:11], values[11]], canonical=True)) == "malformed"
 
 
 @given(st.binary(max_size=300))

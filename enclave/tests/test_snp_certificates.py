@@ -6,16 +6,20 @@ from typing import Any
 
 import attrs
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from coco_enclave import EvidenceError
 from coco_enclave.evidence import encode_parts
+from coco_enclave.pki import fingerprint
 from coco_enclave.policy import PlatformPolicy
 from coco_enclave.snp import CHAIN, LEAF, SnpVerifier
 from coco_enclave.snp_report import MILAN
 from coco_enclave.testing import der, sim_snp
-from coco_enclave.testing.authority import issue
+from coco_enclave.testing.authority import issue, revocation_list, rsa_key
 from coco_enclave.testing.sim_snp import SnpChip, SnpVendor
 
 NOW_S = 1_790_000_000
@@ -94,6 +98,39 @@ def test_a_chip_is_named_in_full(chip: SnpChip) -> None:
         assert refusal(short.report(DATA, MEASUREMENT), short.collateral()) == "chip_id"
 
 
+def test_an_author_that_is_not_enabled_is_none(chip: SnpChip) -> None:
+    report = chip.report(DATA, MEASUREMENT, patch={0x110: b"a" * 48})
+    assert judge(report, chip.collateral()).claims.more["author_key"] == ""
+
+
+def test_roots_of_no_product_line(chip: SnpChip) -> None:
+    odd = issue("ARK-Naples", rsa_key(), None, now_s=NOW_S, authority=True, pss=True)
+    unnamed = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "AMD")])
+    key = rsa_key()
+    nameless = (
+        x509.CertificateBuilder()
+        .subject_name(unnamed)
+        .issuer_name(unnamed)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(odd.certificate.not_valid_before_utc)
+        .not_valid_after(odd.certificate.not_valid_after_utc)
+        .sign(key, hashes.SHA384())
+    )
+    naples = _leaf_with(chip, **{"2": b"\x16\x06Naples"})
+    for root in (odd.certificate, nameless):
+        pem = root.public_bytes(Encoding.PEM)
+        parts = {LEAF: naples.leaf.der, CHAIN: chip.vendor.ask.pem + pem}
+        trusted = frozenset({fingerprint(root)})
+        report = naples.report(DATA, MEASUREMENT)
+        assert refusal(report, encode_parts(parts), simulator_anchors=trusted) == "root"
+
+
+def test_a_revocation_list_by_another_key(chip: SnpChip) -> None:
+    forged = revocation_list(attrs.evolve(chip.vendor.ark, key=rsa_key()), [], now_s=NOW_S)
+    assert refusal(chip.report(DATA, MEASUREMENT), chip.collateral(forged)) == "crl"
+
+
 def test_fields_that_an_old_report_does_not_have(chip: SnpChip) -> None:
     """What stands in their place says nothing."""
     old = chip.report(DATA, MEASUREMENT, version=2, patch={0x188: b"\x19\x11\x01"})
@@ -103,7 +140,9 @@ def test_fields_that_an_old_report_does_not_have(chip: SnpChip) -> None:
     assert refusal(mitigated, chip.collateral(), rules={"mitigations": 1}) == "mitigation"
 
 
-@pytest.mark.parametrize("text", ["bl=+4", "bl=1_0", "bl= 4", "bl=-4", "bl=\u0664", "bl", "bl=", "bl=256"])
+@pytest.mark.parametrize(
+    "text", ["bl=+4", "bl=1_0", "bl= 4", "bl=-4", "bl=\u0664", "bl", "bl=", "bl=256", "xx=1"]
+)
 def test_floors_that_are_none(chip: SnpChip, text: str) -> None:
     floor = f"Milan {text},tee=0,snp=0,ucode=0"
     assert refusal(chip.report(DATA, MEASUREMENT), chip.collateral(), minimum_tcb=floor) == "policy"

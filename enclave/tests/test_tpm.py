@@ -97,6 +97,7 @@ def test_a_quote_of_another_key(vendor: TpmVendor, machine: Tpm) -> None:
     curved = sim_tpm.make_tpm(vendor, now_s=NOW_S, elliptic=True)
     elliptic_signature = tpm.parse_signature(curved.quote(NONCE, (4,))[1])
     assert code_of(tpm.check_signature, quote, elliptic_signature, other) == "signature"
+    assert code_of(tpm.check_signature, quote, elliptic_signature, elliptic) == "signature"
 
 
 def test_sha1_counts_only_where_it_is_asked_for(machine: Tpm) -> None:
@@ -114,6 +115,9 @@ def test_registers_must_be_the_quoted_ones(machine: Tpm) -> None:
     assert code_of(check, quote, machine.registers | {4: bytes(32)}, tpm.SHA256, {4}) == "tpm_digest"
     assert code_of(check, quote, machine.registers | {4: bytes(31)}, tpm.SHA256, {4}) == "tpm_digest"
     assert code_of(check, quote, {}, tpm.SHA256, {4}) == "tpm_digest"
+    assert code_of(check, quote, machine.registers, tpm.SHA384, set()) == "tpm_selection"
+    moved = machine.register(4) + machine.register(7)
+    assert code_of(check, quote, {4: moved[:33], 7: moved[33:]}, tpm.SHA256, {4}) == "tpm_digest"
 
 
 def _quote_with(machine: Tpm, selections: bytes, digest: bytes = bytes(32)) -> bytes:
@@ -126,6 +130,7 @@ def _quote_with(machine: Tpm, selections: bytes, digest: bytes = bytes(32)) -> b
     "selections",
     [
         struct.pack(">I", 5),
+        struct.pack(">I", 5) + 5 * struct.pack(">HB", 0xB, 0),
         struct.pack(">IHB", 1, 0xB, 4) + bytes(4),
         struct.pack(">I", 2) + 2 * (struct.pack(">HB", 0xB, 1) + b"\x01"),
         b"",
@@ -205,6 +210,10 @@ def test_chains_that_do_not_hold(vendor: TpmVendor, machine: Tpm) -> None:
     )
     key = issue("AK", rsa_key(), signing, now_s=NOW_S)
     assert code_of(_judge_key, key.pem + signing.pem + vendor.root.pem, anchors=anchors) == "chain"
+    none = x509.BasicConstraints(ca=False, path_length=None).public_bytes()
+    said = issue("CA 5", rsa_key(), vendor.root, now_s=NOW_S, extensions={"2.5.29.19": none})
+    key = issue("AK", rsa_key(), said, now_s=NOW_S)
+    assert code_of(_judge_key, key.pem + said.pem + vendor.root.pem, anchors=anchors) == "chain"
     usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False).public_bytes()
     able = issue("CA 4", rsa_key(), vendor.root, now_s=NOW_S, authority=True, extensions={"2.5.29.15": usage})
     key = issue("AK", rsa_key(), able, now_s=NOW_S)

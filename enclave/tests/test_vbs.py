@@ -116,6 +116,8 @@ REPORTS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     ("register that is not quoted", "tpm_selection", {}, {"rules": {"registers": {"4": "ab" * 32}}}),
     ("no such register", "policy", {}, {"rules": {"registers": {"24": "ab" * 32}}}),
     ("no hex", "policy", {}, {"rules": {"registers": {"4": "xy"}}}),
+    ("half a byte", "policy", {}, {"rules": {"registers": {"4": "abc"}}}),
+    ("no text", "policy", {}, {"rules": {"registers": {"4": 7}}}),
     ("no such rule", "policy", {}, {"rules": {"register": {}}}),
 ]
 

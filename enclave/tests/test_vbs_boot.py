@@ -15,7 +15,7 @@ from coco_enclave.testing import sim_tpm, sim_vbs
 from coco_enclave.testing.authority import issue, rsa_key
 from coco_enclave.testing.sim_tpm import Tpm, TpmVendor
 from coco_enclave.testing.sim_vbs import STATE, UNIQUE, VbsHost
-from coco_enclave.tpm import SHA1, SHA256
+from coco_enclave.tpm import SHA1, SHA256, SHA512
 from coco_enclave.vbs import VbsVerifier
 
 NOW_S = 1_790_000_000
@@ -148,6 +148,7 @@ def test_a_key_that_was_measured_elsewhere_is_not_the_secure_kernels(vendor: Tpm
     [
         (struct.pack("<4I", 2, 2048, 3, 256) + bytes(259), "unsupported"),
         (struct.pack("<4I", 1, 1024, 3, 128) + bytes(131), "unsupported"),
+        (struct.pack("<4I", 1, 1024, 3, 256) + b"\1\0\1" + b"\xff" * 256, "unsupported"),
         (struct.pack("<4I", 1, 2048, 3, 256) + bytes(259), "malformed"),
         (struct.pack("<4I", 1, 2048, 3, 256) + bytes(260), "malformed"),
         (struct.pack("<4I", 1, 2048, 3, 257) + b"\1\0\1\0" + b"\xff" * 256, "unsupported"),
@@ -254,6 +255,11 @@ def test_only_sha256_counts_unless_sha1_is_asked_for(vendor: TpmVendor, machine:
         "boot_manager",
         "simulator",
     )
+
+
+def test_asking_for_sha1_asks_for_no_other_bank(vendor: TpmVendor, machine: Tpm) -> None:
+    odd = sim_vbs.boot_windows(Tpm(ak=machine.ak, chain=machine.chain, bank=SHA512))
+    assert refusal(vendor, odd.evidence(DATA, DATA), odd, rules={"sha1": True}) == "tpm_selection"
 
 
 def test_a_machine_that_nobody_vouches_for(vendor: TpmVendor, host: VbsHost) -> None:

@@ -103,24 +103,16 @@ def _no_platform(intel: SimulatedIntel) -> Verdict:
     return judge(intel, intel.sgx_quote(DATA, chain=chain))
 
 
-def _ran_out(intel: SimulatedIntel) -> Verdict:
-    pck = intel.issue("Intel SGX PCK Certificate", intel.ca, extension=intel.sgx_extension(), days=1)
-    chain = (pck.certificate, intel.ca.certificate, intel.root.certificate)
-    own, intel.pck = intel.pck, pck
-    quote = intel.sgx_quote(DATA, chain=chain)
-    intel.pck = own
-    return judge(intel, quote, now_s=NOW_S + 2 * 86400)
-
-
-def _not_yet(intel: SimulatedIntel) -> Verdict:
+def _at(intel: SimulatedIntel, days: int, lasts: int, now_s: int) -> Verdict:
+    """Judge a quote of a platform whose certificate begins in ``days``."""
     now, own = intel.now, intel.pck
-    intel.now = now + timedelta(days=5)
-    intel.pck = intel.issue("Intel SGX PCK Certificate", intel.ca, extension=intel.sgx_extension())
-    intel.now = now
+    intel.now = now + timedelta(days=days)
+    extension = intel.sgx_extension()
+    intel.pck = intel.issue("Intel SGX PCK Certificate", intel.ca, extension=extension, days=lasts)
     chain = (intel.pck.certificate, intel.ca.certificate, intel.root.certificate)
-    quote = intel.sgx_quote(DATA, chain=chain)
+    intel.now, quote = now, intel.sgx_quote(DATA, chain=chain)
     intel.pck = own
-    return judge(intel, quote)
+    return judge(intel, quote, now_s=now_s)
 
 
 def fields(intel: SimulatedIntel, **given: str) -> Verdict:
@@ -156,8 +148,8 @@ ATTACKS: dict[str, tuple[str, Attack]] = {
         "debug",
         lambda it: judge(it, it.sgx_quote(DATA, Enclave().debug), b""),
     ),
-    "a platform whose certificate ran out": ("expired", _ran_out),
-    "a platform whose certificate does not count yet": ("expired", _not_yet),
+    "a platform whose certificate ran out": ("expired", lambda it: _at(it, 0, 1, NOW_S + 2 * 86400)),
+    "a platform whose certificate does not count yet": ("expired", lambda it: _at(it, 40, 10, NOW_S)),
     "a debug trust domain": ("debug", lambda it: domain(it, attributes=(1 << 28) | 1)),
     "SEPT_VE_DISABLE off": ("td_attributes", lambda it: domain(it, attributes=0)),
     "a service TD": ("td_attributes", lambda it: domain(it, service_td=b"\1" * 48)),

@@ -27,6 +27,7 @@ from coco_core.cli.network import (
 from coco_core.cli.nodes import make_operator
 from coco_core.errors import OperatorError
 from coco_core.node import load
+from coco_core.node.settings import read_json_object
 
 
 @click.command()
@@ -81,7 +82,7 @@ def up(
     first = ledgers[0]
     if genesis:
         developments[first] = attrs.evolve(
-            developments[first], config=_read_genesis(genesis), notes=(), details={}
+            developments[first], config=read_json_object(genesis, "genesis"), notes=(), details={}
         )
     with tempfile.TemporaryDirectory(prefix="coco-up-") as temporary:
         target = folder if folder is not None else Path(temporary, "network")
@@ -166,15 +167,3 @@ def _print(network: LocalNetwork, developments: Mapping[str, DevelopmentLedger])
         for line in development.notes:
             click.echo(line)
     click.echo("Ctrl-C stops the network.")
-
-
-def _read_genesis(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_bytes())
-    except OSError as error:
-        raise OperatorError(f"genesis {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise OperatorError(f"genesis {path} is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise OperatorError(f"genesis {path} does not hold a JSON object")
-    return value

@@ -140,7 +140,7 @@ class NodeSettings:
 
 def load_settings(path: Path) -> NodeSettings:
     """Read and check a settings file; raises OperatorError listing every fault with its field."""
-    raw = _read_json(path, "settings")
+    raw = read_json_object(path, "settings")
     reader = _Reader(raw, path.parent)
     settings = reader.settings()
     if reader.faults or settings is None:
@@ -148,7 +148,8 @@ def load_settings(path: Path) -> NodeSettings:
     return settings
 
 
-def _read_json(path: Path, what: str) -> dict[str, Any]:
+def read_json_object(path: Path, what: str) -> dict[str, Any]:
+    """Return the JSON object in a file; raises OperatorError that calls it the ``what`` file."""
     try:
         value = json.loads(path.read_bytes())
     except OSError as error:
@@ -330,7 +331,7 @@ class _Reader:
             self.faults.append(f"'found.ledgers.{name}' needs 'genesis' (a file) and may name an 'engine'")
             return LedgerSettings(engine="", config={})
         try:
-            return LedgerSettings(engine=engine, config=_read_json(self._base / genesis, "genesis"))
+            return LedgerSettings(engine=engine, config=read_json_object(self._base / genesis, "genesis"))
         except OperatorError as error:
             self.faults.append(str(error))
             return LedgerSettings(engine="", config={})

@@ -166,8 +166,9 @@ demo-governance: setup  ## three organisations form a network and govern it
 demo-sawtooth: setup sawtooth-clients  ## unmodified Sawtooth processors and clients, and a bundle with Ethereum
 	$(BIN)/python adapters/sawtooth/examples/demo.py
 
-demo-tee: $(STAMP)/install  ## verify published TEE evidence, and say how fast
+demo-tee: $(STAMP)/install  ## verify published TEE evidence, say how fast; a network on simulated machines
 	$(BIN)/python enclave/examples/demo.py
+	$(BIN)/python enclave/examples/network.py
 
 bench: setup  ## throughput and latency of a three-node network
 	$(BIN)/coco bench

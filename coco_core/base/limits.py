@@ -163,7 +163,8 @@ JOIN_WAITING_RETRY_MS = 500
 NONCE_SIZE_BYTES = 32
 NONCE_TTL_MS = 60_000
 NONCES_MAX = 1_024
-EVIDENCE_AT_ONCE_MAX = 4
+EVIDENCE_AT_ONCE_MAX = 1
+"""One: what the kernel and Gramine show is one for the whole process, and two questions spoil each other."""
 REFUSALS_KEPT_MAX = 64
 REFUSAL_MESSAGE_SIZE_MAX = 500
 

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import attrs
+import structlog
 import trio
 
 from coco_core.adapter import HTTPResponse, PendingResponse
 from coco_core.attestation import Platform, Policy, Verifier
 from coco_core.base import NodeID, limits
 from coco_core.crypto import read_certificate, service_id
-from coco_core.errors import AttestationError
+from coco_core.errors import AttestationError, OperatorError
 from coco_core.governance import (
     AdmissionRecord,
     Challenge,
@@ -31,6 +32,8 @@ from coco_core.governance import (
 from coco_core.node.clock import unix_ms
 from coco_core.node.entropy import random_bytes
 from coco_core.node.refusals import Refusals
+
+_log = structlog.get_logger("coco.joining")
 
 
 @attrs.frozen(kw_only=True)
@@ -91,9 +94,15 @@ class Doorkeeper:
         transcript = request.transcript(self._service_id, self._node_id)
 
         async def answer() -> HTTPResponse:
-            evidence = await trio.to_thread.run_sync(
-                self._platform.attest, transcript.report_data, limiter=self._making_evidence
-            )
+            try:
+                evidence = await trio.to_thread.run_sync(
+                    self._platform.attest, transcript.report_data, limiter=self._making_evidence
+                )
+            except OperatorError as error:
+                # A device that is busy, or collateral that is just being replaced: who asks may ask again.
+                _log.warning("no evidence could be made", reason=str(error))
+                text = "this node cannot make evidence at the moment: ask again, or another\n"
+                return HTTPResponse(status=503, body=text.encode(), content_type="text/plain")
             nonce = self._entropy(limits.NONCE_SIZE_BYTES)
             self._challenges.issue(nonce, request.public_key.node_id(), self._now_ms())
             challenge = Challenge(

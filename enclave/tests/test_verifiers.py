@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import orjson
 import pytest
 
@@ -80,6 +81,48 @@ def test_what_the_ledger_does_not_accept_is_refused(
     changes: dict[str, Any], code: str, intel: SimulatedIntel
 ) -> None:
     assert refused(intel, accepting(intel, **changes)) == code
+
+
+MISSPELT: dict[str, tuple[str, dict[str, Any], str]] = {
+    "kind's own field": ("snp", {"rules": {"host_dat": ["44" * 32]}}, ""),
+    "azure's": ("azure-snp", {"rules": {"paravisor": []}}, ""),
+    "container's": ("azure-aci", {"rules": {"did": []}}, ""),
+    "a register": ("tdx", {"rules": {"registers": {"rtmr9": "any"}}}, ""),
+    "a register behind a paravisor": ("azure-tdx", {"rules": {"registers": {"rtmr9": "any"}}}, ""),
+    "a module": ("vbs", {"rules": {"module": "any"}}, ""),
+    "a guardian's": ("vbs-hgs", {"rules": {"module": "any"}}, ""),
+    "a floor of AMD": ("snp", {}, "Milan new"),
+    "a floor of Intel": ("sgx", {}, "new"),
+    "a common field": ("sgx", {"debugg": True}, ""),
+}
+
+
+@pytest.mark.parametrize("fault", MISSPELT)
+def test_misspelt_policy_is_found_before_anybody_is_judged(fault: str) -> None:
+    kind, rules, floor = MISSPELT[fault]
+    policy = Policy(
+        formats=frozenset({kind}),
+        measurements=frozenset(),
+        minimum_tcb={kind: floor},
+        rules={kind: orjson.dumps(rules).decode()},
+    )
+    with pytest.raises(AttestationError) as caught:
+        TeeVerifier(kind).check_policy(policy)
+    assert caught.value.code == "policy"
+    TeeVerifier(kind).check_policy(attrs.evolve(policy, minimum_tcb={}, rules={}))
+
+
+@pytest.mark.parametrize("kind", VERIFIERS)
+@pytest.mark.parametrize("rules", [{"simulator_anchors": ["ab" * 32]}, {"debug": True}])
+def test_for_production_neither_simulators_nor_debug_builds(kind: str, rules: dict[str, Any]) -> None:
+    policy = Policy(
+        formats=frozenset({kind}),
+        measurements=frozenset(),
+        rules={kind: orjson.dumps(rules).decode()},
+    )
+    TeeVerifier(kind).check_policy(policy)
+    with pytest.raises(AttestationError, match="for development alone"):
+        TeeVerifier(kind).check_policy(attrs.evolve(policy, production=True))
 
 
 def test_evidence_of_another_format_is_refused(intel: SimulatedIntel) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NoReturn
 
 import attrs
 import pytest
@@ -11,6 +11,7 @@ import trio
 
 from coco_core.adapter import HTTPResponse
 from coco_core.base import limits
+from coco_core.errors import OperatorError
 from coco_core.governance import (
     JOINER,
     MEMBER,
@@ -53,6 +54,19 @@ async def test_who_answers_a_challenge_passes(door: Door) -> None:
     assert (transcript.joiner, transcript.verifier, transcript.role) == (name, door.name, JOINER)
     assert judged.record.measurement == MEASUREMENT
     assert door.refusals.to_json() == []
+
+
+async def test_a_device_that_makes_no_evidence_is_asked_again(door: Door) -> None:
+    class Busy:
+        format = "Insecure_Virtual"
+
+        def attest(self, report_data: bytes) -> NoReturn:
+            raise OperatorError("/dev/sev-guest is busy")
+
+    door.keeper._platform = Busy()
+    answer = await settled(door.keeper.challenge(encode_challenge_request(door.question(1))))
+    assert answer.status == 503
+    assert b"sev-guest" not in answer.body, "what ails the machine is for its operator alone"
 
 
 async def test_the_door_shows_who_it_is(door: Door) -> None:

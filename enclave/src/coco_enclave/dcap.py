@@ -79,7 +79,7 @@ class DcapVerifier:
         found = parse_quote(quote)
         if found.kind != self._kind:
             raise EvidenceError("kind", f"a quote of {found.kind}, labelled as {self._kind}")
-        rules = _read_rules(policy, self._kind)
+        rules = read_rules(policy, self._kind)
         check_report_data(report_data(found), expected_report_data)
         anchor, chain, platform = check_genuine(found, policy)
         if read_claims(found).debug:
@@ -118,7 +118,7 @@ class _Rules:
     registers: Mapping[str, frozenset[str] | None]
 
 
-def _read_rules(policy: PlatformPolicy, kind: str) -> _Rules:
+def read_rules(policy: PlatformPolicy, kind: str) -> _Rules:
     """Read what only these platforms have; raises EvidenceError (``policy``)."""
     fields = Fields(policy.rules, f"the rules of {kind}")
     rules = _Rules(

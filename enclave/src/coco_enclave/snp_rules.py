@@ -25,6 +25,7 @@ from coco_enclave.snp_report import (
     POLICY_SMT,
     PRODUCTS,
     SnpReport,
+    Tcb,
     tcb_from_bytes,
     tcb_from_text,
 )
@@ -147,12 +148,10 @@ def _check_host(report: SnpReport, rules: SnpRules) -> None:
         raise EvidenceError("mitigation", "SNP host: a mitigation that is asked for is missing")
 
 
-def check_tcb(report: SnpReport, product: str, minimum_tcb: str) -> None:
-    """Check reported, committed and launch firmware against floors; raises EvidenceError.
+def read_floors(minimum_tcb: str) -> dict[str, Tcb]:
+    """Return the oldest firmware by product; raises EvidenceError (``policy``).
 
-    ``minimum_tcb`` is ``PRODUCT bl=…,tee=…,snp=…,ucode=…`` for each product, parted by semicolons; when there
-    are any, a product without one is refused (``tcb_floor``). Raises with ``policy`` where it does not read
-    so.
+    ``minimum_tcb`` is ``PRODUCT bl=…,tee=…,snp=…,ucode=…`` for each product, parted by semicolons.
     """
     floors = {}
     for part in filter(None, map(str.strip, minimum_tcb.split(";"))):
@@ -161,6 +160,15 @@ def check_tcb(report: SnpReport, product: str, minimum_tcb: str) -> None:
             floors[PRODUCTS[PRODUCTS.index(name)]] = tcb_from_text(text)
         except ValueError as error:
             raise EvidenceError("policy", f"the rules for SNP: no TCB floor: {part[:80]!r}") from error
+    return floors
+
+
+def check_tcb(report: SnpReport, product: str, minimum_tcb: str) -> None:
+    """Check reported, committed and launch firmware against floors; raises EvidenceError.
+
+    When there are any, a product without one is refused (``tcb_floor``). Otherwise as ``read_floors``.
+    """
+    floors = read_floors(minimum_tcb)
     if not floors:
         return
     if product not in floors:

@@ -7,20 +7,43 @@ accepted.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final, cast
 
 import orjson
 
 from coco_core.attestation import Evidence, Policy, Verdict
+from coco_enclave import azure, azure_tdx, snp, vbs
+from coco_enclave.dcap import read_rules
+from coco_enclave.dcap_quote import SGX, TDX
 from coco_enclave.describe import ANCHORS, claims_to_json
 from coco_enclave.errors import EvidenceError
 from coco_enclave.evidence import TeeEvidence
 from coco_enclave.policy import PlatformPolicy, TeePolicy, platform_from_json
+from coco_enclave.snp_rules import read_floors, snp_rules
 from coco_enclave.verdict import Claims
 from coco_enclave.verify import verify
 
 _IN_THE_TABLES: Final = ("measurements", "minimum_tcb", "allowed_advisories")
 """What has a place of its own in the ledger, and so none in ``rules``."""
+
+
+def _floors(policy: PlatformPolicy) -> None:
+    read_floors(policy.minimum_tcb)
+
+
+_RULES: Final[Mapping[str, tuple[Callable[[PlatformPolicy], object], ...]]] = {
+    SGX: (partial(read_rules, kind=SGX),),
+    TDX: (partial(read_rules, kind=TDX),),
+    azure_tdx.KIND: (partial(read_rules, kind=TDX),),
+    snp.KIND: (snp_rules, _floors),
+    azure.SNP_KIND: (azure.guest_rules, _floors),
+    azure.ACI_KIND: (azure.container_rules, _floors),
+    vbs.KIND: (vbs.vbs_rules,),
+    vbs.HGS_KIND: (vbs.vbs_rules,),
+}
+"""By kind, what reads what only it has: before anybody is judged, what is misspelt is found."""
 
 
 class TeeVerifier:
@@ -62,6 +85,8 @@ class TeeVerifier:
     def check_policy(self, policy: Policy) -> None:
         """Check what a policy says of this kind; raises EvidenceError (``policy``)."""
         accepted = platform_policy(self._kind, policy)
+        for read in _RULES[self._kind]:
+            read(accepted)
         if policy.production and (accepted.simulator_anchors or accepted.debug):
             raise EvidenceError(
                 "policy", f"{self._kind}: simulators and debug builds are for development alone"

@@ -2,8 +2,8 @@
 
 Told of every entry in order (``note``), it judges those that a signature covers (``judge``) over the tables
 as the entries before left them. What came before founding ended is what the founder set: whoever reads
-the report says whether that is the consortium agreed on. A member's request is executed once more, under
-the constitution in force at that seqno; see ``audit_requests``.
+the report says whether that is the consortium agreed on; only its nodes' admissions are judged once more. A
+member's request is executed once more, under the constitution in force at that seqno; see ``audit_requests``.
 
 Every failure is a :class:`GovernanceAuditError` that names file, offset, seqno and the rule broken. Pure:
 awaits nothing but the runtime of constitutions. Must not know files or how signatures are checked.
@@ -20,7 +20,7 @@ import attrs
 from coco_core.crypto import sha256
 from coco_core.errors import AttestationError, IntegrityError, MemberError
 from coco_core.governance.audit_keys import check_epoch
-from coco_core.governance.audit_nodes import NODE_MAPS, check_nodes
+from coco_core.governance.audit_nodes import NODE_MAPS, check_founders, check_nodes
 from coco_core.governance.audit_requests import check_request
 from coco_core.governance.audit_rules import Fail, GovernanceAuditError, GovernanceRule
 from coco_core.governance.audit_takeover import check_takeover
@@ -67,6 +67,15 @@ class GovernanceReport:
     epochs: int
     constitutions: tuple[InForce, ...]
     """Empty for a service that nobody governs."""
+
+
+def _failing(entry: AuditedEntry) -> Fail:
+    """Return what raises the failure of a rule in an entry."""
+
+    def fail(rule: GovernanceRule, reason: str) -> Never:
+        raise GovernanceAuditError(rule, entry.file, entry.offset, entry.txid.seqno, reason)
+
+    return fail
 
 
 class GovernanceAuditor:
@@ -116,7 +125,7 @@ class GovernanceAuditor:
             for one in waiting:
                 await self._judge(one, window)
             waiting = []
-            self._end_founding(entry.txid.seqno)
+            self._end_founding(entry)
             self._signed_at_ms = entry.signed_at_s * 1000
             self._last_judged = entry.txid.seqno
 
@@ -141,9 +150,7 @@ class GovernanceAuditor:
     # ── one entry ────────────────────────────────────────────────────────────────────────────────
 
     async def _judge(self, entry: AuditedEntry, window: tuple[int, int]) -> None:
-        def fail(rule: GovernanceRule, reason: str) -> Never:
-            raise GovernanceAuditError(rule, entry.file, entry.offset, entry.txid.seqno, reason)
-
+        fail = _failing(entry)
         seqno = entry.txid.seqno
         if not self._founding:
             self._changes += 1
@@ -162,7 +169,7 @@ class GovernanceAuditor:
         if self._founding:
             self._founded_by = seqno
             if maps.ADAPTERS in changes:
-                self._end_founding(seqno)
+                self._end_founding(entry)
 
     async def _check_cause(self, before: View, writes: Writes, window: tuple[int, int], fail: Fail) -> None:
         """Judge an entry behind founding by its cause, which the maps it writes tell."""
@@ -189,10 +196,18 @@ class GovernanceAuditor:
                 known = read_proposal(self._store.view(), key.decode("ascii", "replace"))
                 self._forgotten.update([known.state] if known is not None else [])
 
-    def _end_founding(self, seqno: int) -> None:
+    def _end_founding(self, entry: AuditedEntry) -> None:
         """Let the rules hold from here on: founding ends where its ledgers are named, or it is signed."""
-        if self._founding:
-            self._founding, self._founded_by = False, seqno
+        if not self._founding:
+            return
+        self._founding, self._founded_by = False, entry.txid.seqno
+        fail = _failing(entry)
+        try:
+            check_founders(self._store.view(), fail)
+        except GovernanceAuditError:
+            raise
+        except _UNREADABLE as fault:
+            fail(GovernanceRule.TABLES, f"what the founder set cannot be judged: {fault!r}")
 
     # ── constitutions ────────────────────────────────────────────────────────────────────────────
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from coco_core.attestation import known_verifiers
+from coco_core.attestation import Policy, known_verifiers
 from coco_core.base import NodeID
 from coco_core.crypto import PublicKey, service_id
 from coco_core.errors import AttestationError, IntegrityError
@@ -112,16 +112,37 @@ def _check_admission(
         fail(rule, f"nothing tells why node {node.node_id[:16]}… was admitted")
     if not window[0] <= record.judged_at_ms <= window[1]:
         fail(GovernanceRule.TIME, f"an admission was judged at {record.judged_at_ms} ms")
-    service = service_id(str(read_service_info(before)["cert"]))
+    check_admitted(record, node, str(read_service_info(before)["cert"]), read_policy(before), fail)
+    return record
+
+
+def check_founders(view: View, fail: Fail) -> None:
+    """Judge the first nodes again by what the founder recorded of them, as whoever joins later.
+
+    A founder may have recorded nothing, unless the service is for production.
+    """
+    service, policy = str(read_service_info(view)["cert"]), read_policy(view)
+    for name, node in read_nodes(view).items():
+        record = read_admission(view, name)
+        if record is not None:
+            check_admitted(record, node, service, policy, fail)
+        elif policy.production:
+            fail(GovernanceRule.JOIN, f"nothing tells why the first node {name[:16]}… was admitted")
+
+
+def check_admitted(
+    record: AdmissionRecord, node: NodeRecord, service_certificate: str, policy: Policy, fail: Fail
+) -> None:
+    """Judge what is recorded of a node's admission to a service, by the policy in force then."""
+    rule = GovernanceRule.JOIN
     try:
-        reaudit_admission(node.node_id, record, service, known_verifiers(), read_policy(before))
+        reaudit_admission(node.node_id, record, service_id(service_certificate), known_verifiers(), policy)
     except IntegrityError as fault:
         fail(rule, str(fault))
     if (record.platform, record.measurement) != (node.evidence.format, node.measurement):
         fail(rule, f"node {node.node_id[:16]}… is recorded as something else than it was measured as")
     if record.proof.transcript.encryption_key != PublicKey.from_pem(node.encryption_key).fingerprint:
         fail(rule, f"node {node.node_id[:16]}… is recorded with another encryption key than it proved")
-    return record
 
 
 def _replaced(before: View, node: NodeRecord) -> list[NodeID]:

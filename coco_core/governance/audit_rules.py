@@ -34,7 +34,7 @@ class GovernanceRule(enum.Enum):
     """A request writes what executing it once more writes; of keys and secrets, as many and for the same."""
     JOIN = "node-join"
     """A node that asks to join comes in pending, under a certificate of the service, and its evidence passes
-    the policy in force once more; its old entry goes."""
+    the policy in force once more, as that of the first nodes and of who recovers does; its old entry goes."""
     MEMBERSHIP = "node-membership"
     """Nodes are trusted and retired by the change under way, that an operator or proposal began."""
     EPOCH = "ledger-epoch"

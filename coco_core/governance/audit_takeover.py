@@ -8,13 +8,15 @@ from __future__ import annotations
 from coco_core.base import TxID
 from coco_core.crypto import check_issued, read_certificate, read_predecessors
 from coco_core.errors import AttestationError
+from coco_core.governance.admission import read_admission
 from coco_core.governance.audit_keys import AuditedKeys
-from coco_core.governance.audit_nodes import difference
+from coco_core.governance.audit_nodes import check_admitted, difference
 from coco_core.governance.audit_rules import Fail, GovernanceRule
 from coco_core.governance.consortium import read_service_info
 from coco_core.governance.epochs import SERVICE_RECOVERED
 from coco_core.governance.leases import read_leases
 from coco_core.governance.membership import TRUSTED, read_nodes
+from coco_core.governance.policy import read_policy
 from coco_core.governance.takeover import Takeover, service_endorsements, takeover_writes
 from coco_core.kv import View, Writes, maps, merge
 
@@ -53,6 +55,11 @@ def check_takeover(before: View, writes: Writes, window: tuple[int, int], fail: 
         ),
     )
     admitted = writes.get(maps.ADMISSIONS, {}).get(node.node_id.encode())
+    record, policy = read_admission(after, node.node_id), read_policy(before)
+    if record is not None:
+        check_admitted(record, node, str(now["cert"]), policy, fail)
+    elif policy.production:
+        fail(rule, "nothing tells why the node that takes over was admitted")
     if admitted is not None:
         merge(expected, {maps.ADMISSIONS: {node.node_id.encode(): admitted}})
     keys = AuditedKeys(before, writes, window, fail)

@@ -13,14 +13,39 @@ from coco_core.crypto import read_certificate
 from coco_core.governance import (
     TRUSTED,
     MembershipChange,
+    admission_writes,
     change_writes,
     forgetting_writes,
     node_writes,
+    policy_writes,
     read_nodes,
 )
 from coco_core.kv import Writes, maps, merge
+from coco_core.testing.consortium import POLICY
 
 Governed = Callable[..., Any]
+
+
+def test_first_nodes_are_judged_again(governed: Governed) -> None:
+    network = governed().network
+    records = network.admissions(network.first(3), 1_000)
+    honest = governed(also=admission_writes(records))
+    honest.audit()
+    name = network.identities[1].node_id
+    record = records[name]
+    for forged, message in (
+        (attrs.evolve(record, measurement="ab" * 32), "the verdict is another than recorded"),
+        (attrs.evolve(record, policy="ab" * 32), "it was judged by another policy"),
+        (attrs.evolve(record, proof=records[network.identities[2].node_id].proof), "of another node"),
+    ):
+        ledger = governed(also=admission_writes({**records, name: forged}))
+        # Found where founding ends: it is not signed before.
+        assert message in str(ledger.refused("node-join", 2))
+
+
+def test_for_production_nothing_is_missing_of_the_first_nodes(governed: Governed) -> None:
+    ledger = governed(also=policy_writes(attrs.evolve(POLICY, production=True)))
+    assert "nothing tells why the first node" in str(ledger.refused("node-join", 2))
 
 
 def test_a_node_trusted_without_a_change(governed: Governed) -> None:

@@ -18,10 +18,12 @@ from coco_core.governance import (
     TRUSTED,
     MembershipChange,
     Takeover,
+    admission_writes,
     begin_epoch,
     change_writes,
     founding_writes,
     node_writes,
+    policy_writes,
     read_change,
     read_epochs,
     read_members,
@@ -35,6 +37,7 @@ from coco_core.governance.audit_takeover import check_takeover
 from coco_core.governance.leases import lease_writes, read_leases
 from coco_core.kv import Store, View, Writes, maps, merged
 from coco_core.testing import Consortium
+from coco_core.testing.consortium import POLICY
 
 OLD, NEW, NEXT = Consortium.of(4), Consortium.of(2, first_key=5000), Consortium.of(1, first_key=9000)
 WINDOW = (1_000, 2_000)
@@ -124,11 +127,28 @@ def fail(rule: GovernanceRule, reason: str) -> Never:
 
 
 def test_an_honest_recovery_passes_with_its_admission() -> None:
-    view = before()
+    view = before().over(policy_writes(POLICY))
     writes = taken(view, takeover())
     check_takeover(view, writes, WINDOW, fail)
-    writes[maps.ADMISSIONS][NEW.identities[0].node_id.encode()] = b"{}"
+    admitted = writes[maps.ADMISSIONS]
+    (name,) = NEW.first(1)
+    record = NEW.admissions([name], WINDOW[0])[name]
+    admitted |= admission_writes({name: record})[maps.ADMISSIONS]
     check_takeover(view, writes, WINDOW, fail)
+    admitted |= admission_writes({name: attrs.evolve(record, measurement="ab" * 32)})[maps.ADMISSIONS]
+    with pytest.raises(AssertionError, match=r"node-join.*verdict is another"):
+        check_takeover(view, writes, WINDOW, fail)
+
+
+def test_for_production_who_takes_over_was_admitted() -> None:
+    view = before().over(policy_writes(attrs.evolve(POLICY, production=True)))
+    writes = taken(view, takeover())
+    with pytest.raises(AssertionError, match="nothing tells why the node that takes over was admitted"):
+        check_takeover(view, writes, WINDOW, fail)
+    (name,) = NEW.first(1)
+    writes[maps.ADMISSIONS] |= admission_writes(NEW.admissions([name], WINDOW[0]))[maps.ADMISSIONS]
+    with pytest.raises(AssertionError, match="judged by another policy"):
+        check_takeover(view, writes, WINDOW, fail)
 
 
 def keeps_an_old_node(writes: Writes) -> None:

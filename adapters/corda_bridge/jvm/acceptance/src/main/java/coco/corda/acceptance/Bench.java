@@ -49,6 +49,7 @@ public final class Bench {
     private static String run(Worker worker, List<Request> moves, int open, int seconds) throws IOException {
         List<Long> times = new ArrayList<>();
         long[] sent = new long[moves.size() + 1];
+        double used = worker.cpuSeconds();
         long begun = System.nanoTime();
         try (Socket socket = worker.connect()) {
             DataOutputStream output = new DataOutputStream(socket.getOutputStream());
@@ -72,7 +73,9 @@ public final class Bench {
         double taken = since(begun);
         long[] sorted = times.stream().mapToLong(Long::longValue).toArray();
         Arrays.sort(sorted);
-        return String.format("%.0f/s, p50 %.0f us, p99 %.0f us", times.size() / taken,
+        double cpu = (worker.cpuSeconds() - used) / times.size();
+        return String.format("%.0f/s, %.0f us of the worker's processor time each, p50 %.0f us, p99 %.0f us",
+                times.size() / taken, cpu * 1e6,
                 sorted[sorted.length / 2] / 1e3, sorted[sorted.length * 99 / 100] / 1e3);
     }
 

@@ -102,11 +102,16 @@ public final class Worker implements AutoCloseable {
 
     /** The exit status, once the worker ended. */
     public int waitForEnd() throws InterruptedException {
-        if (!process.waitFor(60, TimeUnit.SECONDS)) {
+        if (!process.waitFor(5, TimeUnit.MINUTES)) {
             process.destroyForcibly();
             throw new IllegalStateException("the worker does not end");
         }
         return process.exitValue();
+    }
+
+    /** Processor time used so far, in seconds: says more than the clock on a machine that others use too. */
+    public double cpuSeconds() {
+        return process.info().totalCpuDuration().map(each -> each.toNanos() / 1e9).orElse(Double.NaN);
     }
 
     public void closeInput() throws IOException {

@@ -154,7 +154,7 @@ cover: setup jvm ccf sawtooth-clients  ## every test with branch coverage
 	$(BIN)/coverage report --skip-covered
 
 cover-tee: $(STAMP)/install  ## branch coverage of the TEE verifiers, on simulators: all of it
-	COVERAGE_FILE=.coverage.tee $(NICE) $(BIN)/coverage run --source=coco_enclave -m pytest -q -m "not shared" $(TEE_TESTS)
+	COVERAGE_FILE=.coverage.tee $(NICE) $(BIN)/coverage run --source=coco_enclave -m pytest -q -m "not shared and not processes" $(TEE_TESTS)
 	COVERAGE_FILE=.coverage.tee $(BIN)/coverage report --include='enclave/src/coco_enclave/*.py' --fail-under=100
 
 demo: setup  ## three nodes, real Ethereum transactions, proofs

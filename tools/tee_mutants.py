@@ -230,7 +230,8 @@ def run_tests(part: int, parts: int, only: Sequence[str], answer: Path) -> int:
     wanted = {point.number for point in points if not only or point.module in only}
     hunt = Hunt(board, {number for number in wanted if number % parts == part})
     files = sorted(str(path) for path in TESTS.glob("test_*.py") if path.name not in NOT_RUN)
-    options = ["-q", "--no-header", "-p", "no:cacheprovider", "--capture=sys", "-m", "not shared"]
+    options = ["-q", "--no-header", "-p", "no:cacheprovider", "--capture=sys"]
+    options += ["-m", "not shared and not processes"]
     options += ["--deselect", f"enclave/tests/{ENDLESS}"]
     status = pytest.main([*options, "--rootdir", str(ROOT), *files], plugins=[hunt])
     answer.write_text(json.dumps(hunt.noticed), encoding="utf-8")

@@ -10,6 +10,7 @@ import pytest
 
 from coco_core.attestation import Evidence, Policy, known_verifiers
 from coco_core.errors import AttestationError
+from coco_enclave.describe import TeeExaminer
 from coco_enclave.plugin import VERIFIERS
 from coco_enclave.testing import Enclave, SimulatedIntel
 from coco_enclave.verifiers import TeeVerifier
@@ -133,3 +134,4 @@ def test_evidence_of_another_format_is_refused(intel: SimulatedIntel) -> None:
 
 def test_installed_platforms_are_known_to_the_core() -> None:
     assert set(VERIFIERS) <= set(known_verifiers())
+    assert TeeExaminer().formats == set(VERIFIERS)

@@ -33,7 +33,7 @@ NODES ?= 5
 KILLS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt check test sim mutants nemesis failover cover cover-tee demo demo-governance demo-sawtooth demo-tee tee-mutants bench catch-up revm jvm jvm-test ccf sawtooth-clients audit docs lock clean ci
+.PHONY: help setup fmt check test sim mutants nemesis failover cover cover-tee demo demo-governance demo-sawtooth demo-corda demo-tee tee-mutants bench catch-up revm jvm jvm-test ccf sawtooth-clients audit docs lock clean ci
 .DELETE_ON_ERROR:
 
 help:  ## list these targets
@@ -165,6 +165,9 @@ demo-governance: setup  ## three organisations form a network and govern it
 
 demo-sawtooth: setup sawtooth-clients  ## unmodified Sawtooth processors and clients, and a bundle with Ethereum
 	$(BIN)/python adapters/sawtooth/examples/demo.py
+
+demo-corda: setup jvm  ## R3's Corda contracts on three nodes: money goes round, hostile code does not get far
+	$(BIN)/python adapters/corda_bridge/examples/demo.py
 
 demo-tee: $(STAMP)/install  ## verify published TEE evidence, say how fast; a network on simulated machines
 	$(BIN)/python enclave/examples/demo.py

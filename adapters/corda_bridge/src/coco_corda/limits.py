@@ -51,7 +51,8 @@ WORKER_THREADS: Final = 2
 WORKER_WINDOW: Final = 8
 """Requests a worker has at one time: whoever is among them when it ends is tried again alone."""
 WORKER_FRAME_MAX_BYTES: Final = 64 * MIB
-WORKER_START_MS: Final = 30_000
+WORKER_START_MS: Final = 60_000
+"""How long a worker may take to start, and to load the classes of the jars it is given."""
 WORKER_HEAP_MIB: Final = 256
 WORKER_ADDRESS_SPACE_MIB: Final = 8 * 1024
 WORKER_FILES_MAX: Final = 256

@@ -30,6 +30,8 @@ from coco_corda.limits import (
 from coco_core.errors import OperatorError
 
 JAR: Final = "coco-corda-service-worker.jar"
+ARCHIVE: Final = "coco-corda-service.jsa"
+"""Its classes, read beforehand; a JVM that cannot use it starts without."""
 SETTINGS: Final = frozenset(("confinement", "java", "service", "verify_seconds"))
 LEVELS: Final = ("files", "network", "none")
 _PACKAGE: Final = Path(__file__).resolve().parent.parent
@@ -41,9 +43,9 @@ _PLACES: Final = (
 _CONTRACTS: Final = _PACKAGE.parent.parent / "jvm" / "acceptance" / "target" / "lib"
 OPENED: Final = tuple(
     f"--add-opens=java.base/{package}=ALL-UNNAMED"
-    for package in ("java.io", "java.lang", "java.net", "java.security", "java.time", "java.util")
+    for package in ("java.io", "java.lang", "java.net", "java.time", "java.util")
 )
-"""What Corda 4.10, made for Java 8, looks into and newer Java keeps shut."""
+"""What Corda 4.10, made for Java 8, looks into and newer Java keeps shut; the worker's jar says so itself."""
 _JAIL: Final = Path(__file__).resolve().parent / "jail.py"
 _LIBRARIES: Final = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache")
 _PROBE_S: Final = 20
@@ -78,7 +80,9 @@ class Launch:
             # Java copies jars that it loads classes from, if they are no files.
             f"-Djava.io.tmpdir={'/tmp' if self.level == 'files' else folder}",  # noqa: S108 - of its own
             "-XX:+DisableAttachMechanism",
-            *OPENED,
+            # The first line it prints is read.
+            "-Xlog:disable",
+            f"-XX:SharedArchiveFile={self.service / ARCHIVE}",
             "-jar",
             str(self.service / JAR),
             *where,

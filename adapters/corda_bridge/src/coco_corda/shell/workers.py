@@ -19,6 +19,7 @@ from coco_corda.limits import (
     CAUSES_TOLD_MAX,
     RESTART_PAUSE_MAX_MS,
     RESTART_PAUSE_MS,
+    WORKER_START_MS,
     WORKERS_MAX,
 )
 from coco_corda.notary_key import SCHEME, NotaryKey, Template
@@ -190,7 +191,7 @@ class Workers:
         if isinstance(worker, Unavailable) or isinstance(self._launch, str):
             return worker if isinstance(worker, Unavailable) else Unavailable(str(self._launch))
         deadline_ms = self._launch.deadline_ms
-        supplied = await _supply(worker, [jobs[place] for place in places] if jobs else (), deadline_ms)
+        supplied = await _supply(worker, [jobs[place] for place in places] if jobs else ())
         if not supplied:
             self._note_lost(is_late=False)
             # A jar whose classes cannot be loaded is found out when the one that names it is tried alone.
@@ -286,7 +287,7 @@ def _end(worker: Worker | None) -> None:
         worker.kill()
 
 
-async def _supply(worker: Worker, jobs: Iterable[Job], deadline_ms: int) -> bool:
+async def _supply(worker: Worker, jobs: Iterable[Job]) -> bool:
     """Give a worker the jars and parameters that jobs need; return False when it was lost over that."""
     requests: list[wire.Request] = []
     attachments: set[bytes] = set()
@@ -303,7 +304,7 @@ async def _supply(worker: Worker, jobs: Iterable[Job], deadline_ms: int) -> bool
             requests.append(wire.Request(register_network_parameters=told))
     if not requests:
         return True
-    exchanged = await worker.exchange(requests, deadline_ms)
+    exchanged = await worker.exchange(requests, WORKER_START_MS)
     worker.attachments |= attachments
     worker.parameters |= parameters
     return not exchanged.lost and not exchanged.unsent

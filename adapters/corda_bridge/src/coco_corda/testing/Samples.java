@@ -32,7 +32,8 @@ import net.corda.finance.contracts.asset.Cash;
 /**
  * Writes real transactions, the same in every run, to a file: names and bytes, each behind its length.
  *
- * <p>Its arguments are the file, the notary's name, its key (X.509, hex), and how many of each numbered kind.
+ * <p>Its arguments are the file, the notary's name, its key (X.509, hex), how many of each numbered kind, and anything more for
+ * nothing but moves.
  */
 public final class Samples {
     private static final Member BANK = Member.derived("Bank of Samples", "London", "GB", 11);
@@ -67,8 +68,12 @@ public final class Samples {
             Samples samples = new Samples(file, notary);
             samples.network();
             samples.story();
+            boolean onlyMoves = arguments.length > 4;
             for (int number = 0; number < Integer.parseInt(arguments[3]); number++) {
-                samples.numbered(number);
+                if (!onlyMoves) {
+                    samples.tried(number);
+                }
+                samples.moved(number, onlyMoves);
             }
         }
     }
@@ -109,17 +114,25 @@ public final class Samples {
         add("later-parameters", unknown.issueCash(money, ALICE.party()), BANK);
     }
 
-    /** Of each number: one that holds, one that does not, a state and two transactions that want it. */
-    private void numbered(int number) throws Exception {
+    /** Of each number: one that holds, and one that does not. */
+    private void tried(int number) throws Exception {
         Amount<Issued<Currency>> money = Finance.money(1_00 + number, "EUR", BANK.reference(2));
         add("valid-" + number, finance.issueCash(money, ALICE.party()).timeWindow(THIS_CENTURY), BANK);
         Draft by = finance.draft().output(Finance.cash(money, BOB.party()), Finance.CASH, finance.constraint())
                 .command(new Cash.Commands.Issue(), BOB.key()).timeWindow(THIS_CENTURY);
         add("rejected-" + number, by, BOB);
+    }
+
+    /** Of each number: a state, and one transaction or two that want it. */
+    private void moved(int number, boolean once) throws Exception {
+        Amount<Issued<Currency>> money = Finance.money(1_00 + number, "EUR", BANK.reference(2));
         WireTransaction made = finance.issueCash(money, ALICE.party()).build(salt("state-" + number));
         StateRef state = new StateRef(made.getId(), 0);
         write("state-" + number, concatenated(made.getId().getBytes(), made.getComponentGroups().get(0).getComponents().get(0).getBytes()));
         add("left-" + number, finance.moveCash(state, money, ALICE.party(), BOB.party()), ALICE);
+        if (once) {
+            return;
+        }
         add("right-" + number, finance.moveCash(state, money, ALICE.party(), ALICE.party()), ALICE);
     }
 

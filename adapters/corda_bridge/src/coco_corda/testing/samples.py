@@ -63,8 +63,11 @@ class Samples:
 
 
 @functools.cache
-def find_samples(count: int = NUMBERED) -> Samples | str:
-    """Return samples with so many of each numbered kind, or one line that says what is missing."""
+def find_samples(count: int = NUMBERED, *, only_moves: bool = False) -> Samples | str:
+    """Return samples with so many of each numbered kind, or one line that says what is missing.
+
+    ``only_moves`` leaves the numbered kinds out that nobody needs who measures: large numbers stay bearable.
+    """
     java = find_java(None)
     if java is None:
         return "no Java here: install a JDK 17"
@@ -73,16 +76,17 @@ def find_samples(count: int = NUMBERED) -> Samples | str:
     key = NotaryKey(development_seed()).public_key
     made_with = b"".join(sha256(each.read_bytes()) for each in sorted(_LIB.glob("*cor*.jar")))
     mark = sha256(_SOURCE.read_bytes() + key + count.to_bytes(4) + made_with).hex()[:16]
-    kept = _LIB.parent / f"samples-{count}-{mark}.bin"
+    arguments = [DEVELOPMENT_NAME, key.hex(), str(count), *(["moves"] if only_moves else [])]
+    kept = _LIB.parent / f"samples-{count}-{'moves-' if only_moves else ''}{mark}.bin"
     if not kept.exists():
-        _make(java, kept, key, count)
+        _make(java, kept, arguments)
     return Samples(_read(kept.read_bytes()), count)
 
 
-def _make(java: Path, kept: Path, key: bytes, count: int) -> None:
+def _make(java: Path, kept: Path, arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
         made = Path(folder, "samples")
-        run_source(java, _LIB, _SOURCE, [str(made), DEVELOPMENT_NAME, key.hex(), str(count)])
+        run_source(java, _LIB, _SOURCE, [str(made), *arguments])
         # Another process may have made the same meanwhile.
         made.replace(kept)
 

@@ -21,13 +21,18 @@ from coco_core.governance import (
     Challenge,
     ChallengeRequest,
     JoinProof,
+    MembershipChange,
     Transcript,
     admission_writes,
+    change_writes,
     check_challenge,
     judge_joiner,
+    node_writes,
+    policy_writes,
     read_admissions,
     reaudit_admission,
     standing_report_data,
+    unfit_writes,
 )
 from coco_core.kv import Store
 from coco_core.testing import Consortium
@@ -143,6 +148,29 @@ def test_an_auditor_reaches_the_same_verdicts(
         later = attrs.evolve(record, judged_at_ms=NOW_MS + 100 * 365 * 86_400_000)
         with pytest.raises(IntegrityError, match="admission of node"):
             reaudit_admission(name, later, SERVICE, known_verifiers(), policy)
+
+
+def test_who_was_accepted_and_is_not_any_more_does_not_come_in(
+    admitted: Mapping[NodeID, AdmissionRecord], policy: Policy
+) -> None:
+    """A floor that is raised between asking and coming in counts, not only code that is struck."""
+    name, record = next(iter(admitted.items()))
+    asked = attrs.evolve(NETWORK.joiner(0), measurement=record.measurement, evidence=record.proof.evidence)
+    others = NETWORK.first(4).values()
+    view = Store().head().over(node_writes([*(one for one in others if one.node_id != name), asked]))
+    view = view.over(admission_writes(admitted))
+    view = view.over(change_writes(MembershipChange((name,), (), "somebody")))
+    rules = {**policy.rules, "snp": "{}"}
+    for by, fit in (
+        (policy, True),
+        (attrs.evolve(policy, rules=rules), True),
+        (attrs.evolve(policy, minimum_tcb={"sgx": "17"}), True),
+        (attrs.evolve(policy, minimum_tcb={"sgx": "18"}), False),
+        (attrs.evolve(policy, rules={}), False),
+        (attrs.evolve(policy, production=True), False),
+    ):
+        writes = unfit_writes(view.over(policy_writes(by)))
+        assert (writes is None) == fit, by
 
 
 def test_platform_outside_the_manifest_stays_outside(machines: Mapping[str, Machine], policy: Policy) -> None:

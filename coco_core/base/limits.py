@@ -168,7 +168,7 @@ EVIDENCE_AT_ONCE_MAX = 1
 REFUSALS_KEPT_MAX = 64
 REFUSAL_MESSAGE_SIZE_MAX = 500
 
-FOUNDING_NODES_MAX = 64
+FOUNDING_NODES_MAX = 32
 
 # Members of a running service: nodes that take part, wait for their admission, or are remembered as
 # retired. A learner this close to the end of the ledger has caught up.
@@ -192,7 +192,7 @@ PARTIAL_DECRYPTION_SIZE_MAX_BYTES = 4 * KIB
 EPOCH_REASON_SIZE_MAX_BYTES = 256
 
 # What a node presents of its platform, and what the founder answers: all nodes' records.
-QUOTE_SIZE_MAX_BYTES = 16 * KIB
+QUOTE_SIZE_MAX_BYTES = 96 * KIB
 ENDORSEMENTS_SIZE_MAX_BYTES = 64 * KIB
 EVIDENCE_FILE_MAX_BYTES = 1 * MIB
 WELCOME_SIZE_MAX_BYTES = 16 * MIB
@@ -229,7 +229,7 @@ invariant(APPEND_SIZE_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES, "an append fits a peer
 invariant(WRITE_SET_SIZE_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES, "the largest entry fits a peer message")
 invariant(ENTRY_SIZE_MAX_BYTES < MESSAGE_SIZE_MAX_BYTES, "the largest entry fits a peer message")
 invariant(
-    2 * FOUNDING_NODES_MAX + PEER_HANDSHAKES_MAX < NODE_FILES_RESERVED_MIN,
+    2 * NODES_MAX + PEER_HANDSHAKES_MAX < NODE_FILES_RESERVED_MIN,
     "connections of peers are reserved",
 )
 invariant(2 * WEBSOCKETS_MAX <= HTTP_CONNECTIONS_MAX, "long conversations leave room for short ones")
@@ -246,10 +246,23 @@ invariant(
     "a batch that begins below the target ends within the chunk",
 )
 invariant(
-    min(WRITE_SET_SIZE_MAX_BYTES, WELCOME_SIZE_MAX_BYTES)
+    WRITE_SET_SIZE_MAX_BYTES
     > FOUNDING_NODES_MAX
     * (8 * (QUOTE_SIZE_MAX_BYTES + ENDORSEMENTS_SIZE_MAX_BYTES) // 3 + CERTIFICATE_SIZE_MAX_BYTES + 4 * KIB),
-    "the records of all founding nodes, with both their evidences in base64, fit one entry and one welcome",
+    "the records of all founding nodes, with both their evidences in base64, fit one entry",
+)
+invariant(
+    PAYLOAD_SIZE_MAX_BYTES
+    > 8 * (QUOTE_SIZE_MAX_BYTES + ENDORSEMENTS_SIZE_MAX_BYTES) // 3
+    + 2 * CERTIFICATE_SIZE_MAX_BYTES
+    + 4 * KIB,
+    "a request to join, with both evidences in base64, is one payload",
+)
+invariant(
+    WELCOME_SIZE_MAX_BYTES
+    > NODES_MAX
+    * (4 * (QUOTE_SIZE_MAX_BYTES + ENDORSEMENTS_SIZE_MAX_BYTES) // 3 + CERTIFICATE_SIZE_MAX_BYTES + 4 * KIB),
+    "the records of all nodes, with their standing evidence in base64, fit one welcome",
 )
 invariant(
     LEDGER_EPOCHS_MAX * KIB + SHARES_MAX * 2 * KIB < WRITE_SET_SIZE_MAX_BYTES - 4 * MIB,

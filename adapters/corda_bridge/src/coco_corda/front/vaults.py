@@ -59,7 +59,9 @@ class Vaults:
 
     def restored(self, view: ReadView) -> None:
         """Begin with a state."""
-        self.__init__()  # type: ignore[misc]
+        self._participants.clear()
+        self._states.clear()
+        self._changes.clear()
         self._known_from = self._seqno = view.version
         for key, row in view.items(records.STATE):
             if view.get(records.CONSUMED, key) is None:

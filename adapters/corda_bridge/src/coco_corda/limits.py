@@ -64,3 +64,5 @@ RESTART_PAUSE_MS: Final = 500
 RESTART_PAUSE_MAX_MS: Final = 30_000
 """After a worker that does not start: the first pause, and the longest, for it doubles."""
 FAILURES_REMEMBERED_MAX: Final = 1_000
+FAILURES_REMEMBERED_S: Final = 600
+"""What ended a JVM is refused at once when it is sent again, for a while: its client may not have heard."""

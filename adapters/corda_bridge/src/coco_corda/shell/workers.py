@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 import attrs
@@ -17,12 +17,15 @@ import trio
 from coco_corda import wire
 from coco_corda.limits import (
     CAUSES_TOLD_MAX,
+    FAILURES_REMEMBERED_MAX,
+    FAILURES_REMEMBERED_S,
     RESTART_PAUSE_MAX_MS,
     RESTART_PAUSE_MS,
     WORKER_START_MS,
     WORKERS_MAX,
 )
 from coco_corda.notary_key import SCHEME, NotaryKey, Template
+from coco_corda.refs import sha256
 from coco_corda.shell.launching import Launch
 from coco_corda.shell.worker import Exchanged, Worker, WorkerError
 from coco_corda.verification import Broken, Cause, Failure, Job, Refused, Unavailable
@@ -50,6 +53,7 @@ class Workers:
         self._launch = launch
         self._slots: OrderedDict[bytes, _Slot] = OrderedDict()
         self._spare: Worker | None = None
+        self._broken: OrderedDict[bytes, tuple[float, Broken]] = OrderedDict()
         self._template: tuple[bytes, Template] | None = None
         self._not_before = 0.0
         self._pause_ms = RESTART_PAUSE_MS
@@ -153,7 +157,9 @@ class Workers:
         found: dict[int, wire.Response | Failure] = {}
         slot = self._slot(domain)
         async with slot.lock:
-            waiting = list(range(len(requests)))
+            marks = [_mark(job) for job in jobs]
+            found.update(self._remembered(marks))
+            waiting = [place for place in range(len(requests)) if place not in found]
             while waiting:
                 told = await self._exchange(slot, waiting, requests, jobs)
                 if isinstance(told, Unavailable):
@@ -166,6 +172,7 @@ class Workers:
                 for place in suspects:
                     found[place] = await self._alone(slot, place, requests, jobs)
                 waiting = told.unsent
+            self._remember(marks, found)
         return [found[place] for place in range(len(requests))]
 
     async def _alone(
@@ -178,6 +185,21 @@ class Workers:
         if place in told.answers:
             return _judged(told)[place]
         return self._at_fault(is_late=told.is_late)
+
+    def _remembered(self, marks: Sequence[bytes]) -> dict[int, Broken]:
+        """Return the places of those that ended a worker before, and what was said of them."""
+        now = trio.current_time()
+        while self._broken and next(iter(self._broken.values()))[0] < now:
+            self._broken.popitem(last=False)
+        return {place: self._broken[mark][1] for place, mark in enumerate(marks) if mark in self._broken}
+
+    def _remember(self, marks: Sequence[bytes], found: Mapping[int, wire.Response | Failure]) -> None:
+        for place, mark in enumerate(marks):
+            failure = found[place]
+            if isinstance(failure, Broken) and mark not in self._broken:
+                self._broken[mark] = trio.current_time() + FAILURES_REMEMBERED_S, failure
+                if len(self._broken) > FAILURES_REMEMBERED_MAX:
+                    self._broken.popitem(last=False)
 
     def _at_fault(self, *, is_late: bool) -> Broken:
         what = "was not done in time" if is_late else "ended the JVM that executed it"
@@ -280,6 +302,11 @@ class Workers:
         _end(self._spare)
         self._slots.clear()
         self._spare = None
+
+
+def _mark(job: Job) -> bytes:
+    """Return what is executed: the transaction, its states and whose code is trusted."""
+    return sha256(job.request.SerializeToString(deterministic=True))
 
 
 def _end(worker: Worker | None) -> None:

@@ -56,9 +56,7 @@ async def submit(address: str, work: deque[bytes]) -> None:
 
     def one(body: bytes) -> None:
         for _ in range(TRIES):
-            connection.request(
-                "POST", "/transactions/many", body, {"Content-Type": "application/octet-stream"}
-            )
+            connection.request("POST", "/transactions/many", body, {"Content-Type": OCTETS})
             told = json.loads(connection.getresponse().read())
             refused = [each for each in told if each["code"] != 200] if isinstance(told, list) else [told]
             # No commit in time: a JVM that starts on a busy machine needs longer than the node waits.

@@ -39,7 +39,8 @@ NOTARY: Final = "O=Coco Notary, L=Zurich, C=CH"
 PEOPLE: Final = {"Alice": "O=Alice, L=Paris, C=FR", "Bob": "O=Bob, L=New York, C=US"}
 ATTEMPTS: Final = 100
 PAUSE_S: Final = 0.3
-TRIAL_S: Final = 10
+TRIAL_S: Final = 60
+"""Much for one transaction: the machine may be busy. What is shown here does not wait for it."""
 HOSTILE_S: Final = 240
 
 
@@ -182,10 +183,9 @@ async def hostile_code_runs(story: Story, hostile: Path) -> None:
         status, told = answers["hostile"]
         causes = told["error"].get("causes") or [told["error"]]
         story.true(f"its contract {what}: {causes[-1]['message'][:90]}", status == 422)
-        story.true(
-            f"another publisher's transaction meanwhile: {answers['other'][1]['status']}",
-            answers["other"][0] == 200,
-        )
+        status, told = answers["other"]
+        fate = told.get("status") or told["error"]["message"]
+        story.true(f"another publisher's transaction meanwhile: {fate}", status == 200)
     _, told = await story.ask(0, "GET", "/notary")
     story.true(f"where contracts run here: {told['runs']}", True)
 

@@ -66,3 +66,4 @@ RESTART_PAUSE_MAX_MS: Final = 30_000
 FAILURES_REMEMBERED_MAX: Final = 1_000
 FAILURES_REMEMBERED_S: Final = 600
 """What ended a JVM is refused at once when it is sent again, for a while: its client may not have heard."""
+LATE_REMEMBERED_S: Final = 60

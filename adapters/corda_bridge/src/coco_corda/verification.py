@@ -29,9 +29,11 @@ class Refused:
 
 @attrs.frozen
 class Broken:
-    """It ended the worker that executed it, or was not done in time; whatever is tried again would, too."""
+    """It ended the worker that executed it, or was not done in time, tried alone."""
 
     message: str
+    is_late: bool = False
+    """Whether it was not done in time, which a machine that is busy with others may be to blame for."""
 
 
 @attrs.frozen

@@ -19,6 +19,7 @@ from coco_corda.limits import (
     CAUSES_TOLD_MAX,
     FAILURES_REMEMBERED_MAX,
     FAILURES_REMEMBERED_S,
+    LATE_REMEMBERED_S,
     RESTART_PAUSE_MAX_MS,
     RESTART_PAUSE_MS,
     WORKER_START_MS,
@@ -189,21 +190,22 @@ class Workers:
     def _remembered(self, marks: Sequence[bytes]) -> dict[int, Broken]:
         """Return the places of those that ended a worker before, and what was said of them."""
         now = trio.current_time()
-        while self._broken and next(iter(self._broken.values()))[0] < now:
-            self._broken.popitem(last=False)
+        for mark in [mark for mark, (until, _) in self._broken.items() if until < now]:
+            del self._broken[mark]
         return {place: self._broken[mark][1] for place, mark in enumerate(marks) if mark in self._broken}
 
     def _remember(self, marks: Sequence[bytes], found: Mapping[int, wire.Response | Failure]) -> None:
         for place, mark in enumerate(marks):
             failure = found[place]
             if isinstance(failure, Broken) and mark not in self._broken:
-                self._broken[mark] = trio.current_time() + FAILURES_REMEMBERED_S, failure
+                kept_s = LATE_REMEMBERED_S if failure.is_late else FAILURES_REMEMBERED_S
+                self._broken[mark] = trio.current_time() + kept_s, failure
                 if len(self._broken) > FAILURES_REMEMBERED_MAX:
                     self._broken.popitem(last=False)
 
     def _at_fault(self, *, is_late: bool) -> Broken:
         what = "was not done in time" if is_late else "ended the JVM that executed it"
-        return Broken(f"contract code of this transaction {what}")
+        return Broken(f"contract code of this transaction {what}", is_late)
 
     async def _exchange(
         self, slot: _Slot, places: Sequence[int], requests: Sequence[wire.Request], jobs: Sequence[Job]

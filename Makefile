@@ -12,6 +12,7 @@ REVM := adapters/ethereum/revm
 CCF := .venv-ccf
 SAWTOOTH := .venv-sawtooth
 SAWTOOTH_JS := .cache/sawtooth-javascript
+SAWTOOTH_RUST := .cache/sawtooth-rust
 SAWTOOTH_WANTS := python/requirements.txt python/sawtooth_sdk_today.py javascript/package.json javascript/zeromq/package.json
 # A toolchain manager without a toolchain also answers to the name: only a cargo that runs counts.
 CARGO := $(shell cargo --version >/dev/null 2>&1 && command -v cargo)
@@ -33,7 +34,7 @@ NODES ?= 5
 KILLS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt check test sim mutants nemesis failover cover cover-tee demo demo-governance demo-sawtooth demo-corda demo-tee tee-mutants bench catch-up revm jvm jvm-test ccf sawtooth-clients audit docs lock clean ci
+.PHONY: help setup fmt check test sim mutants nemesis failover cover cover-tee demo demo-governance demo-sawtooth demo-corda demo-tee tee-mutants bench catch-up revm jvm jvm-test ccf sawtooth-clients sawtooth-rust audit docs lock clean ci
 .DELETE_ON_ERROR:
 
 help:  ## list these targets
@@ -109,6 +110,10 @@ sawtooth-clients: $(SAWTOOTH)/.made  ## install the published Sawtooth SDKs for 
 $(SAWTOOTH)/.made: tools/sawtooth_clients.sh $(addprefix adapters/sawtooth/examples/,$(SAWTOOTH_WANTS))
 	tools/sawtooth_clients.sh $(SAWTOOTH) $(SAWTOOTH_JS) $(PYTHON)
 	@mkdir -p $(SAWTOOTH) && touch $@
+
+# Minutes of compiling, so only when asked for.
+sawtooth-rust:  ## build Sawtooth's own processors in Rust (needs cargo, libzmq's headers, protoc)
+	$(NICE) tools/sawtooth_rust.sh $(SAWTOOTH_RUST)
 
 # --- the loop -------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "adapters" / "sawtooth" / "examples"
 PYTHON_SDK = ROOT / ".venv-sawtooth"
 JAVASCRIPT_SDK = ROOT / ".cache" / "sawtooth-javascript"
+RUST_PROCESSORS = ROOT / ".cache" / "sawtooth-rust"
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +61,12 @@ class Processors:
             pytest.skip("no Sawtooth SDK for JavaScript: make sawtooth-clients")
         modules = str(JAVASCRIPT_SDK / "node_modules")
         return self._start("node", EXAMPLES / "javascript" / script, *arguments, NODE_PATH=modules)
+
+    def rust(self, name: str, endpoint: str) -> subprocess.Popen[bytes]:
+        """Start a processor that Sawtooth published in Rust: ``intkey-tp-rust`` or ``xo-tp-rust``."""
+        if not (RUST_PROCESSORS / ".ready").exists():
+            pytest.skip("no Sawtooth processors in Rust: make sawtooth-rust")
+        return self._start(RUST_PROCESSORS / "bin" / name, "-C", endpoint)
 
     def end(self) -> None:
         for process in self._running:

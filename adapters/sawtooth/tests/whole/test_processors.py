@@ -77,6 +77,18 @@ def start(processors: Any, folder: Path) -> dict[int, list[subprocess.Popen[byte
     return started
 
 
+def spec(folder: Path) -> NetworkSpec:
+    """Return a network whose nodes wait for processors at sockets in ``folder``."""
+    return NetworkSpec(
+        folder=folder / "network",
+        nodes=NODES,
+        ledger="sawtooth",
+        engine="",
+        config=development_ledger().config,
+        node_settings={"sawtooth": lambda index: {"processors": f"ipc://{folder}/p{index}"}},
+    )
+
+
 async def in_thread(call: Callable[[], T]) -> T:
     return await trio.to_thread.run_sync(call)
 
@@ -113,18 +125,35 @@ async def test_families_and_languages_on_three_nodes_whatever_is_killed(
 ) -> None:
     running = start(processors, tmp_path)
     (tmp_path / "network").mkdir()
-    spec = NetworkSpec(
-        folder=tmp_path / "network",
-        nodes=NODES,
-        ledger="sawtooth",
-        engine="",
-        config=development_ledger().config,
-        node_settings={"sawtooth": lambda index: {"processors": f"ipc://{tmp_path}/p{index}"}},
-    )
     with trio.fail_after(PATIENCE_S):
-        async with open_network(spec) as local:
+        async with open_network(spec(tmp_path)) as local:
             await games_are_played(local)
             await a_processor_and_the_primary_are_killed(local, running)
+
+
+async def test_what_sawtooth_published_in_rust_serves_three_nodes(tmp_path: Path, processors: Any) -> None:
+    """Nothing of ours is in these processors: families, SDK and messages are Sawtooth's."""
+    for node in range(NODES):
+        for name in ("intkey-tp-rust", "xo-tp-rust"):
+            processors.rust(name, f"ipc://{tmp_path}/p{node}")
+    (tmp_path / "network").mkdir()
+    with trio.fail_after(PATIENCE_S):
+        async with open_network(spec(tmp_path)) as local:
+            await games_are_played(local)
+            client = Client.named("counting")
+            first = intkey_transaction(client, "set", "count", 1)
+            others = [intkey_transaction(client, "inc", "count", 2) for _ in range(BATCH)]
+            batch = client.batch(first, *others)
+            ended = await in_thread(lambda: submit(local, 0, batch))
+            assert ended["status"] == "COMMITTED", ended
+            counted = 1 + 2 * BATCH
+            await told_by_all(
+                local, intkey_address("count"), lambda kept: cbor2.loads(kept) == {"count": counted}
+            )
+            low = client.batch(intkey_transaction(client, "dec", "count", counted + 1))
+            ended = await in_thread(lambda: submit(local, 1, low))
+            assert ended["status"] == "INVALID"
+            assert ended["invalid_transactions"][0]["message"]
 
 
 async def games_are_played(local: LocalNetwork) -> None:

@@ -21,7 +21,9 @@ public final class Worker implements AutoCloseable {
     /** Everything the worker is started with but its bounds; jvm/README.md says why each. */
     private static final List<String> FLAGS = List.of(
             "-Xmx256m", "-Xss1m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", "-XX:-UsePerfData",
-            "-XX:+DisableAttachMechanism");
+            "-XX:+DisableAttachMechanism",
+            // The first line it prints is read and none after it: a JVM with more to say would wait for ever.
+            "-Xlog:disable");
 
     private final Process process;
     private final InetSocketAddress address;
@@ -49,24 +51,40 @@ public final class Worker implements AutoCloseable {
     }
 
     public static Worker start(String... moreFlags) throws IOException {
-        List<String> command = new ArrayList<>();
-        command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-        command.addAll(FLAGS);
+        List<String> flags = new ArrayList<>();
         if (Files.exists(archive())) {
-            command.add("-XX:SharedArchiveFile=" + archive());
+            flags.add("-XX:SharedArchiveFile=" + archive());
         }
-        command.addAll(List.of(moreFlags));
-        command.addAll(List.of("-jar", home().resolve("coco-corda-service-worker.jar").toString(), "--loopback"));
-        ProcessBuilder builder = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT);
-        builder.environment().clear();
-        Process process = builder.start();
-        String ready = new BufferedReader(new InputStreamReader(process.getInputStream())).readLine();
+        flags.addAll(List.of(moreFlags));
+        flags.addAll(List.of("-jar", jar().toString(), "--loopback"));
+        Process process = launch(flags);
+        String ready = readLine(process);
         if (ready == null || !ready.startsWith("ready ")) {
             process.destroyForcibly();
             throw new IOException("the worker did not start: " + ready);
         }
         String[] hostAndPort = ready.substring("ready ".length()).split(":");
         return new Worker(process, new InetSocketAddress(hostAndPort[0], Integer.parseInt(hostAndPort[1])));
+    }
+
+    static Path jar() {
+        return home().resolve("coco-corda-service-worker.jar");
+    }
+
+    /** A process of the worker's JVM with an empty environment; what it runs and how is said by its arguments. */
+    static Process launch(List<String> arguments) throws IOException {
+        List<String> command = new ArrayList<>();
+        command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+        command.addAll(FLAGS);
+        command.addAll(arguments);
+        ProcessBuilder builder = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT);
+        builder.environment().clear();
+        return builder.start();
+    }
+
+    /** The line it says that it is ready with; null where it ended instead. */
+    static String readLine(Process process) throws IOException {
+        return new BufferedReader(new InputStreamReader(process.getInputStream())).readLine();
     }
 
     /** Another connection, as another thread needs. */

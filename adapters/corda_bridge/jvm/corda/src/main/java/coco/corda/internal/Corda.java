@@ -72,6 +72,9 @@ public final class Corda {
     /** Corda-Platform-Version of the pinned release. */
     public static final int PLATFORM_VERSION = 12;
 
+    /** What Corda, made for Java 8, looks into and newer Java keeps shut; the worker's manifest opens it. */
+    private static final List<String> OPENED = List.of("java.io", "java.lang", "java.net", "java.time", "java.util");
+
     private static final Scheme SCHEME = new Scheme();
     private static final Method TO_LEDGER_TRANSACTION = method(WireTransaction.class, "toLedgerTransactionInternal", 6);
     private static final Method HASHES = method(WireTransaction.class, "getAvailableComponentHashes$core", 0);
@@ -93,21 +96,23 @@ public final class Corda {
      * Sets Corda's serialization up, once in a JVM, for all threads.
      *
      * <p>Without the carpenter, which makes classes up for types it does not know: here those come from attachments.
+     *
+     * @throws IllegalStateException in a JVM that keeps shut what Corda looks into. It would call valid transactions
+     *     invalid there: serializers of what they hold fail one by one.
      */
     public static synchronized void start() {
         if (context != null) {
             return;
         }
+        for (String name : OPENED) {
+            if (!Object.class.getModule().isOpen(name, Corda.class.getModule())) {
+                throw new IllegalStateException(name + " is shut; start it with --add-opens java.base/" + name + "=ALL-UNNAMED");
+            }
+        }
         SerializationFactoryImpl factory = new SerializationFactoryImpl();
         factory.registerScheme(SCHEME);
         SerializationContext p2p = SharedContexts.getAMQP_P2P_CONTEXT().withoutCarpenter();
         setNodeSerializationEnv(SerializationEnvironment.Companion.with(factory, p2p, null, null, null, null, null));
-        try {
-            // It needs the JVM opened to it: better not to start than to call transactions invalid for want of that.
-            Class.forName("net.corda.core.serialization.internal.AttachmentsClassLoader");
-        } catch (ClassNotFoundException error) {
-            throw new IllegalStateException(error);
-        }
         context = p2p;
     }
 

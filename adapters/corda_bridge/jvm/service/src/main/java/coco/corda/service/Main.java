@@ -30,6 +30,8 @@ public final class Main {
     /** When the heap is exhausted; the same as -XX:+ExitOnOutOfMemoryError. */
     static final int EXIT_EXHAUSTED = 3;
     static final int EXIT_USAGE = 2;
+    /** This JVM is not one that Corda runs on as it is started: no verdict of its would be worth anything. */
+    static final int EXIT_UNFIT = 4;
     static final String CORDA_VERSION = manifestEntry("Corda-Release-Version");
     private static final String USAGE = """
             usage: java -jar coco-corda-service-worker.jar (--socket PATH | --loopback)
@@ -70,17 +72,28 @@ public final class Main {
     private static void serve(Path socket, Limits limits) throws IOException {
         InputStream standardInput = System.in;
         PrintStream standardOutput = System.out;
+        PrintStream standardError = System.err;
         // A contract that prints writes what it knows into somebody's log.
         System.setIn(InputStream.nullInputStream());
         System.setOut(new PrintStream(OutputStream.nullOutputStream()));
         System.setErr(new PrintStream(OutputStream.nullOutputStream()));
 
-        Operations operations = new Operations(limits);
+        Operations operations = start(limits, standardError);
         ServerSocketChannel server = listen(socket);
         daemon("until-input-ends", () -> waitForEnd(standardInput));
         standardOutput.println("ready " + (socket == null ? address(server) : socket));
         standardOutput.flush();
         accept(server, operations, limits);
+    }
+
+    private static Operations start(Limits limits, PrintStream standardError) {
+        try {
+            return new Operations(limits);
+        } catch (IllegalStateException | LinkageError unfit) {
+            standardError.println("Corda does not run on this JVM: " + unfit);
+            System.exit(EXIT_UNFIT);
+            throw unfit;
+        }
     }
 
     private static ServerSocketChannel listen(Path socket) throws IOException {

@@ -2,6 +2,7 @@
 # Runs a tool of the acceptance module once it is built: tool.sh NAME [ARGUMENT...]
 #   Archive                  what archive.sh does
 #   Bench [SECONDS]          transactions a warm worker verifies in a second, and the time to the first verdict
+#   Example NODE [NODE]      money on a running network, by the client's library
 #   Fixtures FOLDER          the golden vectors
 #   HostileCorDapp SRC OUT   the hostile contract's jar and a transaction for each of its deeds
 #   Workload FOLDER COUNT    that many issues of cash, and a move of each
@@ -13,6 +14,10 @@ opens=
 for package in java.io java.lang java.net java.time java.util; do
     opens="$opens --add-opens java.base/$package=ALL-UNNAMED"
 done
+case $name in
+    Example) package=client ;;
+    *) package=acceptance ;;
+esac
 # shellcheck disable=SC2086
 exec java $opens -Dservice.home="$here/service/target/service" \
-    -cp "$here/acceptance/target/classes:$here/acceptance/target/lib/*" "coco.corda.acceptance.$name" "$@"
+    -cp "$here/acceptance/target/classes:$here/acceptance/target/lib/*" "coco.corda.$package.$name" "$@"

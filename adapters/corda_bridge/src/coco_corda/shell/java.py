@@ -1,4 +1,4 @@
-"""Running a Java program of one source file: how tests and demonstrations make transactions."""
+"""Running a Java program on the build's libraries: how tests and demonstrations make transactions."""
 
 from __future__ import annotations
 
@@ -14,11 +14,19 @@ from coco_core.errors import OperatorError
 _RUN_S: Final = 500
 
 
-def run_source(java: Path, library: Path, source: Path, arguments: Sequence[str]) -> None:
-    """Run ``source`` with every jar of a folder; raises OperatorError with what it said when it fails."""
-    command = [str(java), "-Xmx512m", *OPENED, "-cp", f"{library}{os.sep}*", str(source), *arguments]
-    done = subprocess.run(  # noqa: S603 - our own program
-        command, capture_output=True, text=True, timeout=_RUN_S, check=False
-    )
+def run_java(java: Path, library: Path, program: Path | str, arguments: Sequence[str]) -> str:
+    """Run a source file, or a class by its name, with every jar of a folder; return what it printed.
+
+    Raises OperatorError with what it said when it fails or is not done in time.
+    """
+    command = [str(java), "-Xmx512m", *OPENED, "-cp", f"{library}{os.sep}*", str(program), *arguments]
+    name = program.name if isinstance(program, Path) else program
+    try:
+        done = subprocess.run(  # noqa: S603 - our own program
+            command, capture_output=True, text=True, timeout=_RUN_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise OperatorError(f"{name} was not done in {_RUN_S} s") from None
     if done.returncode != 0:
-        raise OperatorError(f"{source.name} failed: {done.stderr[:2000]}")
+        raise OperatorError(f"{name} failed: {done.stderr[:2000]}")
+    return done.stdout

@@ -18,12 +18,12 @@ from coco_corda.development import DEVELOPMENT_NAME, development_seed
 from coco_corda.front.answers import text64
 from coco_corda.notary_key import NotaryKey
 from coco_corda.refs import StateRef, hash_text, sha256
-from coco_corda.shell.java import run_source
+from coco_corda.shell.java import run_java
 from coco_corda.shell.launching import find_java
 
 NUMBERED: Final = 200
 _SOURCE: Final = Path(__file__).resolve().parent / "Samples.java"
-_LIB: Final = Path(__file__).resolve().parents[3] / "jvm" / "acceptance" / "target" / "lib"
+LIBRARY: Final = Path(__file__).resolve().parents[3] / "jvm" / "acceptance" / "target" / "lib"
 
 
 @attrs.frozen
@@ -71,13 +71,13 @@ def find_samples(count: int = NUMBERED, *, only_moves: bool = False) -> Samples 
     java = find_java(None)
     if java is None:
         return "no Java here: install a JDK 17"
-    if not _LIB.is_dir():
+    if not LIBRARY.is_dir():
         return "no Corda here: make jvm (needs a JDK 17 and Maven)"
     key = NotaryKey(development_seed()).public_key
-    made_with = b"".join(sha256(each.read_bytes()) for each in sorted(_LIB.glob("*cor*.jar")))
+    made_with = b"".join(sha256(each.read_bytes()) for each in sorted(LIBRARY.glob("*cor*.jar")))
     mark = sha256(_SOURCE.read_bytes() + key + count.to_bytes(4) + made_with).hex()[:16]
     arguments = [DEVELOPMENT_NAME, key.hex(), str(count), *(["moves"] if only_moves else [])]
-    kept = _LIB.parent / f"samples-{count}-{'moves-' if only_moves else ''}{mark}.bin"
+    kept = LIBRARY.parent / f"samples-{count}-{'moves-' if only_moves else ''}{mark}.bin"
     if not kept.exists():
         _make(java, kept, arguments)
     return Samples(_read(kept.read_bytes()), count)
@@ -86,7 +86,7 @@ def find_samples(count: int = NUMBERED, *, only_moves: bool = False) -> Samples 
 def _make(java: Path, kept: Path, arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
         made = Path(folder, "samples")
-        run_source(java, _LIB, _SOURCE, [str(made), *arguments])
+        run_java(java, LIBRARY, _SOURCE, [str(made), *arguments])
         # Another process may have made the same meanwhile.
         made.replace(kept)
 

@@ -55,7 +55,12 @@ public final class Draft {
     }
 
     public Draft output(ContractState state, String contract, AttachmentConstraint constraint) {
-        outputs.add(new TransactionState<>(state, contract, notary, null, constraint));
+        return output(state, contract, constraint, null);
+    }
+
+    /** @param encumbrance the index of the output that must be spent with this one; null for none */
+    public Draft output(ContractState state, String contract, AttachmentConstraint constraint, Integer encumbrance) {
+        outputs.add(new TransactionState<>(state, contract, notary, encumbrance, constraint));
         return this;
     }
 

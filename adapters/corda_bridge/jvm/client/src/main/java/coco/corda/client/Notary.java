@@ -1,6 +1,7 @@
 package coco.corda.client;
 
 import coco.corda.internal.Corda;
+import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import java.io.IOException;
@@ -12,11 +13,18 @@ import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
 import java.security.PublicKey;
 import java.security.SecureRandom;
+import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Base64;
+import java.util.List;
+import net.corda.core.contracts.StateRef;
+import net.corda.core.contracts.TransactionState;
 import net.corda.core.crypto.Crypto;
 import net.corda.core.crypto.SecureHash;
 import net.corda.core.crypto.SignatureMetadata;
 import net.corda.core.crypto.TransactionSignature;
+import net.corda.core.identity.CordaX500Name;
+import net.corda.core.identity.Party;
 import net.corda.core.transactions.SignedTransaction;
 
 /**
@@ -28,6 +36,9 @@ import net.corda.core.transactions.SignedTransaction;
 public final class Notary {
     private static final String CONTEXT = "coco.corda.request.v1";
     private static final SecureRandom RANDOM = new SecureRandom();
+    private static final int TRIES = 60;
+    private static final long PAUSE_MS = 500;
+    private static final Duration TIMEOUT = Duration.ofSeconds(90);
 
     private final URI base;
     private final HttpClient http;
@@ -42,6 +53,28 @@ public final class Notary {
         this.base = base;
         this.http = http;
         this.key = key;
+    }
+
+    /**
+     * What a network says of itself: its notary, the parameters it knows, the jars whose code it trusts.
+     *
+     * <p>Believe the key only as far as whoever answers; a member of a consortium has it from there.
+     */
+    public record Terms(Party notary, List<SecureHash> parameters, List<SecureHash> trustedAttachments) {}
+
+    /** Asks a network for its terms, which anybody may. */
+    public static Terms terms(URI base, HttpClient http) throws IOException, InterruptedException {
+        HttpRequest request = request(base.resolve("notary")).build();
+        JsonObject told = read(http.send(request, HttpResponse.BodyHandlers.ofString()));
+        PublicKey key = Crypto.decodePublicKey(Base64.getDecoder().decode(told.get("key").getAsString()));
+        Party notary = new Party(CordaX500Name.parse(told.get("name").getAsString()), key);
+        return new Terms(notary, hashes(told, "parameters"), hashes(told, "trustedAttachments"));
+    }
+
+    private static List<SecureHash> hashes(JsonObject told, String field) {
+        List<SecureHash> found = new ArrayList<>();
+        told.getAsJsonArray(field).forEach(each -> found.add(SecureHash.create(each.getAsString())));
+        return List.copyOf(found);
     }
 
     /**
@@ -69,6 +102,30 @@ public final class Notary {
         return ask("GET", "states", new byte[0], member);
     }
 
+    /**
+     * A state in which a member participates, used up or not, as its own class: which must be on the class path.
+     *
+     * @return null where there is none, or not for this member; a node that is behind the others may get it yet
+     */
+    public TransactionState<?> state(StateRef ref, Member member) throws IOException, InterruptedException {
+        HttpResponse<String> response = send("GET", "states/" + ref, new byte[0], member);
+        if (response.statusCode() == 404) {
+            return null;
+        }
+        byte[] bytes = Base64.getDecoder().decode(read(response).get("state").getAsString());
+        return Corda.deserialize(bytes, TransactionState.class);
+    }
+
+    /**
+     * What happened to a member's states since a place in the ledger.
+     *
+     * @param after the `seqno` of the answer before, or 0
+     * @param waitSeconds how long to wait while there is nothing to tell
+     */
+    public JsonObject changes(Member member, long after, int waitSeconds) throws IOException, InterruptedException {
+        return ask("GET", "updates?after=" + after + "&wait=" + waitSeconds, new byte[0], member);
+    }
+
     private TransactionSignature signature(JsonObject described) throws IOException {
         Base64.Decoder base64 = Base64.getDecoder();
         PublicKey by = Crypto.decodePublicKey(base64.decode(described.get("by").getAsString()));
@@ -80,6 +137,29 @@ public final class Notary {
     }
 
     private JsonObject ask(String method, String target, byte[] body, Member by) throws IOException, InterruptedException {
+        return read(send(method, target, body, by));
+    }
+
+    /** Sends a request, and again while the network says to: what is asked may be asked any number of times. */
+    private HttpResponse<String> send(String method, String target, byte[] body, Member by)
+            throws IOException, InterruptedException {
+        HttpResponse<String> response = null;
+        for (int number = 0; number < TRIES; number++) {
+            response = http.send(signed(method, target, body, by), HttpResponse.BodyHandlers.ofString());
+            if (response.statusCode() != 503) {
+                return response;
+            }
+            Thread.sleep(PAUSE_MS);
+        }
+        return response;
+    }
+
+    /** In HTTP/1.1: Java would ask to go on in HTTP/2 otherwise, which nodes do not speak. */
+    private static HttpRequest.Builder request(URI uri) {
+        return HttpRequest.newBuilder(uri).version(HttpClient.Version.HTTP_1_1).timeout(TIMEOUT);
+    }
+
+    private HttpRequest signed(String method, String target, byte[] body, Member by) throws IOException {
         URI uri = base.resolve(target);
         String path = uri.getRawPath() + (uri.getRawQuery() == null ? "" : "?" + uri.getRawQuery());
         String time = String.valueOf(System.currentTimeMillis());
@@ -88,14 +168,17 @@ public final class Notary {
         String nonce = Base64.getUrlEncoder().withoutPadding().encodeToString(random);
         String lines = String.join("\n", CONTEXT, method, path, SecureHash.sha256(key.getEncoded()).toString(), time, nonce,
                 SecureHash.sha256(body).toString());
-        HttpRequest.Builder request = HttpRequest.newBuilder(uri)
+        return request(uri)
                 .method(method, HttpRequest.BodyPublishers.ofByteArray(body))
                 .header("content-type", "application/octet-stream")
                 .header("coco-corda-key", encoded(by.key().getEncoded()))
                 .header("coco-corda-time", time)
                 .header("coco-corda-nonce", nonce)
-                .header("coco-corda-signature", encoded(sign(by, lines)));
-        HttpResponse<String> response = http.send(request.build(), HttpResponse.BodyHandlers.ofString());
+                .header("coco-corda-signature", encoded(sign(by, lines)))
+                .build();
+    }
+
+    private static JsonObject read(HttpResponse<String> response) throws IOException {
         if (response.statusCode() == 422) {
             throw new Refused(JsonParser.parseString(response.body()).getAsJsonObject().getAsJsonObject("error"));
         }
@@ -129,6 +212,17 @@ public final class Notary {
         /** As the adapter's README describes it: `type`, `message`, and what belongs to that type. */
         public JsonObject error() {
             return error;
+        }
+
+        /** What the exceptions behind it say, outermost first; a contract's own words are among them. */
+        public List<String> causes() {
+            List<String> messages = new ArrayList<>();
+            if (error.has("causes")) {
+                for (JsonElement cause : error.getAsJsonArray("causes")) {
+                    messages.add(cause.getAsJsonObject().get("message").getAsString());
+                }
+            }
+            return messages;
         }
     }
 }

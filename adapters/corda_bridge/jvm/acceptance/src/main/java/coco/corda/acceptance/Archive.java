@@ -12,8 +12,8 @@ public final class Archive {
         Files.deleteIfExists(archive);
         Worker worker = Worker.start("-XX:ArchiveClassesAtExit=" + archive);
         Asking.introduce(worker);
-        for (Vector vector : FinanceVectors.make()) {
-            worker.ask(Asking.verify(vector, Asking.FINANCE));
+        for (Vector vector : Vectors.make()) {
+            worker.ask(Asking.verify(vector));
             Asking.describe(worker, vector.stx());
         }
         worker.closeInput();

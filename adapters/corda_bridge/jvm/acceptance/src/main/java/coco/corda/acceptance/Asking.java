@@ -19,6 +19,7 @@ import net.corda.core.crypto.SecureHash;
 /** The requests an adapter makes, about what is here. */
 final class Asking {
     static final SecureHash FINANCE = SecureHash.sha256(Consortium.financeContracts());
+    static final SecureHash TOKENS = SecureHash.sha256(Consortium.tokenContracts());
 
     private Asking() {}
 
@@ -37,12 +38,18 @@ final class Asking {
         parameters(worker, Consortium.PARAMETERS.get("epoch-1"));
         parameters(worker, Consortium.PARAMETERS.get("epoch-2"));
         attachment(worker, Consortium.financeContracts());
+        attachment(worker, Consortium.tokenContracts());
         attachment(worker, Consortium.data());
     }
 
     static Description describe(Worker worker, byte[] stx) throws IOException {
         return worker.ask(Request.newBuilder().setDescribe(
                 Describe.newBuilder().setStx(ByteString.copyFrom(stx)))).getDescription();
+    }
+
+    /** A golden vector: the consortium trusts both jars of contracts, or neither where the vector says so. */
+    static Request.Builder verify(Vector vector) {
+        return verify(vector, FINANCE, TOKENS);
     }
 
     static Request.Builder verify(Vector vector, SecureHash... trusted) {

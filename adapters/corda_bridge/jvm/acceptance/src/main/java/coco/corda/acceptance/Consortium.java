@@ -1,7 +1,9 @@
 package coco.corda.acceptance;
 
+import coco.corda.client.Finance;
 import coco.corda.client.Member;
 import coco.corda.internal.Corda;
+import com.r3.corda.lib.tokens.contracts.states.FungibleToken;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -14,6 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
+import net.corda.core.contracts.HashAttachmentConstraint;
 import net.corda.core.crypto.SecureHash;
 import net.corda.core.node.NetworkParameters;
 import net.corda.core.node.NotaryInfo;
@@ -62,13 +65,26 @@ final class Consortium {
         }
     }
 
-    /** R3's published jar, as the build resolved it. */
+    /** R3's published finance contracts, as the build resolved them. */
     static byte[] financeContracts() {
+        return jarOf(Cash.class);
+    }
+
+    /** R3's published token contracts, likewise. */
+    static byte[] tokenContracts() {
+        return jarOf(FungibleToken.class);
+    }
+
+    static Finance finance() {
+        SecureHash jar = SecureHash.sha256(financeContracts());
+        return new Finance(NOTARY.party(), hashOf("epoch-2"), jar, new HashAttachmentConstraint(jar));
+    }
+
+    private static byte[] jarOf(Class<?> type) {
         try {
-            return Files.readAllBytes(Path.of(
-                    Cash.class.getProtectionDomain().getCodeSource().getLocation().toURI()));
+            return Files.readAllBytes(Path.of(type.getProtectionDomain().getCodeSource().getLocation().toURI()));
         } catch (IOException | java.net.URISyntaxException error) {
-            throw new IllegalStateException("the finance contracts' jar is not on the class path", error);
+            throw new IllegalStateException("the jar of " + type.getName() + " is not on the class path", error);
         }
     }
 }

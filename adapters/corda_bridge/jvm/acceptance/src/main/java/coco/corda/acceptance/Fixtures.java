@@ -39,10 +39,11 @@ public final class Fixtures {
         attachments.addProperty("terms.zip", hex(SecureHash.sha256(Consortium.data())));
         Files.write(folder.resolve("terms.zip"), Consortium.data());
         attachments.addProperty("net.corda:corda-finance-contracts", hex(Asking.FINANCE));
+        attachments.addProperty("com.r3.corda.lib.tokens:tokens-contracts", hex(Asking.TOKENS));
         index.add("attachments", attachments);
         JsonArray transactions = new JsonArray();
         Map<String, Vector> makers = new LinkedHashMap<>();
-        for (Vector vector : FinanceVectors.make()) {
+        for (Vector vector : Vectors.make()) {
             makers.put(vector.name(), vector);
             transactions.add(transaction(vector, folder, makers));
         }
@@ -61,8 +62,8 @@ public final class Fixtures {
                 (Apache License 2.0, as the project), serialised by Corda's own classes. `vectors.json` lists them
                 in the order in which a network takes them: each with its id, the states it uses, and the verdict;
                 `message` is part of what the verdict's causes say. The members' private keys are there to be known
-                by everybody. The finance contracts' jar is not here: the build resolves it, and `vectors.json` has
-                its SHA-256.
+                by everybody. The contracts' jars are not here: the build resolves them, and `vectors.json` has
+                their SHA-256.
 
                 | file | SHA-256 |
                 | --- | --- |

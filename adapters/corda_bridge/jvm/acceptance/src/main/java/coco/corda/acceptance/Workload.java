@@ -7,7 +7,6 @@ import java.io.DataOutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import net.corda.core.contracts.Amount;
-import net.corda.core.contracts.HashAttachmentConstraint;
 import net.corda.core.contracts.Issued;
 import net.corda.core.contracts.PrivacySalt;
 import net.corda.core.crypto.SecureHash;
@@ -37,8 +36,7 @@ public final class Workload {
             Finance.money(100_00, "USD", Consortium.BANK.reference(1));
 
     static Finance finance() {
-        return new Finance(Consortium.NOTARY.party(), Consortium.hashOf("epoch-2"), Asking.FINANCE,
-                new HashAttachmentConstraint(Asking.FINANCE));
+        return Consortium.finance();
     }
 
     static SignedTransaction issue(int number) {

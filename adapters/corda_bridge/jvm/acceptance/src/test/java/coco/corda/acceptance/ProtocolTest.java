@@ -41,7 +41,7 @@ class ProtocolTest {
 
     @BeforeAll
     static void start() throws Exception {
-        vectors = FinanceVectors.make();
+        vectors = Vectors.make();
         worker = Worker.start();
         Asking.introduce(worker);
     }
@@ -57,7 +57,7 @@ class ProtocolTest {
         assertEquals("4.10", pong.getCordaVersion());
         assertEquals(12, pong.getPlatformVersion());
         assertEquals(2, pong.getNetworkParameters());
-        assertEquals(2, pong.getAttachments());
+        assertEquals(3, pong.getAttachments());
     }
 
     @Test
@@ -122,7 +122,7 @@ class ProtocolTest {
     @Test
     void withTheNotarysSignatureEverySignatureCanBeAskedFor() throws Exception {
         Vector move = named("cash-move");
-        Request.Builder request = Asking.verify(move, Asking.FINANCE);
+        Request.Builder request = Asking.verify(move);
         request.getVerifyBuilder().setSignatures(Verify.SignaturePolicy.ALL);
         assertEquals("SignedTransaction.SignaturesMissingException", Asking.verdict(worker.ask(request)));
         byte[] notarised = Corda.serialize(move.signed().withAdditionalSignature(
@@ -151,7 +151,7 @@ class ProtocolTest {
     void tamperedBytesAreRejected() throws Exception {
         byte[] stx = named("cash-move").stx().clone();
         stx[stx.length / 2] ^= 1;
-        Request.Builder request = Asking.verify(named("cash-move"), Asking.FINANCE);
+        Request.Builder request = Asking.verify(named("cash-move"));
         request.getVerifyBuilder().setStx(ByteString.copyFrom(stx));
         assertEquals(Response.ResultCase.REJECTED, worker.ask(request).getResultCase());
         request.getVerifyBuilder().setStx(ByteString.copyFromUtf8("no transaction"));
@@ -161,13 +161,13 @@ class ProtocolTest {
     @Test
     void whatIsNoRequestIsCalledThat() throws Exception {
         assertEquals(Failed.Code.MALFORMED, worker.ask(Request.newBuilder()).getFailed().getCode());
-        Request.Builder noPolicy = Asking.verify(named("cash-issue"), Asking.FINANCE);
+        Request.Builder noPolicy = Asking.verify(named("cash-issue"));
         noPolicy.getVerifyBuilder().clearSignatures();
         assertEquals(Failed.Code.MALFORMED, worker.ask(noPolicy).getFailed().getCode());
-        Request.Builder noNotary = Asking.verify(named("cash-issue"), Asking.FINANCE);
+        Request.Builder noNotary = Asking.verify(named("cash-issue"));
         noNotary.getVerifyBuilder().clearNotaryKey();
         assertEquals(Failed.Code.MALFORMED, worker.ask(noNotary).getFailed().getCode());
-        Request.Builder twice = Asking.verify(named("cash-move"), Asking.FINANCE);
+        Request.Builder twice = Asking.verify(named("cash-move"));
         twice.getVerifyBuilder().addStates(twice.getVerify().getStates(0));
         assertEquals(Failed.Code.MALFORMED, worker.ask(twice).getFailed().getCode());
         assertEquals(Failed.Code.MALFORMED, Asking.attachment(worker, new byte[] {1, 2, 3}).getFailed().getCode());
@@ -183,7 +183,7 @@ class ProtocolTest {
             new DataOutputStream(socket.getOutputStream()).writeInt(Integer.MAX_VALUE);
             assertRefusedAndClosed(socket, Failed.Code.TOO_LARGE);
         }
-        assertEquals("Verified", Asking.verdict(worker.ask(Asking.verify(named("cash-issue"), Asking.FINANCE))));
+        assertEquals("Verified", Asking.verdict(worker.ask(Asking.verify(named("cash-issue")))));
     }
 
     @Test

@@ -11,7 +11,7 @@ class VectorsTest {
     @Test
     void theFilesAreWhatIsMade() throws Exception {
         Path folder = Path.of(System.getProperty("vectors"));
-        for (Vector vector : FinanceVectors.make()) {
+        for (Vector vector : Vectors.make()) {
             assertArrayEquals(Files.readAllBytes(folder.resolve(vector.name() + ".stx")), vector.stx(), vector.name());
         }
         for (String name : new String[] {"epoch-1", "epoch-2"}) {

@@ -203,7 +203,7 @@ final class Verification {
         }
     }
 
-    /** Who participates is answered by the state's own code. */
+    /** Who participates is answered by the state's own code; of a composite key, whoever has one of its keys. */
     private static OutputState output(byte[] bytes, TransactionState<ContractState> state) {
         OutputState.Builder message = OutputState.newBuilder()
                 .setState(ByteString.copyFrom(bytes))
@@ -211,7 +211,7 @@ final class Verification {
                 .setStateClass(state.getData().getClass().getName())
                 .setNotary(Forms.message(state.getNotary()));
         for (AbstractParty participant : state.getData().getParticipants()) {
-            message.addParticipants(Forms.bytes(participant.getOwningKey()));
+            CryptoUtils.getKeys(participant.getOwningKey()).forEach(key -> message.addParticipants(Forms.bytes(key)));
         }
         if (state.getEncumbrance() != null) {
             message.setEncumbrance(state.getEncumbrance());

@@ -28,6 +28,12 @@ from coco_corda.shell.launching import Launch
 _LENGTH: Final = struct.Struct(">I")
 _READ_BYTES: Final = 256 * 1024
 _READY_MAX_CHARS: Final = 4_096
+_END_S: Final = 5
+_MEANINGS: Final = {
+    3: "its heap was exhausted",
+    4: "Corda does not run on this Java; a JDK 17 it does",
+}
+"""Of the statuses that a worker ends with, as its page says."""
 
 
 class WorkerError(Exception):
@@ -104,13 +110,19 @@ class Worker:
         except (trio.TooSlowError, OSError, KeyError, trio.BrokenResourceError) as error:
             code = self._process.poll()
             self.kill()
-            told = f"ended with status {code}" if code is not None else f"does not answer ({error!r})"
-            raise WorkerError(f"a JVM worker {told}") from None
+            told = f"does not answer ({error!r})" if code is None else f"ended with status {code}"
+            meaning = f": {_MEANINGS[code]}" if code in _MEANINGS else ""
+            raise WorkerError(f"a JVM worker {told}{meaning}") from None
 
     def _read_line(self) -> str:
         if self._process.stdout is None:
             return ""
-        return self._process.stdout.readline(_READY_MAX_CHARS).decode(errors="replace").strip()
+        line = self._process.stdout.readline(_READY_MAX_CHARS).decode(errors="replace").strip()
+        if not line:
+            # It ends; its status, which says why, is there a moment later.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_END_S)
+        return line
 
     def _connect(self, line: str) -> trio.SocketStream:
         """Connect as it said; to a socket of this machine that listens, which is at once."""

@@ -81,6 +81,8 @@ class Worker:
         self._stream: trio.SocketStream | None = None
         self._buffer = bytearray()
         self._next_id = 1
+        self._abandoned: set[int] = set()
+        """Requests whose answers nobody waits for any more."""
         self.pong: wire.Pong | None = None
         """What it said of itself, once it is ready."""
         self.attachments: set[bytes] = set()
@@ -155,23 +157,36 @@ class Worker:
                     frames.append(self._frame(requests[place]))
                 with trio.move_on_after(deadline_ms / 1000) as patience:
                     if frames:
-                        await self._open_stream().send_all(b"".join(frames))
+                        await self._send(b"".join(frames), deadline_ms)
                     for response in await self._receive():
-                        found.answers[open_.pop(response.id)] = response
+                        if response.id in self._abandoned:
+                            self._abandoned.remove(response.id)
+                        else:
+                            found.answers[open_.pop(response.id)] = response
                 if patience.cancelled_caught:
                     found.is_late = True
                     break
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError, DecodeError, KeyError):
             # Gone, or it speaks another language: no difference to who waits.
             pass
+        except trio.Cancelled:
+            # Leadership moved, say. The next one here lets these answers go by, and the worker lives.
+            self._abandoned.update(open_)
+            raise
         except BaseException:
-            # What is under way would be answered to whoever comes next.
             self.kill()
             raise
         found.lost, found.unsent = list(open_.values()), list(waiting)
         if open_ or waiting:
             self.kill()
         return found
+
+    async def _send(self, data: bytes, deadline_ms: int) -> None:
+        """Send whole frames, also when nobody waits any more: what follows half a frame would be nonsense."""
+        with trio.move_on_after(deadline_ms / 1000, shield=True) as patience:
+            await self._open_stream().send_all(data)
+        if patience.cancelled_caught:
+            raise trio.BrokenResourceError("it does not read")
 
     def _open_stream(self) -> trio.SocketStream:
         if self._stream is None:

@@ -37,7 +37,7 @@ def workers() -> Iterator[Workers]:
 
 @pytest.fixture
 def corda(workers: Workers) -> CordaAdapter:
-    return adapter(workers)
+    return adapter(workers, keeps=False)
 
 
 @pytest.fixture

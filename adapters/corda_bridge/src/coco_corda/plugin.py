@@ -64,10 +64,10 @@ class CordaPlugin:
         raise OperatorError(f"{NAME} brings no load (asked for {options.kind or 'the default'!r})")
 
 
-def adapter(workers: Workers) -> CordaAdapter:
-    """Return an adapter that has contract code run by ``workers``."""
+def adapter(workers: Workers, *, keeps: bool = True) -> CordaAdapter:
+    """Return an adapter on ``workers``; unless it ``keeps`` them, others share them and end them."""
     front = FrontEnd(workers, Clock(), runs=workers.described)
-    return CordaAdapter(workers, [front, Keeper(workers)])
+    return CordaAdapter(workers, [front, Keeper(workers)] if keeps else [front])
 
 
 @hookimpl

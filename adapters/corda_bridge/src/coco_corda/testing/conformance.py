@@ -43,7 +43,7 @@ class CordaHarness(LedgerHarness):
 
     def make(self) -> LedgerAdapter:
         """Return a new adapter on the workers of this process."""
-        return adapter(_workers())
+        return adapter(_workers(), keeps=False)
 
     def genesis(self) -> Mapping[str, Any]:
         """Begin with the states that conflicting transactions want."""
@@ -98,10 +98,10 @@ class CordaHarness(LedgerHarness):
         return Configured(values=values, payload=self.valid(0))
 
     def questions(self) -> Sequence[HTTPRequest]:
-        """Ask for the receipt of a transaction, and whether its output is used up."""
-        samples = _samples()
-        name = samples.tx_id("valid-0")
-        return [get(f"/transactions/{name}"), get(f"/status?ref={name}(0)")]
+        """Ask for the receipt of a transaction, and whether all outputs are there and used up."""
+        names = [_samples().tx_id(f"valid-{number}") for number in range(NUMBERED)]
+        refs = "&".join(f"ref={name}(0)" for name in names)
+        return [get(f"/transactions/{names[0]}"), get(f"/status?{refs}")]
 
     def read(self, status: int, body: bytes) -> Any:
         """Return an answer without the time, which is another one in another run."""

@@ -22,14 +22,19 @@ import base64
 import io
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
 
 from coco_corda import records
 from coco_corda.identity import NAME
-from coco_corda.limits import GENESIS_ATTACHMENTS_MAX, GENESIS_PARAMETERS_MAX, GENESIS_STATES_MAX
+from coco_corda.limits import (
+    GENESIS_ATTACHMENTS_MAX,
+    GENESIS_ENTRY_MAX_BYTES,
+    GENESIS_PARAMETERS_MAX,
+    GENESIS_STATES_MAX,
+)
 from coco_corda.notary_key import NotaryKey, seed_of
 from coco_corda.refs import StateRef, hash_text, parse_hash, sha256
 from coco_corda.terms import KEEPS, Terms
@@ -75,16 +80,14 @@ def genesis_writes(config: Mapping[str, Any], randomness: bytes) -> Sequence[Wri
     )
     key = NotaryKey(seed).public_key
     identity = orjson.dumps({"name": notary_name, "key": base64.b64encode(key).decode()})
-    return [
-        {
-            records.KEYS: {records.NOTARY_KEY: seed},
-            records.NOTARY: {records.IDENTITY: identity, records.TERMS: terms.pack()},
-            records.ATTACHMENT: dict(jars),
-            records.ATTACHMENT_INFO: {digest: _info(jar, digest) for digest, jar in jars.items()},
-            records.PARAMS: dict(parameters),
-            records.STATE: _states(config),
-        }
-    ]
+    begun: Writes = {
+        records.KEYS: {records.NOTARY_KEY: seed},
+        records.NOTARY: {records.IDENTITY: identity, records.TERMS: terms.pack()},
+        records.ATTACHMENT_INFO: {digest: _info(jar, digest) for digest, jar in jars.items()},
+        records.PARAMS: dict(parameters),
+    }
+    jars_apart: list[Writes] = [{records.ATTACHMENT: {digest: jar}} for digest, jar in jars.items()]
+    return [begun, *jars_apart, *_in_parts(_states(config))]
 
 
 def _seed(config: Mapping[str, Any], randomness: bytes) -> bytes:
@@ -142,6 +145,20 @@ def _states(config: Mapping[str, Any]) -> dict[bytes, bytes | None]:
             ) from None
         found[ref.key] = state.pack()
     return found
+
+
+def _in_parts(states: Mapping[bytes, bytes | None]) -> Iterator[Writes]:
+    """Yield states in entries that are not too large each."""
+    part: dict[bytes, bytes | None] = {}
+    size = 0
+    for key, row in states.items():
+        size += len(key) + len(row or b"")
+        if size > GENESIS_ENTRY_MAX_BYTES and part:
+            yield {records.STATE: part}
+            part, size = {}, len(key) + len(row or b"")
+        part[key] = row
+    if part:
+        yield {records.STATE: part}
 
 
 def _info(jar: bytes, digest: bytes) -> bytes:

@@ -1,0 +1,77 @@
+"""Genesis: what an operator says, and each way to say it wrong."""
+
+from __future__ import annotations
+
+import base64
+import io
+import zipfile
+from typing import Any
+
+import pytest
+
+from coco_corda import records
+from coco_corda.genesis import genesis_writes
+from coco_corda.limits import GENESIS_ENTRY_MAX_BYTES
+from coco_corda.refs import StateRef, hash_text
+from coco_core.adapter import Writes, merge
+from coco_core.errors import OperatorError
+
+NAME = {"notary_name": "O=Notary, L=London, C=GB"}
+
+
+def jar() -> str:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("a/B.class", b"x")
+    return base64.b64encode(made.getvalue()).decode()
+
+
+def state(number: int, size: int) -> dict[str, Any]:
+    return {
+        "ref": str(StateRef(number.to_bytes(32), 0)),
+        "state": base64.b64encode(bytes(size)).decode(),
+        "networkParametersHash": hash_text(bytes(32)),
+        "participants": [hash_text(bytes(32))],
+    }
+
+
+def test_the_key_is_drawn_unless_given() -> None:
+    one, other = (genesis_writes(NAME, bytes([number]) * 32)[0] for number in (1, 2))
+    assert one[records.KEYS] != other[records.KEYS]
+    given = {**NAME, "notary_seed": "07" * 32}
+    assert genesis_writes(given, bytes(32))[0][records.KEYS] == {records.NOTARY_KEY: bytes([7]) * 32}
+
+
+def test_many_states_are_several_entries_and_none_is_lost() -> None:
+    size = GENESIS_ENTRY_MAX_BYTES // 3
+    config = {**NAME, "states": [state(number, size) for number in range(7)], "attachments": [jar()]}
+    entries = genesis_writes(config, bytes(32))
+    assert all(
+        sum(len(row or b"") for row in entry.get(records.STATE, {}).values()) <= GENESIS_ENTRY_MAX_BYTES
+        for entry in entries
+    )
+    everything: Writes = {}
+    for entry in entries:
+        merge(everything, entry)
+    assert len(everything[records.STATE]) == 7
+    assert everything[records.ATTACHMENT].keys() == everything[records.ATTACHMENT_INFO].keys()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("notary_name", "nobody"),
+        ("notary_seed", "07"),
+        ("keeps", "everything"),
+        ("attachments", ["bm8gamFy"]),
+        ("attachments", [jar(), jar()]),
+        ("network_parameters", ["?"]),
+        ("trusted_attachments", ["?"]),
+        ("trusted_signers", "AA"),
+        ("states", [{"ref": "?"}]),
+        ("nonsense", 1),
+    ],
+)
+def test_a_faulty_field_is_named(field: str, value: Any) -> None:
+    with pytest.raises(OperatorError, match=field):
+        genesis_writes({**NAME, field: value}, bytes(32))

@@ -275,8 +275,7 @@ async def ledgers_trade(story: Story) -> None:
         try:
             await story.pay_and_hand_over(other, amount, *orders)
         except RejectedError as error:
-            reason = json.loads(str(error))["error"]["message"]
-            story.true(f"{what}: refused ({reason})", True)
+            story.true(f"{what}: refused ({error})", True)
         else:
             story.true(f"{what}: refused", False)
         await holdings(story, one, TOKENS - PRICE, "1")

@@ -66,6 +66,8 @@ class VirtualVerifier:
         return Verdict(format=FORMAT, measurement=measurement, secure=False)
 
     def check_policy(self, policy: Policy) -> None:
-        """Refuse it for production; raises AttestationError (``policy``)."""
+        """Refuse it for production, and rules it does not have; raises AttestationError (``policy``)."""
         if policy.production:
             raise AttestationError(f"{FORMAT} proves nothing: it is for development alone", code="policy")
+        if policy.rules.get(FORMAT, "{}") != "{}":
+            raise AttestationError(f"{FORMAT} knows no rules beside its code", code="policy")

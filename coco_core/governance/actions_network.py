@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Final
 
+from coco_core.attestation import Policy, known_verifiers
 from coco_core.base import NodeID, limits
-from coco_core.errors import MemberError
+from coco_core.errors import AttestationError, MemberError
 from coco_core.governance.action import (
     Action,
     Args,
@@ -16,6 +18,7 @@ from coco_core.governance.action import (
     check_validity,
     read_validity,
 )
+from coco_core.governance.admission import check_platform_policy
 from coco_core.governance.callers import POLICIES
 from coco_core.governance.configuration import configuration_row
 from coco_core.governance.consortium import check_data_total, checked_data, read_config
@@ -23,10 +26,12 @@ from coco_core.governance.decision import Decision
 from coco_core.governance.fetch_origins import check_fetch_origins, fetch_origins_row
 from coco_core.governance.leases import RENEWALS, VOTE, LeasePolicy, lease_policy_writes, lease_writes
 from coco_core.governance.membership import PENDING, RETIRED, TRUSTED, read_nodes
-from coco_core.governance.policy import platform_row
+from coco_core.governance.policy import platform_row, read_policy
 from coco_core.governance.renewals import sent_away_writes
 from coco_core.governance.validity import Validity
 from coco_core.kv import maps
+
+_HEX: Final = re.compile("[0-9a-f]+")
 
 
 def _trust_node(args: Args, decision: Decision) -> None:
@@ -114,6 +119,7 @@ def _add_code(args: Args, decision: Decision) -> None:
     decision.put(maps.CODE_MEASUREMENTS, _code_key(args), b"{}")
     if len(list(decision.view.items(maps.CODE_MEASUREMENTS))) > limits.CODE_MEASUREMENTS_MAX:
         raise MemberError(f"{limits.CODE_MEASUREMENTS_MAX} measurements are allowed already: remove some")
+    _check_in_force(args["platform"], decision)
 
 
 def _remove_code(args: Args, decision: Decision) -> None:
@@ -128,9 +134,16 @@ def _remove_code(args: Args, decision: Decision) -> None:
 
 def _check_code(args: Args) -> None:
     check_text(args["platform"], "'platform'", 64)
-    text = check_text(args["measurement"], "'measurement'", 128)
-    if not text.isalnum() or text.lower() != text:
+    if not _HEX.fullmatch(check_text(args["measurement"], "'measurement'", 128)):
         raise MemberError("'measurement' must be lower-case hex")
+
+
+def _check_new_code(args: Args) -> None:
+    _check_code(args)
+    platform = args["platform"]
+    _check_readable(
+        platform, Policy(formats=frozenset(), measurements=frozenset({(platform, args["measurement"])}))
+    )
 
 
 def _code_key(args: Args) -> str:
@@ -141,6 +154,7 @@ def _set_platform(args: Args, decision: Decision) -> None:
     advisories = sorted(args.get("allowed_advisories", []))
     rules = json.dumps(args["rules"], sort_keys=True) if "rules" in args else None
     decision.put(maps.PLATFORMS, args["platform"], platform_row(args.get("minimum_tcb"), advisories, rules))
+    _check_in_force(args["platform"], decision)
 
 
 def _check_platform(args: Args) -> None:
@@ -155,6 +169,31 @@ def _check_platform(args: Args) -> None:
     rules = args.get("rules", {})
     if not isinstance(rules, dict) or len(json.dumps(rules)) > limits.PLATFORM_RULES_MAX_BYTES:
         raise MemberError(f"'rules' must be a JSON object of at most {limits.PLATFORM_RULES_MAX_BYTES} bytes")
+    platform = args["platform"]
+    asked = Policy(
+        formats=frozenset({platform}),
+        measurements=frozenset(),
+        minimum_tcb={platform: args["minimum_tcb"]} if args.get("minimum_tcb") is not None else {},
+        allowed_advisories={platform: frozenset(advisories)},
+        rules={platform: json.dumps(rules)},
+    )
+    _check_readable(platform, asked)
+
+
+def _check_readable(platform: str, policy: Policy) -> None:
+    """Check that evidence can be judged by a policy, as when one is read from a file; raises MemberError.
+
+    Otherwise the first to notice would be a node that is refused for its members' mistake.
+    """
+    try:
+        check_platform_policy(platform, policy, known_verifiers())
+    except AttestationError as error:
+        raise MemberError(f"{error.code}: {error}") from error
+
+
+def _check_in_force(platform: str, decision: Decision) -> None:
+    """Check the same of the policy as it is after this action: for production it refuses more."""
+    _check_readable(platform, read_policy(decision.view))
 
 
 def _remove_platform(args: Args, decision: Decision) -> None:
@@ -262,7 +301,7 @@ ACTIONS: Final = (
         check=_check_node,
         required=frozenset({"node_id", "node_data"}),
     ),
-    Action(name="add_code_measurement", apply=_add_code, check=_check_code, required=_CODE),
+    Action(name="add_code_measurement", apply=_add_code, check=_check_new_code, required=_CODE),
     Action(name="remove_code_measurement", apply=_remove_code, check=_check_code, required=_CODE),
     Action(
         name="set_platform",

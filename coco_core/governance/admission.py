@@ -100,15 +100,20 @@ def admit(
 def check_policy(policy: Policy, verifiers: Mapping[str, Verifier]) -> None:
     """Check that a policy can be judged by; raises AttestationError (``policy``) saying what is wrong."""
     for platform in sorted(policy.formats):
-        verifier = verifiers.get(platform)
-        if verifier is None:
-            raise AttestationError(f"no platform {platform[:64]!r} is installed", code="policy")
-        verifier.check_policy(policy)
+        check_platform_policy(platform, policy, verifiers)
     unlisted = sorted({platform for platform, _ in policy.measurements} - policy.formats)
     if unlisted:
         raise AttestationError(
             f"code is listed for {unlisted[0][:64]!r}, which is not accepted", code="policy"
         )
+
+
+def check_platform_policy(platform: str, policy: Policy, verifiers: Mapping[str, Verifier]) -> None:
+    """Check what a policy says of one platform; raises AttestationError (``policy``) saying what is wrong."""
+    verifier = verifiers.get(platform)
+    if verifier is None:
+        raise AttestationError(f"no platform {platform[:64]!r} is installed", code="policy")
+    verifier.check_policy(policy)
 
 
 def admit_certified(

@@ -69,7 +69,7 @@ def node_data(node: NodeID, data: Any) -> dict[str, Any]:
 
 
 def code(number: int) -> dict[str, Any]:
-    return {"name": "add_code_measurement", "args": {"platform": "SNP", "measurement": f"{number:064x}"}}
+    return {"name": "add_code_measurement", "args": {"platform": "snp", "measurement": f"{number:064x}"}}
 
 
 def test_data_of_all_members_together(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from coco_core.governance import (
     read_policy,
     shipped_constitution,
 )
-from coco_core.kv import Writes
+from coco_core.kv import Writes, maps, merge
 from coco_core.testing import Consortium
 from coco_core.testing.consortium import ADMISSION
 from coco_core.testing.members import Council, Signatory
@@ -28,6 +28,11 @@ ALICE = Signatory.make("alice")
 
 @pytest.fixture
 def council() -> Council:
+    return council_over({})
+
+
+def council_over(more: Writes) -> Council:
+    """Return a council of one member over a service's first tables and ``more``."""
     administration = Administration(
         ADMISSION,
         NETWORK.service.key,
@@ -36,6 +41,7 @@ def council() -> Council:
         entropy=bytes,
     )
     tables: Writes = founding_writes(NETWORK.first(3).values(), NETWORK.service.certificate)
+    merge(tables, more)
     members = [ALICE.member(status=ACTIVE, encryption_key=None)]
     return Council.of(administration, tables, members, shipped_constitution("majority"))
 
@@ -79,3 +85,57 @@ def test_rules_are_an_object_within_bounds(rules: Any, council: Council) -> None
     outcome = council.propose(ALICE, set_platform(rules=rules))
     assert isinstance(outcome, Rejected), outcome
     assert "'rules' must be a JSON object" in str(outcome)
+
+
+MALFORMED = {
+    "a field that nobody reads": ({"rules": {"minimum_svm": 3}}, "unknown field 'minimum_svm'"),
+    "a field of another type": ({"rules": {"minimum_svn": "3"}}, "'minimum_svn' must be a whole number"),
+    "a rule of another platform": ({"rules": {"rules": {"vmpl_max": 1}}}, "unknown field 'vmpl_max'"),
+    "what has a place of its own": ({"rules": {"measurements": ["ab"]}}, "what is said elsewhere"),
+    "another notation": ({"minimum_tcb": "seventeen"}, "the number of Intel's evaluation"),
+    "an advisory that cannot be printed": ({"allowed_advisories": ["SA\n1"]}, "must be printable text"),
+    "of a platform that has none": (
+        {"platform": "Insecure_Virtual", "rules": {"debug": True}},
+        "knows no rules",
+    ),
+    "a platform nobody can judge": ({"platform": "SGX"}, "no platform 'SGX' is installed"),
+}
+
+
+@pytest.mark.parametrize("kind", MALFORMED)
+def test_what_could_not_be_judged_by_is_not_proposed(kind: str, council: Council) -> None:
+    args, said = MALFORMED[kind]
+    outcome = council.propose(ALICE, set_platform(**args))
+    assert isinstance(outcome, Rejected), outcome
+    assert outcome.code == "invalid-proposal"
+    assert "action 1 (set_platform): policy: " in str(outcome)
+    assert said in str(outcome)
+
+
+def test_code_is_named_as_its_platform_does(council: Council) -> None:
+    def add(measurement: str, platform: str = "sgx") -> dict[str, Any]:
+        args = {"platform": platform, "measurement": measurement}
+        return {"name": "add_code_measurement", "args": args}
+
+    assert decide(council, add("ab" * 32)) == "Accepted"
+    refused = {
+        "'measurement' must be lower-case hex": add("xyz"),
+        "policy: the policy of 'sgx': 'measurements' must be a list of lower-case hex": add("abc"),
+        "policy: no platform 'SGX' is installed": add("ab" * 32, "SGX"),
+    }
+    for said, action in refused.items():
+        outcome = council.propose(ALICE, action)
+        assert isinstance(outcome, Rejected), outcome
+        assert f"action 1 (add_code_measurement): {said}" in str(outcome)
+
+
+def test_a_service_for_production_is_given_no_simulators_by_vote() -> None:
+    council = council_over({maps.PRODUCTION: {maps.SINGLETON_KEY: b"true"}})
+    outcome = council.propose(ALICE, set_platform(rules={"simulator_anchors": ["ab" * 32]}))
+    assert isinstance(outcome, Applied), outcome
+    voted = council.vote(ALICE, json.loads(outcome.receipt)["proposalId"])
+    assert isinstance(voted, Applied), voted
+    said = json.loads(voted.receipt)
+    assert said["proposalState"] == "Failed"
+    assert "simulators and debug builds are for development alone" in said["failure"]
+    assert "sgx" not in read_policy(council.view).formats

@@ -7,6 +7,7 @@ from typing import Final
 
 from coco_corda import records, rejections, wire
 from coco_corda.commit import CommittedBefore, Conflict, OutOfTime, conflicts, decide
+from coco_corda.limits import OUTPUTS_MAX_BYTES, PARTICIPANTS_MAX
 from coco_corda.notary_key import SCHEME, NotaryKey, Template
 from coco_corda.preparing import Prepared, state_made
 from coco_corda.refs import StateRef
@@ -56,6 +57,9 @@ class Decider:
             return fate or rejections.general("it was not verified")
         if any(each.notary.key != self._key.public_key for each in fate.outputs):
             return rejections.invalid("IllegalArgumentException", "an output is another notary's")
+        made = [state_made(each, taken.description.network_parameters_hash) for each in fate.outputs]
+        if (excess := _excess(taken, made)) is not None:
+            return rejections.invalid("IllegalArgumentException", excess)
         verdict = decide(claim, self._state, self._time_ms * _MS_IN_NS)
         if isinstance(verdict, CommittedBefore):
             return rejections.committed_before(verdict.receipt)
@@ -63,10 +67,10 @@ class Decider:
             return rejections.conflict(verdict)
         if isinstance(verdict, OutOfTime):
             return rejections.out_of_time(verdict)
-        return self._granted(caller, taken, fate, verdict.writes, template)
+        return self._granted(caller, taken, made, verdict.writes, template)
 
     def _granted(
-        self, caller: Caller, taken: Prepared, verified: wire.Verified, writes: Writes, template: Template
+        self, caller: Caller, taken: Prepared, made: list[records.State], writes: Writes, template: Template
     ) -> Applied:
         """Write what a transaction uses up and makes, and sign it where it needs a notary."""
         claim, description = taken.claim, taken.description
@@ -74,14 +78,12 @@ class Decider:
             raise AdapterError("a transaction was granted unread")
         receipt = self._receipt(claim.tx_id, template, is_notarised=description.notary_required)
         packed = receipt.pack()
-        made = [state_made(each, description.network_parameters_hash) for each in verified.outputs]
         writes[records.COMMITTED] = {claim.tx_id: packed}
         states: dict[bytes, bytes | None] = {
             StateRef(claim.tx_id, index).key: state.pack() for index, state in enumerate(made)
         }
         if self._terms.keeps_transactions:
-            keys = sorted({key for state in (*taken.states, *made) for key in state.participants})
-            kept = records.Kept(participants=keys, stx=taken.submission.stx)
+            kept = records.Kept(participants=_keys(taken, made), stx=taken.submission.stx)
             writes[records.TX] = {claim.tx_id: kept.pack()}
         else:
             states.update({ref.key: None for ref in claim.inputs})
@@ -108,3 +110,20 @@ class Decider:
             scheme=SCHEME,
             signature=self._key.sign(template, tx_id),
         )
+
+
+def _keys(taken: Prepared, made: list[records.State]) -> list[bytes]:
+    """Return whose a transaction is: who participates in what it uses up or makes."""
+    return sorted({key for state in (*taken.states, *made) for key in state.participants})
+
+
+def _excess(taken: Prepared, made: list[records.State]) -> str | None:
+    """Return what is too much of a transaction to be kept. Its contract says who participates."""
+    told = sum(len(each.participants) for each in made)
+    used = sum(len(each.participants) for each in taken.states)
+    is_much = told + used > PARTICIPANTS_MAX
+    if is_much and max(told, len(_keys(taken, made))) > PARTICIPANTS_MAX:
+        return f"more than {PARTICIPANTS_MAX} participate in what it uses and makes"
+    if sum(len(each.output) for each in made) > OUTPUTS_MAX_BYTES:
+        return f"its outputs have more than {OUTPUTS_MAX_BYTES} bytes"
+    return None

@@ -34,6 +34,7 @@ from coco_corda.limits import (
     GENESIS_ENTRY_MAX_BYTES,
     GENESIS_PARAMETERS_MAX,
     GENESIS_STATES_MAX,
+    PARTICIPANTS_MAX,
 )
 from coco_corda.notary_key import NotaryKey, seed_of
 from coco_corda.refs import StateRef, hash_text, parse_hash, sha256
@@ -136,9 +137,11 @@ def _states(config: Mapping[str, Any]) -> dict[bytes, bytes | None]:
             ref = StateRef.parse(given["ref"])
             state = records.State(
                 params_hash=parse_hash(given["networkParametersHash"]),
-                participants=tuple(parse_hash(each) for each in given["participants"]),
+                participants=tuple(sorted({parse_hash(each) for each in given["participants"]})),
                 output=base64.b64decode(given["state"], validate=True),
             )
+            if len(state.participants) > PARTICIPANTS_MAX:
+                raise ValueError("too many participants")
         except (KeyError, MalformedError, TypeError, ValueError):
             raise OperatorError(
                 f"{NAME}.states[{index}]: expected ref, state, networkParametersHash and participants"

@@ -11,6 +11,10 @@ MIB: Final = 1024 * KIB
 
 # One transaction: Corda's notaries take fewer than so many inputs and references together.
 STATES_MAX: Final = 10_000
+PARTICIPANTS_MAX: Final = 50_000
+"""Keys that participate in what a transaction makes, for each output anew; and different ones in all."""
+OUTPUTS_MAX_BYTES: Final = 8 * MIB
+"""Of all outputs of one transaction: with the keys above and the transaction they fit into one entry."""
 # How much of a batch of the core is verified at one time; what does not fit is offered again in the next.
 ROUND_TRANSACTIONS_MAX: Final = 250
 
@@ -18,6 +22,8 @@ ROUND_TRANSACTIONS_MAX: Final = 250
 CONSUMED_TOLD_MAX: Final = 1_000
 CAUSES_TOLD_MAX: Final = 16
 MESSAGE_MAX_CHARS: Final = 2_000
+TYPE_MAX_CHARS: Final = 500
+"""Of the name of an exception's class, which its author may make as long as Java takes it."""
 
 # What the consortium trusts: hashes in one field of its configuration, as text.
 TRUST_MAX_CHARS: Final = 16 * KIB

@@ -18,7 +18,7 @@ from coco_corda.requests import RequestSignatureError, verify_submission
 from coco_corda.terms import Terms, domain
 from coco_corda.verification import Broken, Failure, Job, Refused
 from coco_core.adapter import ReadView, Rejected
-from coco_core.errors import AdapterError
+from coco_core.errors import AdapterError, MalformedError
 
 _NS: int = 10**9
 
@@ -71,7 +71,11 @@ class Preparing:
             return rejections.invalid(
                 "IllegalArgumentException", f"an unknown hash, or {STATES_MAX} states and more"
             )
-        taken.claim = _claim(description)
+        try:
+            taken.claim = _claim(description)
+        except MalformedError as error:
+            # Corda's classes hold hashes of other lengths and indices below 0.
+            return rejections.invalid("IllegalArgumentException", str(error))
         if records.receipt_of(self._state, description.tx_id) is not None:
             # Whoever decides finds the receipt.
             return rejections.committed_before(b"")
@@ -123,9 +127,17 @@ class Preparing:
         if isinstance(result, Failure):
             taken.fate = _fate(result)
             return
+        description = taken.description
+        if description is None:
+            raise AdapterError("a transaction was verified unread")
+        if (result.tx_id, len(result.outputs)) != (description.tx_id, description.output_count):
+            # Contract code that took its JVM over answers what it likes, but for its own transaction only:
+            # what this one is was read where no code of contracts runs.
+            taken.fate = rejections.general("the JVM that executed it answered for another transaction")
+            return
         taken.fate = result
         # The same transaction may have come before with signatures missing.
-        self._makers[result.tx_id] = taken
+        self._makers[description.tx_id] = taken
 
     def _makes(self, ref: StateRef) -> bool:
         maker = self._makers.get(ref.tx_id)

@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 
 from coco_corda.commit import Conflict, OutOfTime
-from coco_corda.limits import CONSUMED_TOLD_MAX, MESSAGE_MAX_CHARS
+from coco_corda.limits import CONSUMED_TOLD_MAX, MESSAGE_MAX_CHARS, TYPE_MAX_CHARS
 from coco_corda.refs import StateRef, hash_text
 from coco_corda.verification import Refused
 from coco_core.adapter import Rejected
@@ -83,10 +83,12 @@ def unresolved(ref: StateRef) -> Rejected:
 def refused(verdict: Refused) -> Rejected:
     """Return ``NotaryError.TransactionInvalid`` as Corda's own code found it."""
     causes = [
-        {"type": each.class_name, "message": each.message[:MESSAGE_MAX_CHARS]} for each in verdict.causes
+        {"type": each.class_name[:TYPE_MAX_CHARS], "message": each.message[:MESSAGE_MAX_CHARS]}
+        for each in verdict.causes
     ]
-    message = next((each["message"] for each in causes if each["message"]), verdict.kind)
-    return _notary_error("transaction-invalid", message, cause=verdict.kind, causes=causes)
+    kind = verdict.kind[:TYPE_MAX_CHARS]
+    message = next((each["message"] for each in causes if each["message"]), kind)
+    return _notary_error("transaction-invalid", message, cause=kind, causes=causes)
 
 
 def request_signature(message: str) -> Rejected:

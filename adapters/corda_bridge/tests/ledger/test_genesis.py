@@ -57,6 +57,14 @@ def test_many_states_are_several_entries_and_none_is_lost() -> None:
     assert everything[records.ATTACHMENT].keys() == everything[records.ATTACHMENT_INFO].keys()
 
 
+def test_whoever_participates_twice_is_one_participant() -> None:
+    twice = state(1, 10)
+    twice["participants"] = [hash_text(bytes(32)), hash_text(bytes(31) + b"\1"), hash_text(bytes(32))]
+    (row,) = genesis_writes({**NAME, "states": [twice]}, bytes(32))[-1][records.STATE].values()
+    assert row is not None
+    assert records.State.unpack(row).participants == (bytes(32), bytes(31) + b"\1")
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -69,6 +77,7 @@ def test_many_states_are_several_entries_and_none_is_lost() -> None:
         ("trusted_attachments", ["?"]),
         ("trusted_signers", "AA"),
         ("states", [{"ref": "?"}]),
+        ("states", [{**state(1, 1), "participants": [f"{key:064x}" for key in range(70_000)]}]),
         ("nonsense", 1),
     ],
 )

@@ -90,6 +90,8 @@ async def test_notarising_again_gives_the_same_receipt(ledger: Ledger, samples: 
             "TransactionVerificationException.ContractRejection",
         ),
         ("unsigned", INVALID, "SignedTransaction.SignaturesMissingException"),
+        ("below-zero", INVALID, "IllegalArgumentException"),
+        ("of-another-hash", INVALID, "IllegalArgumentException"),
         ("too-late", "NotaryError.TimeWindowInvalid", None),
         ("other-notary", INVALID, INVALID),
         (

@@ -80,7 +80,7 @@ class Vaults:
             if used is None:
                 continue
             for each in used:
-                del self._states[each][key]
+                self._remove(each, key)
             self._changes.append(Change(seqno, key, False, used))
         if len(self._changes) > _CUT_AT:
             self._known_from = self._changes[-UPDATES_KEPT_MAX - 1].seqno
@@ -90,6 +90,13 @@ class Vaults:
         self._participants[key] = participants
         for each in participants:
             self._states.setdefault(each, {})[key] = None
+
+    def _remove(self, participant: bytes, key: bytes) -> None:
+        own = self._states[participant]
+        del own[key]
+        if not own:
+            # Keys for one use only are common: they are forgotten with their last state.
+            del self._states[participant]
 
     def page(self, participant: bytes, after: bytes, most: int) -> list[bytes]:
         """Return the names of a participant's states after one, ascending, ``most`` of them."""

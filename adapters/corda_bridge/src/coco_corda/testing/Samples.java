@@ -105,6 +105,9 @@ public final class Samples {
         add("unsigned", finance.moveCash(issued, money, ALICE.party(), BOB.party()).timeWindow(THIS_CENTURY), BOB);
         add("too-late", finance.moveCash(issued, money, ALICE.party(), BOB.party()).timeWindow(LONG_AGO), ALICE);
         add("reference", finance.issueCash(money, BOB.party()).reference(issued), BANK);
+        add("below-zero", finance.moveCash(new StateRef(issue.getId(), -1), money, ALICE.party(), BOB.party()), ALICE);
+        StateRef longer = new StateRef(SecureHash.hashAs(SecureHash.SHA2_384, issue.getId().getBytes()), 0);
+        add("of-another-hash", finance.moveCash(longer, money, ALICE.party(), BOB.party()), ALICE);
         Party other = Member.derived("Other Notary", "Bern", "CH", 14).party();
         Finance elsewhere = new Finance(other, finance.parameters(), finance.contracts(), finance.constraint());
         add("other-notary", elsewhere.issueCash(money, ALICE.party()).timeWindow(THIS_CENTURY), BANK);

@@ -72,7 +72,7 @@ class NetworkSpec:
     """Further settings of every node."""
     node_settings: Mapping[str, Callable[[int], Mapping[str, Any]]] = attrs.field(factory=dict)
     """By ledger: what its adapter is told on the node of an index, counted from 0."""
-    platforms: Sequence[Mapping[str, Any]] = ()
+    platforms: Sequence[str | Mapping[str, Any]] = ()
     """What each node runs on, as its settings say it; none for the virtual platform."""
     policy: Path | None = None
     """Which evidence the founder lets join, and every other node believes; None on the virtual platform."""
@@ -214,7 +214,7 @@ class LocalNetwork:
             **role,
         }
         if spec.platforms:
-            settings["platform"] = dict(spec.platforms[node.index])
+            settings["platform"] = spec.platforms[node.index]
         return settings | ({"published": place.published} if place.published else {})
 
     async def _spawn(self, node: LocalNode, settings: Mapping[str, Any]) -> None:

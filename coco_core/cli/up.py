@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,10 @@ from coco_core.cli.network import (
 )
 from coco_core.cli.nodes import make_operator
 from coco_core.errors import OperatorError
-from coco_core.node import load
-from coco_core.node.settings import read_json_object
+from coco_core.node import load, load_policy
+from coco_core.node.json_file import read_json_object
+from coco_core.node.platform_settings import VIRTUAL, read_platform
+from coco_core.node.plugins import load_platform
 
 
 @click.command()
@@ -52,6 +54,18 @@ from coco_core.node.settings import read_json_object
     type=click.IntRange(0, 65535),
     help="First node's front end; 0 = any free ones.",
 )
+@click.option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    help="What the nodes run on, by its name or in a JSON file as a node's settings say it; virtual unless "
+    "given. Once for all of them, or once for each.",
+)
+@click.option(
+    "--policy",
+    type=click.Path(path_type=Path),
+    help="Which evidence is accepted; needed for every platform but the virtual one.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object when the network is open.")
 def up(
     nodes: int,
@@ -60,12 +74,15 @@ def up(
     engine: str,
     genesis: Path | None,
     rpc_port: int,
+    platforms: tuple[str, ...],
+    policy: Path | None,
     as_json: bool,
 ) -> None:
     """Run a network on this machine until Ctrl-C.
 
     A ledger front end listens on loopback only, speaks HTTP and HTTPS on the same port, and needs no
-    authentication: this is for development. Without --dir nothing is left behind.
+    authentication: this is for development. Without --dir nothing is left behind. All nodes are on this
+    machine: --platform is for trying its TEE, or simulated ones.
     """
     if rpc_port + nodes - 1 > 65535:
         raise click.BadParameter(
@@ -73,6 +90,16 @@ def up(
         )
     if len(set(ledgers)) < len(ledgers):
         raise click.BadParameter("a ledger is named twice", param_hint="'--ledger'")
+    if len(platforms) not in (0, 1, nodes):
+        raise click.BadParameter(
+            f"{len(platforms)} are named for {nodes} nodes: name one for all, or one for each",
+            param_hint="'--platform'",
+        )
+    run_on = [_platform(one) for one in platforms]
+    if policy is not None:
+        load_policy(policy)
+    elif any(name != VIRTUAL for name, _ in run_on):
+        raise click.UsageError("--platform needs --policy: which code and roots are accepted")
     developments = {}
     for number, name in enumerate(ledgers):
         plugin = load(name)
@@ -97,18 +124,33 @@ def up(
             rpc_port=rpc_port,
             operators=[make_operator(target.resolve())[0]],
             node_settings={name: one.node_settings for name, one in developments.items()},
+            platforms=[said for _, said in run_on] * (nodes if len(run_on) == 1 else 1),
+            policy=policy.resolve() if policy is not None else None,
         )
-        trio.run(_up, spec, developments, as_json)
+        names = list(dict.fromkeys(name for name, _ in run_on)) or [VIRTUAL]
+        trio.run(_up, spec, developments, names, as_json)
 
 
-async def _up(spec: NetworkSpec, developments: Mapping[str, DevelopmentLedger], as_json: bool) -> None:
+def _platform(said: str) -> tuple[str, str]:
+    """Return a platform's name, and what settings say of it; raises OperatorError if it cannot be used."""
+    faults: list[str] = []
+    found = read_platform({"platform": said}, Path.cwd(), faults)
+    if faults:
+        raise OperatorError("; ".join(faults))
+    load_platform(found)
+    return found.name, said if said == found.name else str(Path(said).resolve())
+
+
+async def _up(
+    spec: NetworkSpec, developments: Mapping[str, DevelopmentLedger], platforms: Sequence[str], as_json: bool
+) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(cancel_on_signal, nursery.cancel_scope)
         async with open_network(spec) as network:
             if as_json:
-                print(json.dumps(_fields(network, developments)), flush=True)
+                print(json.dumps({**_fields(network, developments), "platforms": platforms}), flush=True)
             else:
-                _print(network, developments)
+                _print(network, developments, platforms)
             async with trio.open_nursery() as watching:
                 for node in network.nodes:
                     watching.start_soon(_report_end, network, node.index)
@@ -149,12 +191,12 @@ def _fields(network: LocalNetwork, developments: Mapping[str, DevelopmentLedger]
     }
 
 
-def _print(network: LocalNetwork, developments: Mapping[str, DevelopmentLedger]) -> None:
+def _print(
+    network: LocalNetwork, developments: Mapping[str, DevelopmentLedger], platforms: Sequence[str]
+) -> None:
     spec = network.spec
-    click.echo(
-        f"{spec.nodes} nodes run {', '.join(spec.ledgers)}; "
-        "TEE platform: virtual (INSECURE, for development only)"
-    )
+    named = ["virtual (INSECURE, for development only)" if name == VIRTUAL else name for name in platforms]
+    click.echo(f"{spec.nodes} nodes run {', '.join(spec.ledgers)}; TEE platform: {', '.join(named)}")
     for node in network.nodes:
         for name, address in node.info["rpc"].items():
             called = f"{name}: " if spec.beside else ""

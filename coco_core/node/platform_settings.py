@@ -4,6 +4,7 @@
 
     "platform": "snp"                          a platform that is installed, with nothing more to say
     "platform": {"name": "sgx", "collateral": "intel.json"}    with options; files relative to the settings
+    "platform": "machine.json"                 the same object in a file; files in it relative to that one
     "virtual": {"measurement": "…"}            of the virtual platform, which is the one unless given
 
 Knows no platform: what options there are is each one's own business.
@@ -21,8 +22,10 @@ import attrs
 from coco_core.attestation import PlatformOptions
 from coco_core.base import limits
 from coco_core.errors import OperatorError
+from coco_core.node.json_file import read_json_object
 
 VIRTUAL: Final = "virtual"
+_FILE_SUFFIX: Final = ".json"
 _NAME: Final = re.compile("[a-z][a-z0-9-]{0,63}")
 _DIGEST: Final = re.compile("[0-9a-f]{64}")
 
@@ -59,7 +62,16 @@ def read_platform(raw: Mapping[str, Any], base: Path, faults: list[str]) -> Plat
     """Return what the settings ``raw`` say; what is wrong is added to ``faults``."""
     measurement = _virtual(raw.get("virtual"), faults)
     options: dict[str, Any]
-    match raw.get("platform", VIRTUAL):
+    said = raw.get("platform", VIRTUAL)
+    if isinstance(said, str) and said.endswith(_FILE_SUFFIX):
+        path = base / said
+        base = path.parent
+        try:
+            said = read_json_object(path, "platform")
+        except OperatorError as error:
+            faults.append(f"'platform': {error}")
+            return PlatformSettings()
+    match said:
         case str(name):
             options = {}
         case {"name": str(name), **rest}:
@@ -67,7 +79,9 @@ def read_platform(raw: Mapping[str, Any], base: Path, faults: list[str]) -> Plat
         case _:
             name, options = "", {}
     if not _NAME.fullmatch(name):
-        faults.append("'platform' must be a platform's name, or an object with its 'name' and options")
+        faults.append(
+            "'platform' must be a platform's name, an object with its 'name' and options, or a .json file with one"
+        )
         return PlatformSettings()
     if name != VIRTUAL:
         if measurement:

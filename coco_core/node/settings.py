@@ -37,7 +37,6 @@ A node founds a service, joins one, or recovers one. Relative paths are relative
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,6 +51,7 @@ from coco_core.errors import AttestationError, OperatorError
 from coco_core.governance import Charter
 from coco_core.node.address import Address
 from coco_core.node.charter_settings import read_charter
+from coco_core.node.json_file import read_json_object
 from coco_core.node.platform_settings import PlatformSettings, read_platform
 from coco_core.node.policy_file import load_policy
 
@@ -146,19 +146,6 @@ def load_settings(path: Path) -> NodeSettings:
     if reader.faults or settings is None:
         raise OperatorError(f"{path}: " + "; ".join(reader.faults))
     return settings
-
-
-def read_json_object(path: Path, what: str) -> dict[str, Any]:
-    """Return the JSON object in a file; raises OperatorError that calls it the ``what`` file."""
-    try:
-        value = json.loads(path.read_bytes())
-    except OSError as error:
-        raise OperatorError(f"{what} file {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise OperatorError(f"{what} file {path} is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise OperatorError(f"{what} file {path} does not hold a JSON object")
-    return value
 
 
 class _Reader:

@@ -104,6 +104,14 @@ def test_bad_genesis(tmp_path: Path, text: str) -> None:
     assert "genesis" in refused(tmp_path, "up", "--nodes", 1, "--rpc-port", 0, "--genesis", genesis)
 
 
+def test_platforms_that_cannot_be_used(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.json"
+    policy.write_text('{"platforms": {"snp": {"measurments": []}}}')
+    assert "no platform 'abacus' is installed" in refused(tmp_path, "up", "--platform", "abacus")
+    assert "abacus.json" in refused(tmp_path, "up", "--platform", "abacus.json")
+    assert "unknown field 'measurments'" in refused(tmp_path, "up", "--policy", policy)
+
+
 def test_folder_that_is_not_empty(tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from coco_core.attestation import Evidence, VirtualPlatform
 from coco_core.errors import OperatorError
 from coco_core.node import plugins
-from coco_core.node.platform_settings import PlatformSettings
+from coco_core.node.platform_settings import PlatformSettings, read_platform
 
 MODULE = """
 from coco_core.attestation import Evidence, PlatformPlugin, hookimpl
@@ -71,3 +72,39 @@ def test_the_one_that_is_named() -> None:
 def test_platform_that_cannot_be_used(name: str, options: dict[str, object], message: str) -> None:
     with pytest.raises(OperatorError, match=message):
         plugins.load_platform(PlatformSettings(name=name, options=options))
+
+
+def test_what_a_platform_is_told_may_be_in_a_file_of_its_own(tmp_path: Path) -> None:
+    machine = tmp_path / "machine"
+    machine.mkdir()
+    (machine / "toy.json").write_text(json.dumps({"name": "toy", "greeting": "hi.txt"}))
+    (machine / "hi.txt").write_text("hi")
+    faults: list[str] = []
+    found = read_platform({"platform": "machine/toy.json"}, tmp_path, faults)
+    assert (faults, found.name, found.options) == ([], "toy", {"greeting": "hi.txt"})
+    # Files it names are relative to it, as those of settings are to them.
+    assert found.hand_out().file("greeting")() == b"hi"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "does not hold a JSON object"),
+        ("{", "is not JSON"),
+        ('{"greeting": "hi"}', "must be a platform's name"),
+        ('{"name": "other.json"}', "must be a platform's name"),
+    ],
+)
+def test_file_that_names_no_platform(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "toy.json").write_text(text)
+    faults: list[str] = []
+    read_platform({"platform": "toy.json"}, tmp_path, faults)
+    (fault,) = faults
+    assert message in fault
+
+
+def test_file_that_is_missing(tmp_path: Path) -> None:
+    faults: list[str] = []
+    read_platform({"platform": "no.json"}, tmp_path, faults)
+    (fault,) = faults
+    assert "no.json: No such file" in fault

@@ -80,7 +80,7 @@ def read_platform(raw: Mapping[str, Any], base: Path, faults: list[str]) -> Plat
             name, options = "", {}
     if not _NAME.fullmatch(name):
         faults.append(
-            "'platform' must be a platform's name, an object with its 'name' and options, or a .json file with one"
+            "'platform' must be a platform's name, an object with 'name' and options, or a .json file with it"
         )
         return PlatformSettings()
     if name != VIRTUAL:

@@ -335,6 +335,8 @@ RECENT_PROPOSALS_MAX = 100
 """A proposal must be newer than the median of so many before it (CCF's rule)."""
 CREATED_AHEAD_MAX_S = 600
 """How far the clock of who signed a request may be ahead of the ledger's."""
+CLOCK_BEHIND_MAX_S = 600
+"""How far the clock of who joins a service may be behind the ledger's."""
 MEMBERS_MAX = 255
 USERS_MAX = 10_000
 CALLERS_REMEMBERED_MAX = 1_024

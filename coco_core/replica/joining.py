@@ -24,7 +24,7 @@ import orjson
 
 from coco_core.adapter import Manifest
 from coco_core.attestation import Policy, Verifier
-from coco_core.base import NodeID, TxID
+from coco_core.base import NodeID, TxID, limits
 from coco_core.crypto import (
     PrivateKey,
     PublicKey,
@@ -149,12 +149,14 @@ def check_welcome(
     certificate its operator gave, must have issued the joiner's certificate and every other node's,
     and every node's standing evidence, its own too, must pass the service's policy, and ``policy``, its
     operator's. When others were admitted is the word of the node that was asked, which proved itself before.
-    Raises AttestationError.
+    Raises AttestationError; ``time_rollback`` where this machine's clock, by which that node was judged, is
+    behind the ledger's: whoever sets it back chooses which collateral still counts.
     """
     service = read_certificate(welcome.service.certificate)
     if service_id(welcome.service.certificate) != service_id(service_certificate):
         raise AttestationError("the welcome is to another service than the operator named")
     read_predecessors(welcome.service.endorsements, service)
+    _check_clock(welcome, at)
     if read_certificate(welcome.certificate).public_key != key:
         raise AttestationError("the certificate in the welcome is for another node's key")
     check_endorsed(welcome.certificate, welcome.service.certificate, at)
@@ -178,6 +180,15 @@ def check_welcome(
                 raise AttestationError(
                     f"node {node.node_id} was measured as something else than is recorded", code="measurement"
                 )
+
+
+def _check_clock(welcome: Welcome, at: datetime.datetime) -> None:
+    ledger_s = max(welcome.judged_at_ms.values(), default=0) // 1000
+    behind_s = ledger_s - int(at.timestamp())
+    if behind_s > limits.CLOCK_BEHIND_MAX_S:
+        raise AttestationError(
+            f"this machine's clock is {behind_s} s behind the service's ledger: set it", code="time_rollback"
+        )
 
 
 def _seal_info(transcript: Transcript) -> bytes:

@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from coco_core.attestation import Evidence, Policy, Verdict, VirtualVerifier
+from coco_core.base import limits
 from coco_core.errors import AttestationError
 from coco_core.governance import policy_of
 from coco_core.replica import Welcome, check_welcome, encode_welcome, read_welcome
@@ -64,3 +65,14 @@ def test_others_are_judged_as_of_when_they_were_admitted() -> None:
     transcript = CONSORTIUM.proof(1).transcript
     sealed = encode_welcome(old, IDENTITY.encryption_key.public, transcript)
     check_welcome(read_welcome(sealed, IDENTITY.encryption_key, transcript), *given)
+
+
+def test_clock_behind_the_ledgers() -> None:
+    given = IDENTITY.key.public, CONSORTIUM.service.certificate, VERIFIERS
+    admitted_ms = int(NOW.timestamp()) * 1000
+    welcome = attrs.evolve(WELCOME, judged_at_ms={IDENTITY.node_id: admitted_ms})
+    behind = datetime.timedelta(seconds=limits.CLOCK_BEHIND_MAX_S)
+    check_welcome(welcome, *given, NOW - behind)
+    with pytest.raises(AttestationError, match="this machine's clock is 601 s behind") as caught:
+        check_welcome(welcome, *given, NOW - behind - datetime.timedelta(seconds=1))
+    assert caught.value.code == "time_rollback"

@@ -11,8 +11,11 @@ import pytest
 from coco_core.attestation import Evidence, Policy, known_verifiers
 from coco_core.errors import AttestationError
 from coco_enclave.describe import TeeExaminer
+from coco_enclave.event_log import parse_log, replay
+from coco_enclave.evidence import decode_parts
 from coco_enclave.plugin import VERIFIERS
-from coco_enclave.testing import Enclave, SimulatedIntel
+from coco_enclave.testing import Enclave, SimulatedIntel, make_machine
+from coco_enclave.tpm import SHA256
 from coco_enclave.verifiers import TeeVerifier
 
 NOW_S = 1_790_000_000
@@ -124,6 +127,56 @@ def test_for_production_neither_simulators_nor_debug_builds(kind: str, rules: di
     TeeVerifier(kind).check_policy(policy)
     with pytest.raises(AttestationError, match="for development alone"):
         TeeVerifier(kind).check_policy(attrs.evolve(policy, production=True))
+
+
+VBS_WEAK: dict[str, tuple[str, dict[str, Any]]] = {
+    "any boot manager": ("vbs", {}),
+    "the TPM's SHA-1": ("vbs", {"sha1": True, "registers": {"7": "ab" * 32}}),
+    "the TPM's SHA-1, by a guardian": ("vbs-hgs", {"sha1": True}),
+}
+
+
+@pytest.mark.parametrize("weakness", VBS_WEAK)
+def test_for_production_nothing_by_which_another_system_may_have_booted(weakness: str) -> None:
+    kind, rules = VBS_WEAK[weakness]
+    policy = Policy(
+        formats=frozenset({kind}),
+        measurements=frozenset(),
+        rules={kind: orjson.dumps({"rules": rules}).decode()},
+    )
+    TeeVerifier(kind).check_policy(policy)
+    production = attrs.evolve(policy, production=True)
+    with pytest.raises(AttestationError, match=f"{kind}: .* for development alone"):
+        TeeVerifier(kind).check_policy(production)
+    pinned = {"rules": {"registers": {"4": "ab" * 32}}}
+    TeeVerifier(kind).check_policy(attrs.evolve(production, rules={kind: orjson.dumps(pinned).decode()}))
+
+
+def test_windows_that_anybody_may_have_started_protects_nothing() -> None:
+    machine = make_machine("vbs", NOW_S)
+    evidence = Evidence(format="vbs", quote=machine.quote(DATA), endorsements=machine.collateral)
+    accepted = {key: one for key, one in machine.policy().items() if key != "measurements"}
+    # As if its root were no simulator's: an operator's own root is accepted without a word.
+    accepted["anchors"] = accepted.pop("simulator_anchors")
+    values = split_quoted(evidence.quote)
+
+    def secure(**rules: Any) -> bool:
+        own = {**accepted, "rules": {**accepted.get("rules", {}), **rules}}
+        policy = Policy(
+            formats=frozenset({"vbs"}),
+            measurements=frozenset({("vbs", code) for code in machine.policy()["measurements"]}),
+            rules={"vbs": orjson.dumps(own).decode()},
+        )
+        return TeeVerifier("vbs").verify(evidence, policy, DATA, NOW_S).secure
+
+    assert not secure()
+    assert secure(registers={"7": values[7].hex()})
+
+
+def split_quoted(quote: bytes) -> dict[int, bytes]:
+    """Return the registers that a log in VBS evidence adds up to."""
+    parts = decode_parts(quote, {"report", "quote", "signature", "log"}, size_max_bytes=2**18)
+    return replay(parse_log(parts["log"]), SHA256)
 
 
 def test_evidence_of_another_format_is_refused(intel: SimulatedIntel) -> None:

@@ -35,8 +35,8 @@ REPORT, QUOTE, SIGNATURE, LOG = "report", "quote", "signature", "log"
 _BANKS: Final = frozenset({tpm.SHA256, tpm.SHA384})
 _BOOT_MANAGER: Final = frozenset({4, 7})
 """Registers that tell which boot manager ran, and who had signed it. Unless one of them is pinned, another
-signed system may have been started, and have measured what Windows would: accepted with a note,
-``boot_manager``."""
+signed system may have been started, and have measured what Windows would: accepted with a warning,
+``boot_manager``, and not for production."""
 
 
 @attrs.frozen(kw_only=True)
@@ -74,6 +74,13 @@ def vbs_rules(policy: PlatformPolicy) -> VbsRules:
     )
     fields.finish()
     return rules
+
+
+def weaknesses(rules: VbsRules, kind: str) -> tuple[str, ...]:
+    """Return why what these rules accept may be nobody's secure kernel, as a verdict notes it."""
+    sha1 = ("sha1",) if rules.sha1 else ()
+    unpinned = kind == KIND and not _BOOT_MANAGER & rules.registers.keys()
+    return (*sha1, "boot_manager") if unpinned else sha1
 
 
 def read_registers(fields: Fields, name: str) -> dict[int, str]:
@@ -182,11 +189,7 @@ def _judge(
     claims = vbs_claims(report, kind)
     notes = check_claims(claims, policy)
     _check_identity(report, rules)
-    if rules.sha1:
-        notes = (*notes, "sha1")
-    if kind == KIND and not _BOOT_MANAGER & rules.registers.keys():
-        notes = (*notes, "boot_manager")
-    return conclude(claims, notes, anchor, policy, window_s)
+    return conclude(claims, (*notes, *weaknesses(rules, kind)), anchor, policy, window_s)
 
 
 def _check_identity(report: VbsReport, rules: VbsRules) -> None:

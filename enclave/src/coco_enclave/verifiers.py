@@ -28,6 +28,9 @@ from coco_enclave.verify import verify
 _IN_THE_TABLES: Final = ("measurements", "minimum_tcb", "allowed_advisories")
 """What has a place of its own in the ledger, and so none in ``rules``."""
 
+_PROTECTS_NOTHING: Final = frozenset({"simulator", "debug", "sha1", "boot_manager"})
+"""Notes of verdicts on what may have been made by whoever has the machine."""
+
 
 def _floors(policy: PlatformPolicy) -> None:
     read_floors(policy.minimum_tcb)
@@ -79,7 +82,7 @@ class TeeVerifier:
             format=self._kind,
             measurement=claims.measurement,
             claims={**claims_to_json(claims), "root": verdict.anchor, "notes": list(verdict.notes)},
-            secure="simulator" not in verdict.notes and "debug" not in verdict.notes,
+            secure=not _PROTECTS_NOTHING.intersection(verdict.notes),
         )
 
     def check_policy(self, policy: Policy) -> None:
@@ -87,10 +90,19 @@ class TeeVerifier:
         accepted = platform_policy(self._kind, policy)
         for read in _RULES[self._kind]:
             read(accepted)
-        if policy.production and (accepted.simulator_anchors or accepted.debug):
-            raise EvidenceError(
-                "policy", f"{self._kind}: simulators and debug builds are for development alone"
-            )
+        if policy.production:
+            _check_production(self._kind, accepted)
+
+
+def _check_production(kind: str, accepted: PlatformPolicy) -> None:
+    """Check that nothing is accepted by which evidence would be called insecure; raises EvidenceError."""
+    if accepted.simulator_anchors or accepted.debug:
+        raise EvidenceError("policy", f"{kind}: simulators and debug builds are for development alone")
+    if kind in (vbs.KIND, vbs.HGS_KIND) and vbs.weaknesses(vbs.vbs_rules(accepted), kind):
+        raise EvidenceError(
+            "policy",
+            f"{kind}: SHA-1, and a boot without register 4 or 7 in 'registers', are for development alone",
+        )
 
 
 def platform_policy(kind: str, policy: Policy) -> PlatformPolicy:

@@ -54,11 +54,15 @@ def pem(*chain: Any) -> str:
     return Encoding.PEM
 
 
-@pytest.mark.parametrize(("kind", "version"), [("sgx", 3), ("tdx", 4), ("tdx", 5)])
+@pytest.mark.parametrize(
+    ("kind", "version", "later"),
+    [("sgx", 3, None), ("tdx", 4, None), ("tdx", 5, None), ("tdx", 5, bytes(48))],
+)
 def test_honest_evidence_is_accepted_and_called_simulated(
-    intel: SimulatedIntel, kind: str, version: int
+    intel: SimulatedIntel, kind: str, version: int, later: bytes | None
 ) -> None:
-    quote = intel.sgx_quote(DATA) if kind == "sgx" else intel.tdx_quote(DATA, version=version)
+    domain = TrustDomain(later_service_td=later)
+    quote = intel.sgx_quote(DATA) if kind == "sgx" else intel.tdx_quote(DATA, domain, version=version)
     verdict = judge(intel, quote, kind=kind)
     assert (verdict.status, verdict.notes, verdict.anchor) == (Status.WARNING, ("simulator",), intel.anchor)
     assert verdict.claims is not None
@@ -153,6 +157,7 @@ ATTACKS: dict[str, tuple[str, Attack]] = {
     "a debug trust domain": ("debug", lambda it: domain(it, attributes=(1 << 28) | 1)),
     "SEPT_VE_DISABLE off": ("td_attributes", lambda it: domain(it, attributes=0)),
     "a service TD": ("td_attributes", lambda it: domain(it, service_td=b"\1" * 48)),
+    "a service TD bound later": ("td_attributes", lambda it: domain(it, later_service_td=b"\1" * 48)),
     "somebody's TDX module": ("td_module", lambda it: domain(it, module_signer=b"\1" * 48)),
     "a TDX module under debugging": ("td_module", lambda it: domain(it, module_attributes=b"\1" + bytes(7))),
     "a TDX module nobody lists": ("td_module", lambda it: domain(it, tcb_svn=bytes([3, 7, 5, *[0] * 13]))),

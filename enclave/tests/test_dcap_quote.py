@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
 from coco_enclave import EvidenceError, certificates
-from coco_enclave.dcap_quote import parse_quote, read_claims
+from coco_enclave.dcap_quote import parse_quote, read_claims, report_data
 from coco_enclave.testing import SimulatedIntel, TrustDomain, sim_snp
 from coco_enclave.testing.authority import issue
 
@@ -76,7 +76,8 @@ def test_other_tees_are_not_guessed(tee: int, intel: SimulatedIntel) -> None:
     ("body_type", "size", "code"),
     [
         (0, TD15_BODY, "unsupported"),
-        (4, TD15_BODY, "unsupported"),
+        (4, TD15_BODY, "malformed"),
+        (5, TD15_BODY, "unsupported"),
         (2, TD15_BODY, "malformed"),
         (3, TD_BODY, "malformed"),
         (3, 0xFFFFFFFF, "malformed"),
@@ -139,3 +140,16 @@ def test_a_revocation_list_names_its_issuer(intel: SimulatedIntel) -> None:
     with pytest.raises(EvidenceError) as caught:
         certificates.check_crl(made, intel.ca.certificate, "a list")
     assert caught.value.code == "crl"
+
+
+def test_what_reports_of_tdx_1_5_tell_more(intel: SimulatedIntel) -> None:
+    plain = read_claims(parse_quote(intel.tdx_quote(DATA, version=5)))
+    assert plain.more["mr_service_td"] == "00" * 48
+    assert "td_id" not in plain.more
+    domain = TrustDomain(later_service_td=b"\2" * 48)
+    quote = parse_quote(intel.tdx_quote(DATA, domain, version=5))
+    assert (quote.version, len(quote.body)) == (5, 885)
+    more = read_claims(quote).more
+    assert (more["vm"], more["td_id"]) == (0, "71" * 32)
+    assert (more["mr_service_td"], more["service_td_now"]) == ("00" * 48, "02" * 48)
+    assert report_data(quote) == DATA

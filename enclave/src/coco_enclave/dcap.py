@@ -57,6 +57,10 @@ _CODES: Final[Mapping[str, str]] = {
 }
 """What the library's refusals contain, looked for in this order -> our codes; ``library`` otherwise."""
 
+_SERVICE_TDS: Final = ("service_td_at_first", "service_td_now")
+"""Who may migrate a trust domain, and so read it: the library looks at ``mr_service_td`` alone, and what is
+bound later is not in that."""
+
 
 class DcapVerifier:
     """Judges evidence of one kind, ``sgx`` or ``tdx``."""
@@ -225,6 +229,8 @@ def _check_remaining(
         return
     if claims.more["mr_signer_seam"].strip("0") or claims.more["seam_attributes"].strip("0"):
         raise EvidenceError("td_module", "the TDX module is not Intel's, or under debugging")
+    if any(claims.more.get(name, "").strip("0") for name in _SERVICE_TDS):
+        raise EvidenceError("td_attributes", "a service TD is bound to the trust domain, or was")
     _check_registers(claims, policy, rules)
 
 

@@ -24,13 +24,16 @@ _HEADER_BYTES: Final = 48
 _SGX_BODY_BYTES: Final = 384
 _TD_BODY_BYTES: Final = 584
 _TD15_BODY_BYTES: Final = 648
+_TD15_EX_BODY_BYTES: Final = 885
 _ECDSA_P256: Final = 2
 _KINDS: Final[Mapping[int, str]] = {0x00: SGX, 0x81: TDX}
 _BODIES: Final[Mapping[int, tuple[str, int]]] = {
     1: (SGX, _SGX_BODY_BYTES),
     2: (TDX, _TD_BODY_BYTES),
     3: (TDX, _TD15_BODY_BYTES),
+    4: (TDX, _TD15_EX_BODY_BYTES),
 }
+"""By type of report, as version 5 names it: whose, and its size. Type 4 is the third with more after it."""
 PCK_CHAIN: Final = 5
 _QE_REPORT_CERTIFICATION: Final = 6
 
@@ -178,7 +181,10 @@ REGISTERS: Final[Mapping[str, slice]] = {
 
 
 def _tdx_claims(quote: DcapQuote) -> Claims:
-    """Read a trust domain's report: MRTD at 136, then configuration, owner and the run-time registers."""
+    """Read a trust domain's report: MRTD at 136, then configuration, owner and the run-time registers.
+
+    Reports of TDX 1.5 add service TDs, those of type 4 (``sgx_report2_body_v1_5_ex_t``) how they changed.
+    """
     body = quote.body
     attributes = body[120:128]
     more: dict[str, Any] = {name: body[place].hex() for name, place in REGISTERS.items()}
@@ -190,8 +196,18 @@ def _tdx_claims(quote: DcapQuote) -> Claims:
         "seam_attributes": body[112:120].hex(),
         "tee_tcb_svn": body[:16].hex(),
     }
-    if len(body) == _TD15_BODY_BYTES:
+    if len(body) >= _TD15_BODY_BYTES:
         more |= {"tee_tcb_svn2": body[584:600].hex(), "mr_service_td": body[600:648].hex()}
+    if len(body) == _TD15_EX_BODY_BYTES:
+        more |= {
+            "vm": body[648],
+            "td_id": body[649:681].hex(),
+            "device_info": body[681:729].hex(),
+            "service_td_at_first": body[729:777].hex(),
+            "cpu_svn_at_first": body[785:801].hex(),
+            "tee_tcb_svn_at_first": body[801:817].hex(),
+            "service_td_now": body[829:877].hex(),
+        }
     return Claims(
         platform=TDX,
         measurement=body[136:184].hex(),

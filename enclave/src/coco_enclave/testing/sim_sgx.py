@@ -63,6 +63,8 @@ class TrustDomain:
     module_attributes: bytes = bytes(8)
     tcb_svn: bytes = bytes([3, 1, 5, *[0] * 13])
     service_td: bytes = bytes(48)
+    later_service_td: bytes | None = None
+    """What was bound after it was made, which only reports of type 4 tell; None makes one of type 3."""
 
 
 @attrs.frozen
@@ -106,7 +108,7 @@ class SimulatedIntel:
     ) -> bytes:
         """Return a quote of version 4 or 5 over 64 bytes; ``changes`` as in ``sign``."""
         body = _domain_report(domain or TrustDomain(), report_data, version)
-        prefix = struct.pack("<HI", 3, len(body)) if version == 5 else b""
+        prefix = struct.pack("<HI", 4 if len(body) > 648 else 3, len(body)) if version == 5 else b""
         return self.sign(version, 0x81, prefix + body, **changes)
 
     def sign(
@@ -360,7 +362,13 @@ def _domain_report(domain: TrustDomain, report_data: bytes, version: int) -> byt
         + b"".join(domain.registers)
         + report_data
     )
-    return body + domain.tcb_svn + domain.service_td if version == 5 else body
+    if version < 5:
+        return body
+    body += domain.tcb_svn + domain.service_td
+    if domain.later_service_td is None:
+        return body
+    created = domain.service_td + bytes(8 + 16) + domain.tcb_svn + bytes(12)
+    return body + bytes(1) + b"\x71" * 32 + bytes(48) + created + domain.later_service_td + bytes(8)
 
 
 def _new_key() -> Key:

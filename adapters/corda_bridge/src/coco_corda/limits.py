@@ -54,6 +54,8 @@ LISTENERS_MAX: Final = 256
 # The JVM workers.
 WORKERS_MAX: Final = 4
 """Trust domains that have a worker at one time; the one used least recently gives way to another."""
+SHOWER_WAITING_MAX: Final = 32
+"""Requests that wait at a node to be shown a transaction in part."""
 WORKER_THREADS: Final = 2
 WORKER_WINDOW: Final = 8
 """Requests a worker has at one time: whoever is among them when it ends is tried again alone."""
@@ -65,7 +67,10 @@ WORKER_ADDRESS_SPACE_MIB: Final = 8 * 1024
 WORKER_FILES_MAX: Final = 256
 WORKER_FILE_MAX_BYTES: Final = 32 * MIB
 REQUEST_DEADLINE_MS: Final = 10_000
-"""How long a worker may do nothing but one transaction before it is killed."""
+"""How long a worker may do nothing but one transaction before it is killed; what it waited for a processor
+does not count."""
+DEADLINE_STRETCH_MAX: Final = 6
+"""How many times as long it may take with such waiting."""
 REQUEST_DEADLINE_MAX_MS: Final = 60_000
 RESTART_PAUSE_MS: Final = 500
 RESTART_PAUSE_MAX_MS: Final = 30_000

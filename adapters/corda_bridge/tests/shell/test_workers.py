@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+
+import attrs
+import pytest
 import trio
+import trio.lowlevel
 
 from coco_corda import wire
-from coco_corda.shell import Workers
+from coco_corda.development import development_seed
+from coco_corda.notary_key import NotaryKey
+from coco_corda.refs import sha256
+from coco_corda.shell import Workers, find_launch
+from coco_corda.shell import workers as workers_module
 from coco_corda.testing import Samples
+from coco_corda.verification import Broken, Job
+
+ATTACHMENTS = 1_024
+"""A worker keeps no more."""
 
 
 async def test_who_stops_waiting_costs_no_worker(workers: Workers, samples: Samples) -> None:
@@ -29,3 +43,92 @@ async def test_who_stops_waiting_costs_no_worker(workers: Workers, samples: Samp
             assert description.tx_id.hex().upper() == samples.tx_id(name)
     assert workers.pids == before
     assert workers.replaced == replaced
+
+
+def job(samples: Samples, domain: bytes, attachments: dict[bytes, bytes]) -> Job:
+    """Return what verifying an issuance takes, with more attachments than it names."""
+    jar = sha256(samples["jar"])
+    request = wire.Verify(
+        stx=samples["valid-0"],
+        signatures=wire.Verify.ALL_EXCEPT_NOTARY,
+        notary_key=NotaryKey(development_seed()).public_key,
+        trusted_attachments=[jar],
+    )
+    parameters = {sha256(samples["parameters"]): samples["parameters"]}
+    return Job(
+        request=request,
+        domain=domain,
+        attachments={jar: samples["jar"], **attachments},
+        parameters=parameters,
+    )
+
+
+def archives(first: int, count: int) -> dict[bytes, bytes]:
+    """Return so many small archives, by their hash."""
+    found: dict[bytes, bytes] = {}
+    for number in range(first, first + count):
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w") as archive:
+            archive.writestr("number", str(number))
+        found[sha256(made.getvalue())] = made.getvalue()
+    return found
+
+
+async def test_a_batch_of_many_domains_has_no_more_workers_than_there_may_be(
+    monkeypatch: pytest.MonkeyPatch, workers: Workers, samples: Samples
+) -> None:
+    """Whoever sends transactions chooses which jars they name together."""
+    monkeypatch.setattr(workers_module, "WORKERS_MAX", 1)
+    pool = Workers(find_launch({"verify_seconds": 60}))
+    most = 0
+    try:
+        async with trio.open_nursery() as nursery:
+
+            async def watch() -> None:
+                nonlocal most
+                while True:
+                    most = max(most, len(pool.pids))
+                    await trio.lowlevel.checkpoint()
+
+            nursery.start_soon(watch)
+            answers = await pool.verify([job(samples, bytes([number]), {}) for number in range(2)])
+            nursery.cancel_scope.cancel()
+    finally:
+        pool.close()
+    assert all(isinstance(each, wire.Verified) for each in answers), answers
+    assert most == 1
+
+
+async def test_a_worker_that_holds_all_it_may_gives_way_to_another(
+    workers: Workers, samples: Samples
+) -> None:
+    half = ATTACHMENTS // 2 + 1
+    replaced = workers.replaced
+    for number in range(2):
+        (answer,) = await workers.verify([job(samples, b"full", archives(number * half, half))])
+        assert isinstance(answer, wire.Verified), answer
+    assert workers.replaced == replaced + 1
+
+
+async def test_nobodys_transaction_waits_for_who_is_shown_one_in_part(samples: Samples) -> None:
+    pool = Workers(find_launch({"verify_seconds": 60}))
+    try:
+        await pool.describe([samples["issue"]])
+        assert isinstance(await pool.tear_off(samples["issue"], [0], []), bytes)
+        assert len(pool.pids) == 2
+    finally:
+        pool.close()
+
+
+async def test_what_ended_the_reader_does_not_end_another(workers: Workers, samples: Samples) -> None:
+    launch = find_launch({})
+    assert not isinstance(launch, str)
+    pool = Workers(attrs.evolve(launch, deadline_ms=1))
+    try:
+        (answer,) = await pool.describe([samples["issue"]])
+        assert isinstance(answer, Broken), answer
+        replaced = pool.replaced
+        assert await pool.describe([samples["issue"]]) == [answer]
+        assert pool.replaced == replaced > 0
+    finally:
+        pool.close()

@@ -1,4 +1,4 @@
-"""The pool of JVM workers: one for each trust domain, one that reads and executes nothing, one spare.
+"""The pool of JVM workers: one for each trust domain, two that read and execute nothing, one spare.
 
 A worker that ends or is overdue is replaced. Whoever it had is tried again alone in another one, so that what
 ends that one too is known to be at fault, and nobody else pays for it.
@@ -22,6 +22,7 @@ from coco_corda.limits import (
     LATE_REMEMBERED_S,
     RESTART_PAUSE_MAX_MS,
     RESTART_PAUSE_MS,
+    SHOWER_WAITING_MAX,
     WORKER_START_MS,
     WORKERS_MAX,
 )
@@ -36,6 +37,10 @@ _log: Final = logging.getLogger("coco.corda")
 
 READER: Final = b"reader"
 """The domain of the worker that reads transactions and jars. It is given no code to run."""
+SHOWER: Final = b"shower"
+"""The domain of the worker that shows transactions in part. Nor is it; but anybody may keep it busy, and
+no transaction waits for it."""
+_OWN: Final = (READER, SHOWER)
 
 
 @attrs.define(eq=False)
@@ -53,6 +58,8 @@ class Workers:
         """Start workers as ``launch`` says, or answer everybody with why there are none."""
         self._launch = launch
         self._slots: OrderedDict[bytes, _Slot] = OrderedDict()
+        self._places: Final = trio.CapacityLimiter(WORKERS_MAX)
+        """For domains that run at one time: whoever sends transactions says how many a batch has."""
         self._spare: Worker | None = None
         self._broken: OrderedDict[bytes, tuple[float, Broken]] = OrderedDict()
         self._template: tuple[bytes, Template] | None = None
@@ -92,7 +99,8 @@ class Workers:
         async def run(domain: bytes, of_domain: list[int]) -> None:
             own = [jobs[place] for place in of_domain]
             requests = [wire.Request(verify=job.request) for job in own]
-            found.update(zip(of_domain, await self._ask(domain, requests, own), strict=True))
+            async with self._places:
+                found.update(zip(of_domain, await self._ask(domain, requests, own), strict=True))
 
         async with trio.open_nursery() as nursery:
             for domain, of_domain in places.items():
@@ -101,8 +109,8 @@ class Workers:
 
     async def inspect(self, attachment: bytes) -> wire.AttachmentInfo | Failure:
         """Read what a jar is."""
-        request = wire.RegisterAttachment(content=attachment)
-        (answer,) = await self._ask(READER, [wire.Request(register_attachment=request)])
+        request = wire.InspectAttachment(content=attachment)
+        (answer,) = await self._ask(READER, [wire.Request(inspect_attachment=request)])
         return _result(answer, lambda found: found.attachment)
 
     async def read_parameters(self, parameters: bytes) -> wire.NetworkParametersInfo | Failure:
@@ -115,8 +123,10 @@ class Workers:
         self, transaction: bytes, groups: Sequence[int], outputs: Sequence[int]
     ) -> bytes | Failure:
         """Return a FilteredTransaction."""
+        if self._slot(SHOWER).lock.statistics().tasks_waiting >= SHOWER_WAITING_MAX:
+            return Unavailable("too many want to be shown transactions in part at this node")
         request = wire.TearOff(stx=transaction, groups=groups, outputs=outputs)
-        (answer,) = await self._ask(READER, [wire.Request(tear_off=request)])
+        (answer,) = await self._ask(SHOWER, [wire.Request(tear_off=request)])
         return _result(answer, lambda found: found.torn_off.filtered_transaction)
 
     async def template(self, key: NotaryKey) -> Template | Failure:
@@ -158,8 +168,7 @@ class Workers:
         found: dict[int, wire.Response | Failure] = {}
         slot = self._slot(domain)
         async with slot.lock:
-            marks = [_mark(job) for job in jobs]
-            found.update(self._remembered(marks))
+            found.update(self._remembered(requests))
             waiting = [place for place in range(len(requests)) if place not in found]
             while waiting:
                 told = await self._exchange(slot, waiting, requests, jobs)
@@ -173,7 +182,7 @@ class Workers:
                 for place in suspects:
                     found[place] = await self._alone(slot, place, requests, jobs)
                 waiting = told.unsent
-            self._remember(marks, found)
+            self._remember(requests, found)
         return [found[place] for place in range(len(requests))]
 
     async def _alone(
@@ -187,17 +196,21 @@ class Workers:
             return _judged(told)[place]
         return self._at_fault(is_late=told.is_late)
 
-    def _remembered(self, marks: Sequence[bytes]) -> dict[int, Broken]:
+    def _remembered(self, requests: Sequence[wire.Request]) -> dict[int, Broken]:
         """Return the places of those that ended a worker before, and what was said of them."""
         now = trio.current_time()
         for mark in [mark for mark, (until, _) in self._broken.items() if until < now]:
             del self._broken[mark]
+        if not self._broken:
+            return {}
+        marks = map(_mark, requests)
         return {place: self._broken[mark][1] for place, mark in enumerate(marks) if mark in self._broken}
 
-    def _remember(self, marks: Sequence[bytes], found: Mapping[int, wire.Response | Failure]) -> None:
-        for place, mark in enumerate(marks):
-            failure = found[place]
-            if isinstance(failure, Broken) and mark not in self._broken:
+    def _remember(
+        self, requests: Sequence[wire.Request], found: Mapping[int, wire.Response | Failure]
+    ) -> None:
+        for place, failure in found.items():
+            if isinstance(failure, Broken) and (mark := _mark(requests[place])) not in self._broken:
                 kept_s = LATE_REMEMBERED_S if failure.is_late else FAILURES_REMEMBERED_S
                 self._broken[mark] = trio.current_time() + kept_s, failure
                 if len(self._broken) > FAILURES_REMEMBERED_MAX:
@@ -239,9 +252,9 @@ class Workers:
         """Return a domain's slot; the one used least recently, if nobody uses it now, gives way."""
         slot = self._slots.setdefault(domain, _Slot())
         self._slots.move_to_end(domain)
-        running = [name for name, each in self._slots.items() if name != READER and each.worker is not None]
-        for name in running[: max(0, len(running) - WORKERS_MAX)]:
-            if name != domain and not self._slots[name].lock.locked():
+        others = [name for name in self._slots if name not in (*_OWN, domain)]
+        for name in others[: max(0, len(others) + (domain not in _OWN) - WORKERS_MAX)]:
+            if not self._slots[name].lock.locked():
                 _end(self._slots.pop(name).worker)
         return slot
 
@@ -306,9 +319,10 @@ class Workers:
         self._spare = None
 
 
-def _mark(job: Job) -> bytes:
-    """Return what is executed: the transaction, its states and whose code is trusted."""
-    return sha256(job.request.SerializeToString(deterministic=True))
+def _mark(request: wire.Request) -> bytes:
+    """Return the digest of what is asked; of verifying, also the states and whose code is trusted."""
+    asked = getattr(request, request.WhichOneof("op") or "ping")
+    return sha256(asked.SerializeToString(deterministic=True))
 
 
 def _end(worker: Worker | None) -> None:
@@ -334,6 +348,10 @@ async def _supply(worker: Worker, jobs: Iterable[Job]) -> bool:
     if not requests:
         return True
     exchanged = await worker.exchange(requests, WORKER_START_MS)
+    if any(each.failed.code == wire.Failed.TOO_LARGE for each in exchanged.answers.values()):
+        # It holds as many as it may: another one begins with those that are needed now.
+        worker.kill()
+        return False
     worker.attachments |= attachments
     worker.parameters |= parameters
     return not exchanged.lost and not exchanged.unsent

@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Request(_message.Message):
-    __slots__ = ("id", "ping", "describe", "verify", "register_attachment", "register_network_parameters", "signable_template", "assemble_signature", "tear_off")
+    __slots__ = ("id", "ping", "describe", "verify", "register_attachment", "register_network_parameters", "signable_template", "assemble_signature", "tear_off", "inspect_attachment")
     ID_FIELD_NUMBER: _ClassVar[int]
     PING_FIELD_NUMBER: _ClassVar[int]
     DESCRIBE_FIELD_NUMBER: _ClassVar[int]
@@ -20,6 +20,7 @@ class Request(_message.Message):
     SIGNABLE_TEMPLATE_FIELD_NUMBER: _ClassVar[int]
     ASSEMBLE_SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     TEAR_OFF_FIELD_NUMBER: _ClassVar[int]
+    INSPECT_ATTACHMENT_FIELD_NUMBER: _ClassVar[int]
     id: int
     ping: Ping
     describe: Describe
@@ -29,7 +30,8 @@ class Request(_message.Message):
     signable_template: SignableTemplate
     assemble_signature: AssembleSignature
     tear_off: TearOff
-    def __init__(self, id: _Optional[int] = ..., ping: _Optional[_Union[Ping, _Mapping[str, object]]] = ..., describe: _Optional[_Union[Describe, _Mapping[str, object]]] = ..., verify: _Optional[_Union[Verify, _Mapping[str, object]]] = ..., register_attachment: _Optional[_Union[RegisterAttachment, _Mapping[str, object]]] = ..., register_network_parameters: _Optional[_Union[RegisterNetworkParameters, _Mapping[str, object]]] = ..., signable_template: _Optional[_Union[SignableTemplate, _Mapping[str, object]]] = ..., assemble_signature: _Optional[_Union[AssembleSignature, _Mapping[str, object]]] = ..., tear_off: _Optional[_Union[TearOff, _Mapping[str, object]]] = ...) -> None: ...
+    inspect_attachment: InspectAttachment
+    def __init__(self, id: _Optional[int] = ..., ping: _Optional[_Union[Ping, _Mapping[str, object]]] = ..., describe: _Optional[_Union[Describe, _Mapping[str, object]]] = ..., verify: _Optional[_Union[Verify, _Mapping[str, object]]] = ..., register_attachment: _Optional[_Union[RegisterAttachment, _Mapping[str, object]]] = ..., register_network_parameters: _Optional[_Union[RegisterNetworkParameters, _Mapping[str, object]]] = ..., signable_template: _Optional[_Union[SignableTemplate, _Mapping[str, object]]] = ..., assemble_signature: _Optional[_Union[AssembleSignature, _Mapping[str, object]]] = ..., tear_off: _Optional[_Union[TearOff, _Mapping[str, object]]] = ..., inspect_attachment: _Optional[_Union[InspectAttachment, _Mapping[str, object]]] = ...) -> None: ...
 
 class Response(_message.Message):
     __slots__ = ("id", "pong", "description", "verified", "attachment", "network_parameters", "template", "signature", "torn_off", "rejected", "failed")
@@ -279,6 +281,12 @@ class RegisterAttachment(_message.Message):
     content: bytes
     load_classes: bool
     def __init__(self, content: _Optional[bytes] = ..., load_classes: _Optional[bool] = ...) -> None: ...
+
+class InspectAttachment(_message.Message):
+    __slots__ = ("content",)
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    content: bytes
+    def __init__(self, content: _Optional[bytes] = ...) -> None: ...
 
 class AttachmentInfo(_message.Message):
     __slots__ = ("id", "contracts", "signers", "contract_version", "target_platform_version", "class_count")

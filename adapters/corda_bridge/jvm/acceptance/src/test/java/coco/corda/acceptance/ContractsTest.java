@@ -10,29 +10,12 @@ import com.google.protobuf.ByteString;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 
 /** R3's published finance and token contracts, which come to the worker only as attachments. */
-class ContractsTest {
-    private static Worker worker;
-    private static List<Vector> vectors;
-
-    @BeforeAll
-    static void start() throws Exception {
-        vectors = Vectors.make();
-        worker = Worker.start();
-        Asking.introduce(worker);
-    }
-
-    @AfterAll
-    static void stop() throws Exception {
-        worker.close();
-    }
-
+class ContractsTest extends IntroducedWorker {
     @TestFactory
     Stream<DynamicTest> everyVectorGetsItsVerdict() {
         return vectors.stream().map(vector -> DynamicTest.dynamicTest(vector.name(), () -> {
@@ -72,9 +55,5 @@ class ContractsTest {
         assertEquals(1, outputs.get(0).getEncumbrance());
         assertEquals(0, outputs.get(1).getEncumbrance());
         assertTrue(outputs.get(1).hasEncumbrance());
-    }
-
-    static Vector named(String name) {
-        return vectors.stream().filter(each -> each.name().equals(name)).findFirst().orElseThrow();
     }
 }

@@ -23,34 +23,25 @@ import coco.corda.wire.Verify;
 import com.google.protobuf.ByteString;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
+import java.math.BigInteger;
 import java.net.Socket;
-import java.util.List;
+import java.security.KeyFactory;
+import java.security.PublicKey;
+import java.security.interfaces.RSAPublicKey;
+import java.security.spec.RSAPublicKeySpec;
 import java.util.Set;
 import net.corda.core.contracts.ComponentGroupEnum;
+import net.corda.core.crypto.CompositeKey;
 import net.corda.core.crypto.Crypto;
+import net.corda.core.crypto.SignatureMetadata;
+import net.corda.core.crypto.SignatureScheme;
 import net.corda.core.crypto.TransactionSignature;
 import net.corda.core.transactions.FilteredTransaction;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
+import org.bouncycastle.jce.provider.BouncyCastleProvider;
 import org.junit.jupiter.api.Test;
 
 /** What wire/bridge.proto says, asked of the process. */
-class ProtocolTest {
-    private static Worker worker;
-    private static List<Vector> vectors;
-
-    @BeforeAll
-    static void start() throws Exception {
-        vectors = Vectors.make();
-        worker = Worker.start();
-        Asking.introduce(worker);
-    }
-
-    @AfterAll
-    static void stop() throws Exception {
-        worker.close();
-    }
-
+class ProtocolTest extends IntroducedWorker {
     @Test
     void pongSaysWhatRuns() throws Exception {
         Pong pong = worker.ask(Request.newBuilder().setPing(Ping.getDefaultInstance())).getPong();
@@ -158,6 +149,29 @@ class ProtocolTest {
         assertEquals(Response.ResultCase.REJECTED, worker.ask(request).getResultCase());
     }
 
+    /** Checking one such signature takes seconds, whoever sent it. */
+    @Test
+    void signaturesThatTakeLongToCheckAreNotChecked() throws Exception {
+        BigInteger modulus = ((RSAPublicKey) Crypto.generateKeyPair(Crypto.RSA_SHA256).getPublic()).getModulus();
+        PublicKey key = Crypto.toSupportedPublicKey(KeyFactory.getInstance("RSA", new BouncyCastleProvider())
+                .generatePublic(new RSAPublicKeySpec(modulus, modulus.subtract(BigInteger.TWO))));
+        assertSignatureNotTaken(key, Crypto.RSA_SHA256);
+        PublicKey composite = new CompositeKey.Builder()
+                .addKeys(Consortium.ALICE.key(), Consortium.BOB.key()).build(1);
+        assertSignatureNotTaken(composite, Crypto.COMPOSITE_KEY);
+    }
+
+    private static void assertSignatureNotTaken(PublicKey key, SignatureScheme scheme) throws Exception {
+        SignatureMetadata metadata = new SignatureMetadata(Corda.PLATFORM_VERSION, scheme.getSchemeNumberID());
+        TransactionSignature signature = new TransactionSignature(new byte[512], key, metadata);
+        Request.Builder request = Asking.verify(named("cash-issue"));
+        request.getVerifyBuilder().setStx(ByteString.copyFrom(
+                Corda.serialize(named("cash-issue").signed().withAdditionalSignature(signature))));
+        Response response = worker.ask(request);
+        assertEquals("SignatureException", Asking.verdict(response), response::toString);
+        assertTrue(Asking.messages(response).contains("not taken"), () -> Asking.messages(response));
+    }
+
     @Test
     void whatIsNoRequestIsCalledThat() throws Exception {
         assertEquals(Failed.Code.MALFORMED, worker.ask(Request.newBuilder()).getFailed().getCode());
@@ -213,9 +227,5 @@ class ProtocolTest {
         assertEquals(0, response.getId());
         assertEquals(code, response.getFailed().getCode());
         assertEquals(-1, input.read());
-    }
-
-    private static Vector named(String name) {
-        return vectors.stream().filter(each -> each.name().equals(name)).findFirst().orElseThrow();
     }
 }

@@ -3,6 +3,11 @@ package coco.corda.service;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Locale;
@@ -13,6 +18,7 @@ import java.util.jar.Attributes;
 import java.util.jar.JarInputStream;
 import java.util.jar.Manifest;
 import java.util.zip.ZipEntry;
+import java.util.zip.ZipFile;
 import java.util.zip.ZipInputStream;
 import net.corda.core.contracts.Contract;
 import org.objectweb.asm.ClassReader;
@@ -27,27 +33,34 @@ import org.objectweb.asm.Opcodes;
 record Contents(int classes, Set<String> contracts, int contractVersion, int targetPlatformVersion) {
     private record Header(String superName, String[] interfaces, boolean concrete) {}
 
-    /** @throws FailedRequest where it is no archive, or beyond a limit. */
+    /** @throws FailedRequest where it is no archive, two archives in one, or beyond a limit. */
     static Contents of(byte[] jar) {
         Map<String, Header> headers = new HashMap<>();
+        Map<String, byte[]> digests = new HashMap<>();
         int classes = 0;
         try (ZipInputStream entries = new ZipInputStream(new ByteArrayInputStream(jar))) {
             long left = Limits.ATTACHMENT_BYTES_UNPACKED;
-            int count = 0;
             for (ZipEntry entry = entries.getNextEntry(); entry != null; entry = entries.getNextEntry()) {
-                if (++count > Limits.ATTACHMENT_ENTRIES) {
-                    throw FailedRequest.tooLarge("the archive has more than " + Limits.ATTACHMENT_ENTRIES + " entries");
-                }
-                byte[] content = read(entries, left);
-                left -= content.length;
+                MessageDigest digest = sha256();
                 if (entry.getName().toLowerCase(Locale.ROOT).endsWith(".class")) {
+                    byte[] content = readClass(entries);
+                    digest.update(content);
+                    left -= content.length;
                     classes++;
                     addHeader(headers, content);
                 }
+                left -= addTo(digest, entries, left);
+                if (digests.put(entry.getName(), digest.digest()) != null) {
+                    throw FailedRequest.malformed("the archive has two entries of one name");
+                }
+                if (digests.size() > Limits.ATTACHMENT_ENTRIES) {
+                    throw FailedRequest.tooLarge("the archive has more than " + Limits.ATTACHMENT_ENTRIES + " entries");
+                }
             }
-            if (count == 0) {
+            if (digests.isEmpty()) {
                 throw FailedRequest.malformed("the attachment is no ZIP or JAR with an entry");
             }
+            checkDirectory(jar, digests);
         } catch (IOException | IllegalArgumentException error) {
             throw FailedRequest.malformed("the attachment is no readable ZIP or JAR");
         }
@@ -62,12 +75,69 @@ record Contents(int classes, Set<String> contracts, int contractVersion, int tar
                 number(manifest, "Target-Platform-Version"));
     }
 
-    private static byte[] read(InputStream entry, long limit) throws IOException {
-        byte[] content = entry.readNBytes((int) Math.min(limit + 1, Integer.MAX_VALUE - 8));
-        if (content.length > limit) {
-            throw FailedRequest.tooLarge("unpacked, the archive has more than " + Limits.ATTACHMENT_BYTES_UNPACKED + " bytes");
+    /**
+     * An archive can be read from its beginning, entry by entry, or by the directory at its end, and need not be the
+     * same then. Who signed it is found the one way, its classes are loaded the other way: signed entries in front of
+     * a stranger's archive would have the stranger's code run in their signer's name.
+     */
+    private static void checkDirectory(byte[] jar, Map<String, byte[]> digests) throws IOException {
+        Path file = Files.createTempFile("attachment", ".jar");
+        try {
+            Files.write(file, jar);
+            try (ZipFile directory = new ZipFile(file.toFile())) {
+                if (directory.size() != digests.size()) {
+                    throw FailedRequest.malformed("the archive's directory does not name what is in it");
+                }
+                for (Map.Entry<String, byte[]> each : digests.entrySet()) {
+                    ZipEntry entry = directory.getEntry(each.getKey());
+                    if (entry == null || !entry.getName().equals(each.getKey())
+                            || !Arrays.equals(digestOf(directory, entry), each.getValue())) {
+                        throw FailedRequest.malformed("the archive's directory does not name what is in it");
+                    }
+                }
+            }
+        } finally {
+            Files.deleteIfExists(file);
+        }
+    }
+
+    private static byte[] digestOf(ZipFile archive, ZipEntry entry) throws IOException {
+        MessageDigest digest = sha256();
+        try (InputStream content = archive.getInputStream(entry)) {
+            addTo(digest, content, Limits.ATTACHMENT_BYTES_UNPACKED);
+        }
+        return digest.digest();
+    }
+
+    private static MessageDigest sha256() {
+        try {
+            return MessageDigest.getInstance("SHA-256");
+        } catch (NoSuchAlgorithmException impossible) {
+            throw new IllegalStateException(impossible);
+        }
+    }
+
+    private static byte[] readClass(InputStream entry) throws IOException {
+        byte[] content = entry.readNBytes(Limits.CLASS_BYTES + 1);
+        if (content.length > Limits.CLASS_BYTES) {
+            throw FailedRequest.tooLarge("a class in the archive has more than " + Limits.CLASS_BYTES + " bytes");
         }
         return content;
+    }
+
+    /** Reads an entry to its end and keeps nothing of it; returns how much that was. */
+    private static long addTo(MessageDigest digest, InputStream entry, long limit) throws IOException {
+        byte[] part = new byte[1 << 14];
+        long size = 0;
+        for (int count = entry.read(part); count >= 0; count = entry.read(part)) {
+            digest.update(part, 0, count);
+            size += count;
+            if (size > limit) {
+                throw FailedRequest.tooLarge(
+                        "unpacked, the archive has more than " + Limits.ATTACHMENT_BYTES_UNPACKED + " bytes");
+            }
+        }
+        return size;
     }
 
     private static void addHeader(Map<String, Header> headers, byte[] content) {

@@ -6,7 +6,13 @@ public record Limits(int threads, int queuedRequests, int frameBytes) {
     static final int ATTACHMENTS = 1_024;
     static final long ATTACHMENT_BYTES_TOTAL = 1L << 30;
     static final int ATTACHMENT_ENTRIES = 65_536;
-    static final long ATTACHMENT_BYTES_UNPACKED = 512L << 20;
+    static final long ATTACHMENT_BYTES_UNPACKED = 256L << 20;
+    /** Of one class, which is read whole; Java's own format hardly allows more. */
+    static final int CLASS_BYTES = 8 << 20;
+    /** Signatures on a transaction, and the keys of RSA among them: checking one must not take seconds. */
+    static final int SIGNATURES = 1_000;
+    static final int RSA_MODULUS_BITS = 8_192;
+    static final int RSA_EXPONENT_BITS = 64;
     static final int NETWORK_PARAMETERS = 1_024;
     /** Class loaders kept: one for each set of attachments under each network parameters. */
     static final int CLASS_LOADERS = 256;

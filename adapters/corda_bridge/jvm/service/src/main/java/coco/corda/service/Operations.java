@@ -66,6 +66,8 @@ final class Operations {
             case REGISTER_ATTACHMENT -> response.setAttachment(registry.addAttachment(
                     request.getRegisterAttachment().getContent().toByteArray(),
                     request.getRegisterAttachment().getLoadClasses()));
+            case INSPECT_ATTACHMENT -> response.setAttachment(
+                    registry.inspect(request.getInspectAttachment().getContent().toByteArray()));
             case REGISTER_NETWORK_PARAMETERS -> response.setNetworkParameters(
                     registry.addParameters(request.getRegisterNetworkParameters().getParameters().toByteArray()));
             case SIGNABLE_TEMPLATE -> response.setTemplate(NotarySignature.template(request.getSignableTemplate()));

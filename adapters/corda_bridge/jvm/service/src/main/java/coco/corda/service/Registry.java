@@ -46,6 +46,23 @@ final class Registry {
 
     /** Registering one twice changes nothing but that its classes are loaded if they now are to be. */
     AttachmentInfo addAttachment(byte[] content, boolean loadClasses) throws RejectedTransaction {
+        Registered registered = read(content, loadClasses);
+        keep(registered);
+        if (loadClasses && registered.classes() > 0) {
+            NetworkParameters newest = newestParameters();
+            if (newest != null) {
+                loadClasses(registered, newest);
+            }
+        }
+        return registered.info();
+    }
+
+    /** What an attachment is; it is not kept, so that whoever brings many takes no place from others. */
+    AttachmentInfo inspect(byte[] content) throws RejectedTransaction {
+        return read(content, false).info();
+    }
+
+    private static Registered read(byte[] content, boolean loadClasses) throws RejectedTransaction {
         Contents contents = Contents.of(content);
         for (String contract : contents.contracts()) {
             if (isOnClassPath(contract)) {
@@ -67,16 +84,7 @@ final class Registry {
                 .setTargetPlatformVersion(contents.targetPlatformVersion())
                 .setClassCount(contents.classes());
         signers.forEach(key -> info.addSigners(Forms.bytes(key)));
-        Registered registered =
-                new Registered(attachment, contents.classes(), loadClasses, info.build(), content.length);
-        keep(registered);
-        if (loadClasses && contents.classes() > 0) {
-            NetworkParameters newest = newestParameters();
-            if (newest != null) {
-                loadClasses(registered, newest);
-            }
-        }
-        return registered.info();
+        return new Registered(attachment, contents.classes(), loadClasses, info.build(), content.length);
     }
 
     NetworkParametersInfo addParameters(byte[] content) throws RejectedTransaction {

@@ -7,6 +7,8 @@ import coco.corda.wire.Verified;
 import coco.corda.wire.Verify;
 import com.google.protobuf.ByteString;
 import java.security.PublicKey;
+import java.security.SignatureException;
+import java.security.interfaces.RSAPublicKey;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -22,6 +24,7 @@ import net.corda.core.contracts.StateRef;
 import net.corda.core.contracts.TransactionResolutionException;
 import net.corda.core.contracts.TransactionState;
 import net.corda.core.contracts.TransactionVerificationException;
+import net.corda.core.crypto.CompositeKey;
 import net.corda.core.crypto.CryptoUtils;
 import net.corda.core.crypto.SecureHash;
 import net.corda.core.crypto.TransactionSignature;
@@ -136,6 +139,7 @@ final class Verification {
     private static void checkSignatures(
             SignedTransaction signed, WireTransaction wire, Verify.SignaturePolicy policy, PublicKey notary)
             throws RejectedTransaction {
+        checkEffort(signed.getSigs(), wire.getId());
         Signatures signatures =
                 new Signatures(wire.getId(), signed.getSigs(), Description.requiredSigners(wire));
         try {
@@ -146,6 +150,28 @@ final class Verification {
             }
         } catch (Exception error) {
             throw RejectedTransaction.because(error, wire.getId());
+        }
+    }
+
+    /**
+     * Anybody may send signatures, whatever checking one costs: of RSA with a long exponent, seconds. A composite key
+     * signs by its own keys; one signature of it would be as many as its sender likes.
+     */
+    private static void checkEffort(List<TransactionSignature> signatures, SecureHash txId) throws RejectedTransaction {
+        if (signatures.size() > Limits.SIGNATURES) {
+            throw RejectedTransaction.because(
+                    new SignatureException("more than " + Limits.SIGNATURES + " signatures"), txId);
+        }
+        for (TransactionSignature signature : signatures) {
+            PublicKey key = signature.getBy();
+            boolean isLong = key instanceof RSAPublicKey rsa
+                    && (rsa.getModulus().bitLength() > Limits.RSA_MODULUS_BITS
+                            || rsa.getPublicExponent().bitLength() > Limits.RSA_EXPONENT_BITS);
+            if (isLong || key instanceof CompositeKey) {
+                throw RejectedTransaction.because(
+                        new SignatureException("signatures of keys like " + CryptoUtils.toStringShort(key) + " are not taken"),
+                        txId);
+            }
         }
     }
 

@@ -35,6 +35,8 @@ class Prepared:
     whoever decides finds the conflict."""
     states: Sequence[records.State] = ()
     """Of its inputs, in their order."""
+    is_party: bool = False
+    """Whether somebody signed it, or asked for it, who participates in each state that it uses."""
 
 
 class Preparing:
@@ -124,6 +126,10 @@ class Preparing:
     def verified(self, index: int, result: wire.Verified | Failure) -> None:
         """Take note of what verification of one came to."""
         taken = self._taken[index]
+        if isinstance(result, Refused) and not taken.is_party:
+            # States come from the ledger, whoever names them; contracts say in words what is in them.
+            taken.fate = rejections.refused_in_short(result)
+            return
         if isinstance(result, Failure):
             taken.fate = _fate(result)
             return
@@ -154,6 +160,11 @@ class Preparing:
                 return rejections.unresolved(ref)
             found.append(state)
         taken.states = found[: len(claim.inputs)]
+        signers = {sha256(key) for key in description.signed_by}
+        if taken.submission.proof is not None:
+            signers.add(sha256(taken.submission.proof.key))
+        # Signatures are checked before any contract sees a state.
+        taken.is_party = not any(signers.isdisjoint(each.participants) for each in found)
         params = {description.network_parameters_hash, *(each.params_hash for each in found)}
         infos = {
             digest: info

@@ -91,6 +91,13 @@ def refused(verdict: Refused) -> Rejected:
     return _notary_error("transaction-invalid", message, cause=kind, causes=causes)
 
 
+def refused_in_short(verdict: Refused) -> Rejected:
+    """Return ``refused`` without anything that contract code may have put into words."""
+    message = "why is told to whoever signs and participates in each state that it uses"
+    kind = verdict.kind[:TYPE_MAX_CHARS]
+    return _notary_error("transaction-invalid", message, cause=kind, causes=[])
+
+
 def request_signature(message: str) -> Rejected:
     """Return ``NotaryError.RequestSignatureInvalid``."""
     return _notary_error("request-signature-invalid", message)

@@ -9,8 +9,12 @@ import pytest
 
 from coco_corda import records
 from coco_corda.deciding import claims
+from coco_corda.development import development_seed
+from coco_corda.notary_key import NotaryKey
+from coco_corda.payloads import Proof, Submission
 from coco_corda.refs import StateRef, hash_text, rehash, sha256
-from coco_corda.testing import Ledger, Samples
+from coco_corda.requests import signed_text
+from coco_corda.testing import START_MS, Ledger, Samples, Signer
 from coco_core.adapter import Applied, Outcome, Rejected
 
 INVALID = "NotaryError.TransactionInvalid"
@@ -115,6 +119,31 @@ async def test_a_contract_is_told_in_its_own_words(ledger: Ledger, samples: Samp
     (outcome,) = await ledger.execute(samples["rejected-1"])
     messages = [each["message"] for each in refusal(outcome)["causes"]]
     assert any("output states are issued by a command signer" in each for each in messages), messages
+
+
+@pytest.mark.parametrize("name", ["stolen", "seen", "unsigned"])
+async def test_who_does_not_participate_learns_nothing_of_a_state_from_a_contracts_words(
+    ledger: Ledger, samples: Samples, name: str
+) -> None:
+    """Whoever knows a state's name may use it, wrongly: the ledger adds what is in it."""
+    await ledger.execute(samples["issue"])
+    (outcome,) = await ledger.execute(samples[name])
+    told = refusal(outcome)
+    assert (told["type"], told["causes"]) == (INVALID, [])
+    assert told["cause"].startswith(("TransactionVerificationException.", "SignedTransaction."))
+    assert isinstance(outcome, Rejected)
+    assert b"Alice" not in outcome.data
+
+
+async def test_who_participates_is_told_everything(ledger: Ledger, samples: Samples) -> None:
+    await ledger.execute(samples["issue"])
+    (doubled,) = await ledger.execute(samples["doubled"])
+    assert "the amounts balance" in refusal(doubled)["message"]
+    alice = Signer.read(samples["alice-private"], NotaryKey(development_seed()).public_key)
+    text = signed_text("POST", "/transactions", alice.notary_key, START_MS, "n" * 16, samples["stolen"])
+    proof = Proof(key=alice.key, text=text, signature=alice.private.sign(text))
+    (stolen,) = await ledger.execute(Submission(stx=samples["stolen"], proof=proof))
+    assert "owning keys are a subset of the signing keys" in refusal(stolen)["message"]
 
 
 async def test_code_that_is_not_trusted_any_more_does_not_run(ledger: Ledger, samples: Samples) -> None:

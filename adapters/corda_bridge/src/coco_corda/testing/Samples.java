@@ -105,6 +105,15 @@ public final class Samples {
         add("unsigned", finance.moveCash(issued, money, ALICE.party(), BOB.party()).timeWindow(THIS_CENTURY), BOB);
         add("too-late", finance.moveCash(issued, money, ALICE.party(), BOB.party()).timeWindow(LONG_AGO), ALICE);
         add("reference", finance.issueCash(money, BOB.party()).reference(issued), BANK);
+        Draft stolen = finance.draft().input(issued).output(Finance.cash(money, BOB.party()), Finance.CASH, finance.constraint())
+                .command(new Cash.Commands.Move(), BOB.key());
+        add("stolen", stolen, BOB);
+        Draft doubled = finance.draft().input(issued)
+                .output(Finance.cash(money.plus(money), BOB.party()), Finance.CASH, finance.constraint())
+                .command(new Cash.Commands.Move(), ALICE.key());
+        add("doubled", doubled, ALICE);
+        Draft seen = finance.issueCash(money, BOB.party()).reference(issued).command(new Cash.Commands.Issue(), BOB.key());
+        add("seen", seen, BANK, BOB);
         add("below-zero", finance.moveCash(new StateRef(issue.getId(), -1), money, ALICE.party(), BOB.party()), ALICE);
         StateRef longer = new StateRef(SecureHash.hashAs(SecureHash.SHA2_384, issue.getId().getBytes()), 0);
         add("of-another-hash", finance.moveCash(longer, money, ALICE.party(), BOB.party()), ALICE);

@@ -22,8 +22,14 @@ import trio
 from google.protobuf.message import DecodeError
 
 from coco_corda import wire
-from coco_corda.limits import WORKER_FRAME_MAX_BYTES, WORKER_START_MS, WORKER_WINDOW
+from coco_corda.limits import (
+    DEADLINE_STRETCH_MAX,
+    WORKER_FRAME_MAX_BYTES,
+    WORKER_START_MS,
+    WORKER_WINDOW,
+)
 from coco_corda.shell.launching import Launch
+from coco_corda.shell.patience import Patience
 
 _LENGTH: Final = struct.Struct(">I")
 _READ_BYTES: Final = 256 * 1024
@@ -143,7 +149,8 @@ class Worker:
     async def exchange(self, requests: Sequence[wire.Request], deadline_ms: int) -> Exchanged:
         """Have requests answered, in whatever order; when one is overdue or the worker ends, say which are.
 
-        Overdue is what is not answered while nothing else is for ``deadline_ms``; the worker is killed then.
+        Overdue is what is not answered while nothing else is for ``deadline_ms`` of the worker's own time
+        (see ``patience``); the worker is killed then.
         """
         found = Exchanged()
         waiting = deque(range(len(requests)))
@@ -155,17 +162,17 @@ class Worker:
                     place = waiting.popleft()
                     open_[self._next_id] = place
                     frames.append(self._frame(requests[place]))
-                with trio.move_on_after(deadline_ms / 1000) as patience:
-                    if frames:
-                        await self._send(b"".join(frames), deadline_ms)
-                    for response in await self._receive():
-                        if response.id in self._abandoned:
-                            self._abandoned.remove(response.id)
-                        else:
-                            found.answers[open_.pop(response.id)] = response
-                if patience.cancelled_caught:
+                if frames:
+                    await self._send(b"".join(frames), deadline_ms)
+                responses = await self._await(deadline_ms)
+                if not responses:
                     found.is_late = True
                     break
+                for response in responses:
+                    if response.id in self._abandoned:
+                        self._abandoned.remove(response.id)
+                    else:
+                        found.answers[open_.pop(response.id)] = response
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError, DecodeError, KeyError):
             # Gone, or it speaks another language: no difference to who waits.
             pass
@@ -183,9 +190,9 @@ class Worker:
 
     async def _send(self, data: bytes, deadline_ms: int) -> None:
         """Send whole frames, also when nobody waits any more: what follows half a frame would be nonsense."""
-        with trio.move_on_after(deadline_ms / 1000, shield=True) as patience:
+        with trio.move_on_after(DEADLINE_STRETCH_MAX * deadline_ms / 1000, shield=True) as scope:
             await self._open_stream().send_all(data)
-        if patience.cancelled_caught:
+        if scope.cancelled_caught:
             raise trio.BrokenResourceError("it does not read")
 
     def _open_stream(self) -> trio.SocketStream:
@@ -198,6 +205,14 @@ class Worker:
         self._next_id += 1
         data = request.SerializeToString()
         return _LENGTH.pack(len(data)) + data
+
+    async def _await(self, deadline_ms: int) -> list[wire.Response]:
+        """Return the next responses; none when the worker had its time."""
+        patience = Patience(self.pid, deadline_ms)
+        while (left_s := patience.left_s()) > 0:
+            with trio.move_on_after(left_s):
+                return await self._receive()
+        return []
 
     async def _receive(self) -> list[wire.Response]:
         """Return the next responses, one at least."""

@@ -23,8 +23,7 @@ BRIDGE = Path(__file__).resolve().parents[2]
 ACCEPTANCE = BRIDGE / "jvm" / "acceptance"
 VECTORS = BRIDGE / "wire" / "vectors"
 NOTARY = "O=Coco Notary, L=Zurich, C=CH"
-DEADLINE_S = 30
-"""Much for one transaction, little for a test: the machine may be busy with others."""
+DEADLINE_S = 10
 
 
 def encoded(data: bytes) -> str:

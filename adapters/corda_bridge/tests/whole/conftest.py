@@ -6,7 +6,7 @@ import contextlib
 import http.client
 import itertools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 import pytest
 import trio
+from websockets.sync.client import ClientConnection, connect
 
 from coco_corda.development import development_seed
 from coco_corda.notary_key import NotaryKey
@@ -64,6 +65,24 @@ class Network:
                 return answer.status, answer.read()
 
         return await trio.to_thread.run_sync(exchange)
+
+    @asynccontextmanager
+    async def listening(self, node: int, by: str) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
+        """Open a WebSocket, by a client nobody here wrote; call what it gives for the next message."""
+        target = "/updates"
+        nonce = nonce_of(next(self._numbers), target)
+        headers = self.signer(by).headers("GET", target, time.time_ns() // 10**6, nonce)
+        address = self.local.nodes[node].info["rpc"]["corda"]
+        opening = connect(f"ws://{address}{target}", additional_headers=headers, proxy=None)
+        websocket: ClientConnection = await trio.to_thread.run_sync(opening.__enter__)
+
+        async def hear() -> Any:
+            return parsed(await trio.to_thread.run_sync(websocket.recv, PATIENCE_S))
+
+        try:
+            yield hear
+        finally:
+            await trio.to_thread.run_sync(opening.__exit__, None, None, None)
 
     async def submit(self, node: int, name: str, by: str = "") -> tuple[int, Any]:
         """Submit a sample until its fate is known: without a primary a node says to send it again."""

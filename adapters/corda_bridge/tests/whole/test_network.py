@@ -19,8 +19,13 @@ async def test_money_goes_round_and_only_participants_see_it(start: Any, samples
         status, issued = await network.submit(1, "issue", by="alice")
         assert (status, issued["status"]) == (200, "recorded"), issued
         ref = f"{issued['txId']}(0)"
-        status, moved = await network.submit(2, "move")
-        assert (status, moved["status"]) == (200, "notarised"), moved
+        async with network.listening(0, "bob") as hear:
+            status, moved = await network.submit(2, "move")
+            assert (status, moved["status"]) == (200, "notarised"), moved
+            heard = await hear()
+        assert [(each["ref"], each["change"]) for each in heard["changes"]] == [
+            (f"{moved['txId']}(0)", "unconsumed")
+        ]
         assert moved["signature"]["schemeNumberID"] == 4
         own = f"{moved['txId']}(0)"
         # What is committed on one node is on its way to the others.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 
@@ -19,4 +19,10 @@ class Outside(Protocol):
 
     def wait(self, seconds: float) -> Awaitable[bool]:
         """Wait for the next beat; return False when ``seconds`` passed without one."""
+        ...
+
+    def beside(
+        self, task: Callable[[], Awaitable[None]], meanwhile: Callable[[], Awaitable[None]]
+    ) -> Awaitable[None]:
+        """Run two tasks until either ends or raises WebSocketClosedError."""
         ...

@@ -53,18 +53,27 @@ class Updates:
             self._listeners -= 1
 
     async def _converse(self, participant: bytes, after: int, websocket: WebSocket) -> None:
-        """Tell everything until the client leaves; one that reads slowly is told more at a time."""
+        """Tell everything until the client leaves, and let what it says go by: that it left comes behind."""
+
+        async def listen() -> None:
+            while True:
+                await websocket.receive()
+
         self._listeners += 1
         try:
-            while True:
-                found = self._vaults.since(participant, after)
-                if found.changes or not found.is_known:
-                    await websocket.send(orjson.dumps(self._told(found)).decode())
-                after = found.seqno
-                if after >= self._vaults.seqno:
-                    await self._outside.wait(_FOR_EVER)
+            await self._outside.beside(partial(self._tell, participant, after, websocket), listen)
         finally:
             self._listeners -= 1
+
+    async def _tell(self, participant: bytes, after: int, websocket: WebSocket) -> None:
+        """Tell all changes; who reads slowly is told more at a time."""
+        while True:
+            found = self._vaults.since(participant, after)
+            if found.changes or not found.is_known:
+                await websocket.send(orjson.dumps(self._told(found)).decode())
+            after = found.seqno
+            if after >= self._vaults.seqno:
+                await self._outside.wait(_FOR_EVER)
 
     def _told(self, found: Changes) -> JSON:
         if not found.is_known:

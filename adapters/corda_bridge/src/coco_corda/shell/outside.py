@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Awaitable, Callable
 
 import trio
+
+from coco_core.adapter import WebSocketClosedError
 
 
 class Clock:
@@ -33,3 +36,20 @@ class Clock:
         with trio.move_on_after(seconds if math.isfinite(seconds) else math.inf):
             await event.wait()
         return event.is_set()
+
+    async def beside(
+        self, task: Callable[[], Awaitable[None]], meanwhile: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Run two tasks until either ends, or finds its peer gone."""
+
+        async def run(either: Callable[[], Awaitable[None]]) -> None:
+            try:
+                await either()
+            except WebSocketClosedError:
+                pass
+            finally:
+                nursery.cancel_scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run, task)
+            nursery.start_soon(run, meanwhile)

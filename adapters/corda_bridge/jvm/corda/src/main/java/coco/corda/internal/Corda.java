@@ -1,7 +1,9 @@
 package coco.corda.internal;
 
+import static net.corda.core.serialization.SerializationAPIKt.DESERIALIZATION_CACHE_PROPERTY;
 import static net.corda.core.serialization.internal.SerializationEnvironmentKt.setNodeSerializationEnv;
 
+import com.google.common.cache.CacheBuilder;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.NotSerializableException;
@@ -50,6 +52,7 @@ import net.corda.core.transactions.FilteredComponentGroup;
 import net.corda.core.transactions.FilteredTransaction;
 import net.corda.core.transactions.LedgerTransaction;
 import net.corda.core.transactions.WireTransaction;
+import net.corda.core.utilities.ByteSequence;
 import net.corda.core.utilities.OpaqueBytes;
 import net.corda.serialization.internal.CordaSerializationMagic;
 import net.corda.serialization.internal.GeneratedAttachment;
@@ -303,8 +306,23 @@ public final class Corda {
 
     /** AMQP between peers, which is what transactions are made of; RPC's two forms are not spoken here. */
     private static final class Scheme extends AbstractAMQPSerializationScheme {
+        private static final int DECODED_MAX = 4_096;
+
+        /**
+         * Keys and certificates by their bytes. Corda keeps them for one set of attachments at a time, in maps without
+         * a bound; to find the point of an Ed25519 key costs as much as a signature, and one transaction names its
+         * keys several times.
+         */
+        private final Map<Object, Object> decoded =
+                CacheBuilder.newBuilder().maximumSize(DECODED_MAX).build().asMap();
+
         Scheme() {
             super(List.of());
+        }
+
+        @Override
+        public <T> T deserialize(ByteSequence bytes, Class<T> type, SerializationContext within) {
+            return super.deserialize(bytes, type, within.withProperty(DESERIALIZATION_CACHE_PROPERTY, decoded));
         }
 
         @Override

@@ -5,7 +5,7 @@ Knows what the ledger holds and what earlier transactions of the same batch make
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
@@ -39,6 +39,15 @@ class Prepared:
     """Whether somebody signed it, or asked for it, who participates in each state that it uses."""
 
 
+@attrs.frozen(kw_only=True)
+class _Code:
+    """What transactions with the same attachments have in common."""
+
+    domain: bytes
+    trusted: Sequence[bytes]
+    jars: Mapping[bytes, bytes] = attrs.field(repr=False)
+
+
 class Preparing:
     """The transactions of one part of a batch."""
 
@@ -51,6 +60,7 @@ class Preparing:
         self._makers: dict[bytes, Prepared] = {}
         """Transactions of this part by identifier: their outputs may be used by others of it."""
         self._waiting: list[int] = []
+        self._code: dict[tuple[bytes, ...], _Code] = {}
 
     def take(self, submission: Submission, description: wire.Description | Failure) -> Prepared:
         """Take the next transaction."""
@@ -166,11 +176,7 @@ class Preparing:
         # Signatures are checked before any contract sees a state.
         taken.is_party = not any(signers.isdisjoint(each.participants) for each in found)
         params = {description.network_parameters_hash, *(each.params_hash for each in found)}
-        infos = {
-            digest: info
-            for digest in description.attachments
-            if (info := records.attachment_info(self._state, digest)) is not None
-        }
+        code = self._code_of(tuple(description.attachments))
         request = wire.Verify(
             stx=taken.submission.stx,
             states=[
@@ -182,17 +188,32 @@ class Preparing:
                 for ref, state in zip(_refs(taken), found, strict=True)
             ],
             signatures=wire.Verify.ALL_EXCEPT_NOTARY,
-            trusted_attachments=[
-                digest for digest, info in infos.items() if self._terms.trusts(digest, info)
-            ],
+            trusted_attachments=code.trusted,
             notary_key=self._notary_key,
         )
         return Job(
             request=request,
-            domain=domain(infos),
-            attachments=_present((each, records.attachment(self._state, each)) for each in infos),
+            domain=code.domain,
+            attachments=code.jars,
             parameters=_present((each, records.parameters(self._state, each)) for each in params),
         )
+
+    def _code_of(self, attachments: tuple[bytes, ...]) -> _Code:
+        """Return what transactions with these attachments run; most of a batch have the same."""
+        known = self._code.get(attachments)
+        if known is not None:
+            return known
+        infos = {
+            digest: info
+            for digest in attachments
+            if (info := records.attachment_info(self._state, digest)) is not None
+        }
+        found = self._code[attachments] = _Code(
+            domain=domain(infos),
+            trusted=[digest for digest, info in infos.items() if self._terms.trusts(digest, info)],
+            jars=_present((each, records.attachment(self._state, each)) for each in infos),
+        )
+        return found
 
     def _find(self, ref: StateRef) -> records.State | None:
         """Return a state of the ledger, or one that a verified transaction of this part makes."""

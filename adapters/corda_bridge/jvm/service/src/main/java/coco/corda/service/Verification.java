@@ -43,6 +43,8 @@ import net.corda.core.transactions.WireTransaction;
 final class Verification {
     private final Corda corda;
     private final Registry registry;
+    /** A network has one, and to find the point of its key costs as much as a signature. */
+    private volatile Notary lastNotary;
 
     Verification(Corda corda, Registry registry) {
         this.corda = corda;
@@ -54,7 +56,7 @@ final class Verification {
                 && request.getSignatures() != Verify.SignaturePolicy.ALL_EXCEPT_NOTARY) {
             throw FailedRequest.malformed("the request does not say which signatures must be there");
         }
-        PublicKey ourNotary = Forms.key(request.getNotaryKey(), "the notary's key");
+        PublicKey ourNotary = notary(request.getNotaryKey());
         Map<StateRef, ResolvedState> resolved = resolved(request);
         Set<SecureHash> trusted = new HashSet<>();
         request.getTrustedAttachmentsList().forEach(id -> trusted.add(Forms.hash(id, "a trusted attachment's id")));
@@ -69,6 +71,14 @@ final class Verification {
                 .setTxId(Forms.bytes(wire.getId()))
                 .addAllOutputs(runContracts(wire, attachments, parameters, resolved))
                 .build();
+    }
+
+    private PublicKey notary(ByteString encoded) {
+        Notary known = lastNotary;
+        if (known == null || !known.encoded().equals(encoded)) {
+            lastNotary = known = new Notary(encoded, Forms.key(encoded, "the notary's key"));
+        }
+        return known.key();
     }
 
     private static Map<StateRef, ResolvedState> resolved(Verify request) {
@@ -244,6 +254,8 @@ final class Verification {
         }
         return message.build();
     }
+
+    private record Notary(ByteString encoded, PublicKey key) {}
 
     /** Corda's own checks of signatures, given the keys: it would load a contract's classes to find them out. */
     private record Signatures(SecureHash id, List<TransactionSignature> sigs, Set<PublicKey> required)

@@ -56,6 +56,14 @@ class Examiner(Protocol):
         """Return the evidence a file holds, None when it is none of the formats known here."""
         ...
 
+    def with_collateral(self, evidence: Evidence, files: Sequence[bytes]) -> Evidence:
+        """Return evidence with what it is to be judged by, as its verifier reads that.
+
+        ``files`` are in the forms vendors publish them in; without any, what came with the evidence counts.
+        Raises AttestationError where nothing in them is for this evidence.
+        """
+        ...
+
     def show(self, evidence: Evidence) -> Finding:
         """Return what evidence says, nothing of it checked; raises AttestationError."""
         ...

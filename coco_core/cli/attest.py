@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import attrs
 import click
@@ -19,6 +20,8 @@ from coco_core.cli.asking import FILE
 from coco_core.cli.live_evidence import fetch_evidence
 from coco_core.errors import AttestationError, IntegrityError, OperatorError
 from coco_core.node import utc_now
+
+Answer = TypeVar("Answer")
 
 _HEX: Final = re.compile("[0-9a-fA-F]*")
 _VERDICTS: Final = {
@@ -57,7 +60,13 @@ def show(file: Path | None, node: str | None, service_cert: Path | None, as_json
 @click.argument("file", type=FILE, required=False)
 @NODE
 @SERVICE
-@click.option("--collateral", type=FILE, help="What the vendor publishes for judging it, from a file.")
+@click.option(
+    "--collateral",
+    "collaterals",
+    type=FILE,
+    multiple=True,
+    help="What the vendor publishes for judging it; several files where it comes in several.",
+)
 @click.option("--now", help="ISO 8601 in UTC, like 2026-11-22T12:00:00Z; the present unless given.")
 @click.option("--policy", type=FILE, help="Which code and platforms are accepted, JSON.")
 @click.option("--report-data", help="The 64 bytes it must be made for, in hex.")
@@ -66,7 +75,7 @@ def verify(
     file: Path | None,
     node: str | None,
     service_cert: Path | None,
-    collateral: Path | None,
+    collaterals: tuple[Path, ...],
     now: str | None,
     policy: Path | None,
     report_data: str | None,
@@ -78,8 +87,7 @@ def verify(
     Nothing is fetched: the same files and the same time give the same verdict, whenever it is asked for.
     """
     evidence, examiner, bound = _sought(file, node, service_cert)
-    if collateral is not None:
-        evidence = attrs.evolve(evidence, endorsements=_read(collateral))
+    evidence = _refusing(lambda: examiner.with_collateral(evidence, [_read(one) for one in collaterals]))
     now_s = int((utc_now() if now is None else _time(now)).timestamp())
     accepted = None if policy is None else _read(policy)
     expected = bound if report_data is None else _hex(report_data)
@@ -115,7 +123,7 @@ def _find(data: bytes, file: Path) -> tuple[Evidence, Examiner]:
     if not examiners:
         raise OperatorError("no platforms are installed; try: pip install coco-framework[enclave]")
     for examiner in examiners:
-        evidence = examiner.read(data)
+        evidence = _refusing(partial(examiner.read, data))
         if evidence is not None:
             return evidence, examiner
     raise OperatorError(f"{file}: no evidence of a platform known here")
@@ -147,16 +155,15 @@ def _hex(text: str) -> bytes:
     return bytes.fromhex(text)
 
 
-def _refusing(ask: Any) -> Finding:
+def _refusing(ask: Callable[[], Answer]) -> Answer:
     """Return what the examiner says; raises OperatorError for what it cannot read."""
     try:
         with warnings.catch_warnings():
             # Libraries warn of what vendors' own certificates do, such as AMD's serial number 0.
             warnings.simplefilter("ignore")
-            finding: Finding = ask()
+            return ask()
     except AttestationError as error:
         raise OperatorError(f"{error.code}: {error}") from error
-    return finding
 
 
 def _tell(finding: Finding, as_json: bool) -> None:

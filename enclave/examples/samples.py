@@ -74,7 +74,9 @@ class Sample:
 
 def find_samples(folder: Path) -> list[Sample]:
     """Return every piece of evidence below ``folder`` that something can be judged by."""
-    sources: list[Callable[[Path], Iterator[Sample]]] = [_dcap, _debug_enclaves, _snp, _azure, _windows]
+    sources: list[Callable[[Path], Iterator[Sample]]] = [
+        *(_dcap, _without_collateral, _debug_enclaves, _snp, _azure, _windows)
+    ]
     return [sample for source in sources for sample in source(folder)]
 
 
@@ -115,6 +117,33 @@ def _dcap_answer(told: Mapping[str, Any]) -> str:
         return "affirming" if told["status"] == "UpToDate" else "tcb_status"
     (code,) = (code for part, code in REFUSALS.items() if part in told["error"])
     return code
+
+
+_ALONE: list[tuple[str, str, str]] = [
+    ("collateral", "tdx", "oasis/quote_v4_tdx_ecdsa_p256.bin"),
+    ("collateral", "tdx", "oasis/quote_v4_tdx_ecdsa_p256_trailing.bin"),
+    ("collateral", "tdx", "trustee/tdx_quote_6.dat"),
+    ("collateral", "tdx", "automata/solana/quote_tdx.bin"),
+    ("collateral", "tdx", "agentrust-gcp/tdx_quote.bin"),
+    ("collateral", "tdx", "agentrust-gcp/tdx_quote_manifest.bin"),
+    ("debug", "sgx", "openenclave/sgx_quote_intel_qve"),
+]
+"""Quotes that nothing is published to judge by: signatures hold up to Intel's root, and no further."""
+
+
+def _without_collateral(folder: Path) -> Iterator[Sample]:
+    for answer, kind, name in _ALONE:
+        quote = (folder / "sgx-tdx" / name).read_bytes()
+        yield Sample(
+            name=f"{name.partition('.')[0]} alone",
+            kind=kind,
+            quote=quote,
+            collateral=b"",
+            expected_report_data=quote[568:632] if kind == "tdx" else quote[368:432],
+            now_s=AUTUMN_2026_S,
+            answer=answer,
+            policy=_any_code(anchors=INTEL_ANCHORS),
+        )
 
 
 def _debug_enclaves(folder: Path) -> Iterator[Sample]:

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from coco_core.cli.main import cli
 from coco_core.errors import IntegrityError, OperatorError
 from coco_enclave import TeeEvidence, encode
-from coco_enclave.testing import Enclave, SimulatedIntel
+from coco_enclave.testing import Enclave, SimulatedIntel, make_snp_chip, make_snp_vendor
 
 NOW_S = 1_790_000_000
 NOW = "2026-09-21T14:13:20Z"
@@ -97,3 +97,21 @@ def test_what_cannot_be_read_is_the_operators_business(arguments: list[str], fil
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(files)
         assert isinstance(run(*arguments).exception, OperatorError)
+
+
+def test_files_as_vendors_publish_them(tmp_path: Path) -> None:
+    chip = make_snp_chip(make_snp_vendor(NOW_S), now_s=NOW_S)
+    vendor = chip.vendor
+    (tmp_path / "report.hex").write_text(chip.report(DATA, b"C" * 48).hex())
+    (tmp_path / "vcek.der").write_bytes(chip.leaf.der)
+    (tmp_path / "cert_chain").write_bytes(vendor.ask.pem + vendor.ark.pem)
+    accepted = {"measurements": "any", "simulator_anchors": [vendor.anchor]}
+    (tmp_path / "policy").write_text(json.dumps({"platforms": {"snp": accepted}}))
+    given = ["--now", NOW, "--policy", tmp_path / "policy"]
+    both = ["--collateral", tmp_path / "vcek.der", "--collateral", tmp_path / "cert_chain"]
+    told = run("verify", *given, *both, tmp_path / "report.hex")
+    assert told.exit_code == 0, told.output
+    assert "evidence of snp: accepted, with a warning" in told.output
+    told = run("verify", *given, *both[2:], tmp_path / "report.hex")
+    assert isinstance(told.exception, OperatorError)
+    assert "certificates of 0 keys that could sign" in str(told.exception)

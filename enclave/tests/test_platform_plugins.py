@@ -13,6 +13,7 @@ from coco_core.node.platform_settings import PlatformSettings
 from coco_core.node.plugins import load_platform
 from coco_core.node.policy_file import policy_from_file
 from coco_enclave.providers import plugin as real
+from coco_enclave.testing import make_snp_chip, make_snp_vendor
 from coco_enclave.testing import plugin as simulated
 from coco_enclave.testing.machines import KINDS, Machine, make_machine
 
@@ -40,7 +41,8 @@ def test_every_real_platform_has_a_verifier_and_its_name() -> None:
 
 
 def test_real_platforms_are_made_of_what_is_said(tmp_path: Path) -> None:
-    (tmp_path / "collateral").write_text("PEM")
+    chip = make_snp_chip(make_snp_vendor(NOW_S), now_s=NOW_S)
+    (tmp_path / "collateral").write_bytes(chip.leaf.der)
     given: dict[str, dict[str, Any]] = {
         "sgx": {"collateral": "collateral"},
         "tdx": {"collateral": "collateral"},
@@ -65,6 +67,7 @@ def test_real_platforms_are_made_of_what_is_said(tmp_path: Path) -> None:
         ("snp", {"collateral": "collateral", "vmpl": "0"}, "'platform.vmpl' must be a whole number"),
         ("azure-snp", {"collateral": "collateral", "registers": "99"}, "numbers of the TPM's registers"),
         ("azure-snp", {"collateral": "collateral", "registers": "x"}, "numbers of the TPM's registers"),
+        ("snp", {"collateral": "collateral", "interface": "kernel"}, "'platform.collateral' cannot be used"),
         ("azure-aci", {"context": "/nowhere/at/all"}, "no security context"),
         ("simulated-snp", {"machine": "collateral"}, "is no simulated snp machine"),
         ("simulated-snp", {"machine": "collateral", "host_data": "4"}, "must be 32 bytes"),

@@ -6,13 +6,13 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
 
 from coco_core.attestation import Evidence, Finding
-from coco_enclave import anchors, azure, azure_tdx, evidence, snp, vbs
+from coco_enclave import anchors, azure, azure_tdx, evidence, forms, snp, vbs
 from coco_enclave.dcap_quote import SGX, TDX, parse_quote
 from coco_enclave.errors import EvidenceError
 from coco_enclave.evidence import TeeEvidence
@@ -119,12 +119,32 @@ class TeeExaminer:
         return frozenset(RECOGNISERS)
 
     def read(self, data: bytes) -> Evidence | None:
-        """Return the evidence in a file, an envelope or a platform's own form; None for anything else."""
+        """Return the evidence in a file: our envelope, a platform's own form or another's; None for none.
+
+        Raises EvidenceError for evidence in a certificate that is not for the certificate's key.
+        """
         try:
-            found, collateral = evidence.decode(data)
+            enveloped, collateral = evidence.decode(data)
         except EvidenceError:
-            return self._recognise(data)
-        return Evidence(format=found.kind, quote=found.quote, endorsements=collateral)
+            found = forms.find_evidence(data, recognise)
+            if found is None:
+                return None
+            return Evidence(format=found.kind, quote=found.quote, endorsements=found.collateral)
+        return Evidence(format=enveloped.kind, quote=enveloped.quote, endorsements=collateral)
+
+    def with_collateral(self, evidence: Evidence, files: Sequence[bytes]) -> Evidence:
+        """Return evidence with what it is to be judged by, from files in the vendors' forms.
+
+        What came with it counts where the files have no key's certificate. Raises EvidenceError.
+        """
+        own = [evidence.endorsements] if evidence.endorsements else []
+        try:
+            found = forms.read_collateral(evidence.format, files or own)
+        except EvidenceError:
+            if not (files and own):
+                raise
+            found = forms.read_collateral(evidence.format, [*own, *files])
+        return attrs.evolve(evidence, endorsements=found)
 
     def show(self, evidence: Evidence) -> Finding:
         """Return what evidence says, nothing of it checked; raises EvidenceError."""
@@ -145,11 +165,10 @@ class TeeExaminer:
         expected = own_report_data(found) if expected_report_data is None else expected_report_data
         return to_finding(evidence.format, appraise(found, evidence.endorsements, by, expected, now_s))
 
-    def _recognise(self, data: bytes) -> Evidence | None:
-        for kind, recognise in RECOGNISERS.items():
-            if recognise(data):
-                return Evidence(format=kind, quote=data)
-        return None
+
+def recognise(data: bytes) -> str:
+    """Return the kind of evidence that bytes have the form of, empty for none."""
+    return next((kind for kind, is_of in RECOGNISERS.items() if is_of(data)), "")
 
 
 def looking(kind: str) -> TeePolicy:

@@ -15,8 +15,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-import orjson
-
 from coco_core.attestation import Evidence
 from coco_core.errors import OperatorError
 from coco_enclave.azure import (
@@ -30,7 +28,9 @@ from coco_enclave.azure import (
     SIGNATURE,
     SNP_KIND,
 )
+from coco_enclave.errors import EvidenceError
 from coco_enclave.evidence import encode_parts
+from coco_enclave.forms import read_collateral
 from coco_enclave.providers.device_tree import DeviceTree
 from coco_enclave.tpm import REGISTERS as REGISTER_COUNT
 
@@ -148,7 +148,10 @@ class AzureContainerPlatform:
             ENDORSEMENT: self._decoded("reference-info-base64"),
             CONTAINER_POLICY: self._decoded("security-policy-base64"),
         }
-        certificates = _certificates(self._decoded("host-amd-cert-base64"))
+        try:
+            certificates = read_collateral(ACI_KIND, [self._decoded("host-amd-cert-base64")])
+        except EvidenceError as error:
+            raise OperatorError(f"the host's certificates are not as documented: {error}") from error
         return Evidence(format=ACI_KIND, quote=encode_parts(parts), endorsements=certificates)
 
     def _decoded(self, name: str) -> bytes:
@@ -156,12 +159,3 @@ class AzureContainerPlatform:
             return base64.b64decode(self._context.read(name), validate=True)
         except binascii.Error as error:
             raise OperatorError(f"{name} is not base64") from error
-
-
-def _certificates(data: bytes) -> bytes:
-    """Return the chip's certificate and its issuers, PEM, of what the host hands over in JSON."""
-    try:
-        value = orjson.loads(data)
-        return f"{value['vcekCert']}\n{value['certificateChain']}".encode()
-    except (ValueError, KeyError, TypeError) as error:
-        raise OperatorError("the host's certificates are not as documented") from error

@@ -8,8 +8,8 @@
     "platform": {"name": "azure-snp", "collateral": "chip.pem", "registers": "4,7,11"}
     "platform": {"name": "azure-aci", "context": "/security-context-…"}
 
-``collateral`` is what the vendor publishes for judging this machine, in the form its verifier reads. It is
-read anew whenever evidence is made: who renews it puts another file in its place. A VBS enclave holds keys
+``collateral`` is what the vendor publishes for judging this machine, in any form of ``forms``. It is read
+anew whenever evidence is made: who renews it puts another file in its place. A VBS enclave holds keys
 and runs no node, so there is no such platform here.
 """
 
@@ -24,6 +24,8 @@ from coco_core.attestation import Platform, PlatformOptions, PlatformPlugin, hoo
 from coco_core.errors import OperatorError
 from coco_enclave import azure, snp
 from coco_enclave.dcap_quote import SGX, TDX
+from coco_enclave.errors import EvidenceError
+from coco_enclave.forms import read_collateral
 from coco_enclave.providers.azure import AzureContainerPlatform, AzureGuestPlatform, Tpm2Tools
 from coco_enclave.providers.device_tree import KernelTree
 from coco_enclave.providers.gramine import GraminePlatform
@@ -62,14 +64,16 @@ def _snp(options: PlatformOptions) -> Platform:
         raise OperatorError(f"'platform.interface' must be {_KERNEL!r} or {_DEVICE!r}")
     tree = KernelTree(ROOT) if interface == _KERNEL else None
     vmpl = options.number("vmpl", 0)
-    return SnpPlatform(options.file("collateral"), tree=tree, name=_own_name(), vmpl=vmpl)
+    return SnpPlatform(_certificates(snp.KIND, options), tree=tree, name=_own_name(), vmpl=vmpl)
 
 
 def _azure_guest(options: PlatformOptions) -> Platform:
     registers = options.text("registers").split(",")
     if not all(one.isdecimal() and int(one) < REGISTERS for one in registers):
         raise OperatorError("'platform.registers' must be numbers of the TPM's registers, like 4,7,11")
-    return AzureGuestPlatform(options.file("collateral"), Tpm2Tools(), sorted(map(int, registers)))
+    return AzureGuestPlatform(
+        _certificates(azure.SNP_KIND, options), Tpm2Tools(), sorted(map(int, registers))
+    )
 
 
 def _azure_container(options: PlatformOptions) -> Platform:
@@ -80,6 +84,23 @@ def _azure_container(options: PlatformOptions) -> Platform:
         )
     device = KernelSevGuest()
     return AzureContainerPlatform(KernelTree(Path(folder)), lambda data: ask_report(device, data))
+
+
+def _certificates(kind: str, options: PlatformOptions) -> Callable[[], bytes]:
+    """Return what reads the chip's certificates, in whatever form; raises OperatorError when there are none.
+
+    They are read once here, for a file that is of no use to be told of when the node starts.
+    """
+    read = options.file("collateral")
+
+    def collateral() -> bytes:
+        try:
+            return read_collateral(kind, [read()])
+        except EvidenceError as error:
+            raise OperatorError(f"'platform.collateral' cannot be used: {error}") from error
+
+    collateral()
+    return collateral
 
 
 def _own_name() -> str:

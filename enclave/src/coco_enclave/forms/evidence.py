@@ -1,0 +1,203 @@
+"""Evidence as other software writes it: what is in it is told by its form, and taken out.
+
+Text (hex, base64), certificates of RA-TLS, a report with the host's certificates after it, Open Enclave's
+header, and the JSON of Confidential Containers, of Azure's services, of CCF, and a plain one of our own::
+
+    {"kind": "azure-aci", "parts": {"report": base64, "uvm": base64}, "collateral": PEM or base64}
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import attrs
+import orjson
+
+from coco_enclave import azure, azure_tdx, snp
+from coco_enclave.errors import EvidenceError
+from coco_enclave.evidence import encode_parts
+from coco_enclave.forms.text import bytes_of, bytes_of_text, text_of
+from coco_enclave.ratls import RaTlsEvidence, check_key, read_certificate, read_extension
+from coco_enclave.snp_report import REPORT_SIZE_BYTES, parse_report
+from coco_enclave.verify import verifier_of
+
+_NESTED_MAX: Final = 4
+_NAMES: Final = ("quote", "tdx_quote", "td_quote", "sgx_quote", "intel_quote", "report", "evidence", "raw")
+"""Under which JSON has a quote or report, where it is not of a form of its own."""
+_OPEN_ENCLAVE_HEADER_BYTES: Final = 16
+_PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
+
+Recognise = Callable[[bytes], str]
+"""Returns the kind of a quote or report by its form, empty for what is none."""
+
+
+@attrs.frozen(kw_only=True)
+class Found:
+    """Evidence that was taken out of a file, with the collateral that came along."""
+
+    kind: str
+    quote: bytes = attrs.field(repr=False)
+    collateral: bytes = attrs.field(default=b"", repr=False)
+
+
+def find_evidence(data: bytes, recognise: Recognise) -> Found | None:
+    """Return the evidence in a file of another's, None for none.
+
+    Raises EvidenceError where evidence in a certificate is not for the certificate's key: ``pubkey_hash``,
+    ``report_data``.
+    """
+    return _find(data, recognise, _NESTED_MAX)
+
+
+def _find(data: bytes, recognise: Recognise, depth: int) -> Found | None:
+    if (kind := recognise(data)) or not depth:
+        return Found(kind=kind, quote=data) if kind else None
+    for reader in (_certificate, _extension, _with_table, _open_enclave):
+        if (found := reader(data, recognise)) is not None:
+            return found
+    text = text_of(data)
+    if text is None:
+        return None
+    if (decoded := bytes_of_text(text)) is not None:
+        return _find(decoded, recognise, depth - 1)
+    try:
+        value: Any = orjson.loads(text)
+    except ValueError:
+        return None
+    return _in_json(value, recognise, depth - 1) if isinstance(value, dict) else None
+
+
+# ── binary forms ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _certificate(data: bytes, recognise: Recognise) -> Found | None:
+    """Read evidence in the first certificate, PEM or DER, and check that it is for its key."""
+    # A certificate itself holds a quote, which holds certificates as text.
+    pem = _PEM.search(data) if data.isascii() else None
+    try:
+        der = b64decode(b"".join(pem[1].split())) if pem is not None else data
+        found, key = read_certificate(der)
+    except (ValueError, EvidenceError):
+        return None
+    check_key(found.claims, key)
+    return _of_claims(found, recognise)
+
+
+def _extension(data: bytes, recognise: Recognise) -> Found | None:
+    try:
+        found = read_extension(data)
+    except EvidenceError:
+        return None
+    return _of_claims(found, recognise)
+
+
+def _of_claims(found: RaTlsEvidence, recognise: Recognise) -> Found | None:
+    """Check that evidence is over the claims beside it: otherwise they say nothing of it."""
+    kind = recognise(found.quote)
+    if not kind:
+        return None
+    if verifier_of(kind).read(found.quote).report_data != found.report_data.hex():
+        raise EvidenceError("report_data", "RA-TLS evidence: the quote is not over the claims beside it")
+    return Found(kind=kind, quote=found.quote)
+
+
+def _with_table(data: bytes, _: Recognise) -> Found | None:
+    """Read an extended report: the host's table of certificates lies behind it."""
+    report, table = data[:REPORT_SIZE_BYTES], data[REPORT_SIZE_BYTES:]
+    try:
+        parse_report(report)
+    except EvidenceError:
+        return None
+    return Found(kind=snp.KIND, quote=report, collateral=table) if table else None
+
+
+def _open_enclave(data: bytes, recognise: Recognise) -> Found | None:
+    """Read Open Enclave's header: version 1, type of report, size, then the quote."""
+    inner = data[_OPEN_ENCLAVE_HEADER_BYTES:]
+    if data[:4] != b"\1\0\0\0" or int.from_bytes(data[8:16], "little") != len(inner):
+        return None
+    kind = recognise(inner)
+    return Found(kind=kind, quote=inner) if kind else None
+
+
+# ── JSON ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _in_json(value: Mapping[str, Any], recognise: Recognise, depth: int) -> Found | None:
+    for reader in (_own, _virtual_tpm, _containers):
+        if (found := reader(value)) is not None:
+            return found
+    for name in _NAMES:
+        inner = bytes_of(value.get(name))
+        found = _find(inner, recognise, depth) if inner is not None else None
+        if found is not None:
+            return found
+    return None
+
+
+def _own(value: Mapping[str, Any]) -> Found | None:
+    match value:
+        case {"kind": str(kind), "parts": dict(parts)}:
+            read = {str(name): bytes_of(part) for name, part in parts.items()}
+            whole = {name: part for name, part in read.items() if part is not None}
+            quote = encode_parts(whole) if len(whole) == len(read) else None
+        case {"kind": str(kind), "quote": one}:
+            quote = bytes_of(one)
+        case _:
+            return None
+    collateral = _collateral_in(value.get("collateral"))
+    return Found(kind=kind, quote=quote, collateral=collateral) if quote is not None else None
+
+
+def _virtual_tpm(value: Mapping[str, Any]) -> Found | None:
+    """Read evidence of Azure's VMs as the attesters of Confidential Containers write it."""
+    hcl = bytes_of(value.get("hcl_report", value.get("report")))
+    match value.get("tpm_quote", value.get("quote")):
+        case {"message": message, "signature": signature, "pcrs": list(registers)}:
+            read = [hcl, bytes_of(message), bytes_of(signature), *_registers(registers)]
+        case _:
+            return None
+    if not all(read):
+        return None
+    whole = [one for one in read if one is not None]
+    parts = {
+        azure.HCL: whole[0],
+        azure.QUOTE: whole[1],
+        azure.SIGNATURE: whole[2],
+        azure.REGISTERS: b"".join(whole[3:]),
+    }
+    td_quote = bytes_of(value.get("td_quote"))
+    if td_quote is not None:
+        return Found(kind=azure_tdx.KIND, quote=encode_parts({**parts, azure_tdx.TD_QUOTE: td_quote}))
+    return Found(kind=azure.SNP_KIND, quote=encode_parts(parts), collateral=_collateral_in(value.get("vcek")))
+
+
+def _registers(values: list[Any]) -> Iterator[bytes | None]:
+    yield from (bytes_of(one) for one in values)
+
+
+def _containers(value: Mapping[str, Any]) -> Found | None:
+    """Read a report with its utility VM's endorsement, as CCF and Azure's attestation service have it."""
+    match value:
+        case {"raw": raw, "endorsements": chain, "uvm_endorsements": uvm}:
+            pass
+        case {"SnpReport": raw, "VcekCertChain": chain, "Endorsements": {"Uvm": [uvm, *_]}}:
+            pass
+        case _:
+            return None
+    report, endorsement = bytes_of(raw), bytes_of(uvm)
+    if report is None or endorsement is None:
+        return None
+    parts = {azure.REPORT: report, azure.ENDORSEMENT: endorsement}
+    return Found(kind=azure.ACI_KIND, quote=encode_parts(parts), collateral=_collateral_in(chain))
+
+
+def _collateral_in(value: Any) -> bytes:
+    """Return collateral that JSON holds: bytes written as text, or text as it is; empty for none."""
+    decoded = bytes_of(value)
+    if decoded is not None:
+        return decoded
+    return value.encode() if isinstance(value, str) else b""

@@ -1,0 +1,398 @@
+"""Evidence and collateral as others write them: taken out whole, and judged like what we write ourselves."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import struct
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cbor2
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coco_core.attestation import Evidence
+from coco_enclave import EvidenceError, encode_parts
+from coco_enclave.describe import TeeExaminer, recognise
+from coco_enclave.forms import find_evidence, read_collateral, read_table
+from coco_enclave.ratls import RaTlsEvidence
+from coco_enclave.snp import read_collateral as read_snp
+from coco_enclave.testing import SimulatedIntel, der, make_snp_chip, make_snp_vendor
+from coco_enclave.testing.sim_snp import SnpChip
+from coco_enclave.tpm import REGISTERS
+
+NOW_S = 1_790_000_000
+DATA = bytes(range(64))
+CODE = b"C" * 48
+KEY = der.sequence(b"\x05\x00")
+VCEK, ASK, ARK, CRL = (
+    "63da758d-e664-4564-adc5-f4b93be8accd",
+    "4ab7b379-bbac-4fe4-a02f-05aef327c782",
+    "c0b406a4-a803-4952-9743-3fb6014cd0ae",
+    "92f81bc3-5811-4d3d-97ff-d19f88dc67ea",
+)
+
+
+@pytest.fixture(scope="module")
+def intel() -> SimulatedIntel:
+    return SimulatedIntel(NOW_S)
+
+
+@pytest.fixture(scope="module")
+def chip() -> SnpChip:
+    return make_snp_chip(make_snp_vendor(NOW_S), now_s=NOW_S)
+
+
+def found(data: bytes) -> tuple[str, bytes, bytes]:
+    one = find_evidence(data, recognise)
+    assert one is not None
+    return one.kind, one.quote, one.collateral
+
+
+def refusal(ask: Callable[..., Any], *arguments: Any) -> str:
+    with pytest.raises(EvidenceError) as caught:
+        ask(*arguments)
+    return caught.value.code
+
+
+# ── text ─────────────────────────────────────────────────────────────────────────────────────────
+
+TEXTS: dict[str, Callable[[bytes], bytes]] = {
+    "itself": bytes,
+    "hex": lambda data: data.hex().encode(),
+    "upper case": lambda data: data.hex().upper().encode() + b"\n",
+    "hex after 0x": lambda data: b"0x" + data.hex().encode(),
+    "base64": base64.b64encode,
+    "base64 in lines": base64.encodebytes,
+    "base64 of URLs, bare": lambda data: base64.urlsafe_b64encode(data).rstrip(b"="),
+    "hex in base64": lambda data: base64.b64encode(data.hex().encode()),
+    "JSON": lambda data: json.dumps({"cc_eventlog": None, "quote": base64.b64encode(data).decode()}).encode(),
+    "JSON, a list of numbers": lambda data: json.dumps({"report": list(data)}).encode(),
+    "JSON in JSON": lambda data: json.dumps(
+        {"evidence": base64.b64encode(json.dumps({"raw": data.hex()}).encode()).decode()}
+    ).encode(),
+    "our own": lambda data: json.dumps({"kind": "sgx", "quote": data.hex(), "collateral": "PEM"}).encode(),
+}
+
+
+@pytest.mark.parametrize("form", TEXTS)
+def test_a_quote_in_text(form: str, intel: SimulatedIntel) -> None:
+    quote = intel.sgx_quote(DATA)
+    collateral = b"PEM" if form == "our own" else b""
+    assert found(TEXTS[form](quote)) == ("sgx", quote, collateral)
+
+
+NONE = {
+    "nothing": b"",
+    "a word": b"quote",
+    "hex of something": b"00" * 100,
+    "text": "é".encode() * 100,
+    "no JSON": b"{" + b'"quote": ' * 9,
+    "a list": b"[1, 2]" + b" " * 70,
+    "JSON of something": json.dumps({"quote": "x" * 100, "report": [256] * 100, "raw": ["a"] * 9}).encode(),
+    "JSON without bytes": json.dumps({"kind": "sgx", "quote": "x", "parts": {"a": 1}}).encode(),
+    "a TPM's, without bytes": json.dumps(
+        {"hcl_report": "x", "tpm_quote": {"message": "x", "signature": "x", "pcrs": ["x"]}}
+    ).encode(),
+    "CCF's, without bytes": json.dumps({"raw": "x", "endorsements": "", "uvm_endorsements": "x"}).encode(),
+    "too deep": base64.b64encode(base64.b64encode(base64.b64encode(base64.b64encode(b"\0" * 99)))),
+    "a header of nothing": struct.pack("<IIQ", 1, 2, 100) + bytes(100),
+    "PEM of nothing": b"-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----",
+    "claims of nothing": cbor2.dumps(cbor2.CBORTag(60000, [b"quote", b"claims"])),
+}
+
+
+@pytest.mark.parametrize("what", NONE)
+def test_what_is_no_evidence(what: str) -> None:
+    assert find_evidence(NONE[what], recognise) is None
+    assert TeeExaminer().read(NONE[what]) is None
+
+
+def test_text_within_text_ends(intel: SimulatedIntel) -> None:
+    data = intel.sgx_quote(DATA)
+    for _ in range(5):
+        data = base64.b64encode(data)
+    assert find_evidence(data, recognise) is None
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes(data: bytes) -> None:
+    assert find_evidence(data, recognise) is None
+    for kind in ("snp", "vbs"):
+        refusal(read_collateral, kind, [data])
+
+
+# ── binary ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_open_enclaves_header(intel: SimulatedIntel) -> None:
+    quote = intel.sgx_quote(DATA)
+    assert found(struct.pack("<IIQ", 1, 2, len(quote)) + quote) == ("sgx", quote, b"")
+    assert find_evidence(struct.pack("<IIQ", 1, 2, len(quote) + 1) + quote, recognise) is None
+
+
+def ra_tls(intel: SimulatedIntel, claims: bytes, *, over: bytes | None = None, key: bytes = KEY) -> bytes:
+    bound = RaTlsEvidence(quote=b"", claims=claims if over is None else over).report_data
+    value = cbor2.dumps(cbor2.CBORTag(60000, [intel.sgx_quote(bound), claims]))
+    listed = der.sequence(der.sequence(der.oid("2.23.133.5.4.9"), der.octets(value)))
+    fields = [der.tagged(0xA0, der.integer(2)), der.integer(1), *[der.sequence(b"")] * 4, key]
+    return der.sequence(der.sequence(*fields, der.tagged(0xA3, listed)), der.sequence(b""))
+
+
+def test_a_certificate_of_ra_tls(intel: SimulatedIntel) -> None:
+    claims = cbor2.dumps({"pubkey-hash": cbor2.dumps([1, hashlib.sha256(KEY).digest()])})
+    certificate = ra_tls(intel, claims)
+    body = base64.encodebytes(certificate).decode()
+    pem = f"text before\n-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n".encode()
+    assert found(certificate)[0] == "sgx"
+    assert found(pem)[0] == "sgx"
+    assert refusal(found, ra_tls(intel, claims, key=der.sequence(b"\x05\x01"))) == "pubkey_hash"
+    assert refusal(found, ra_tls(intel, claims, over=b"other")) == "report_data"
+
+
+def test_evidence_of_ra_tls_without_its_certificate(intel: SimulatedIntel) -> None:
+    claims = cbor2.dumps({})
+    quote = intel.sgx_quote(RaTlsEvidence(quote=b"", claims=claims).report_data)
+    assert found(cbor2.dumps(cbor2.CBORTag(60000, [quote, claims]))) == ("sgx", quote, b"")
+    assert refusal(found, cbor2.dumps(cbor2.CBORTag(60000, [quote, b"other"]))) == "report_data"
+
+
+def table(entries: dict[str, bytes], *, swapped: bool = True) -> bytes:
+    head, body = b"", b""
+    begin = 24 * (len(entries) + 1)
+    for name, data in entries.items():
+        guid = uuid.UUID(name)
+        head += (guid.bytes_le if swapped else guid.bytes) + struct.pack("<II", begin + len(body), len(data))
+        body += data
+    return head + bytes(24) + body
+
+
+@pytest.mark.parametrize("swapped", [True, False])
+def test_a_report_with_the_hosts_certificates(chip: SnpChip, swapped: bool) -> None:
+    report = chip.report(DATA, CODE)
+    entries = {
+        VCEK: chip.leaf.der,
+        ASK: chip.vendor.ask.der,
+        ARK: chip.vendor.ark.der,
+        str(uuid.UUID(int=7)): b"x",
+    }
+    data = report + table(entries, swapped=swapped)
+    kind, quote, collateral = found(data)
+    assert (kind, quote) == ("snp", report)
+    assert set(read_table(collateral)) == {"vcek", "ask", "ark"}
+    assert read_snp(read_collateral("snp", [collateral])).chain == read_snp(chip.collateral()).chain
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        bytes(23),
+        uuid.UUID(VCEK).bytes_le + struct.pack("<II", 24, 9),
+        uuid.UUID(VCEK).bytes_le + struct.pack("<II", 0, 0) + bytes(24),
+        (uuid.UUID(VCEK).bytes_le + struct.pack("<II", 0, 1)) * 40,
+    ],
+)
+def test_tables_that_are_none(data: bytes) -> None:
+    assert refusal(read_table, data) == "malformed"
+
+
+# ── JSON of others ───────────────────────────────────────────────────────────────────────────────
+
+
+def parts_of(size: int) -> dict[str, bytes]:
+    values = b"".join(bytes((index,)) * 32 for index in range(REGISTERS))
+    return {"hcl": b"h" * size, "quote": b"q" * 122, "signature": b"s" * 256, "registers": values}
+
+
+def trustee(parts: dict[str, bytes], write: Callable[[bytes], Any], **more: Any) -> bytes:
+    registers = [parts["registers"][at : at + 32] for at in range(0, len(parts["registers"]), 32)]
+    quote = {
+        "message": write(parts["quote"]),
+        "signature": write(parts["signature"]),
+        "pcrs": [write(one) for one in registers],
+    }
+    return json.dumps({"version": 1, "hcl_report": write(parts["hcl"]), "tpm_quote": quote, **more}).encode()
+
+
+@pytest.mark.parametrize("write", [list, bytes.hex], ids=["numbers", "hex"])
+def test_a_vm_of_azure_by_confidential_containers(write: Callable[[bytes], Any]) -> None:
+    parts = parts_of(2600)
+    vcek = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"
+    assert found(trustee(parts, write, vcek=vcek)) == ("azure-snp", encode_parts(parts), vcek.encode())
+    kind, quote, collateral = found(trustee(parts, write, td_quote=write(b"t" * 99)))
+    assert (kind, collateral) == ("azure-tdx", b"")
+    assert quote == encode_parts({**parts, "td_quote": b"t" * 99})
+
+
+def b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def test_containers_of_azure(chip: SnpChip) -> None:
+    report, uvm = chip.report(DATA, CODE), b"\xd2" * 99
+    whole = encode_parts({"report": report, "uvm": uvm})
+    b64 = lambda data: base64.b64encode(data).decode()  # noqa: E731 - short, and only here
+    ccf = {
+        "format": "AMD_SEV_SNP_v1",
+        "raw": b64(report),
+        "endorsements": b64(b"c" * 99),
+        "uvm_endorsements": b64(uvm),
+    }
+    assert found(json.dumps(ccf).encode()) == ("azure-aci", whole, b"c" * 99)
+    maa = {"SnpReport": b64(report), "VcekCertChain": "PEM", "Endorsements": {"Uvm": [b64(uvm)]}}
+    outer = {"report": b64(json.dumps(maa).encode()), "runtimeData": {}}
+    assert found(json.dumps(outer).encode()) == ("azure-aci", whole, b"PEM")
+
+
+def test_parts_in_a_plain_form(chip: SnpChip) -> None:
+    parts = {"report": chip.report(DATA, CODE), "uvm": b"u" * 99}
+    value = {"kind": "azure-aci", "parts": {name: part.hex() for name, part in parts.items()}}
+    assert found(json.dumps(value).encode()) == ("azure-aci", encode_parts(parts), b"")
+
+
+# ── collateral ───────────────────────────────────────────────────────────────────────────────────
+
+
+def pem_of(chip: SnpChip) -> list[bytes]:
+    return [chip.leaf.pem, chip.vendor.ask.pem, chip.vendor.ark.pem]
+
+
+def chains(chip: SnpChip) -> dict[str, list[bytes]]:
+    leaf, ask, ark = pem_of(chip)
+    thim = {"vcekCert": leaf.decode(), "tcbm": "00", "certificateChain": (ask + ark).decode()}
+    tabled = table({VCEK: chip.leaf.der, ASK: chip.vendor.ask.der, ARK: chip.vendor.ark.der})
+    return {
+        "in order": [leaf + ask + ark],
+        "the other way round": [ark + ask + leaf],
+        "the key's own as DER": [chip.leaf.der, ask + ark],
+        "each alone": [chip.vendor.ark.der, chip.leaf.pem, chip.vendor.ask.der],
+        "of Azure's service": [json.dumps(thim).encode()],
+        "of Azure's containers": [base64.b64encode(json.dumps(thim).encode())],
+        "a table": [tabled],
+        "ours": [chip.collateral()],
+        "with others' authorities": [leaf + chip.vendor.asvk.pem + ask + ark],
+        "twice": [leaf + ask + ark, leaf],
+    }
+
+
+def test_certificates_in_any_form_are_one_chain(chip: SnpChip) -> None:
+    expected = b"".join(pem_of(chip))
+    for form, files in chains(chip).items():
+        assert read_collateral("snp", files) == expected, form
+        assert read_collateral("azure-snp", files) == expected, form
+
+
+def test_a_revocation_list_comes_along(chip: SnpChip) -> None:
+    crl = chip.vendor.crl(now_s=NOW_S)
+    pem = x509.load_der_x509_crl(crl).public_bytes(Encoding.PEM)
+    for one in (crl, pem):
+        assert read_collateral("snp", [b"".join(pem_of(chip)), one]) == chip.collateral(crl)
+    tabled = table({VCEK: chip.leaf.der, ASK: chip.vendor.ask.der, ARK: chip.vendor.ark.der, CRL: crl})
+    assert read_collateral("snp", [tabled]) == chip.collateral(crl)
+    assert read_collateral("snp", [chip.collateral(crl)]) == chip.collateral(crl)
+
+
+def test_a_chain_that_ends_early_is_left_to_the_verifier(chip: SnpChip) -> None:
+    leaf, ask, _ = pem_of(chip)
+    assert read_collateral("snp", [ask, leaf]) == leaf + ask
+    assert read_collateral("snp", ["é".encode() + ask, leaf]) == leaf + ask
+
+
+def test_collateral_that_is_none(chip: SnpChip) -> None:
+    other = make_snp_chip(chip.vendor, now_s=NOW_S)
+    leaf, ask, ark = pem_of(chip)
+    assert refusal(read_collateral, "snp", [leaf + ask + ark, other.leaf.pem]) == "collateral"
+    assert refusal(read_collateral, "snp", [ask + ark]) == "collateral"
+    assert refusal(read_collateral, "snp", [leaf, b"{}"]) == "collateral"
+    assert refusal(read_collateral, "snp", [leaf, b'{"vcekCert": 1}']) == "collateral"
+    assert (
+        refusal(read_collateral, "snp", [b"-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----"])
+        == "collateral"
+    )
+    assert refusal(read_collateral, "snp", [leaf, NONE["PEM of nothing"]]) == "collateral"
+    assert refusal(read_collateral, "snp", [leaf] * 9) == "size"
+    assert refusal(read_collateral, "snp", [bytes(300_000)]) == "size"
+    assert refusal(read_collateral, "snp", [ask * 40]) == "size"
+
+
+def test_intels_is_kept_as_it_is(intel: SimulatedIntel) -> None:
+    collateral = intel.collateral()
+    for kind in ("sgx", "tdx", "azure-tdx"):
+        assert read_collateral(kind, [collateral]) == collateral
+        assert read_collateral(kind, []) == b""
+        assert refusal(read_collateral, kind, [collateral, collateral]) == "collateral"
+
+
+def test_a_tpms_key_without_certificates(chip: SnpChip) -> None:
+    key = chip.leaf.certificate.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    assert read_collateral("vbs", [key]).split() == key.split()
+    assert read_collateral("vbs-hgs", [chip.leaf.der]) == chip.leaf.pem
+
+
+def test_what_came_with_evidence_is_completed(chip: SnpChip) -> None:
+    leaf, ask, ark = pem_of(chip)
+    evidence = Evidence(format="snp", quote=chip.report(DATA, CODE), endorsements=leaf)
+    whole = leaf + ask + ark
+    examiner = TeeExaminer()
+    assert examiner.with_collateral(evidence, [ask + ark]).endorsements == whole
+    assert examiner.with_collateral(evidence, [whole]).endorsements == whole
+    assert examiner.with_collateral(evidence, []).endorsements == leaf
+    assert refusal(examiner.with_collateral, evidence, [b"nothing"]) == "collateral"
+    bare = Evidence(format="snp", quote=b"")
+    assert refusal(examiner.with_collateral, bare, [ask + ark]) == "collateral"
+    assert examiner.with_collateral(bare, []).endorsements == b""
+
+
+# ── published files ──────────────────────────────────────────────────────────────────────────────
+
+SUMMER_2025_S, AUTUMN_2026_S = 1_750_000_000, 1_795_000_000
+PUBLISHED = {
+    "snp/virtee-sev/report_milan.hex": (
+        *("snp", "affirming"),
+        ["snp/virtee-sev/vcek_milan.der", "snp/virtee-sev/cert_chain_milan"],
+    ),
+    "snp/trustee/test-vlek-report.bin": (
+        *("snp", "provider"),
+        ["snp/amd-roots/ask_ark_milan_vlek.pem", "snp/trustee/test-vlek.der"],
+    ),
+    "snp/azure-aci/snp_report.bin": ("snp", "affirming", ["snp/azure-aci/uvm_host_amd_certificate.json"]),
+    "azure-cvm/trustee-az-snp/evidence-v0.json": (
+        *("azure-snp", "affirming"),
+        ["snp/amd-roots/ask_ark_milan.pem"],
+    ),
+    "azure-cvm/trustee-az-snp/evidence-v2.json": (
+        *("azure-snp", "signature"),
+        ["azure-cvm/kinvolk/certs.pem"],
+    ),
+    "azure-cvm/trustee-az-tdx/evidence-v0.json": ("azure-tdx", "collateral", []),
+    "ra-tls/gramine-cert.pem": ("sgx", "debug", []),
+    "ra-tls/rats-tls-cert.evidence.cbor": ("sgx", "debug", []),
+    "sgx-tdx/automata/quotev3.hex": (
+        *("sgx", "collateral_time"),
+        ["bundles/sgx-automata-v3.collateral.json"],
+    ),
+    "sgx-tdx/openenclave/sgx_report_bad.bin": ("sgx", "root", []),
+}
+"""By file: of which kind it is, and what it is found to be with those files of its vendor."""
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_files_as_they_are(name: str, samples: Path) -> None:
+    kind, answer, collateral = PUBLISHED[name]
+    examiner = TeeExaminer()
+    evidence = examiner.read((samples / name).read_bytes())
+    assert evidence is not None
+    assert evidence.format == kind
+    evidence = examiner.with_collateral(evidence, [(samples / one).read_bytes() for one in collateral])
+    now_s = SUMMER_2025_S if "vlek" in name else AUTUMN_2026_S
+    told = examiner.judge(evidence, None, None, now_s)
+    assert answer in (told.status, told.code), told.reason

@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coco_corda.payloads import Attachment, Parameters, Payload, Proof, Submission, decode, encode
+from coco_corda.limits import ATTACHMENT_MAX_BYTES, PART_MAX_BYTES, PARTS_MAX
+from coco_corda.payloads import (
+    Attachment,
+    Parameters,
+    Part,
+    Payload,
+    Proof,
+    Submission,
+    decode,
+    encode,
+    parts_of,
+)
+from coco_core.base.limits import PAYLOAD_SIZE_MAX_BYTES, WRITE_SET_SIZE_MAX_BYTES
 from coco_core.errors import MalformedError
 
 BYTES = st.binary(min_size=1, max_size=50)
@@ -15,6 +27,9 @@ PAYLOADS = st.one_of(
     st.builds(Submission, stx=BYTES, proof=st.none() | PROOFS),
     st.builds(Attachment, BYTES),
     st.builds(Parameters, BYTES),
+    st.builds(
+        Part, digest=st.just(bytes(32)), index=st.just(3), count=st.integers(4, PARTS_MAX), content=BYTES
+    ),
 )
 
 
@@ -49,3 +64,24 @@ def test_a_proof_beyond_its_bounds_is_refused() -> None:
 @given(PROOFS)
 def test_a_stored_proof_is_read_back(proof: Proof) -> None:
     assert Proof.unpack(proof.pack()) == proof
+
+
+@pytest.mark.parametrize("size", [1, PART_MAX_BYTES, PART_MAX_BYTES + 1, ATTACHMENT_MAX_BYTES])
+def test_a_jar_is_brought_in_payloads_that_the_core_takes(size: int) -> None:
+    jar = bytes(size)
+    payloads = [encode(each) for each in parts_of(jar)]
+    assert all(len(each) <= PAYLOAD_SIZE_MAX_BYTES for each in payloads)
+    decoded = [decode(each) for each in payloads]
+    assert b"".join(each.content for each in decoded if isinstance(each, Attachment | Part)) == jar
+    assert size < WRITE_SET_SIZE_MAX_BYTES
+
+
+def test_a_jar_beyond_the_bound_is_refused() -> None:
+    with pytest.raises(MalformedError, match="at most"):
+        parts_of(bytes(ATTACHMENT_MAX_BYTES + 1))
+
+
+@pytest.mark.parametrize(("index", "count"), [(0, 0), (1, 1), (0, PARTS_MAX + 1), (255, 255)])
+def test_a_part_that_cannot_be_is_refused(index: int, count: int) -> None:
+    with pytest.raises(MalformedError):
+        decode(encode(Part(digest=bytes(32), index=index, count=count, content=b"x")))

@@ -14,15 +14,15 @@ from collections.abc import Sequence
 
 import attrs
 
-from coco_corda import records, rejections
+from coco_corda import rejections
 from coco_corda.deciding import Decider
 from coco_corda.limits import ROUND_TRANSACTIONS_MAX
 from coco_corda.notary_key import NotaryKey
-from coco_corda.payloads import Attachment, Parameters, Submission, decode
+from coco_corda.payloads import Submission, decode
 from coco_corda.preparing import Prepared, Preparing
-from coco_corda.refs import sha256
+from coco_corda.supplying import Supplied, supply, why
 from coco_corda.terms import Terms
-from coco_corda.verification import Broken, Failure, Unavailable, Verifier
+from coco_corda.verification import Failure, Verifier
 from coco_core.adapter import Applied, Batch, Deferred, Outcome, ReadView, Rejected, Request, Writes, merge
 from coco_core.errors import AdapterError, MalformedError
 
@@ -52,7 +52,7 @@ async def execute(batch: Batch, view: ReadView, notary: Notary) -> list[Outcome]
             decider = Decider(state, written, terms, notary.key, batch.time_ms, seqno)
             found: Sequence[Outcome] = await _notarise(part, state, terms, notary, decider)
         else:
-            found = [await _supply(part, state, terms, notary)]
+            found = [await supply(part, state, terms, notary.verifier)]
             for each in found:
                 if isinstance(each, Applied):
                     merge(written, each.writes)
@@ -68,7 +68,7 @@ class _Transactions:
     items: Sequence[tuple[Request, Submission | Rejected]]
 
 
-def _part(requests: Sequence[Request]) -> _Transactions | Attachment | Parameters:
+def _part(requests: Sequence[Request]) -> _Transactions | Supplied:
     """Return what is next: one jar or parameters, or all submissions up to the next of these."""
     items: list[tuple[Request, Submission | Rejected]] = []
     for request in requests[:ROUND_TRANSACTIONS_MAX]:
@@ -91,7 +91,7 @@ async def _notarise(
     submissions = [each for _, each in part.items if isinstance(each, Submission)]
     template = await notary.verifier.template(notary.key)
     if isinstance(template, Failure):
-        refusal = rejections.no_verifier(_why(template))
+        refusal = rejections.no_verifier(why(template))
         return [each if isinstance(each, Rejected) else refusal for _, each in part.items]
     described = await notary.verifier.describe([each.stx for each in submissions])
     preparing = Preparing(state, terms, notary.key.public_key)
@@ -115,47 +115,3 @@ async def _verify(preparing: Preparing, prepared: Sequence[Prepared], verifier: 
             preparing.verified(index, result)
     if any(each.fate is None for each in prepared):
         raise AdapterError("a transaction was left without a verdict")
-
-
-async def _supply(
-    supplied: Attachment | Parameters, state: ReadView, terms: Terms, notary: Notary
-) -> Applied | Rejected:
-    """Take a jar or network parameters, if the consortium agreed on them."""
-    digest = sha256(supplied.content)
-    map_name = records.ATTACHMENT if isinstance(supplied, Attachment) else records.PARAMS
-    if state.get(map_name, digest) is not None:
-        return rejections.committed_before(digest)
-    if isinstance(supplied, Parameters):
-        if digest not in terms.network_parameters:
-            return rejections.not_trusted("the consortium did not agree on these network parameters")
-        read = await notary.verifier.read_parameters(supplied.content)
-        if isinstance(read, Failure):
-            return _unreadable(read)
-        return Applied({records.PARAMS: {digest: supplied.content}}, receipt=digest)
-    found = await notary.verifier.inspect(supplied.content)
-    if isinstance(found, Failure):
-        return _unreadable(found)
-    info = records.AttachmentInfo(
-        signers=tuple(sorted(sha256(key) for key in found.signers)),
-        contracts=tuple(found.contracts),
-        class_count=found.class_count,
-    )
-    if not terms.trusts(digest, info):
-        return rejections.not_trusted("the consortium trusts neither this jar nor who signed it")
-    writes: Writes = {
-        records.ATTACHMENT: {digest: supplied.content},
-        records.ATTACHMENT_INFO: {digest: info.pack()},
-    }
-    return Applied(writes, receipt=digest)
-
-
-def _unreadable(failure: Failure) -> Rejected:
-    if isinstance(failure, Unavailable):
-        return rejections.no_verifier(failure.message)
-    return rejections.malformed(f"it cannot be read: {_why(failure)}")
-
-
-def _why(failure: Failure) -> str:
-    if isinstance(failure, Broken | Unavailable):
-        return failure.message
-    return next((each.message for each in failure.causes if each.message), failure.kind)

@@ -30,6 +30,7 @@ import orjson
 from coco_corda import records
 from coco_corda.identity import NAME
 from coco_corda.limits import (
+    ATTACHMENT_MAX_BYTES,
     GENESIS_ATTACHMENTS_MAX,
     GENESIS_ENTRY_MAX_BYTES,
     GENESIS_PARAMETERS_MAX,
@@ -72,6 +73,11 @@ def genesis_writes(config: Mapping[str, Any], randomness: bytes) -> Sequence[Wri
         raise OperatorError(f"{NAME}.keeps: expected one of {', '.join(KEEPS)}")
     seed = _seed(config, randomness)
     jars = _blobs(config, "attachments", GENESIS_ATTACHMENTS_MAX)
+    for digest, jar in jars.items():
+        if len(jar) > ATTACHMENT_MAX_BYTES:
+            raise OperatorError(
+                f"{NAME}.attachments: {hash_text(digest)} has more than {ATTACHMENT_MAX_BYTES} bytes"
+            )
     parameters = _blobs(config, "network_parameters", GENESIS_PARAMETERS_MAX)
     terms = Terms(
         keeps=keeps,

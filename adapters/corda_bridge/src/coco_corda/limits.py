@@ -18,6 +18,12 @@ OUTPUTS_MAX_BYTES: Final = 8 * MIB
 # How much of a batch of the core is verified at one time; what does not fit is offered again in the next.
 ROUND_TRANSACTIONS_MAX: Final = 250
 
+# A jar that is larger than a payload of the core comes in parts.
+PART_MAX_BYTES: Final = 960 * KIB
+PARTS_MAX: Final = 13
+ATTACHMENT_MAX_BYTES: Final = PARTS_MAX * PART_MAX_BYTES
+"""12 MiB and some: it is written in one entry of the core, as one of genesis is."""
+
 # What a client is told of a refusal.
 CONSUMED_TOLD_MAX: Final = 1_000
 CAUSES_TOLD_MAX: Final = 16

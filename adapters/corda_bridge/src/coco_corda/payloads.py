@@ -11,16 +11,21 @@ from typing import Final
 import attrs
 
 from coco_corda.limits import (
+    ATTACHMENT_MAX_BYTES,
+    PART_MAX_BYTES,
+    PARTS_MAX,
     REQUEST_KEY_MAX_BYTES,
     REQUEST_SIGNATURE_MAX_BYTES,
     REQUEST_TEXT_MAX_BYTES,
 )
+from coco_corda.refs import HASH_SIZE, sha256
 from coco_core.errors import MalformedError
 
 _LENGTH: Final = struct.Struct(">I")
 _TRANSACTION: Final = 1
 _ATTACHMENT: Final = 2
 _PARAMETERS: Final = 3
+_PART: Final = 4
 
 
 @attrs.frozen(kw_only=True)
@@ -57,6 +62,18 @@ class Attachment:
     content: bytes = attrs.field(repr=False)
 
 
+@attrs.frozen(kw_only=True)
+class Part:
+    """A piece of a jar that is larger than a payload may be."""
+
+    digest: bytes
+    """SHA-256 of the whole jar."""
+    index: int
+    """Which piece it is, from 0 on, of ``count``."""
+    count: int
+    content: bytes = attrs.field(repr=False)
+
+
 @attrs.frozen
 class Parameters:
     """Network parameters."""
@@ -64,13 +81,30 @@ class Parameters:
     content: bytes = attrs.field(repr=False)
 
 
-Payload = Submission | Attachment | Parameters
+Payload = Submission | Attachment | Part | Parameters
+
+
+def parts_of(jar: bytes) -> list[Attachment | Part]:
+    """Return what brings a jar: itself, or pieces. Raises MalformedError for one that is too large."""
+    if len(jar) <= PART_MAX_BYTES:
+        return [Attachment(jar)]
+    if len(jar) > ATTACHMENT_MAX_BYTES:
+        raise MalformedError(f"a jar has {ATTACHMENT_MAX_BYTES} bytes at most, not {len(jar)}")
+    digest = sha256(jar)
+    pieces = [jar[at : at + PART_MAX_BYTES] for at in range(0, len(jar), PART_MAX_BYTES)]
+    return [
+        Part(digest=digest, index=index, count=len(pieces), content=piece)
+        for index, piece in enumerate(pieces)
+    ]
 
 
 def encode(payload: Payload) -> bytes:
     """Return a payload as bytes."""
     if isinstance(payload, Attachment):
         return bytes([_ATTACHMENT]) + _fields(payload.content)
+    if isinstance(payload, Part):
+        place = bytes([payload.index, payload.count])
+        return bytes([_PART]) + _fields(payload.digest, place, payload.content)
     if isinstance(payload, Parameters):
         return bytes([_PARAMETERS]) + _fields(payload.content)
     proof = payload.proof
@@ -95,6 +129,14 @@ def decode(data: bytes) -> Payload:
         if not content:
             raise MalformedError("it is empty")
         return Attachment(content) if kind == _ATTACHMENT else Parameters(content)
+    if kind == _PART:
+        digest, place, content = _split(data[1:], 3)
+        if len(digest) != HASH_SIZE or len(place) != 2 or not content:
+            raise MalformedError("it is no part of an attachment")
+        index, count = place
+        if not index < count <= PARTS_MAX:
+            raise MalformedError(f"an attachment has {PARTS_MAX} parts at most, counted from 0")
+        return Part(digest=digest, index=index, count=count, content=content)
     raise MalformedError("it is neither a transaction nor an attachment nor network parameters")
 
 

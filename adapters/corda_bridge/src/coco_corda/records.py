@@ -8,6 +8,7 @@
 | request | seqno, 8 bytes | ``RequestRecord``: who asked for what is committed there |
 | tx | transaction identifier | ``Kept``: the transaction as it came; only where they are kept |
 | attachment | SHA-256 | bytes of a jar |
+| attachment_part | SHA-256 of the jar, index in 1 byte | bytes of a part, until all are there |
 | attachment_info | SHA-256 | ``AttachmentInfo`` as JSON |
 | params | SHA-256 | the ``NetworkParameters`` |
 | keys | ``notary`` | seed of the notary's Ed25519 key |
@@ -35,10 +36,23 @@ REQUEST: Final = f"{NAME}.request"
 TX: Final = f"{NAME}.tx"
 ATTACHMENT: Final = f"{NAME}.attachment"
 ATTACHMENT_INFO: Final = f"{NAME}.attachment_info"
+ATTACHMENT_PART: Final = f"{NAME}.attachment_part"
 PARAMS: Final = f"{NAME}.params"
 KEYS: Final = f"{NAME}.keys"
 NOTARY: Final = f"public:{NAME}.notary"
-MAPS: Final = (ATTACHMENT, ATTACHMENT_INFO, COMMITTED, CONSUMED, KEYS, PARAMS, REQUEST, STATE, TX, NOTARY)
+MAPS: Final = (
+    ATTACHMENT,
+    ATTACHMENT_INFO,
+    ATTACHMENT_PART,
+    COMMITTED,
+    CONSUMED,
+    KEYS,
+    PARAMS,
+    REQUEST,
+    STATE,
+    TX,
+    NOTARY,
+)
 
 NOTARY_KEY: Final = b"notary"
 IDENTITY: Final = b"identity"
@@ -233,6 +247,11 @@ def attachment_info(view: ReadView, digest: bytes) -> AttachmentInfo | None:
     """Return what an attachment is, or None."""
     row = view.get(ATTACHMENT_INFO, digest)
     return None if row is None else AttachmentInfo.unpack(row)
+
+
+def part_key(digest: bytes, index: int) -> bytes:
+    """Return the key of a part of an attachment."""
+    return digest + bytes([index])
 
 
 def parameters(view: ReadView, digest: bytes) -> bytes | None:

@@ -10,6 +10,7 @@ import orjson
 
 from coco_corda import records, rejections
 from coco_corda.refs import hash_text
+from coco_corda.supplying import PART_KEPT
 from coco_core.adapter import (
     TRANSACTION_IDS_HEADER,
     Committed,
@@ -85,13 +86,16 @@ def told_of_transaction(fate: Fate, notary_key: bytes) -> tuple[int, JSON]:
     return told_of_failure(fate)
 
 
-def told_of_supply(fate: Fate, name: str) -> tuple[int, JSON]:
-    """Return the status and the JSON for what became of a jar or of parameters."""
-    if isinstance(fate, Committed):
-        return 200, {name: hash_text(fate.receipt), "transaction": str(fate.txid)}
-    if isinstance(fate, Rejected) and fate.code == rejections.COMMITTED_BEFORE:
-        return 200, {name: hash_text(fate.data)}
-    return told_of_failure(fate)
+def told_of_supply(fates: Sequence[Fate], name: str) -> tuple[int, JSON]:
+    """Return the status and the JSON for what became of parameters, or of a jar, perhaps in parts."""
+    for fate in fates:
+        if isinstance(fate, Committed) and fate.receipt != PART_KEPT:
+            return 200, {name: hash_text(fate.receipt), "transaction": str(fate.txid)}
+        if isinstance(fate, Rejected) and fate.code == rejections.COMMITTED_BEFORE:
+            return 200, {name: hash_text(fate.data)}
+        if not isinstance(fate, Committed):
+            return told_of_failure(fate)
+    return 503, {"error": {"message": "somebody else brought parts of it meanwhile"}, "retry": True}
 
 
 def told_of_failure(fate: Rejected | NotCommitted) -> tuple[int, JSON]:

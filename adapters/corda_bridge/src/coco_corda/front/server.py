@@ -29,7 +29,7 @@ from coco_corda.front.outside import Outside
 from coco_corda.front.reading import Reading
 from coco_corda.front.updates import Updates
 from coco_corda.front.vaults import Vaults
-from coco_corda.payloads import Attachment, Parameters, Payload, Submission, encode
+from coco_corda.payloads import Parameters, Payload, Submission, encode, parts_of
 from coco_corda.refs import hash_text
 from coco_corda.requests import Desk, RequestSignatureError
 from coco_corda.terms import Terms
@@ -121,9 +121,9 @@ class _Server:
             case ("transactions", "many"):
                 return self._transactions(call, body)
             case ("attachments",):
-                return self._supply(call, Attachment(body), "id")
+                return self._supply(call, _parts(body), "id")
             case ("parameters",):
-                return self._supply(call, Parameters(body), "hash")
+                return self._supply(call, [Parameters(body)], "hash")
             case ("filtered",):
                 return _pending(lambda: self._filtered(call, body))
             case _:
@@ -158,17 +158,16 @@ class _Server:
 
         return fates
 
-    def _supply(self, call: Call, payload: Attachment | Parameters, name: str) -> PendingResponse:
-        submission = self._submit(call, [payload])
+    def _supply(self, call: Call, payloads: Sequence[Payload], name: str) -> PendingResponse:
+        submission = self._submit(call, payloads)
 
         async def fate() -> HTTPResponse:
-            (one,) = await submission()
-            status, told = told_of_supply(one, name)
+            status, told = told_of_supply(await submission(), name)
             return answer(told, status)
 
         return fate
 
-    def _submit(self, call: Call, payloads: list[Payload]) -> Callable[[], Awaitable[Sequence[Fate]]]:
+    def _submit(self, call: Call, payloads: Sequence[Payload]) -> Callable[[], Awaitable[Sequence[Fate]]]:
         try:
             submission = self._service.submit([encode(each) for each in payloads], caller=call.request.caller)
         except MalformedError as error:
@@ -258,6 +257,14 @@ def _pending(handle: Callable[[], Awaitable[HTTPResponse]]) -> PendingResponse:
             return refusal(error)
 
     return handled
+
+
+def _parts(jar: bytes) -> Sequence[Payload]:
+    """Return what brings a jar; raises RefusedError."""
+    try:
+        return parts_of(jar)
+    except MalformedError as error:
+        raise RefusedError(413, str(error)) from None
 
 
 def _split(body: bytes) -> list[bytes]:

@@ -48,7 +48,8 @@ def main(text: str) -> None:
     if told["level"] == "files":
         _enter_namespaces(_CLONE_NET | sum(_CLONE.values()))
         _become_child()
-        _hide_files(told["read"], told["write"], 2 * told["file_size"])
+        # Java copies each jar of a transaction there.
+        _hide_files(told["read"], told["write"], 4 * told["file_size"])
     elif told["level"] == "network":
         _enter_namespaces(_CLONE_NET | _CLONE["user"] | _CLONE["ipc"])
     _bound(told)

@@ -1,0 +1,103 @@
+"""Jars and network parameters: anybody may bring what the consortium agreed on.
+
+A jar that is larger than a payload comes in parts. They are kept until all are there, only for jars that
+members trust by their hash: who signed one is not known before it is whole. A part that comes again takes the
+place of the one before, so whoever brings other bytes under that hash is in nobody's way for long.
+"""
+
+from __future__ import annotations
+
+from coco_corda import records, rejections
+from coco_corda.limits import PARTS_MAX
+from coco_corda.payloads import Attachment, Parameters, Part
+from coco_corda.refs import sha256
+from coco_corda.terms import Terms
+from coco_corda.verification import Broken, Failure, Unavailable, Verifier
+from coco_core.adapter import Applied, ReadView, Rejected, Writes
+
+Supplied = Attachment | Part | Parameters
+PART_KEPT = b""
+"""The receipt of a part behind which others are still missing; of a jar it is its hash."""
+
+
+async def supply(supplied: Supplied, state: ReadView, terms: Terms, verifier: Verifier) -> Applied | Rejected:
+    """Take a jar, a part of one, or network parameters, if the consortium agreed on them."""
+    match supplied:
+        case Attachment():
+            return await _take_attachment(supplied.content, state, terms, verifier)
+        case Part():
+            return await _take_part(supplied, state, terms, verifier)
+        case Parameters():
+            return await _take_parameters(supplied.content, state, terms, verifier)
+
+
+async def _take_parameters(
+    content: bytes, state: ReadView, terms: Terms, verifier: Verifier
+) -> Applied | Rejected:
+    digest = sha256(content)
+    if records.parameters(state, digest) is not None:
+        return rejections.committed_before(digest)
+    if digest not in terms.network_parameters:
+        return rejections.not_trusted("the consortium did not agree on these network parameters")
+    read = await verifier.read_parameters(content)
+    if isinstance(read, Failure):
+        return _unreadable(read)
+    return Applied({records.PARAMS: {digest: content}}, receipt=digest)
+
+
+async def _take_attachment(
+    content: bytes, state: ReadView, terms: Terms, verifier: Verifier
+) -> Applied | Rejected:
+    digest = sha256(content)
+    if records.attachment(state, digest) is not None:
+        return rejections.committed_before(digest)
+    found = await verifier.inspect(content)
+    if isinstance(found, Failure):
+        return _unreadable(found)
+    info = records.AttachmentInfo(
+        signers=tuple(sorted(sha256(key) for key in found.signers)),
+        contracts=tuple(found.contracts),
+        class_count=found.class_count,
+    )
+    if not terms.trusts(digest, info):
+        return rejections.not_trusted("the consortium trusts neither this jar nor who signed it")
+    writes: Writes = {
+        records.ATTACHMENT: {digest: content},
+        records.ATTACHMENT_INFO: {digest: info.pack()},
+    }
+    return Applied(writes, receipt=digest)
+
+
+async def _take_part(part: Part, state: ReadView, terms: Terms, verifier: Verifier) -> Applied | Rejected:
+    digest = part.digest
+    if records.attachment(state, digest) is not None:
+        return rejections.committed_before(digest)
+    if digest not in terms.trusted_attachments:
+        return rejections.not_trusted("the consortium does not trust a jar of this hash: it is in parts")
+    kept = {
+        index: row
+        for index in range(PARTS_MAX)
+        if (row := state.get(records.ATTACHMENT_PART, records.part_key(digest, index))) is not None
+    }
+    all_ = {**kept, part.index: part.content}
+    whole = b"".join(all_.get(index, b"") for index in range(part.count))
+    if sha256(whole) != digest:
+        key = records.part_key(digest, part.index)
+        return Applied({records.ATTACHMENT_PART: {key: part.content}}, receipt=PART_KEPT)
+    taken = await _take_attachment(whole, state, terms, verifier)
+    if isinstance(taken, Applied) and kept:
+        taken.writes[records.ATTACHMENT_PART] = {records.part_key(digest, index): None for index in kept}
+    return taken
+
+
+def _unreadable(failure: Failure) -> Rejected:
+    if isinstance(failure, Unavailable):
+        return rejections.no_verifier(failure.message)
+    return rejections.malformed(f"it cannot be read: {why(failure)}")
+
+
+def why(failure: Failure) -> str:
+    """Return a failure in one line."""
+    if isinstance(failure, Broken | Unavailable):
+        return failure.message
+    return next((each.message for each in failure.causes if each.message), failure.kind)

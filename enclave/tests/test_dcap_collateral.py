@@ -128,7 +128,7 @@ def test_signatures_are_64_bytes(field: str, intel: SimulatedIntel) -> None:
 
 
 def test_a_chain_some_publishers_add_is_not_read(intel: SimulatedIntel) -> None:
-    value = {**orjson.loads(intel.collateral()), "pck_certificate_chain": "anything"}
+    value = {**orjson.loads(intel.collateral()), "pck_certificate_chain": "anything", "tee_type": 129}
     policy = TeePolicy(platforms={"sgx": intel.policy()})
     evidence = TeeEvidence(kind="sgx", quote=intel.sgx_quote(DATA))
     assert verify(evidence, orjson.dumps(value), policy, DATA, NOW_S).claims

@@ -360,7 +360,7 @@ PUBLISHED = {
         ["snp/virtee-sev/vcek_milan.der", "snp/virtee-sev/cert_chain_milan"],
     ),
     "snp/trustee/test-vlek-report.bin": (
-        *("snp", "provider"),
+        *("snp", "vmpl"),
         ["snp/amd-roots/ask_ark_milan_vlek.pem", "snp/trustee/test-vlek.der"],
     ),
     "snp/azure-aci/snp_report.bin": ("snp", "affirming", ["snp/azure-aci/uvm_host_amd_certificate.json"]),

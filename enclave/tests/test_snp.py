@@ -110,6 +110,8 @@ def test_a_loaded_key_is_accepted_for_a_provider_that_is() -> None:
         assert (verdict.claims.more["provider"], verdict.claims.more["key"]) == ("CN=cloud.example", "VLEK")
     for accepted in ([], ["CN=other.example"]):
         assert refusal(report, loaded.collateral(), rules={"vlek_providers": accepted}) == "provider"
+    # What is wrong with the guest is told before whose host it is on.
+    assert refusal(loaded.report(DATA, MEASUREMENT, vmpl=1), loaded.collateral()) == "vmpl"
 
 
 def test_rules_that_are_met_are_no_hindrance(chip: SnpChip) -> None:

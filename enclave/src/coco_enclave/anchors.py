@@ -26,6 +26,11 @@ VENDOR_ANCHORS: Final[Mapping[str, str]] = {
 INTEL_ANCHORS: Final = frozenset(
     digest for digest, name in VENDOR_ANCHORS.items() if name.startswith("Intel")
 )
+MICROSOFT_UVM_ISSUERS: Final = frozenset(
+    f"did:x509:0:sha256:I__iuL25oXEVFdTP_aBLx_eT1RPHbCQ_ECBQfYZpt9s::eku:1.3.6.1.4.1.311.76.59.1.{use}"
+    for use in (1, 2)
+)
+"""Who endorses the utility VMs of Azure's containers: a root of Microsoft's, and two uses of its leaves."""
 AMD_ANCHORS: Final = frozenset(digest for digest, name in VENDOR_ANCHORS.items() if name.startswith("AMD"))
 
 

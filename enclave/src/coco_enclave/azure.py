@@ -86,7 +86,7 @@ class AzureSnpVerifier:
         tpm.check_signature(quoted, tpm.bare_signature(parts[SIGNATURE]), attestation_key(hcl))
         values = tpm.check_registers(quoted, split_registers(parts[REGISTERS]), tpm.SHA256, guest.registers)
         found = snp.check_genuine(report, snp.read_collateral(collateral), policy, rules, now_s)
-        check_guest(report, rules)
+        check_guest(report, rules, found.provider)
         check_tcb(report, found.product, policy.minimum_tcb)
         if guest.paravisors and report.measurement.hex() not in guest.paravisors:
             raise EvidenceError("paravisor", "Azure: the paravisor is not an accepted one")
@@ -206,7 +206,7 @@ class AzureAciVerifier:
         containers, rules = container_rules(policy)
         _check_container_policy(report, parts.get(CONTAINER_POLICY))
         found = snp.check_genuine(report, snp.read_collateral(collateral), policy, rules, now_s)
-        check_guest(report, rules)
+        check_guest(report, rules, found.provider)
         check_tcb(report, found.product, policy.minimum_tcb)
         endorsed = uvm.parse_endorsement(parts[ENDORSEMENT])
         uvm.check_endorsement(

@@ -28,8 +28,11 @@ _TEXTS: Final = (
     "qe_identity",
 )
 _BYTES: Final = ("root_ca_crl", "pck_crl", "tcb_info_signature", "qe_identity_signature")
-_IGNORED: Final = frozenset({"pck_certificate_chain"})
-"""Some publishers add it; the quote has its own, and that one is judged."""
+_IGNORED: Final = frozenset(
+    {"pck_certificate_chain", "version", "major_version", "minor_version", "tee_type"}
+)
+"""Some publishers add them. The quote has certificates of its own, and those are judged; the rest is of the
+library's structure in memory."""
 _TCB_INFO_VERSION: Final = 3
 _IDENTITY_VERSION: Final = 2
 _TIME: Final = "%Y-%m-%dT%H:%M:%SZ"

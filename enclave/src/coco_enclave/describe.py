@@ -17,6 +17,7 @@ from coco_enclave.dcap_quote import SGX, TDX, parse_quote
 from coco_enclave.errors import EvidenceError
 from coco_enclave.evidence import TeeEvidence
 from coco_enclave.policy import PlatformPolicy, TeePolicy, read_policy
+from coco_enclave.snp_rules import ANY_PROVIDER
 from coco_enclave.verdict import Claims, Verdict
 from coco_enclave.verify import appraise, verifier_of
 
@@ -63,6 +64,14 @@ ANCHORS: Final[Mapping[str, frozenset[str]]] = {
     azure_tdx.KIND: anchors.INTEL_ANCHORS,
 }
 """By kind, the vendor's roots: what evidence is looked at with when no policy is given."""
+
+_ANY_PROVIDER: Final = {"vlek_providers": [ANY_PROVIDER]}
+_LOOKING: Final[Mapping[str, Mapping[str, Any]]] = {
+    snp.KIND: _ANY_PROVIDER,
+    azure.SNP_KIND: _ANY_PROVIDER,
+    azure.ACI_KIND: {**_ANY_PROVIDER, "dids": sorted(anchors.MICROSOFT_UVM_ISSUERS)},
+}
+"""By kind, what is asked of evidence that is only looked at, beside its roots."""
 
 _INTERPOSERS: Final = (
     "That nobody with the machine in hand took its attestation key: interposers on the memory bus did in "
@@ -172,8 +181,10 @@ def recognise(data: bytes) -> str:
 
 
 def looking(kind: str) -> TeePolicy:
-    """Return the policy that looks at a platform alone: its vendor's roots, and any code."""
-    accepted = PlatformPolicy(measurements=None, anchors=ANCHORS.get(kind, frozenset()))
+    """Return the policy that looks at a platform alone: its vendor's roots, any code, any cloud provider."""
+    accepted = PlatformPolicy(
+        measurements=None, anchors=ANCHORS.get(kind, frozenset()), rules=_LOOKING.get(kind, {})
+    )
     return TeePolicy(platforms={kind: accepted})
 
 

@@ -32,7 +32,16 @@ from coco_enclave.pki import (
     load_certificates,
 )
 from coco_enclave.policy import PlatformPolicy
-from coco_enclave.snp_report import PRODUCTS, TURIN, SnpReport, Tcb, parse_report, tcb_from_bytes
+from coco_enclave.snp_report import (
+    PRODUCTS,
+    SIGNED_BY_VCEK,
+    SIGNED_BY_VLEK,
+    TURIN,
+    SnpReport,
+    Tcb,
+    parse_report,
+    tcb_from_bytes,
+)
 from coco_enclave.snp_rules import SnpRules, check_guest, check_tcb, snp_rules
 from coco_enclave.verdict import Claims, Verdict
 
@@ -40,7 +49,6 @@ KIND: Final = "snp"
 LEAF, CHAIN, CRL = "leaf", "chain", "crl"
 
 _ECDSA_P384_SHA384: Final = 1
-_VCEK, _VLEK = 0, 1
 _EXTENSIONS: Final = "1.3.6.1.4.1.3704.1"
 _PRODUCT_NAME: Final = f"{_EXTENSIONS}.2"
 _HARDWARE_ID: Final = f"{_EXTENSIONS}.4"
@@ -100,7 +108,7 @@ class SnpVerifier:
         check_report_data(report.report_data, expected_report_data)
         rules = snp_rules(policy)
         found = check_genuine(report, read_collateral(collateral), policy, rules, now_s)
-        check_guest(report, rules)
+        check_guest(report, rules, found.provider)
         check_tcb(report, found.product, policy.minimum_tcb)
         claims = snp_claims(report, found.product, found.reported_tcb, found.provider, KIND)
         return conclude(claims, check_claims(claims, policy), found.anchor, policy, found.window_s)
@@ -124,7 +132,7 @@ def check_genuine(
     """Check that a chip of AMD signed a report in the state it names; raises EvidenceError.
 
     Codes in the order of the rules: ``algorithm``, ``chip_key``, ``signing_key``, ``root``, ``product``,
-    ``chain``, ``expired``, ``crl``, ``revoked``, ``signature``, ``tcb_mismatch``, ``chip_id``, ``provider``.
+    ``chain``, ``expired``, ``crl``, ``revoked``, ``signature``, ``tcb_mismatch``, ``chip_id``.
     """
     if report.signature_algorithm != _ECDSA_P384_SHA384:
         raise EvidenceError("algorithm", f"SNP report: signature algorithm {report.signature_algorithm}")
@@ -132,7 +140,7 @@ def check_genuine(
         raise EvidenceError(
             "chip_key", "SNP report: the host hides the chip's key, so that nothing is signed"
         )
-    if report.signing_key not in (_VCEK, _VLEK):
+    if report.signing_key not in (SIGNED_BY_VCEK, SIGNED_BY_VLEK):
         raise EvidenceError(
             "signing_key", f"SNP report: signed by no known kind of key ({report.signing_key})"
         )
@@ -156,8 +164,8 @@ def check_genuine(
     if tcb != _certified_tcb(leaf, product):
         raise EvidenceError("tcb_mismatch", "SNP report: it names another firmware than its key is for")
     provider = ""
-    if report.signing_key == _VLEK:
-        provider = _check_provider(leaf, rules)
+    if report.signing_key == SIGNED_BY_VLEK:
+        provider = _text_of(leaf, _PROVIDER_ID)
     else:
         _check_chip(report, leaf, product)
     return SnpFindings(
@@ -184,7 +192,7 @@ def _check_product(report: SnpReport, leaf: x509.Certificate, root: x509.Certifi
 def _check_roles(report: SnpReport, leaf: x509.Certificate, issuer: x509.Certificate, product: str) -> None:
     """Check that names say what the key is for: a chip's own key, or one loaded by a cloud provider."""
     kind, authority = ("SEV-VCEK", f"SEV-{product}")
-    if report.signing_key == _VLEK:
+    if report.signing_key == SIGNED_BY_VLEK:
         kind, authority = ("SEV-VLEK", f"SEV-VLEK-{product}")
     for certificate, name in ((leaf, kind), (issuer, authority)):
         names = [str(one.value) for one in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
@@ -208,13 +216,6 @@ def _check_chip(report: SnpReport, leaf: x509.Certificate, product: str) -> None
     size = 8 if product == TURIN else 64
     if len(certified) != size or report.chip_id != certified.ljust(64, b"\0") or not any(certified):
         raise EvidenceError("chip_id", "SNP report: of another chip than its key, or the host hides which")
-
-
-def _check_provider(leaf: x509.Certificate, rules: SnpRules) -> str:
-    provider = _text_of(leaf, _PROVIDER_ID)
-    if provider not in rules.vlek_providers and "any" not in rules.vlek_providers:
-        raise EvidenceError("provider", f"SNP report: signed by a key loaded for {provider[:64]!r}")
-    return provider
 
 
 def _certified_tcb(leaf: x509.Certificate, product: str) -> Tcb:
@@ -251,7 +252,7 @@ def snp_claims(report: SnpReport, product: str, tcb: Tcb, provider: str, kind: s
         "image_id": report.image_id.hex(),
         "author_key": report.author_key_digest.hex() if report.author_key_enabled else "",
         "report_version": report.version,
-        "key": "VLEK" if report.signing_key == _VLEK else "VCEK",
+        "key": "VLEK" if report.signing_key == SIGNED_BY_VLEK else "VCEK",
         "provider": provider,
     }
     return Claims(

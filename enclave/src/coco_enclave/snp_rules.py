@@ -24,6 +24,7 @@ from coco_enclave.snp_report import (
     POLICY_SINGLE_SOCKET,
     POLICY_SMT,
     PRODUCTS,
+    SIGNED_BY_VLEK,
     SnpReport,
     Tcb,
     tcb_from_bytes,
@@ -39,6 +40,7 @@ PLATFORM_BITS: Final = {
     "alias_check": PLATFORM_ALIAS_CHECK,
 }
 _VMPL_MAX: Final = 3
+ANY_PROVIDER: Final = "any"
 
 
 @attrs.frozen(kw_only=True)
@@ -102,11 +104,12 @@ def read_snp_rules(fields: Fields) -> SnpRules:
     return rules
 
 
-def check_guest(report: SnpReport, rules: SnpRules) -> None:
-    """Check what a guest's owner asked for, and how its host is set up; raises EvidenceError.
+def check_guest(report: SnpReport, rules: SnpRules, provider: str) -> None:
+    """Check what a guest's owner asked for, how its host is set up, whose key signed; raises EvidenceError.
 
+    ``provider`` is for whom that key was loaded, where it is not the chip's own.
     Codes in the order of the rules: ``migration``, ``guest_policy``, ``vmpl``, ``host_data``, ``author_key``,
-    ``image``, ``platform_info``, ``mitigation``.
+    ``image``, ``platform_info``, ``mitigation``, ``provider``.
     """
     policy = report.policy
     if policy & POLICY_MIGRATE_MA:
@@ -123,6 +126,9 @@ def check_guest(report: SnpReport, rules: SnpRules) -> None:
         raise EvidenceError("vmpl", f"SNP report: asked for at privilege level {report.vmpl}")
     _check_identity(report, rules)
     _check_host(report, rules)
+    loaded = report.signing_key == SIGNED_BY_VLEK
+    if loaded and provider not in rules.vlek_providers and ANY_PROVIDER not in rules.vlek_providers:
+        raise EvidenceError("provider", f"SNP report: signed by a key loaded for {provider[:64]!r}")
 
 
 def _check_identity(report: SnpReport, rules: SnpRules) -> None:

@@ -74,6 +74,7 @@ TEXTS: dict[str, Callable[[bytes], bytes]] = {
     "base64 of URLs, bare": lambda data: base64.urlsafe_b64encode(data).rstrip(b"="),
     "hex in base64": lambda data: base64.b64encode(data.hex().encode()),
     "JSON": lambda data: json.dumps({"cc_eventlog": None, "quote": base64.b64encode(data).decode()}).encode(),
+    "JSON in an object": lambda data: json.dumps({"tdx": {"nonce": 1, "quote": data.hex()}}).encode(),
     "JSON, a list of numbers": lambda data: json.dumps({"report": list(data)}).encode(),
     "JSON in JSON": lambda data: json.dumps(
         {"evidence": base64.b64encode(json.dumps({"raw": data.hex()}).encode()).decode()}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Sequence
+import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -59,18 +60,49 @@ def test_evidence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert printed(capsys, "evidence", str(file))["measurement"] == (b"m" * 48).hex()
 
 
-def test_a_guest_is_measured_by_the_vendors_tool(capsys: pytest.CaptureFixture[str]) -> None:
-    asked: list[Sequence[str]] = []
+FOOTER, METADATA, RESET, HASHES = (
+    "96b582de-1fb2-45f7-baea-a366c55a082d",
+    "dc886566-984a-4798-a75e-5585a7bf67cc",
+    "00f771de-1a7e-4fcb-890e-68c77e2fb44e",
+    "7255371f-3a3b-4b04-927b-1da6efa8d454",
+)
 
-    def run(command: Sequence[str]) -> str:
-        asked.append(command)
-        return "ab" * 48 + "\n"
 
-    assert measure.main(["snp", "--vcpus", "2", "--ovmf", "OVMF.fd"], run) == 0
-    assert capsys.readouterr().out == f"measurement {'ab' * 48}\n"
-    assert asked == [
-        ["sev-snp-measure", "--mode", "snp", "--output-format", "hex", "--vcpus", "2", "--ovmf", "OVMF.fd"]
-    ]
+def firmware() -> bytes:
+    """Return an image of two pages with the tables that OVMF has at its end, and nothing to run."""
+
+    def entry(guid: str, data: bytes) -> bytes:
+        return data + struct.pack("<H", len(data) + 18) + uuid.UUID(guid).bytes_le
+
+    # One page each for secrets, CPUID and the hashes of what the firmware is to start.
+    sections = [(0x80D000, 2), (0x80E000, 3), (0x810000, 0x10)]
+    described = b"".join(struct.pack("<III", gpa, 4096, kind) for gpa, kind in sections)
+    metadata = b"ASEV" + struct.pack("<III", 16 + len(described), 1, len(sections)) + described
+    table = entry(RESET, struct.pack("<I", 0x80B004)) + entry(HASHES, struct.pack("<II", 0x810C00, 0x400))
+    table += entry(METADATA, struct.pack("<I", 4096))
+    tail = table + struct.pack("<H", len(table) + 18) + uuid.UUID(FOOTER).bytes_le + bytes(32)
+    return bytes(4096) + metadata + bytes(4096 - len(metadata) - len(tail)) + tail
+
+
+def test_a_guest_is_measured_by_the_vendors_tool(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pytest.importorskip("sevsnpmeasure")
+    (tmp_path / "OVMF.fd").write_bytes(firmware())
+    (tmp_path / "vmlinuz").write_bytes(b"kernel")
+
+    def measured(vcpus: int, command_line: str) -> str:
+        guest = ("--vcpus", str(vcpus), "--vcpu-type", "EPYC-v4", "--ovmf", str(tmp_path / "OVMF.fd"))
+        started = ("--kernel", str(tmp_path / "vmlinuz"), "--append", command_line)
+        return printed(capsys, "snp", *guest, *started)["measurement"]
+
+    found = measured(1, "root=a")
+    assert len(found) == 96
+    assert found == measured(1, "root=a")
+    assert len({found, measured(2, "root=a"), measured(1, "root=b")}) == 3
+
+
+def test_what_the_vendors_tool_refuses(capsys: pytest.CaptureFixture[str]) -> None:
+    assert measure.main(["snp"]) == 1
+    assert "sev-snp-measure failed" in capsys.readouterr().err
     assert measure.main(["snp"], lambda _: "usage") == 1
 
 
@@ -89,5 +121,7 @@ def test_what_is_not_understood_is_not_passed_over(tmp_path: Path) -> None:
 
 
 def test_a_tool_that_is_not_there() -> None:
-    with pytest.raises(OperatorError, match="sev-snp-measure"):
+    with pytest.raises(OperatorError, match="sev-snp-measure failed"):
         measure.run_tool(["/nonexistent/sev-snp-measure"])
+    with pytest.raises(OperatorError, match="No module named"):
+        measure.run_tool([sys.executable, "-m", "nonexistent_tool"])

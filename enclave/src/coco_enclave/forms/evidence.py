@@ -25,8 +25,8 @@ from coco_enclave.snp_report import REPORT_SIZE_BYTES, parse_report
 from coco_enclave.verify import verifier_of
 
 _NESTED_MAX: Final = 4
-_NAMES: Final = ("quote", "tdx_quote", "td_quote", "sgx_quote", "intel_quote", "report", "evidence", "raw")
-"""Under which JSON has a quote or report, where it is not of a form of its own."""
+_FIELDS_MAX: Final = 64
+"""How many fields of JSON, whatever they are called, are looked into for a quote or report."""
 _OPEN_ENCLAVE_HEADER_BYTES: Final = 16
 _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 
@@ -67,7 +67,7 @@ def _find(data: bytes, recognise: Recognise, depth: int) -> Found | None:
         value: Any = orjson.loads(text)
     except ValueError:
         return None
-    return _in_json(value, recognise, depth - 1) if isinstance(value, dict) else None
+    return _in_json(value, recognise, depth) if isinstance(value, dict) else None
 
 
 # ── binary forms ─────────────────────────────────────────────────────────────────────────────────
@@ -130,12 +130,18 @@ def _in_json(value: Mapping[str, Any], recognise: Recognise, depth: int) -> Foun
     for reader in (_own, _virtual_tpm, _containers):
         if (found := reader(value)) is not None:
             return found
-    for name in _NAMES:
-        inner = bytes_of(value.get(name))
-        found = _find(inner, recognise, depth) if inner is not None else None
+    for one in list(value.values())[:_FIELDS_MAX] if depth else ():
+        found = _in_field(one, recognise, depth - 1)
         if found is not None:
             return found
     return None
+
+
+def _in_field(value: Any, recognise: Recognise, depth: int) -> Found | None:
+    if isinstance(value, dict):
+        return _in_json(value, recognise, depth)
+    inner = bytes_of(value)
+    return _find(inner, recognise, depth) if inner is not None else None
 
 
 def _own(value: Mapping[str, Any]) -> Found | None:

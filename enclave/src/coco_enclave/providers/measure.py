@@ -26,6 +26,8 @@ _MODULUS_BYTES: Final = 384
 _DEBUG: Final = 1 << 1
 _MEASUREMENT: Final = re.compile("[0-9a-f]{96}")
 _TOOL_TIMEOUT_S: Final = 300
+_SNP_TOOL: Final = (sys.executable, "-m", "sevsnpmeasure.cli", "--mode", "snp", "--output-format", "hex")
+"""``sev-snp-measure``, of this environment and not of another that happens to come first."""
 
 
 def measure_sgx(sigstruct: bytes) -> dict[str, str]:
@@ -60,7 +62,7 @@ def measure_aci(policy: bytes) -> dict[str, str]:
 
 def measure_snp(arguments: Sequence[str], run: Callable[[Sequence[str]], str]) -> dict[str, str]:
     """Return what a SEV-SNP guest is launched as, by ``sev-snp-measure``; raises OperatorError."""
-    printed = run(["sev-snp-measure", "--mode", "snp", "--output-format", "hex", *arguments]).strip()
+    printed = run([*_SNP_TOOL, *arguments]).strip()
     if not _MEASUREMENT.fullmatch(printed):
         raise OperatorError(f"sev-snp-measure printed no measurement: {printed[:80]!r}")
     return {"measurement": printed}
@@ -81,8 +83,13 @@ def run_tool(command: Sequence[str]) -> str:
         done = subprocess.run(  # noqa: S603 - the operator's own command line, by no shell
             command, check=True, capture_output=True, timeout=_TOOL_TIMEOUT_S, text=True
         )
+    except subprocess.CalledProcessError as error:
+        told = (error.stderr or error.stdout).strip().splitlines()[-1:] or ["it says nothing"]
+        raise OperatorError(
+            f"sev-snp-measure failed (pip install sev-snp-measure): {told[0][:200]}"
+        ) from error
     except (OSError, subprocess.SubprocessError) as error:
-        raise OperatorError(f"{command[0]} failed: {error} (pip install sev-snp-measure)") from error
+        raise OperatorError(f"sev-snp-measure failed: {error}") from error
     return done.stdout
 
 

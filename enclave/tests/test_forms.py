@@ -24,20 +24,15 @@ from coco_enclave.describe import TeeExaminer, recognise
 from coco_enclave.forms import find_evidence, read_collateral, read_table
 from coco_enclave.ratls import RaTlsEvidence
 from coco_enclave.snp import read_collateral as read_snp
-from coco_enclave.testing import SimulatedIntel, der, make_snp_chip, make_snp_vendor
-from coco_enclave.testing.sim_snp import SnpChip
+from coco_enclave.testing import SimulatedIntel, der, make_snp_chip, make_snp_vendor, sim_tpm, sim_vbs
+from coco_enclave.testing.sim_snp import SnpChip, certificate_table
 from coco_enclave.tpm import REGISTERS
 
 NOW_S = 1_790_000_000
 DATA = bytes(range(64))
 CODE = b"C" * 48
 KEY = der.sequence(b"\x05\x00")
-VCEK, ASK, ARK, CRL = (
-    "63da758d-e664-4564-adc5-f4b93be8accd",
-    "4ab7b379-bbac-4fe4-a02f-05aef327c782",
-    "c0b406a4-a803-4952-9743-3fb6014cd0ae",
-    "92f81bc3-5811-4d3d-97ff-d19f88dc67ea",
-)
+VCEK = uuid.UUID("63da758d-e664-4564-adc5-f4b93be8accd").bytes_le
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +128,27 @@ def test_any_bytes(data: bytes) -> None:
 # ── binary ───────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_an_answer_of_sql_server() -> None:
+    host = sim_vbs.boot_windows(sim_tpm.make_tpm(sim_tpm.make_tpm_vendor(NOW_S), now_s=NOW_S))
+    service = sim_vbs.make_guardian_service(NOW_S)
+    pem = host.health_certificate(service, now_s=NOW_S)
+    health = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
+    report, key, session = host.report(DATA), b"k" * 539, b"s" * 636
+    whole = health + report
+
+    def answer(total: int, size: int = len(report), inside: bytes = whole) -> bytes:
+        return struct.pack("<4I", total, len(key), len(health), size) + key + inside + session
+
+    total = 12 + len(key) + len(whole)
+    assert found(answer(total)) == ("vbs-hgs", report, health)
+    evidence = TeeExaminer().read(answer(total))
+    assert evidence is not None
+    assert pem.startswith(TeeExaminer().with_collateral(evidence, []).endorsements)
+    broken = health + b"\0" + report[1:]
+    for other in (answer(total + 1), answer(total, 0), answer(total, inside=broken), answer(total)[:total]):
+        assert find_evidence(other, recognise) is None
+
+
 def test_open_enclaves_header(intel: SimulatedIntel) -> None:
     quote = intel.sgx_quote(DATA)
     assert found(struct.pack("<IIQ", 1, 2, len(quote)) + quote) == ("sgx", quote, b"")
@@ -165,26 +181,11 @@ def test_evidence_of_ra_tls_without_its_certificate(intel: SimulatedIntel) -> No
     assert refusal(found, cbor2.dumps(cbor2.CBORTag(60000, [quote, b"other"]))) == "report_data"
 
 
-def table(entries: dict[str, bytes], *, swapped: bool = True) -> bytes:
-    head, body = b"", b""
-    begin = 24 * (len(entries) + 1)
-    for name, data in entries.items():
-        guid = uuid.UUID(name)
-        head += (guid.bytes_le if swapped else guid.bytes) + struct.pack("<II", begin + len(body), len(data))
-        body += data
-    return head + bytes(24) + body
-
-
 @pytest.mark.parametrize("swapped", [True, False])
 def test_a_report_with_the_hosts_certificates(chip: SnpChip, swapped: bool) -> None:
     report = chip.report(DATA, CODE)
-    entries = {
-        VCEK: chip.leaf.der,
-        ASK: chip.vendor.ask.der,
-        ARK: chip.vendor.ark.der,
-        str(uuid.UUID(int=7)): b"x",
-    }
-    data = report + table(entries, swapped=swapped)
+    entries = {"vcek": chip.leaf.der, "ask": chip.vendor.ask.pem, "ark": chip.vendor.ark.der, "other": b"x"}
+    data = report + certificate_table(entries, swapped=swapped)
     kind, quote, collateral = found(data)
     assert (kind, quote) == ("snp", report)
     assert set(read_table(collateral)) == {"vcek", "ask", "ark"}
@@ -196,9 +197,9 @@ def test_a_report_with_the_hosts_certificates(chip: SnpChip, swapped: bool) -> N
     [
         b"",
         bytes(23),
-        uuid.UUID(VCEK).bytes_le + struct.pack("<II", 24, 9),
-        uuid.UUID(VCEK).bytes_le + struct.pack("<II", 0, 0) + bytes(24),
-        (uuid.UUID(VCEK).bytes_le + struct.pack("<II", 0, 1)) * 40,
+        VCEK + struct.pack("<II", 24, 9),
+        VCEK + struct.pack("<II", 0, 0) + bytes(24),
+        (VCEK + struct.pack("<II", 0, 1)) * 40,
     ],
 )
 def test_tables_that_are_none(data: bytes) -> None:
@@ -262,6 +263,10 @@ def test_parts_in_a_plain_form(chip: SnpChip) -> None:
 # ── collateral ───────────────────────────────────────────────────────────────────────────────────
 
 
+def tabled_of(chip: SnpChip) -> dict[str, bytes]:
+    return {"vcek": chip.leaf.der, "ask": chip.vendor.ask.der, "ark": chip.vendor.ark.der}
+
+
 def pem_of(chip: SnpChip) -> list[bytes]:
     return [chip.leaf.pem, chip.vendor.ask.pem, chip.vendor.ark.pem]
 
@@ -269,7 +274,7 @@ def pem_of(chip: SnpChip) -> list[bytes]:
 def chains(chip: SnpChip) -> dict[str, list[bytes]]:
     leaf, ask, ark = pem_of(chip)
     thim = {"vcekCert": leaf.decode(), "tcbm": "00", "certificateChain": (ask + ark).decode()}
-    tabled = table({VCEK: chip.leaf.der, ASK: chip.vendor.ask.der, ARK: chip.vendor.ark.der})
+    tabled = certificate_table(tabled_of(chip))
     return {
         "in order": [leaf + ask + ark],
         "the other way round": [ark + ask + leaf],
@@ -296,7 +301,7 @@ def test_a_revocation_list_comes_along(chip: SnpChip) -> None:
     pem = x509.load_der_x509_crl(crl).public_bytes(Encoding.PEM)
     for one in (crl, pem):
         assert read_collateral("snp", [b"".join(pem_of(chip)), one]) == chip.collateral(crl)
-    tabled = table({VCEK: chip.leaf.der, ASK: chip.vendor.ask.der, ARK: chip.vendor.ark.der, CRL: crl})
+    tabled = certificate_table({**tabled_of(chip), "crl": crl})
     assert read_collateral("snp", [tabled]) == chip.collateral(crl)
     assert read_collateral("snp", [chip.collateral(crl)]) == chip.collateral(crl)
 
@@ -380,6 +385,7 @@ PUBLISHED = {
         *("sgx", "collateral_time"),
         ["bundles/sgx-automata-v3.collateral.json"],
     ),
+    "vbs/mssql-jdbc/attestation_response.bin": ("vbs-hgs", "root", []),
     "sgx-tdx/openenclave/sgx_report_bad.bin": ("sgx", "root", []),
 }
 """By file: of which kind it is, and what it is found to be with those files of its vendor."""

@@ -96,6 +96,20 @@ def test_evidence_of_the_kernels_folder_verifies(chip: SnpChip) -> None:
     assert tree.entries == []
 
 
+def test_what_the_host_hands_out_is_collateral(chip: SnpChip) -> None:
+    def platform(handed_out: bytes) -> SnpPlatform:
+        tree = TsmTree("sev_guest", lambda data, _: chip.report(data, MEASUREMENT), auxiliary=handed_out)
+        return SnpPlatform(None, tree=tree, name="coco")
+
+    table = sim_snp.certificate_table(
+        {"vcek": chip.leaf.der, "ask": chip.vendor.ask.der, "ark": chip.vendor.ark.der}
+    )
+    assert accepted(platform(table).attest(DATA), chip.vendor.anchor).measurement == MEASUREMENT.hex()
+    for nothing in (b"", bytes(4096)):
+        with pytest.raises(OperatorError, match="hands out no certificates"):
+            platform(nothing).attest(DATA)
+
+
 def test_what_the_firmware_does_not_make_is_told(chip: SnpChip) -> None:
     device = SimulatedSevGuest(chip, MEASUREMENT)
     platform = SnpPlatform(chip.collateral, device=device)

@@ -1,7 +1,8 @@
 """Evidence as other software writes it: what is in it is told by its form, and taken out.
 
 Text (hex, base64), certificates of RA-TLS, a report with the host's certificates after it, Open Enclave's
-header, and the JSON of Confidential Containers, of Azure's services, of CCF, and a plain one of our own::
+header, what SQL Server answers with a VBS report in it, and the JSON of Confidential Containers, of Azure's
+services, of CCF, and a plain one of our own::
 
     {"kind": "azure-aci", "parts": {"report": base64, "uvm": base64}, "collateral": PEM or base64}
 """
@@ -22,6 +23,7 @@ from coco_enclave.evidence import encode_parts
 from coco_enclave.forms.text import bytes_of, bytes_of_text, text_of
 from coco_enclave.ratls import RaTlsEvidence, check_key, read_certificate, read_extension
 from coco_enclave.snp_report import REPORT_SIZE_BYTES, parse_report
+from coco_enclave.vbs import HGS_KIND
 from coco_enclave.verify import verifier_of
 
 _NESTED_MAX: Final = 4
@@ -55,7 +57,7 @@ def find_evidence(data: bytes, recognise: Recognise) -> Found | None:
 def _find(data: bytes, recognise: Recognise, depth: int) -> Found | None:
     if (kind := recognise(data)) or not depth:
         return Found(kind=kind, quote=data) if kind else None
-    for reader in (_certificate, _extension, _with_table, _open_enclave):
+    for reader in (_certificate, _extension, _with_table, _open_enclave, _sql_server):
         if (found := reader(data, recognise)) is not None:
             return found
     text = text_of(data)
@@ -121,6 +123,21 @@ def _open_enclave(data: bytes, recognise: Recognise) -> Found | None:
         return None
     kind = recognise(inner)
     return Found(kind=kind, quote=inner) if kind else None
+
+
+def _sql_server(data: bytes, _: Recognise) -> Found | None:
+    """Read SQL Server's answer: sizes, its key, the health certificate of its host, the enclave's report."""
+    begin = 4 * 4
+    total, key, health, report = (int.from_bytes(data[at : at + 4], "little") for at in range(0, begin, 4))
+    if not health or not report or total != begin - 4 + key + health + report or total + 4 > len(data):
+        return None
+    certificate = data[begin + key :][:health]
+    quote = data[begin + key + health :][:report]
+    try:
+        verifier_of(HGS_KIND).read(quote)
+    except EvidenceError:
+        return None
+    return Found(kind=HGS_KIND, quote=quote, collateral=certificate)
 
 
 # ── JSON ─────────────────────────────────────────────────────────────────────────────────────────

@@ -64,7 +64,10 @@ def _snp(options: PlatformOptions) -> Platform:
         raise OperatorError(f"'platform.interface' must be {_KERNEL!r} or {_DEVICE!r}")
     tree = KernelTree(ROOT) if interface == _KERNEL else None
     vmpl = options.number("vmpl", 0)
-    return SnpPlatform(_certificates(snp.KIND, options), tree=tree, name=_own_name(), vmpl=vmpl)
+    # A kernel's folder has what the host hands out, too: enough where no file is named.
+    handed_out = tree is not None and "collateral" not in options.values
+    collateral = None if handed_out else _certificates(snp.KIND, options)
+    return SnpPlatform(collateral, tree=tree, name=_own_name(), vmpl=vmpl)
 
 
 def _azure_guest(options: PlatformOptions) -> Platform:
@@ -104,5 +107,5 @@ def _certificates(kind: str, options: PlatformOptions) -> Callable[[], bytes]:
 
 
 def _own_name() -> str:
-    """Return what this process is called in the kernel's folder."""
-    return f"coco-{os.getpid()}"
+    """Return what this platform is called in the kernel's folder: what was left there by another stays so."""
+    return f"coco-{os.getpid()}-{os.urandom(4).hex()}"

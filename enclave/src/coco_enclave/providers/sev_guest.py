@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from coco_core.attestation import REPORT_DATA_SIZE_BYTES, Evidence
 from coco_core.errors import OperatorError
 from coco_enclave.errors import EvidenceError
+from coco_enclave.forms import read_collateral
 from coco_enclave.providers.device_tree import DeviceTree
 from coco_enclave.providers.tsm import ask_kernel
 from coco_enclave.seal import SealingKey, SealPolicy
@@ -109,7 +110,7 @@ class SnpPlatform:
 
     def __init__(
         self,
-        collateral: Callable[[], bytes],
+        collateral: Callable[[], bytes] | None,
         *,
         tree: DeviceTree | None = None,
         name: str = "",
@@ -118,6 +119,7 @@ class SnpPlatform:
     ) -> None:
         """Attest with what ``collateral`` returns: the chip's certificate and its issuers.
 
+        Without it, by what the host hands out beside a report, which only the kernel's folder shows.
         By the kernel's folder where ``tree`` is given, ``name`` being this process's own in it; else by
         ``device``. Keys come from the device only.
         """
@@ -129,8 +131,16 @@ class SnpPlatform:
 
     def attest(self, report_data: bytes) -> Evidence:
         """Return evidence over 64 bytes; raises OperatorError."""
-        quote = self._report(report_data)
-        return Evidence(format=KIND, quote=quote, endorsements=self._collateral())
+        quote, handed_out = self._ask(report_data)
+        if self._collateral is not None:
+            return Evidence(format=KIND, quote=quote, endorsements=self._collateral())
+        try:
+            certificates = read_collateral(KIND, [handed_out])
+        except EvidenceError as error:
+            raise OperatorError(
+                f"the host hands out no certificates, name a file ('platform.collateral'): {error}"
+            ) from error
+        return Evidence(format=KIND, quote=quote, endorsements=certificates)
 
     def sealing_key(self, policy: SealPolicy = SealPolicy.EXACT, tcb: bytes | None = None) -> SealingKey:
         """Return the key this code has on this chip; raises OperatorError.
@@ -140,7 +150,7 @@ class SnpPlatform:
         """
         if policy is not SealPolicy.EXACT:
             raise OperatorError("SEV-SNP has keys for exact code only")
-        report = self._parsed(self._report(bytes(REPORT_DATA_SIZE_BYTES)))
+        report = self._parsed(self._ask(bytes(REPORT_DATA_SIZE_BYTES))[0])
         state = report.committed_tcb if tcb is None else tcb
         secret = ask_key(
             self._device, fields=_EXACT_FIELDS, vmpl=self._vmpl, guest_svn=report.guest_svn, tcb=state
@@ -154,19 +164,20 @@ class SnpPlatform:
             secret=secret,
         )
 
-    def _report(self, report_data: bytes) -> bytes:
+    def _ask(self, report_data: bytes) -> tuple[bytes, bytes]:
+        """Return a report, and what the host hands out beside it."""
         if len(report_data) != REPORT_DATA_SIZE_BYTES:
             raise OperatorError(f"evidence is made over {REPORT_DATA_SIZE_BYTES} bytes")
         if self._tree is None:
-            quote = ask_report(self._device, report_data, self._vmpl)
+            quote, handed_out = ask_report(self._device, report_data, self._vmpl), b""
         else:
             answer = ask_kernel(
                 self._tree, self._name, report_data, provider=TSM_PROVIDER, privilege=self._vmpl
             )
-            quote = answer.report
+            quote, handed_out = answer.report, answer.auxiliary
         if self._parsed(quote).report_data != report_data:
             raise OperatorError("the firmware made a report over other bytes")
-        return quote
+        return quote, handed_out
 
     def _parsed(self, quote: bytes) -> SnpReport:
         try:

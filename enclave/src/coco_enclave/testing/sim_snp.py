@@ -36,6 +36,15 @@ PLATFORM_INFO: Final = 0x25
 """Multithreading, ECC, aliases checked."""
 _CPUID: Final = {MILAN: b"\x19\x01\x01", GENOA: b"\x19\x11\x01", TURIN: b"\x1a\x02\x01"}
 _AMD: Final = "1.3.6.1.4.1.3704.1"
+_GUIDS: Final = {
+    "vcek": "63da758de6644564adc5f4b93be8accd",
+    "vlek": "a8074bc2a25a483eaae639c045a0b8a1",
+    "ask": "4ab7b379bbac4fe4a02f05aef327c782",
+    "ark": "c0b406a4a803495297433fb6014cd0ae",
+    "crl": "92f81bc358114d3d97ffd19f88dc67ea",
+    "other": "00112233445566778899aabbccddeeff",
+}
+"""By name, what entries of a host's table of certificates are known by."""
 
 
 @attrs.frozen(kw_only=True)
@@ -168,6 +177,17 @@ def make_snp_chip(
     return SnpChip(
         vendor=vendor, tcb=tcb, chip_id=bytes(64) if provider else chip_id, leaf=leaf, loaded=bool(provider)
     )
+
+
+def certificate_table(entries: Mapping[str, bytes], *, swapped: bool = True) -> bytes:
+    """Return the table a host hands to its guest, by name; ``swapped``: GUIDs lie in it as UEFI has them."""
+    head, body, begin = b"", b"", 24 * (len(entries) + 1)
+    for name, data in entries.items():
+        guid = bytes.fromhex(_GUIDS[name])
+        first = guid[3::-1] + guid[5:3:-1] + guid[7:5:-1] if swapped else guid[:8]
+        head += first + guid[8:] + struct.pack("<II", begin + len(body), len(data))
+        body += data
+    return head + bytes(24) + body
 
 
 def _number(value: int) -> bytes:

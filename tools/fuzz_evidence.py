@@ -26,6 +26,7 @@ with atheris.instrument_imports(include=["coco_enclave"]):
         dcap_collateral,
         event_log,
         evidence,
+        forms,
         hcl,
         policy,
         snp,
@@ -37,10 +38,11 @@ with atheris.instrument_imports(include=["coco_enclave"]):
     )
     from coco_enclave.azure import AzureAciVerifier, AzureSnpVerifier
     from coco_enclave.dcap import DcapVerifier
+    from coco_enclave.describe import recognise
     from coco_enclave.errors import EvidenceError
     from coco_enclave.policy import PlatformPolicy
     from coco_enclave.seal import SealContext, SealingError, SealingKey, SealPolicy, seal, unseal
-    from coco_enclave.testing import SimulatedIntel, sim_azure, sim_snp, sim_tpm, sim_vbs
+    from coco_enclave.testing import SimulatedIntel, TrustDomain, sim_azure, sim_snp, sim_tpm, sim_vbs
     from coco_enclave.testing.sim_sgx import sign_raw
 
 NOW_S = 1_790_000_000
@@ -145,6 +147,14 @@ def _chain(data: bytes) -> None:
     certificates.key_of(chain[0], "a key")
 
 
+def _forms(data: bytes) -> None:
+    forms.find_evidence(data, recognise)
+
+
+def _forms_collateral(data: bytes) -> None:
+    forms.read_collateral("snp", [data])
+
+
 def _envelope(data: bytes) -> None:
     evidence.decode(data)
 
@@ -179,12 +189,24 @@ AMD_POLICY = PlatformPolicy(measurements=None, simulator_anchors=frozenset({CHIP
 ACI_POLICY = attrs.evolve(AMD_POLICY, rules={"dids": [ISSUER.did]})
 TPM_POLICY = PlatformPolicy(measurements=None, simulator_anchors=frozenset({VENDOR.anchor}))
 
+DOMAINS = [(None, 4), (None, 5), (TrustDomain(later_service_td=bytes(48)), 5)]
+TABLE = sim_snp.certificate_table({"vcek": CHIP.leaf.der, "ask": CHIP.vendor.ask.pem})
+FOREIGN = [
+    REPORT.hex().encode(),
+    REPORT + TABLE,
+    json.dumps({"tdx": {"quote": REPORT.hex(), "report": list(b"r" * 99)}}).encode(),
+    json.dumps({"hcl_report": "00" * 64, "tpm_quote": {"message": "", "signature": "", "pcrs": []}}).encode(),
+    cbor2.dumps(cbor2.CBORTag(60000, [SGX_QUOTE, b"claims"])),
+]
+
 TARGETS: dict[str, tuple[Callable[[bytes], None], Sequence[bytes]]] = {
-    "dcap": (_dcap, [SGX_QUOTE, INTEL.tdx_quote(DATA), INTEL.tdx_quote(DATA, version=5)]),
+    "dcap": (_dcap, [SGX_QUOTE, *(INTEL.tdx_quote(DATA, one, version) for one, version in DOMAINS)]),
     "dcap-chain": (_chain, [CHAIN]),
     "dcap-collateral": (_dcap_collateral, list(COLLATERALS.values())),
     "dcap-signed": (_dcap_signed, [json.dumps(INTEL.tcb_info()).encode()]),
     "envelope": (_envelope, [evidence.encode(evidence.TeeEvidence(kind="sgx", quote=SGX_QUOTE), b"{}")]),
+    "forms": (_forms, FOREIGN),
+    "forms-collateral": (_forms_collateral, [CHIP.collateral(), CHIP.leaf.pem, CHIP.leaf.der, TABLE]),
     "policy": (_policy, [json.dumps(policy.policy_to_json(POLICIES)).encode()]),
     "sealed": (_sealed, [seal(b"secret", SEALING_KEY, CONTEXT, 7, bytes(44))]),
     "aci": (_aci, [sim_azure.encode_parts({"report": REPORT, "uvm": ENDORSEMENT})]),

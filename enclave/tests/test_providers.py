@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,6 +133,25 @@ def test_files_are_read_and_written_whole(tmp_path: Path) -> None:
     tree.remove("entry")
     with pytest.raises(OperatorError):
         tree.read("entry/inblob")
+
+
+def test_what_only_takes_bytes_is_not_opened_to_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel refuses to open what has no reading side for reading, even to its administrator."""
+    (tmp_path / "inblob").write_bytes(b"older, and longer than what is written now")
+    flags: list[int] = []
+    opened = os.open
+
+    def note(path: Any, how: int, *more: Any, **named: Any) -> int:
+        flags.append(how)
+        return opened(path, how, *more, **named)
+
+    monkeypatch.setattr(os, "open", note)
+    KernelTree(tmp_path).write("inblob", DATA[:8])
+    (how,) = flags
+    assert how & (os.O_RDONLY | os.O_WRONLY | os.O_RDWR) == os.O_WRONLY
+    assert not how & (os.O_CREAT | os.O_TRUNC)
 
 
 def test_answers_are_bounded(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ The one place that opens them. Which files there are, and what they mean, is the
 
 from __future__ import annotations
 
+import os
 from io import RawIOBase
 from pathlib import Path
 from typing import Protocol
@@ -51,9 +52,13 @@ class KernelTree:
     def write(self, name: str, data: bytes) -> None:
         """Write a file in one piece; raises OperatorError."""
         try:
-            # In one call: devices take what one call brings as the whole value.
-            with (self._root / name).open("r+b", buffering=0) as file:
-                written = file.write(data)
+            # For writing only, because much of this cannot be read, and a kernel refuses to open it for both.
+            descriptor = os.open(self._root / name, os.O_WRONLY | getattr(os, "O_BINARY", 0))
+            try:
+                # In one call: devices take what one call brings as the whole value.
+                written = os.write(descriptor, data)
+            finally:
+                os.close(descriptor)
         except OSError as error:
             raise OperatorError(f"cannot write {self._root / name}: {error}") from error
         if written != len(data):

@@ -34,7 +34,6 @@ from coco_corda.testing import Ledger, Samples, find_samples
 from coco_core.adapter import Applied
 from coco_core.cli.local_node import LocalNode
 from coco_core.cli.network import LocalNetwork, NetworkSpec, open_network
-from coco_core.kv import Store
 
 NODES = 3
 VERIFY_SECONDS = 60
@@ -129,7 +128,7 @@ async def measure(options: argparse.Namespace, samples: Samples) -> None:
     config = samples.genesis(samples.count)
     launch = find_launch({"verify_seconds": VERIFY_SECONDS})
     workers = Workers(launch)
-    alone = Ledger(adapter(workers), Store(), config)
+    alone = Ledger(adapter(workers), config)
     began = time.perf_counter()
     await alone.execute(samples["issue"])
     cold_s = time.perf_counter() - began

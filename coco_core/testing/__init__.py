@@ -6,6 +6,7 @@ It may use every room below; nothing that ships may depend on it.
 from coco_core.testing.cluster import Cluster
 from coco_core.testing.cluster_node import ClusterDisk, ClusterNode
 from coco_core.testing.consortium import MEASUREMENT, Consortium, derived_key
+from coco_core.testing.sandbox import Sandbox
 from coco_core.testing.scenarios import Scenario, run_transcript
 from coco_core.testing.scripted_web import ScriptedWeb
 from coco_core.testing.share_holders import ShareHolders
@@ -33,6 +34,7 @@ __all__ = [
     "Letter",
     "MEASUREMENT",
     "SafetyError",
+    "Sandbox",
     "Scenario",
     "ScriptedWeb",
     "ShareHolders",

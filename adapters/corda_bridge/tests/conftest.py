@@ -10,7 +10,6 @@ from coco_corda.adapter import CordaAdapter
 from coco_corda.plugin import adapter
 from coco_corda.shell import Workers, find_launch
 from coco_corda.testing import Ledger, Samples, find_samples
-from coco_core.kv import Store
 
 STATES = 20
 
@@ -43,7 +42,7 @@ def corda(workers: Workers) -> CordaAdapter:
 @pytest.fixture
 def ledger(corda: CordaAdapter, samples: Samples) -> Ledger:
     """A ledger with a few of Alice's states."""
-    return Ledger(corda, Store(), samples.genesis(STATES))
+    return Ledger(corda, samples.genesis(STATES))
 
 
 @pytest.fixture
@@ -51,4 +50,4 @@ def corda_with_forged(corda: CordaAdapter, samples: Samples) -> Ledger:
     """A ledger where the state that ``left-0`` wants holds what another one does."""
     config = samples.genesis(2)
     config["states"][0]["state"] = config["states"][1]["state"]
-    return Ledger(corda, Store(), config)
+    return Ledger(corda, config)

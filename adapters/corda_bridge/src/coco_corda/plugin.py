@@ -26,20 +26,9 @@ from coco_core.errors import OperatorError
 class CordaPlugin:
     """What the Corda distribution offers to the framework."""
 
-    @property
-    def name(self) -> str:
-        """The adapter's name."""
-        return NAME
-
-    @property
-    def version(self) -> str:
-        """The distribution's version."""
-        return VERSION
-
-    @property
-    def api(self) -> int:
-        """The contract version it is written for."""
-        return API
+    name = NAME
+    version = VERSION
+    api = API
 
     def engines(self) -> Sequence[EngineInfo]:
         """Return none: which Corda verifies is the worker's choice, the same for every node of one build."""

@@ -17,7 +17,6 @@ from coco_corda.shell import Workers, find_launch
 from coco_corda.shell.launching import OPENED, find_java
 from coco_corda.testing import Ledger, Samples
 from coco_core.adapter import Applied, Outcome, Rejected
-from coco_core.kv import Store
 
 BRIDGE = Path(__file__).resolve().parents[2]
 ACCEPTANCE = BRIDGE / "jvm" / "acceptance"
@@ -82,7 +81,7 @@ def tenants(hostile: Path, samples: Samples) -> Iterator[Tenants]:
         "attachments": [encoded(samples["jar"]), encoded((hostile / "hostile.jar").read_bytes())],
         "network_parameters": [encoded(parameters)],
     }
-    yield Tenants(Ledger(adapter(workers), Store(), config), workers, hostile)
+    yield Tenants(Ledger(adapter(workers), config), workers, hostile)
     workers.close()
 
 

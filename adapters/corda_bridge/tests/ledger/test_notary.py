@@ -14,7 +14,7 @@ from coco_corda.notary_key import NotaryKey
 from coco_corda.payloads import Proof, Submission
 from coco_corda.refs import StateRef, hash_text, rehash, sha256
 from coco_corda.requests import signed_text
-from coco_corda.testing import START_MS, Ledger, Samples, Signer
+from coco_corda.testing import Ledger, Samples, Signer
 from coco_core.adapter import Applied, Outcome, Rejected
 
 INVALID = "NotaryError.TransactionInvalid"
@@ -32,11 +32,11 @@ async def test_money_is_issued_moved_and_redeemed(ledger: Ledger, samples: Sampl
     receipt = ledger.receipt(issued)
     assert not receipt.is_notarised, "an issuance needs no notary; it is recorded all the same"
     ref = StateRef(receipt.tx_id, 0)
-    assert records.has_state(ledger.view, ref)
+    assert records.has_state(ledger.view(), ref)
     (moved,) = await ledger.execute(samples["move"])
     receipt = ledger.receipt(moved)
     assert receipt.is_notarised
-    assert records.consumer_of(ledger.view, ref) == receipt.tx_id
+    assert records.consumer_of(ledger.view(), ref) == receipt.tx_id
     assert isinstance(moved, Applied)
     assert moved.claims == claims(receipt)
     (redeemed,) = await ledger.execute(samples["exit"])
@@ -67,7 +67,7 @@ async def test_a_conflict_reveals_nothing_but_the_hash(ledger: Ledger, samples: 
     told = refusal(again)
     assert told["type"] == "NotaryError.Conflict"
     ((name, consumed),) = told["consumedStates"].items()
-    assert records.consumer_of(ledger.view, StateRef.parse(name)) == receipt.tx_id
+    assert records.consumer_of(ledger.view(), StateRef.parse(name)) == receipt.tx_id
     assert consumed == {
         "hashOfTransactionId": hash_text(rehash(receipt.tx_id)),
         "type": "INPUT_STATE",
@@ -140,18 +140,18 @@ async def test_who_participates_is_told_everything(ledger: Ledger, samples: Samp
     (doubled,) = await ledger.execute(samples["doubled"])
     assert "the amounts balance" in refusal(doubled)["message"]
     alice = Signer.read(samples["alice-private"], NotaryKey(development_seed()).public_key)
-    text = signed_text("POST", "/transactions", alice.notary_key, START_MS, "n" * 16, samples["stolen"])
+    text = signed_text("POST", "/transactions", alice.notary_key, ledger.time_ms, "n" * 16, samples["stolen"])
     proof = Proof(key=alice.key, text=text, signature=alice.private.sign(text))
     (stolen,) = await ledger.execute(Submission(stx=samples["stolen"], proof=proof))
     assert "owning keys are a subset of the signing keys" in refusal(stolen)["message"]
 
 
 async def test_code_that_is_not_trusted_any_more_does_not_run(ledger: Ledger, samples: Samples) -> None:
-    ledger.configuration["trusted_attachments"] = ""
+    ledger.configured["trusted_attachments"] = ""
     (outcome,) = await ledger.execute(samples["valid-0"])
     told = refusal(outcome)
     assert told["cause"] == "TransactionVerificationException.UntrustedAttachmentsException", told
-    ledger.configuration["trusted_attachments"] = hash_text(sha256(samples["jar"]))
+    ledger.configured["trusted_attachments"] = hash_text(sha256(samples["jar"]))
     (outcome,) = await ledger.execute(samples["valid-0"])
     assert isinstance(outcome, Applied)
 

@@ -30,20 +30,9 @@ from coco_ethereum.workloads import make_workload
 class EthereumPlugin:
     """What the Ethereum distribution offers to the framework."""
 
-    @property
-    def name(self) -> str:
-        """The adapter's name."""
-        return NAME
-
-    @property
-    def version(self) -> str:
-        """The distribution's version."""
-        return VERSION
-
-    @property
-    def api(self) -> int:
-        """The contract version it is written for."""
-        return API
+    name = NAME
+    version = VERSION
+    api = API
 
     def engines(self) -> Sequence[EngineInfo]:
         """Return the engines it knows, usable ones first, so that the first is the default."""

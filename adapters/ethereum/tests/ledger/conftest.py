@@ -8,13 +8,12 @@ from typing import Any
 import attrs
 import pytest
 
-from coco_core.kv import Store
 from coco_ethereum import engines
 from coco_ethereum.adapter import EthereumAdapter
 from coco_ethereum.development import CHAIN_ID, development_key, development_ledger
 from coco_ethereum.engine import EvmEngine
 from coco_ethereum.signatures import address_of
-from coco_ethereum.testing.sandbox import Sandbox
+from coco_ethereum.testing.sandbox import EthereumSandbox
 from coco_ethereum.transactions import DYNAMIC_FEE, LEGACY, Transaction, transaction_hash
 
 
@@ -51,11 +50,11 @@ class Actor:
         return Transaction(**values).sign(development_key(self.index)).encode()
 
 
-class Ledger(Sandbox):
+class Ledger(EthereumSandbox):
     """A sandbox over the development genesis, with actors."""
 
     def __init__(self, engine: EvmEngine, config: dict[str, Any] | None = None) -> None:
-        super().__init__(EthereumAdapter(engine), Store(), config or dict(development_ledger().config))
+        super().__init__(EthereumAdapter(engine), config or dict(development_ledger().config))
         self.alice, self.bob, self.carol = Actor(0), Actor(1), Actor(2)
 
     async def ok(self, method: str, *params: object) -> Any:

@@ -7,7 +7,6 @@ import tarfile
 import orjson
 import pytest
 
-from coco_core.kv import Store
 from coco_ethereum.adapter import EthereumAdapter
 from coco_ethereum.development import development_key, development_ledger
 from coco_ethereum.rpc.filters import Filters
@@ -16,7 +15,7 @@ from coco_ethereum.rpc.params import Params
 from coco_ethereum.rpc.reading import Reading, Slow
 from coco_ethereum.signatures import address_of
 from coco_ethereum.testing.assembly import assemble, initcode, return_word
-from coco_ethereum.testing.sandbox import Sandbox
+from coco_ethereum.testing.sandbox import EthereumSandbox
 from coco_ethereum.transactions import ACCESS_LIST, LEGACY, SET_CODE, Authorization, transaction_hash
 
 UNKNOWN_HASH = "0x" + "00" * 28 + "deadbeef"
@@ -201,8 +200,8 @@ async def test_state_of_the_recent_past(ledger):
 
 async def test_state_too_old_says_so(engine, ledger):
     alice = ledger.alice
-    forgetful = Sandbox(
-        EthereumAdapter(engine), Store(history_versions_max=2), dict(development_ledger().config)
+    forgetful = EthereumSandbox(
+        EthereumAdapter(engine), dict(development_ledger().config), history_versions_max=2
     )
     for _ in range(4):
         await forgetful.submit([alice.sign()]).wait()

@@ -66,7 +66,8 @@ async def test_the_judge_sees_a_wei_too_much(make_ledger):
     key = bytes.fromhex(address[2:])
     account = decode_account(ledger.view().get(ACCOUNTS, key))
     forged = type(account)(account.nonce, account.balance + 1, account.code_hash)
-    ledger._append([{ACCOUNTS: {key: encode_account(forged)}}])
+    ledger.put([{ACCOUNTS: {key: encode_account(forged)}}])
+    ledger.commit()
     [difference] = await workload.verify(ledger.ask, 1)
     assert difference.startswith("node 0: eth_getBalance")
 

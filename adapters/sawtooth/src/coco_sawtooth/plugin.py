@@ -32,20 +32,9 @@ _SETTINGS: Final = frozenset(("processors", "processors_anywhere", "processor_se
 class SawtoothPlugin:
     """What the Sawtooth distribution offers to the framework."""
 
-    @property
-    def name(self) -> str:
-        """The adapter's name."""
-        return NAME
-
-    @property
-    def version(self) -> str:
-        """The distribution's version."""
-        return VERSION
-
-    @property
-    def api(self) -> int:
-        """The contract version it is written for."""
-        return API
+    name = NAME
+    version = VERSION
+    api = API
 
     def engines(self) -> Sequence[EngineInfo]:
         """Return none: processors execute, and which ones is nobody's choice at genesis."""

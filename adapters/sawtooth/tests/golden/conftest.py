@@ -25,7 +25,6 @@ from coco_core.adapter import (
     Rejected,
     TxID,
 )
-from coco_core.kv import Store
 from coco_sawtooth import messages
 from coco_sawtooth.adapter import SawtoothAdapter
 from coco_sawtooth.batches import Transaction
@@ -97,7 +96,7 @@ class Service:
 
     def __init__(self) -> None:
         self.adapter = SawtoothAdapter(_Silent())
-        self.ledger = Ledger(self.adapter, Store(), _genesis())
+        self.ledger = Ledger(self.adapter, _genesis())
 
     def submit(self, payloads: Sequence[bytes], *, caller: Caller = ANONYMOUS) -> _Submission:
         return _Submission(self, list(payloads))

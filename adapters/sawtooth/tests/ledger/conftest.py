@@ -12,7 +12,6 @@ import trio
 import trio.testing
 
 from coco_core.adapter import Applied, Rejected
-from coco_core.kv import Store
 from coco_sawtooth import messages, records
 from coco_sawtooth.adapter import SawtoothAdapter
 from coco_sawtooth.development import development_key, development_ledger
@@ -33,7 +32,7 @@ class World(Ledger):
     """A ledger with an administrator and two clients."""
 
     def __init__(self, processors: Processors, config: dict[str, Any]) -> None:
-        super().__init__(SawtoothAdapter(processors), Store(), config)
+        super().__init__(SawtoothAdapter(processors), config)
         self.admin = Client(Signer(development_key(0)))
         self.alice, self.bob = Client.named("alice"), Client.named("bob")
 

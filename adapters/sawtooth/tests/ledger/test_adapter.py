@@ -206,7 +206,7 @@ async def test_too_much_written_is_refused(make_world):
         for n in range(12)
     ]
     raw = [each.SerializeToString() for each in more]
-    outcomes = await world.speculate(raw)
+    outcomes = await world.attempt(raw)
     assert isinstance(outcomes[0], Applied)
     assert isinstance(outcomes[-1], Deferred)
     world.commit()
@@ -225,7 +225,7 @@ async def test_many_addresses_put_off_what_follows(world, monkeypatch):
         )
         for number, outputs in enumerate([[*many, intkey_address("0")], ["1cf126"]])
     ]
-    outcomes = await world.speculate([each.SerializeToString() for each in batches])
+    outcomes = await world.attempt([each.SerializeToString() for each in batches])
     assert [type(each) for each in outcomes] == [Applied, Deferred]
 
 
@@ -244,7 +244,7 @@ async def test_long_refusals_put_off_what_follows(make_world, monkeypatch):
         world.alice.batch(intkey_transaction(world.alice, "set", str(number), 7 if number else 1))
         for number in range(6)
     ]
-    outcomes = await world.speculate([each.SerializeToString() for each in batches])
+    outcomes = await world.attempt([each.SerializeToString() for each in batches])
     assert [type(each) for each in outcomes] == [Applied] + [Rejected] * 3 + [Deferred] * 2
     world.commit()
     assert [each.code for each in await world.execute(*batches[4:])] == ["invalid-transaction"] * 2
@@ -253,13 +253,13 @@ async def test_long_refusals_put_off_what_follows(make_world, monkeypatch):
 async def test_more_than_one_round_holds_is_put_off_in_order(world, monkeypatch):
     monkeypatch.setattr("coco_sawtooth.adapter.ROUND_WEIGHT_MAX", 2)
     batches = [world.alice.batch(intkey_transaction(world.alice, "set", str(n), 1)) for n in range(5)]
-    outcomes = await world.speculate([each.SerializeToString() for each in batches])
+    outcomes = await world.attempt([each.SerializeToString() for each in batches])
     assert [type(each) for each in outcomes] == [Applied, Applied, Deferred, Deferred, Deferred]
     world.commit()
     await world.applied(*batches[2:])
     # Where nothing is applied, the next round follows at once: a batch may not put off everything.
     bad = [world.alice.batch(intkey_transaction(world.alice, "inc", "none", 1)) for _ in range(5)]
-    outcomes = await world.speculate([each.SerializeToString() for each in bad])
+    outcomes = await world.attempt([each.SerializeToString() for each in bad])
     assert [type(each) for each in outcomes] == [Rejected] * 5
 
 
@@ -271,7 +271,7 @@ async def test_roots_follow_when_leadership_is_lost(world):
         lost = alice.batch(
             intkey_transaction(alice, "inc", "n", 5), intkey_transaction(alice, "set", "lost", 1)
         )
-        await world.speculate([lost.SerializeToString()])
+        await world.attempt([lost.SerializeToString()])
     world.drop()
     await world.applied(alice.batch(intkey_transaction(alice, "set", "m", 1)))
     assert world.number("lost") is None
@@ -281,9 +281,9 @@ async def test_roots_follow_when_leadership_is_lost(world):
     other = SawtoothAdapter(Intkey())
     ours, world.adapter = world.adapter, _Both(other, world.adapter)
     await world.applied(alice.batch(intkey_transaction(alice, "inc", "n", 1)))
-    await world.speculate([alice.batch(intkey_transaction(alice, "inc", "m", 1)).SerializeToString()])
+    await world.attempt([alice.batch(intkey_transaction(alice, "inc", "m", 1)).SerializeToString()])
     world.adapter = _Both(ours, other)
-    await world.speculate([alice.batch(intkey_transaction(alice, "set", "o", 1)).SerializeToString()])
+    await world.attempt([alice.batch(intkey_transaction(alice, "set", "o", 1)).SerializeToString()])
     world.commit()
     assert world.head.header.state_root_hash == state_root(world.state())
     world.adapter = _Both(other, ours)

@@ -66,7 +66,7 @@ async def story(make_world, served, monkeypatch):
     held.hold(last)
     raw = [alice.batch(each).SerializeToString() for each in (*steps, last)]
     async with served(world):
-        outcomes = await world.speculate(raw)
+        outcomes = await world.attempt(raw)
         assert [type(each) for each in outcomes] == [Applied, Applied, Deferred]
         assert held.asked[-1] == last.header_signature
         yield Story(world, held, raw[2:], last.header_signature)
@@ -79,7 +79,7 @@ async def test_what_is_under_way_is_taken_up_by_the_next_round(story):
     story.held.let_go()
     await trio.testing.wait_all_tasks_blocked()
     more = world.alice.batch(intkey_transaction(world.alice, "inc", "n", 100)).SerializeToString()
-    outcomes = await world.speculate([*story.raw, more])
+    outcomes = await world.attempt([*story.raw, more])
     world.commit()
     assert Deferred() not in outcomes
     assert (story.number("n"), story.number("m")) == (112, 5)
@@ -91,7 +91,7 @@ async def test_what_ran_over_state_that_was_dropped_runs_again(story):
     world.drop()
     story.held.let_go()
     await trio.testing.wait_all_tasks_blocked()
-    [outcome] = await world.speculate(story.raw)
+    [outcome] = await world.attempt(story.raw)
     world.commit()
     assert isinstance(outcome, Applied)
     assert (story.number("n"), story.number("m")) == (11, None)
@@ -157,10 +157,10 @@ async def test_a_batch_whose_later_transactions_are_under_way_fails(make_world, 
     held.hold(bad, slow)
     raw = [alice.batch(first).SerializeToString(), alice.batch(bad, slow).SerializeToString()]
     async with served(world):
-        assert isinstance((await world.speculate(raw))[1], Deferred)
+        assert isinstance((await world.attempt(raw))[1], Deferred)
         world.commit()
         held.held[bad.header_signature].set()
-        [outcome] = await world.speculate(raw[1:])
+        [outcome] = await world.attempt(raw[1:])
         assert isinstance(outcome, Rejected)
         await trio.testing.wait_all_tasks_blocked()
     assert held.given_up == [slow.header_signature]

@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coco_core.adapter import Applied, Deferred
-from coco_core.kv import Store
 from coco_sawtooth.adapter import SawtoothAdapter
 from coco_sawtooth.development import development_ledger
 from coco_sawtooth.testing import Client, Intkey, Ledger, intkey_transaction
@@ -57,9 +56,9 @@ def test_side_by_side_equals_one_after_the_other(steps, seed, part):
 
     async def run() -> None:
         config = dict(development_ledger().config)
-        together = Ledger(SawtoothAdapter(Shuffled(random.Random(seed))), Store(), config)
-        apart = Ledger(SawtoothAdapter(Intkey()), Store(), config)
-        all_at_once = await together.speculate([each.SerializeToString() for each in batches])
+        together = Ledger(SawtoothAdapter(Shuffled(random.Random(seed))), config)
+        apart = Ledger(SawtoothAdapter(Intkey()), config)
+        all_at_once = await together.attempt([each.SerializeToString() for each in batches])
         together.commit()
         one_by_one = []
         for each in batches:
@@ -111,13 +110,13 @@ def test_rounds_handed_over_before_they_are_done_equal_one_after_the_other(serve
 
     async def run() -> None:
         config = dict(development_ledger().config)
-        handed = Ledger(SawtoothAdapter(Shuffled(random.Random(seed))), Store(), config)
-        apart = Ledger(SawtoothAdapter(Intkey()), Store(), config)
+        handed = Ledger(SawtoothAdapter(Shuffled(random.Random(seed))), config)
+        apart = Ledger(SawtoothAdapter(Intkey()), config)
         left, lost = [each.SerializeToString() for each in batches], list(losses)
         fates = []
         async with served(handed):
             while left:
-                found = await handed.speculate(left)
+                found = await handed.attempt(left)
                 loss = lost.pop() if lost else 0
                 if loss:
                     handed.drop()

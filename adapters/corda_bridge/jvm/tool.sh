@@ -10,14 +10,9 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 name=$1
 shift
-opens=
-for package in java.io java.lang java.net java.time java.util; do
-    opens="$opens --add-opens java.base/$package=ALL-UNNAMED"
-done
 case $name in
     Example) package=client ;;
     *) package=acceptance ;;
 esac
-# shellcheck disable=SC2086
-exec java $opens -Dservice.home="$here/service/target/service" \
+exec java "@$here/opens.args" -Dservice.home="$here/service/target/service" \
     -cp "$here/acceptance/target/classes:$here/acceptance/target/lib/*" "coco.corda.$package.$name" "$@"

@@ -14,7 +14,8 @@ import pytest
 
 from coco_corda.plugin import adapter
 from coco_corda.shell import Workers, find_launch
-from coco_corda.shell.launching import OPENED, find_java
+from coco_corda.shell.java import OPENS
+from coco_corda.shell.launching import find_java
 from coco_corda.testing import Ledger, Samples
 from coco_core.adapter import Applied, Outcome, Rejected
 
@@ -60,7 +61,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("no hostile CorDapp here: make jvm (needs a JDK 17 and Maven)")
     folder = tmp_path_factory.mktemp("hostile")
     path = f"{classes}:{ACCEPTANCE / 'target' / 'lib'}/*"
-    command = [str(java), *OPENED, "-cp", path, "coco.corda.acceptance.HostileCorDapp"]
+    command = [str(java), f"@{OPENS}", "-cp", path, "coco.corda.acceptance.HostileCorDapp"]
     arguments = [str(ACCEPTANCE / "src" / "hostile" / "java"), str(folder)]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr

@@ -28,6 +28,10 @@ def write():
     file = os.open(sys.argv[3] + "/written", os.O_CREAT | os.O_WRONLY)
     while os.write(file, bytes(512)):
         pass
+def fill():
+    for number in range(100):
+        with open("/tmp/" + str(number), "wb") as file:
+            file.write(bytes(1000))
 def connect():
     socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5).close()
 print(json.dumps({
@@ -35,6 +39,7 @@ print(json.dumps({
     "secret": tried(lambda: open(sys.argv[2]).read()),
     "network": tried(connect),
     "writes": tried(write),
+    "fills": tried(fill) if sys.argv[4] == "files" else "",
     "processes": sum(name.isdigit() for name in os.listdir("/proc")) if os.path.isdir("/proc") else 0,
 }))
 """
@@ -52,9 +57,9 @@ def run(level: str, folder: Path, secret: Path, port: int) -> dict[str, Any]:
     prefix = Path(sys.base_prefix)
     told = {
         "level": level,
-        "command": [str(base), "-I", "-S", "-c", PROGRAM, str(port), str(secret), str(folder)],
+        "command": [str(base), "-I", "-S", "-c", PROGRAM, str(port), str(secret), str(folder), level],
         "read": [*_readable(base, prefix)],
-        "write": str(folder),
+        "folder": str(folder),
         "address_space": 4 << 30,
         "files": 64,
         "file_size": 1024,
@@ -86,6 +91,8 @@ def test_what_a_program_in_there_can_do(level: str, tmp_path: Path, listening: i
     assert found["writes"] != "done", "what it writes is bounded"
     if level == "files":
         assert found["secret"] == "FileNotFoundError"
+        assert found["writes"] == "FileNotFoundError", "nothing of the machine's can be written"
+        assert found["fills"] == "OSError", "what is written in memory is bounded in all"
         assert found["processes"] <= 1, "it sees itself at most"
     if level != "none":
         assert found["network"] == "OSError", "the network is unreachable"

@@ -38,10 +38,10 @@ _DEVICES: Final = ("/dev/null", "/dev/random", "/dev/urandom")
 def main(text: str) -> None:
     """Confine this process as ``text`` says and become its command.
 
-    ``level``; ``command``, its program and arguments; ``read``, paths it may read; ``write``, the folder it
-    may make its socket in; bounds: ``address_space`` and ``file_size`` in bytes, ``files`` open at one time.
+    ``level``; ``command``, its program and arguments; ``read``, paths it may read; ``folder``, an empty one;
+    bounds: ``address_space`` and ``file_size`` in bytes, ``files`` open at one time.
 
-    In the level ``files`` what it writes elsewhere, to ``/tmp``, is memory of its own.
+    In the level ``files`` it may write nothing of the machine's: ``/tmp`` is memory, in ``folder``.
     """
     told = json.loads(text)
     _die_with_parent()
@@ -49,7 +49,7 @@ def main(text: str) -> None:
         _enter_namespaces(_CLONE_NET | sum(_CLONE.values()))
         _become_child()
         # Java copies each jar of a transaction there.
-        _hide_files(told["read"], told["write"], 4 * told["file_size"])
+        _hide_files(told["read"], told["folder"], 4 * told["file_size"])
     elif told["level"] == "network":
         _enter_namespaces(_CLONE_NET | _CLONE["user"] | _CLONE["ipc"])
     _bound(told)
@@ -104,10 +104,10 @@ def _mount(source: str, target: str, kind: str | None, flags: int, data: str | N
     _check(_libc().mount(source_, target_, kind_, flags, data_), f"mount {target}")
 
 
-def _hide_files(read: list[str], write: str, size: int) -> None:
+def _hide_files(read: list[str], folder: str, size: int) -> None:
     """Make a root of nothing but what is named."""
     _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
-    root = Path(write, "root")
+    root = Path(folder, "root")
     root.mkdir()
     _mount("tmpfs", str(root), "tmpfs", _MS_NOSUID | _MS_NODEV, f"size={size},mode=0755")
     for path in (*_DEVICES, *read):
@@ -122,7 +122,6 @@ def _hide_files(read: list[str], write: str, size: int) -> None:
     with contextlib.suppress(OSError):
         # Refused where the machine hides parts of its own.
         _mount("proc", str(proc), "proc", _MS_NOSUID | _MS_NODEV)
-    _show(write, root, read_only=False)
     os.chdir(root)
     _check(_libc().syscall(_PIVOT_ROOT[platform.machine()], b".", b"."), "pivot_root")
     _check(_libc().umount2(b".", _MNT_DETACH), "umount")

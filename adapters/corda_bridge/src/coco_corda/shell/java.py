@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from coco_corda.shell.launching import OPENED
 from coco_core.errors import OperatorError
 
+OPENS: Final = Path(__file__).resolve().parents[3] / "jvm" / "opens.args"
+"""What of Java is opened to Corda, for Java's command line."""
 _RUN_S: Final = 500
 
 
@@ -19,7 +20,7 @@ def run_java(java: Path, library: Path, program: Path | str, arguments: Sequence
 
     Raises OperatorError with what it said when it fails or is not done in time.
     """
-    command = [str(java), "-Xmx512m", *OPENED, "-cp", f"{library}{os.sep}*", str(program), *arguments]
+    command = [str(java), "-Xmx512m", f"@{OPENS}", "-cp", f"{library}{os.sep}*", str(program), *arguments]
     name = program.name if isinstance(program, Path) else program
     try:
         done = subprocess.run(  # noqa: S603 - our own program

@@ -41,11 +41,6 @@ _PLACES: Final = (
     _PACKAGE.parent.parent / "jvm" / "service" / "target" / "service",
 )
 _CONTRACTS: Final = _PACKAGE.parent.parent / "jvm" / "acceptance" / "target" / "lib"
-OPENED: Final = tuple(
-    f"--add-opens=java.base/{package}=ALL-UNNAMED"
-    for package in ("java.io", "java.lang", "java.net", "java.time", "java.util")
-)
-"""What Corda 4.10, made for Java 8, looks into and newer Java keeps shut; the worker's jar says so itself."""
 _JAIL: Final = Path(__file__).resolve().parent / "jail.py"
 _LIBRARIES: Final = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache")
 _PROBE_S: Final = 20
@@ -65,8 +60,11 @@ class Launch:
     threads: int = WORKER_THREADS
 
     def command(self, folder: Path, *, on_loopback: bool) -> list[str]:
-        """Return the command of a worker whose socket is in ``folder``, or on the loopback."""
-        where = ["--loopback"] if on_loopback else ["--socket", str(folder / "worker")]
+        """Return the command of a worker on the loopback, or on the socket that is its standard input.
+
+        ``folder`` is empty, and the worker's own.
+        """
+        where = "--loopback" if on_loopback else "--inherited"
         command = [
             str(self.java),
             f"-Xmx{self.heap_mib}m",
@@ -85,7 +83,7 @@ class Launch:
             f"-XX:SharedArchiveFile={self.service / ARCHIVE}",
             "-jar",
             str(self.service / JAR),
-            *where,
+            where,
             "--threads",
             str(self.threads),
             "--frame-bytes",
@@ -97,7 +95,7 @@ class Launch:
             "level": self.level,
             "command": command,
             "read": _readable(self.java, self.service),
-            "write": str(folder),
+            "folder": str(folder),
             "address_space": WORKER_ADDRESS_SPACE_MIB * MIB,
             "files": WORKER_FILES_MAX,
             "file_size": WORKER_FILE_MAX_BYTES,
@@ -145,7 +143,7 @@ def confinement(java: Path) -> str:
                 "level": level,
                 "command": [str(java), "-Xmx32m", "-XX:-UsePerfData", "-version"],
                 "read": _readable(java, Path(folder)),
-                "write": folder,
+                "folder": folder,
                 "address_space": WORKER_ADDRESS_SPACE_MIB * MIB,
                 "files": WORKER_FILES_MAX,
                 "file_size": WORKER_FILE_MAX_BYTES,

@@ -70,10 +70,15 @@ class Worker:
         self._folder = Path(tempfile.mkdtemp(prefix="coco-corda-"))
         self._on_loopback = not hasattr(socket, "AF_UNIX") or os.name != "posix"
         command = launch.command(self._folder, on_loopback=self._on_loopback)
+        # It ends with its standard input, which is its connection where there are such sockets.
+        self._socket: socket.socket | None = None
+        theirs: socket.socket | None = None
+        if not self._on_loopback:
+            self._socket, theirs = socket.socketpair()
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
                 command,
-                stdin=subprocess.PIPE,
+                stdin=subprocess.PIPE if theirs is None else theirs.fileno(),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 # What contract code may read of the node's environment is nothing.
@@ -82,8 +87,12 @@ class Worker:
             )
         except OSError as error:
             self._remove()
+            if self._socket is not None:
+                self._socket.close()
             raise WorkerError(f"Java does not start: {error}") from None
-        self._socket: socket.socket | None = None
+        finally:
+            if theirs is not None:
+                theirs.close()
         self._stream: trio.SocketStream | None = None
         self._buffer = bytearray()
         self._next_id = 1
@@ -133,17 +142,14 @@ class Worker:
         return line
 
     def _connect(self, line: str) -> trio.SocketStream:
-        """Connect as it said; to a socket of this machine that listens, which is at once."""
+        """Return the connection; to a port of this machine where it said so, which is at once."""
         word, _, where = line.partition(" ")
         if word != "ready":
             raise OSError(f"it said {line[:100]!r}")
-        if self._on_loopback:
+        if self._socket is None:
             host, _, port = where.rpartition(":")
             self._socket = socket.create_connection((host.strip("[]"), int(port)), WORKER_START_MS / 1000)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        else:
-            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            self._socket.connect(str(self._folder / "worker"))
         return trio.SocketStream(trio.socket.from_stdlib_socket(self._socket))
 
     async def exchange(self, requests: Sequence[wire.Request], deadline_ms: int) -> Exchanged:

@@ -75,8 +75,8 @@ public final class Corda {
     /** Corda-Platform-Version of the pinned release. */
     public static final int PLATFORM_VERSION = 12;
 
-    /** What Corda, made for Java 8, looks into and newer Java keeps shut; the worker's manifest opens it. */
-    private static final List<String> OPENED = List.of("java.io", "java.lang", "java.net", "java.time", "java.util");
+    /** What Corda, made for Java 8, looks into and newer Java keeps shut; the worker's manifest and opens.args open it. */
+    public static final List<String> OPENED = List.of("java.io", "java.lang", "java.net", "java.time", "java.util");
 
     private static final Scheme SCHEME = new Scheme();
     private static final Method TO_LEDGER_TRANSACTION = method(WireTransaction.class, "toLedgerTransactionInternal", 6);

@@ -6,12 +6,9 @@ import java.io.OutputStream;
 import java.io.PrintStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.net.StandardProtocolFamily;
 import java.net.URI;
-import java.net.UnixDomainSocketAddress;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.ExecutorService;
@@ -23,8 +20,9 @@ import java.util.jar.JarFile;
 /**
  * The worker: a process that runs the contract code of Corda transactions for one trust domain.
  *
- * <p>It is told everything by arguments and by requests, writes no file but its socket, and ends when its standard input
- * does, which is when whoever started it is gone. Contracts run in it unconfined, so it is given nothing it could betray.
+ * <p>It is told everything by arguments and by requests, writes no file but copies of jars, and ends when its standard
+ * input does, which is when whoever started it is gone. Contracts run in it unconfined, so it is given nothing it could
+ * betray.
  */
 public final class Main {
     /** When the heap is exhausted; the same as -XX:+ExitOnOutOfMemoryError. */
@@ -34,22 +32,22 @@ public final class Main {
     static final int EXIT_UNFIT = 4;
     static final String CORDA_VERSION = manifestEntry("Corda-Release-Version");
     private static final String USAGE = """
-            usage: java -jar coco-corda-service-worker.jar (--socket PATH | --loopback)
+            usage: java -jar coco-corda-service-worker.jar (--inherited | --loopback)
                    [--threads N] [--queued-requests N] [--frame-bytes N]
             """;
 
     private Main() {}
 
-    /** Prints one line once connections are taken: "ready PATH", or "ready HOST:PORT" of the loopback. */
+    /** Prints one line once requests are taken: "ready", or "ready HOST:PORT" of the loopback. */
     public static void main(String[] arguments) throws IOException {
-        Path socket = null;
+        boolean inherited = false;
         Limits limits = Limits.DEFAULT;
         boolean loopback = false;
         try {
             for (int index = 0; index < arguments.length; index++) {
                 switch (arguments[index]) {
                     case "--loopback" -> loopback = true;
-                    case "--socket" -> socket = Path.of(arguments[++index]);
+                    case "--inherited" -> inherited = true;
                     case "--threads" -> limits = new Limits(
                             Integer.parseInt(arguments[++index]), limits.queuedRequests(), limits.frameBytes());
                     case "--queued-requests" -> limits = new Limits(
@@ -59,34 +57,55 @@ public final class Main {
                     default -> throw new IllegalArgumentException("unknown argument: " + arguments[index]);
                 }
             }
-            if (loopback == (socket != null)) {
-                throw new IllegalArgumentException("one of --socket and --loopback must be said");
+            if (loopback == inherited) {
+                throw new IllegalArgumentException("one of --inherited and --loopback must be said");
             }
         } catch (IllegalArgumentException | ArrayIndexOutOfBoundsException error) {
-            System.err.println(error.getMessage() + "\n" + USAGE);
-            System.exit(EXIT_USAGE);
+            fail(error.getMessage());
         }
-        serve(socket, limits);
+        if (loopback) {
+            serve(limits);
+        } else if (System.inheritedChannel() instanceof SocketChannel connected) {
+            serve(connected, limits);
+        } else {
+            fail("standard input is no connected socket");
+        }
     }
 
-    private static void serve(Path socket, Limits limits) throws IOException {
+    private static void fail(String message) {
+        System.err.println(message + "\n" + USAGE);
+        System.exit(EXIT_USAGE);
+    }
+
+    /** Answers on the one connection there is, until it ends. */
+    private static void serve(SocketChannel connected, Limits limits) {
+        PrintStream standardOutput = System.out;
+        Operations operations = start(limits);
+        standardOutput.println("ready");
+        standardOutput.flush();
+        new Connection(connected, operations, workers(limits), limits).run();
+        end();
+    }
+
+    /** Answers whoever connects to a port of the loopback, until standard input ends. */
+    private static void serve(Limits limits) throws IOException {
         InputStream standardInput = System.in;
         PrintStream standardOutput = System.out;
+        Operations operations = start(limits);
+        ServerSocketChannel server =
+                ServerSocketChannel.open().bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
+        daemon("until-input-ends", () -> waitForEnd(standardInput));
+        standardOutput.println("ready " + address(server));
+        standardOutput.flush();
+        accept(server, operations, limits);
+    }
+
+    private static Operations start(Limits limits) {
         PrintStream standardError = System.err;
         // A contract that prints writes what it knows into somebody's log.
         System.setIn(InputStream.nullInputStream());
         System.setOut(new PrintStream(OutputStream.nullOutputStream()));
         System.setErr(new PrintStream(OutputStream.nullOutputStream()));
-
-        Operations operations = start(limits, standardError);
-        ServerSocketChannel server = listen(socket);
-        daemon("until-input-ends", () -> waitForEnd(standardInput));
-        standardOutput.println("ready " + (socket == null ? address(server) : socket));
-        standardOutput.flush();
-        accept(server, operations, limits);
-    }
-
-    private static Operations start(Limits limits, PrintStream standardError) {
         try {
             return new Operations(limits);
         } catch (IllegalStateException | LinkageError unfit) {
@@ -96,20 +115,9 @@ public final class Main {
         }
     }
 
-    private static ServerSocketChannel listen(Path socket) throws IOException {
-        if (socket == null) {
-            return ServerSocketChannel.open().bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
-        }
-        ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
-        server.bind(UnixDomainSocketAddress.of(socket));
-        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
-            try {
-                Files.deleteIfExists(socket);
-            } catch (IOException left) {
-                // Whoever started the worker removes the folder.
-            }
-        }));
-        return server;
+    private static ExecutorService workers(Limits limits) {
+        return new ThreadPoolExecutor(limits.threads(), limits.threads(), 0, TimeUnit.SECONDS,
+                new ArrayBlockingQueue<>(limits.queuedRequests()));
     }
 
     private static String address(ServerSocketChannel server) throws IOException {
@@ -118,8 +126,7 @@ public final class Main {
     }
 
     private static void accept(ServerSocketChannel server, Operations operations, Limits limits) throws IOException {
-        ExecutorService workers = new ThreadPoolExecutor(limits.threads(), limits.threads(), 0, TimeUnit.SECONDS,
-                new ArrayBlockingQueue<>(limits.queuedRequests()));
+        ExecutorService workers = workers(limits);
         Semaphore connections = new Semaphore(Limits.CONNECTIONS);
         while (true) {
             SocketChannel channel = server.accept();
@@ -146,6 +153,10 @@ public final class Main {
         } catch (IOException gone) {
             // As its end.
         }
+        end();
+    }
+
+    private static void end() {
         // A contract may have left a hook that never returns.
         daemon("end", () -> {
             try {

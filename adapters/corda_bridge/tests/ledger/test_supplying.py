@@ -32,7 +32,7 @@ def jar() -> bytes:
 
 @pytest.fixture
 def trusting(ledger: Ledger, jar: bytes) -> Ledger:
-    ledger.configuration["trusted_attachments"] = hash_text(sha256(jar))
+    ledger.configured["trusted_attachments"] = hash_text(sha256(jar))
     return ledger
 
 
@@ -49,19 +49,19 @@ def receipts(outcomes: Sequence[Outcome]) -> list[bytes | str]:
 
 def has(ledger: Ledger, jar: bytes) -> bool:
     """Return whether the jar is there, and nothing else that came with it."""
-    assert not dict(ledger.view.items(records.ATTACHMENT_PART))
-    return records.attachment(ledger.view, sha256(jar)) == jar
+    assert not dict(ledger.view().items(records.ATTACHMENT_PART))
+    return records.attachment(ledger.view(), sha256(jar)) == jar
 
 
 def has_whole(ledger: Ledger, jar: bytes) -> bool:
-    return records.attachment(ledger.view, sha256(jar)) is not None
+    return records.attachment(ledger.view(), sha256(jar)) is not None
 
 
 async def test_a_large_jar_comes_in_parts(trusting: Ledger, jar: bytes) -> None:
     outcomes = await trusting.execute(*parts(jar))
     assert receipts(outcomes) == [PART_KEPT, PART_KEPT, PART_KEPT, sha256(jar)]
     assert has(trusting, jar)
-    info = records.attachment_info(trusting.view, sha256(jar))
+    info = records.attachment_info(trusting.view(), sha256(jar))
     assert info == records.AttachmentInfo(signers=(), contracts=(), class_count=0)
     again = await trusting.execute(parts(jar)[2])
     assert receipts(again) == ["committed-before"]
@@ -86,12 +86,12 @@ async def test_who_brings_other_bytes_is_in_nobodys_way(trusting: Ledger, jar: b
 async def test_parts_of_what_nobody_agreed_on_are_not_kept(ledger: Ledger, jar: bytes) -> None:
     outcomes = await ledger.execute(*parts(jar))
     assert {each.code for each in outcomes if isinstance(each, Rejected)} == {"not-trusted"}
-    assert not dict(ledger.view.items(records.ATTACHMENT_PART))
+    assert not dict(ledger.view().items(records.ATTACHMENT_PART))
 
 
 async def test_parts_of_what_is_no_jar_are_refused_when_they_are_all_there(ledger: Ledger) -> None:
     nonsense = bytes(SIZE)
-    ledger.configuration["trusted_attachments"] = hash_text(sha256(nonsense))
+    ledger.configured["trusted_attachments"] = hash_text(sha256(nonsense))
     outcomes = await ledger.execute(*parts(nonsense))
     assert receipts(outcomes) == [PART_KEPT, PART_KEPT, PART_KEPT, "malformed"]
 

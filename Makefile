@@ -160,7 +160,7 @@ cover: setup jvm ccf sawtooth-clients  ## every test with branch coverage
 
 cover-tee: $(STAMP)/install  ## branch coverage of the TEE verifiers, on simulators: all of it
 	COVERAGE_FILE=.coverage.tee $(NICE) $(BIN)/coverage run --source=coco_enclave -m pytest -q -m "not shared and not processes" $(TEE_TESTS)
-	COVERAGE_FILE=.coverage.tee $(BIN)/coverage report --include='enclave/src/coco_enclave/*.py' --fail-under=100
+	COVERAGE_FILE=.coverage.tee $(BIN)/coverage report --include='enclave/src/coco_enclave/*.py,enclave/src/coco_enclave/forms/*.py' --fail-under=100
 
 demo: setup  ## three nodes, real Ethereum transactions, proofs
 	$(BIN)/coco demo

@@ -89,6 +89,7 @@ NONE = {
     "nothing": b"",
     "a word": b"quote",
     "hex of something": b"00" * 100,
+    "base64 of nothing": b"A" * 101,
     "text": "é".encode() * 100,
     "no JSON": b"{" + b'"quote": ' * 9,
     "a list": b"[1, 2]" + b" " * 70,
@@ -317,6 +318,14 @@ def test_collateral_that_is_none(chip: SnpChip) -> None:
     leaf, ask, ark = pem_of(chip)
     assert refusal(read_collateral, "snp", [leaf + ask + ark, other.leaf.pem]) == "collateral"
     assert refusal(read_collateral, "snp", [ask + ark]) == "collateral"
+    other = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+    assert read_collateral("snp", [other + leaf + ask + ark]) == leaf + ask + ark
+    assert refusal(read_collateral, "snp", [leaf, other]) == "collateral"
+    deep = leaf
+    for _ in range(4):
+        deep = base64.b64encode(deep)
+    assert refusal(read_collateral, "snp", [deep]) == "collateral"
+    assert refusal(read_collateral, "snp", [leaf, b"[]" + b" " * 70]) == "collateral"
     assert refusal(read_collateral, "snp", [leaf, b"{}"]) == "collateral"
     assert refusal(read_collateral, "snp", [leaf, b'{"vcekCert": 1}']) == "collateral"
     assert (

@@ -113,5 +113,8 @@ def test_files_as_vendors_publish_them(tmp_path: Path) -> None:
     assert told.exit_code == 0, told.output
     assert "evidence of snp: accepted, with a warning" in told.output
     told = run("verify", *given, *both[2:], tmp_path / "report.hex")
+    assert isinstance(told.exception, IntegrityError)
+    assert "refused by the rule 'chain'" in told.output
+    told = run("verify", *given, *both[2:], *both[2:], tmp_path / "report.hex")
     assert isinstance(told.exception, OperatorError)
     assert "certificates of 0 keys that could sign" in str(told.exception)

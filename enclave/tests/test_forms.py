@@ -313,6 +313,13 @@ def test_a_chain_that_ends_early_is_left_to_the_verifier(chip: SnpChip) -> None:
     assert read_collateral("snp", ["é".encode() + ask, leaf]) == leaf + ask
 
 
+def test_another_products_authorities_are_left_to_the_verifier(chip: SnpChip) -> None:
+    genoa = make_snp_vendor(NOW_S, "Genoa")
+    mixed = chip.leaf.pem + genoa.ask.pem + genoa.ark.pem
+    assert read_collateral("snp", [mixed]) == mixed
+    assert read_collateral("snp", [genoa.ask.pem + genoa.ark.pem, chip.leaf.der]) == mixed
+
+
 def test_collateral_that_is_none(chip: SnpChip) -> None:
     other = make_snp_chip(chip.vendor, now_s=NOW_S)
     leaf, ask, ark = pem_of(chip)
@@ -360,9 +367,12 @@ def test_what_came_with_evidence_is_completed(chip: SnpChip) -> None:
     assert examiner.with_collateral(evidence, [ask + ark]).endorsements == whole
     assert examiner.with_collateral(evidence, [whole]).endorsements == whole
     assert examiner.with_collateral(evidence, []).endorsements == leaf
-    assert refusal(examiner.with_collateral, evidence, [b"nothing"]) == "collateral"
+    assert refusal(examiner.with_collateral, evidence, [b"nothing", b"nothing"]) == "collateral"
     bare = Evidence(format="snp", quote=b"")
-    assert refusal(examiner.with_collateral, bare, [ask + ark]) == "collateral"
+    assert refusal(examiner.with_collateral, bare, [ask, ark]) == "collateral"
+    # One file is as it is: why it is refused is the verifier's to say.
+    for one in (b"nothing", ask + ark):
+        assert examiner.with_collateral(bare, [one]).endorsements == one
     assert examiner.with_collateral(bare, []).endorsements == b""
 
 

@@ -144,16 +144,18 @@ class TeeExaminer:
     def with_collateral(self, evidence: Evidence, files: Sequence[bytes]) -> Evidence:
         """Return evidence with what it is to be judged by, from files in the vendors' forms.
 
-        What came with it counts where the files have no key's certificate. Raises EvidenceError.
+        What came with it counts where the files have no key's certificate. One file that cannot be read is
+        left to the verifier; raises EvidenceError for several.
         """
         own = [evidence.endorsements] if evidence.endorsements else []
-        try:
-            found = forms.read_collateral(evidence.format, files or own)
-        except EvidenceError:
-            if not (files and own):
-                raise
-            found = forms.read_collateral(evidence.format, [*own, *files])
-        return attrs.evolve(evidence, endorsements=found)
+        for given in (files or own, [*own, *files]):
+            try:
+                return attrs.evolve(evidence, endorsements=forms.read_collateral(evidence.format, given))
+            except EvidenceError as error:
+                refusal = error
+        if len(files) > 1:
+            raise refusal
+        return attrs.evolve(evidence, endorsements=(*files, *own)[0])
 
     def show(self, evidence: Evidence) -> Finding:
         """Return what evidence says, nothing of it checked; raises EvidenceError."""

@@ -161,7 +161,10 @@ def _in_json(text: str) -> Iterator[bytes]:
 
 
 def _chain(certificates: list[x509.Certificate]) -> list[x509.Certificate]:
-    """Return certificates in order, who is issued first; those of no use for that are left out."""
+    """Return certificates in order, who is issued first; those of no use for that are left out.
+
+    Where they are no chain, all of them as they came: what is wrong with them is the verifier's to say.
+    """
     unique = list(dict.fromkeys(certificates))
     leaves = [one for one in unique if not _issues_another(one, unique)]
     # A root alone (a guardian's, a health certificate that is pinned itself) is a chain, too.
@@ -174,7 +177,7 @@ def _chain(certificates: list[x509.Certificate]) -> list[x509.Certificate]:
     while chain[-1].issuer != chain[-1].subject:
         above = [one for one in unique if one.subject == chain[-1].issuer and one not in chain]
         if not above:
-            break
+            return [*leaves[:1], *(one for one in unique if one is not leaves[0])]
         chain.append(above[0])
     return chain
 

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import cbor2
 import pytest
@@ -19,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coco_core.attestation import Evidence
-from coco_enclave import EvidenceError, encode_parts
+from coco_enclave import EvidenceError, TeeEvidence, TeePolicy, encode_parts, verify
 from coco_enclave.describe import TeeExaminer, recognise
 from coco_enclave.forms import find_evidence, read_collateral, read_table
 from coco_enclave.ratls import RaTlsEvidence
@@ -350,7 +351,57 @@ def test_intels_is_kept_as_it_is(intel: SimulatedIntel) -> None:
     for kind in ("sgx", "tdx", "azure-tdx"):
         assert read_collateral(kind, [collateral]) == collateral
         assert read_collateral(kind, []) == b""
-        assert refusal(read_collateral, kind, [collateral, collateral]) == "collateral"
+        assert refusal(read_collateral, kind, [collateral, collateral]) == "malformed"
+
+
+def answers(intel: SimulatedIntel, kind: str = "sgx") -> dict[str, bytes]:
+    """Return what Intel's service answers, by what was asked for."""
+    nine = json.loads(intel.collateral(kind))
+    tcb, identity = (
+        f'{{"{name}":{nine[field]},"signature":"{nine[field + "_signature"]}"}}'.encode()
+        for name, field in (("tcbInfo", "tcb_info"), ("enclaveIdentity", "qe_identity"))
+    )
+    return {
+        "tcb": tcb,
+        "identity": identity,
+        "root list": bytes.fromhex(nine["root_ca_crl"]),
+        "list": nine["pck_crl"].encode(),
+        "chain": quote(nine["tcb_info_issuer_chain"]).encode(),
+    }
+
+
+def judged(intel: SimulatedIntel, kind: str, collateral: bytes) -> Any:
+    made = intel.sgx_quote(DATA) if kind == "sgx" else intel.tdx_quote(DATA)
+    policy = TeePolicy(platforms={kind: intel.policy()})
+    return verify(TeeEvidence(kind=kind, quote=made), collateral, policy, DATA, NOW_S)
+
+
+def test_answers_of_intels_service_are_put_together(intel: SimulatedIntel) -> None:
+    for kind, made in (("sgx", intel.sgx_quote(DATA)), ("tdx", intel.tdx_quote(DATA))):
+        files = answers(intel, kind)
+        for order in (list(files.values()), list(files.values())[::-1]):
+            assert judged(intel, kind, read_collateral(kind, order, made)).claims.tcb_status == "UpToDate"
+        spaced = json.dumps(json.loads(files["tcb"]), indent=2).encode()
+        assert judged(intel, kind, read_collateral(kind, [*files.values(), spaced], made))
+    parts = dict.fromkeys(("hcl", "quote", "signature", "registers"), b"")
+    whole = encode_parts({**parts, "td_quote": intel.tdx_quote(DATA)})
+    files = answers(intel, "tdx")
+    assert read_collateral("azure-tdx", list(files.values()), whole)
+
+
+def test_what_is_missing_of_intels_is_told(intel: SimulatedIntel) -> None:
+    files = answers(intel)
+    made = intel.sgx_quote(DATA)
+    for name in files:
+        rest = [data for other, data in files.items() if other != name]
+        with pytest.raises(EvidenceError, match=r"of Intel's collateral .* is missing") as caught:
+            read_collateral("sgx", rest, made)
+        assert caught.value.code == "collateral"
+    broken = files["tcb"].replace(b":{", b":{\n,", 1)
+    assert refusal(read_collateral, "sgx", [*files.values(), broken], made) == "collateral"
+    other = SimulatedIntel(NOW_S)
+    foreign = [files["tcb"], files["identity"], files["chain"], other.crl(other.tcb_signer)]
+    assert refusal(read_collateral, "sgx", foreign, made) == "collateral"
 
 
 def test_a_tpms_key_without_certificates(chip: SnpChip) -> None:
@@ -422,3 +473,18 @@ def test_published_files_as_they_are(name: str, samples: Path) -> None:
     now_s = SUMMER_2025_S if "vlek" in name else AUTUMN_2026_S
     told = examiner.judge(evidence, None, None, now_s)
     assert answer in (told.status, told.code), told.reason
+
+
+@pytest.mark.shared
+def test_published_answers_of_intels_service(samples: Path) -> None:
+    folder, told = samples / "sgx-tdx", json.loads((samples / "bundles" / "EXPECTED.json").read_bytes())
+    names = [
+        *("automata/1025/tcb_info.json", "automata/1025/identity.json", "automata/1025/pck_crl.der"),
+        *("automata/solana/intel_root_ca_crl.der", "automata/solana/signing.der"),
+    ]
+    examiner = TeeExaminer()
+    evidence = examiner.read((folder / "go-tdx-guest" / "cos-113-tdx-quote.dat").read_bytes())
+    assert evidence is not None
+    evidence = examiner.with_collateral(evidence, [(folder / name).read_bytes() for name in names])
+    (now_s,) = (one["now"] for one in told if one["name"] == "tdx-cos113")
+    assert examiner.judge(evidence, None, None, now_s).status == "affirming"

@@ -150,7 +150,8 @@ class TeeExaminer:
         own = [evidence.endorsements] if evidence.endorsements else []
         for given in (files or own, [*own, *files]):
             try:
-                return attrs.evolve(evidence, endorsements=forms.read_collateral(evidence.format, given))
+                found = forms.read_collateral(evidence.format, given, evidence.quote)
+                return attrs.evolve(evidence, endorsements=found)
             except EvidenceError as error:
                 refusal = error
         if len(files) > 1:

@@ -299,3 +299,16 @@ def test_endorsements_expire_unless_judged_at_their_signing(chip: SnpChip) -> No
 def test_a_did_holds_an_unpadded_digest(issuer: UvmIssuer) -> None:
     named = issuer.did.removeprefix("did:x509:0:sha256:").partition("::")[0]
     assert base64.urlsafe_b64decode(named + "=") == hashlib.sha256(issuer.root.der).digest()
+
+
+def test_a_verdict_lasts_no_longer_than_what_endorses(chip: SnpChip) -> None:
+    issuer = sim_azure.make_uvm_issuer(NOW_S, lifetime_s=86_400)
+    evidence = container_evidence(chip, issuer.endorsement(UVM, signed_at_s=NOW_S - 60))
+    verdict = judge_containers(chip, issuer, evidence)
+    assert verdict.valid_until_s is not None
+    assert NOW_S <= verdict.valid_until_s <= NOW_S + 86_400
+    # Judged as of its signing it does not expire, and was none before.
+    lasting = judge_containers(chip, issuer, evidence, rules={"at_signing": True})
+    assert lasting.valid_until_s is not None
+    assert lasting.valid_until_s > NOW_S + 86_400
+    assert lasting.valid_from_s == NOW_S - 60

@@ -209,7 +209,7 @@ class AzureAciVerifier:
         check_guest(report, rules, found.provider)
         check_tcb(report, found.product, policy.minimum_tcb)
         endorsed = uvm.parse_endorsement(parts[ENDORSEMENT])
-        uvm.check_endorsement(
+        begin_s, end_s = uvm.check_endorsement(
             endorsed,
             dids=containers.dids,
             feed=containers.feed,
@@ -220,7 +220,8 @@ class AzureAciVerifier:
         if endorsed.measurement != report.measurement.hex():
             raise EvidenceError("endorsement", "UVM endorsement: of another utility VM than was launched")
         claims = _container_claims(report, endorsed, found.product)
-        return conclude(claims, check_claims(claims, policy), found.anchor, policy, found.window_s)
+        window_s = max(begin_s, found.window_s[0]), min(end_s, found.window_s[1])
+        return conclude(claims, check_claims(claims, policy), found.anchor, policy, window_s)
 
 
 def _container_parts(quote: bytes) -> dict[str, bytes]:

@@ -50,6 +50,7 @@ _MEASUREMENT_SIZE_BYTES: Final = 48
 _DID: Final = re.compile(r"did:x509:0:sha256:([A-Za-z0-9_-]{43})::eku:([0-9.]{3,64})")
 _MEASUREMENT: Final = re.compile("[0-9a-f]{96}")
 _SVN: Final = re.compile("[0-9]{1,9}")
+_FOR_EVER_S: Final = 2**62
 
 
 @attrs.frozen(kw_only=True)
@@ -162,8 +163,8 @@ def check_endorsement(
     minimum_svn: int,
     now_s: int,
     at_signing: bool,
-) -> None:
-    """Check who endorsed what, and when; raises EvidenceError (``endorsement``).
+) -> tuple[int, int]:
+    """Check who endorsed what, and when; return how long it counts. Raises EvidenceError (``endorsement``).
 
     ``at_signing`` judges the certificates at the time the endorsement says it was signed: they live for a
     year, images are used for longer.
@@ -181,7 +182,7 @@ def check_endorsement(
         at_s = endorsement.signed_at_s
     try:
         check_chain(endorsement.chain, "UVM endorsement")
-        check_validity(endorsement.chain, at_s, "UVM endorsement")
+        window_s = check_validity(endorsement.chain, at_s, "UVM endorsement")
     except EvidenceError as error:
         raise EvidenceError("endorsement", str(error)) from error
     _check_issuer(endorsement.did, endorsement.chain)
@@ -189,6 +190,7 @@ def check_endorsement(
         _check_signature(endorsement, endorsement.chain[0].public_key())
     except InvalidSignature as error:
         raise EvidenceError("endorsement", "UVM endorsement: not signed by its certificate") from error
+    return (at_s, _FOR_EVER_S) if at_signing else window_s
 
 
 def _check_signature(endorsement: UvmEndorsement, key: object) -> None:

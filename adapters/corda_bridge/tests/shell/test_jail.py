@@ -34,7 +34,11 @@ def fill():
             file.write(bytes(1000))
 def connect():
     socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5).close()
+def start():
+    quiet = [(os.POSIX_SPAWN_CLOSE, 1)]
+    os.waitpid(os.posix_spawn(sys.executable, [sys.executable, "-V"], {}, file_actions=quiet), 0)
 print(json.dumps({
+    "starts": tried(start),
     "environment": sorted(os.environ),
     "secret": tried(lambda: open(sys.argv[2]).read()),
     "network": tried(connect),
@@ -96,5 +100,6 @@ def test_what_a_program_in_there_can_do(level: str, tmp_path: Path, listening: i
         assert found["processes"] <= 1, "it sees itself at most"
     if level != "none":
         assert found["network"] == "OSError", "the network is unreachable"
+        assert found["starts"] == "PermissionError", "no other program is started"
     else:
-        assert found["network"] == "done"
+        assert (found["network"], found["starts"]) == ("done", "done")

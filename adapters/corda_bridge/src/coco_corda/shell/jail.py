@@ -1,11 +1,12 @@
 """A program that confines itself and then becomes another one: a JVM that runs contract code of others.
 
 It is started as a script by ``launching`` with one argument, JSON (see ``main``), and imports nothing but the
-standard library. On Linux it ends with its parent, has no network, sees no other process and none of the
-machine's files but those named, read-only; what the machine does not allow is what ``level`` is for:
+standard library. On Linux it ends with its parent, has no network, starts no program, sees no other process
+and none of the machine's files but those named, read-only. What the machine does not allow is what ``level``
+is for:
 
     files      namespaces of its own for users, processes, network and files
-    network    no network; the machine's files as the node's user sees them
+    network    no network, no other program; the machine's files as the node's user sees them
     none       bounds on memory and files only, on every POSIX system
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import platform
@@ -26,10 +28,15 @@ LEVELS: Final = ("files", "network", "none")
 
 _CLONE: Final = {"ns": 0x20000, "uts": 0x4000000, "ipc": 0x8000000, "user": 0x10000000, "pid": 0x20000000}
 _CLONE_NET: Final = 0x40000000
-_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_REMOUNT, _MS_BIND = 1, 2, 4, 32, 4096
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT, _MS_BIND = 1, 2, 4, 8, 32, 4096
 _MS_REC, _MS_PRIVATE = 16384, 1 << 18
 _MNT_DETACH: Final = 2
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 1, 38, 22
+_SECCOMP_MODE_FILTER: Final = 2
+_ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x80000000
+_EXECVE: Final = {"x86_64": (0xC000003E, 59), "aarch64": (0xC00000B7, 221)}
+"""How the kernel names this machine's calls (AUDIT_ARCH), and the number of ``execve``."""
+_X32_BIT: Final = 0x40000000
 _PIVOT_ROOT: Final = {"x86_64": 155, "aarch64": 41}
 _NOBODY: Final = 65_534
 _DEVICES: Final = ("/dev/null", "/dev/random", "/dev/urandom")
@@ -53,8 +60,13 @@ def main(text: str) -> None:
     elif told["level"] == "network":
         _enter_namespaces(_CLONE_NET | _CLONE["user"] | _CLONE["ipc"])
     _bound(told)
-    command = told["command"]
-    os.execve(command[0], command, {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"})  # noqa: S606 - a JVM
+    command, environment = told["command"], {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+    if sys.platform != "linux" or told["level"] == "none":
+        os.execve(command[0], command, environment)  # noqa: S606 - a JVM
+    program = os.open(command[0], os.O_RDONLY)
+    _start_no_programs()
+    # By its descriptor, which is another call than the one that is refused from now on.
+    os.execve(program, command, environment)  # noqa: S606 - a JVM
 
 
 def _libc() -> Any:
@@ -109,7 +121,7 @@ def _hide_files(read: list[str], folder: str, size: int) -> None:
     _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
     root = Path(folder, "root")
     root.mkdir()
-    _mount("tmpfs", str(root), "tmpfs", _MS_NOSUID | _MS_NODEV, f"size={size},mode=0755")
+    _mount("tmpfs", str(root), "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, f"size={size},mode=0755")
     for path in (*_DEVICES, *read):
         _show(path, root, read_only=path not in _DEVICES)
     for link in ("/lib", "/lib64", "/bin"):
@@ -141,6 +153,45 @@ def _show(path: str, root: Path, *, read_only: bool) -> None:
     if read_only:
         flags = os.statvfs(path).f_flag & (_MS_NOSUID | _MS_NODEV | os.ST_NOEXEC)
         _mount(path, str(target), None, _MS_BIND | _MS_REMOUNT | _MS_RDONLY | flags)
+
+
+class _Instruction(ctypes.Structure):
+    _fields_ = (
+        ("code", ctypes.c_uint16),
+        ("if_true", ctypes.c_uint8),
+        ("if_false", ctypes.c_uint8),
+        ("value", ctypes.c_uint32),
+    )
+
+
+class _Filter(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_uint16), ("instructions", ctypes.POINTER(_Instruction)))
+
+
+def _start_no_programs() -> None:
+    """Have ``execve`` refused in this process and all that it starts (seccomp, classic BPF).
+
+    A JVM needs no other program. Code in it could start as many as it likes otherwise: each has the bounds of
+    this process for itself. Whoever brings machine code of their own may find another call. On machines whose
+    calls are not known here nothing is refused.
+    """
+    if platform.machine() not in _EXECVE:
+        return
+    architecture, execve = _EXECVE[platform.machine()]
+    load, equal, at_least, result = 0x20, 0x15, 0x35, 0x06
+    program = (
+        (load, 0, 0, 4),  # the architecture
+        (equal, 0, 4, architecture),
+        (load, 0, 0, 0),  # the call
+        (at_least, 2, 0, _X32_BIT),
+        (equal, 2, 0, execve),
+        (result, 0, 0, _ALLOW),
+        (result, 0, 0, _KILL),
+        (result, 0, 0, _REFUSE),
+    )
+    instructions = (_Instruction * len(program))(*(_Instruction(*each) for each in program))
+    told = _Filter(len(program), instructions)
+    _check(_libc().prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(told), 0, 0), "seccomp")
 
 
 def _bound(told: dict[str, Any]) -> None:

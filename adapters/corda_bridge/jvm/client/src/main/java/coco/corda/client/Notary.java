@@ -26,6 +26,7 @@ import net.corda.core.crypto.TransactionSignature;
 import net.corda.core.identity.CordaX500Name;
 import net.corda.core.identity.Party;
 import net.corda.core.transactions.SignedTransaction;
+import net.corda.core.transactions.WireTransaction;
 
 /**
  * A Coco network as a notary: submits transactions, reads the states one participates in.
@@ -85,7 +86,10 @@ public final class Notary {
      */
     public SignedTransaction notarise(SignedTransaction signed, Member by) throws IOException, InterruptedException {
         JsonObject receipt = ask("POST", "transactions", Corda.serialize(signed), by);
-        if (!receipt.has("signature") || receipt.get("signature").isJsonNull()) {
+        if (!receipt.has("signature")) {
+            if (needsNotary(signed.getTx())) {
+                throw new IOException("the answer has no signature of the notary, which this transaction needs");
+            }
             return signed;
         }
         TransactionSignature signature = signature(receipt.getAsJsonObject("signature"));
@@ -95,6 +99,12 @@ public final class Notary {
             throw new IOException("the notary's signature is not of this transaction", error);
         }
         return signed.withAdditionalSignature(signature);
+    }
+
+    private static boolean needsNotary(WireTransaction transaction) {
+        return !transaction.getInputs().isEmpty()
+                || !transaction.getReferences().isEmpty()
+                || transaction.getTimeWindow() != null;
     }
 
     /** The states not used up in which a member participates, as the network answers. */

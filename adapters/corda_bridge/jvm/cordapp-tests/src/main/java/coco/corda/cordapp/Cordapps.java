@@ -1,0 +1,136 @@
+package coco.corda.cordapp;
+
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.net.URISyntaxException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.CodeSource;
+import java.security.PublicKey;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeSet;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.jar.JarEntry;
+import java.util.jar.JarFile;
+import java.util.jar.JarInputStream;
+import java.util.stream.Stream;
+import net.corda.core.contracts.Contract;
+import net.corda.core.crypto.Crypto;
+import net.corda.core.crypto.SecureHash;
+import net.corda.core.internal.JarSignatureCollector;
+import net.corda.core.node.services.AttachmentStorage;
+import net.corda.testing.dsl.TestTransactionDSLInterpreter;
+
+/**
+ * The CorDapps' JARs, in place of what Corda's tests make up.
+ *
+ * <p>R3's MockServices attach a file that only has a contract's name, or classes of one package, and take the classes from
+ * the class path. A worker has no other classes than an attachment brings, so a test's transactions name the JARs themselves:
+ * those on the class path that hold the contracts.
+ */
+public final class Cordapps {
+    /** Paths of the JARs that every transaction has beside its contracts' own, for the classes these need. */
+    static final String BESIDE = "coco.cordapps.beside";
+
+    private record Jar(byte[] content, List<String> contracts, List<PublicKey> signers) {}
+
+    private static final Map<Path, Jar> READ = new ConcurrentHashMap<>();
+
+    private Cordapps() {}
+
+    /** Called as an attachment is imported: its content, or that of the JAR that holds the first of these contracts. */
+    public static InputStream content(InputStream made, List<String> contracts, SecureHash id) {
+        Jar jar = holding(contracts, id);
+        return jar == null ? made : new ByteArrayInputStream(jar.content());
+    }
+
+    public static List<String> contracts(List<String> made, List<String> contracts, SecureHash id) {
+        Jar jar = holding(contracts, id);
+        return jar == null ? made : jar.contracts();
+    }
+
+    public static List<PublicKey> signers(List<PublicKey> made, List<String> contracts, SecureHash id) {
+        Jar jar = holding(contracts, id);
+        return jar == null ? made : jar.signers();
+    }
+
+    /** Called before a transaction is put together. */
+    public static void attach(TestTransactionDSLInterpreter transaction) {
+        AttachmentStorage storage = transaction.getLedgerInterpreter().getServices().getAttachments();
+        for (String path : System.getProperty(BESIDE, "").split(java.io.File.pathSeparator)) {
+            if (!path.isEmpty()) {
+                Jar jar = read(Path.of(path));
+                SecureHash id = SecureHash.sha256(jar.content());
+                if (!storage.hasAttachment(id)) {
+                    importTrusted(storage, jar);
+                }
+                if (!transaction.getTransactionBuilder().attachments().contains(id)) {
+                    transaction.getTransactionBuilder().addAttachment(id);
+                }
+            }
+        }
+    }
+
+    private static void importTrusted(AttachmentStorage storage, Jar jar) {
+        try {
+            storage.importAttachment(new ByteArrayInputStream(jar.content()), "app", null);
+        } catch (IOException error) {
+            throw new UncheckedIOException(error);
+        }
+    }
+
+    /** Null for data, and where a test says the hash itself: no JAR has it, so what the test made up stays. */
+    private static Jar holding(List<String> contracts, SecureHash id) {
+        if (contracts == null || contracts.isEmpty() || id != null) {
+            return null;
+        }
+        Path path = pathOf(contracts.get(0));
+        return path == null ? null : read(path);
+    }
+
+    private static Path pathOf(String type) {
+        try {
+            CodeSource source = Class.forName(type, false, Cordapps.class.getClassLoader()).getProtectionDomain().getCodeSource();
+            Path path = source == null ? null : Path.of(source.getLocation().toURI());
+            return path != null && Files.isRegularFile(path) ? path : null;
+        } catch (ClassNotFoundException | LinkageError | URISyntaxException absent) {
+            return null;
+        }
+    }
+
+    private static Jar read(Path path) {
+        return READ.computeIfAbsent(path, jar -> {
+            try (JarFile file = new JarFile(jar.toFile());
+                    JarInputStream entries = new JarInputStream(Files.newInputStream(jar))) {
+                List<PublicKey> signers = JarSignatureCollector.INSTANCE.collectSigners(entries).stream()
+                        .map(Crypto::toSupportedPublicKey).toList();
+                return new Jar(Files.readAllBytes(jar), contractsIn(file), signers);
+            } catch (IOException error) {
+                throw new UncheckedIOException(error);
+            }
+        });
+    }
+
+    private static List<String> contractsIn(JarFile jar) {
+        TreeSet<String> contracts = new TreeSet<>();
+        try (Stream<JarEntry> entries = jar.stream()) {
+            entries.map(JarEntry::getName).filter(name -> name.endsWith(".class") && !name.startsWith("META-INF/"))
+                    .map(name -> name.substring(0, name.length() - ".class".length()).replace('/', '.'))
+                    .filter(Cordapps::isContract).forEach(contracts::add);
+        }
+        return new ArrayList<>(contracts);
+    }
+
+    private static boolean isContract(String name) {
+        try {
+            Class<?> type = Class.forName(name, false, Cordapps.class.getClassLoader());
+            return Contract.class.isAssignableFrom(type) && !java.lang.reflect.Modifier.isAbstract(type.getModifiers());
+        } catch (ClassNotFoundException | LinkageError absent) {
+            return false;
+        }
+    }
+}

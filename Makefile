@@ -34,7 +34,7 @@ NODES ?= 5
 KILLS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt check test sim mutants nemesis failover cover cover-tee demo demo-governance demo-sawtooth demo-corda demo-tee tee-mutants bench catch-up revm jvm jvm-test ccf sawtooth-clients sawtooth-rust audit docs lock clean ci
+.PHONY: help setup fmt check test sim mutants nemesis failover cover cover-tee demo demo-governance demo-sawtooth demo-corda demo-tee tee-mutants bench catch-up revm jvm jvm-test cordapp-tests ccf sawtooth-clients sawtooth-rust audit docs lock clean ci
 .DELETE_ON_ERROR:
 
 help:  ## list these targets
@@ -89,8 +89,14 @@ jvm-test: $(STAMP)/jvm-test  ## its tests: contracts nobody here wrote, and host
 $(STAMP)/jvm-test: $(STAMP)/jvm
 	cd $(JVM) && $(NICE) mvn -q -B package && $(NICE) ./archive.sh
 	@touch $@
+
+cordapp-tests: $(STAMP)/cordapp-tests  ## what runs a CorDapp's own contract tests by the worker (fetches Corda's node: 120 MB)
+
+$(STAMP)/cordapp-tests: $(STAMP)/jvm
+	cd $(JVM) && $(NICE) mvn -q -B -DskipTests -Pcordapp-tests package
+	@touch $@
 else
-jvm jvm-test:
+jvm jvm-test cordapp-tests:
 	@echo "note: no JDK 17 with Maven here, so the Corda worker is not built; everything but the Corda ledger runs"
 endif
 

@@ -1,6 +1,7 @@
 package coco.corda.cordapp;
 
 import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -10,14 +11,21 @@ import java.nio.file.Path;
 import java.security.CodeSource;
 import java.security.PublicKey;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.jar.Attributes;
 import java.util.jar.JarEntry;
 import java.util.jar.JarFile;
 import java.util.jar.JarInputStream;
+import java.util.jar.JarOutputStream;
+import java.util.jar.Manifest;
 import java.util.stream.Stream;
+import java.util.zip.ZipEntry;
 import net.corda.core.contracts.Contract;
 import net.corda.core.crypto.Crypto;
 import net.corda.core.crypto.SecureHash;
@@ -38,11 +46,11 @@ public final class Cordapps {
 
     private record Jar(byte[] content, List<String> contracts, List<PublicKey> signers) {}
 
-    private static final Map<Path, Jar> READ = new ConcurrentHashMap<>();
+    private static final Map<List<Path>, Jar> READ = new ConcurrentHashMap<>();
 
     private Cordapps() {}
 
-    /** Called as an attachment is imported: its content, or that of the JAR that holds the first of these contracts. */
+    /** Called as an attachment is imported: its content, or that of the JAR that holds these contracts. */
     public static InputStream content(InputStream made, List<String> contracts, SecureHash id) {
         Jar jar = holding(contracts, id);
         return jar == null ? made : new ByteArrayInputStream(jar.content());
@@ -63,7 +71,7 @@ public final class Cordapps {
         AttachmentStorage storage = transaction.getLedgerInterpreter().getServices().getAttachments();
         for (String path : System.getProperty(BESIDE, "").split(java.io.File.pathSeparator)) {
             if (!path.isEmpty()) {
-                Jar jar = read(Path.of(path));
+                Jar jar = READ.computeIfAbsent(List.of(Path.of(path)), jars -> read(jars.get(0)));
                 SecureHash id = SecureHash.sha256(jar.content());
                 if (!storage.hasAttachment(id)) {
                     importTrusted(storage, jar);
@@ -88,8 +96,8 @@ public final class Cordapps {
         if (contracts == null || contracts.isEmpty() || id != null) {
             return null;
         }
-        Path path = pathOf(contracts.get(0));
-        return path == null ? null : read(path);
+        List<Path> paths = contracts.stream().map(Cordapps::pathOf).filter(Objects::nonNull).distinct().sorted().toList();
+        return paths.isEmpty() ? null : READ.computeIfAbsent(paths, jars -> jars.size() == 1 ? read(jars.get(0)) : packed(jars));
     }
 
     private static Path pathOf(String type) {
@@ -102,17 +110,50 @@ public final class Cordapps {
         }
     }
 
-    private static Jar read(Path path) {
-        return READ.computeIfAbsent(path, jar -> {
-            try (JarFile file = new JarFile(jar.toFile());
-                    JarInputStream entries = new JarInputStream(Files.newInputStream(jar))) {
-                List<PublicKey> signers = JarSignatureCollector.INSTANCE.collectSigners(entries).stream()
-                        .map(Crypto::toSupportedPublicKey).toList();
-                return new Jar(Files.readAllBytes(jar), contractsIn(file), signers);
-            } catch (IOException error) {
-                throw new UncheckedIOException(error);
+    private static Jar read(Path jar) {
+        try (JarFile file = new JarFile(jar.toFile()); JarInputStream entries = new JarInputStream(Files.newInputStream(jar))) {
+            List<PublicKey> signers = JarSignatureCollector.INSTANCE.collectSigners(entries).stream()
+                    .map(Crypto::toSupportedPublicKey).toList();
+            return new Jar(Files.readAllBytes(jar), contractsIn(file), signers);
+        } catch (IOException error) {
+            throw new UncheckedIOException(error);
+        }
+    }
+
+    /**
+     * One JAR of several, signed by nobody: MockServices make one CorDapp of all that is in the packages they are told.
+     *
+     * <p>It says of itself what the first of them does: which platform version it is for decides what Corda enforces.
+     */
+    private static Jar packed(List<Path> jars) {
+        ByteArrayOutputStream content = new ByteArrayOutputStream();
+        TreeSet<String> contracts = new TreeSet<>();
+        Set<String> names = new HashSet<>();
+        try (JarOutputStream output = new JarOutputStream(content, manifestOf(jars.get(0)))) {
+            for (Path jar : jars) {
+                try (JarFile file = new JarFile(jar.toFile(), false)) {
+                    contracts.addAll(contractsIn(file));
+                    for (JarEntry entry : file.stream().filter(each -> !each.getName().startsWith("META-INF/")).toList()) {
+                        if (names.add(entry.getName())) {
+                            output.putNextEntry(new ZipEntry(entry.getName()));
+                            file.getInputStream(entry).transferTo(output);
+                        }
+                    }
+                }
             }
-        });
+        } catch (IOException error) {
+            throw new UncheckedIOException(error);
+        }
+        return new Jar(content.toByteArray(), List.copyOf(contracts), List.of());
+    }
+
+    private static Manifest manifestOf(Path jar) throws IOException {
+        try (JarFile file = new JarFile(jar.toFile(), false)) {
+            Manifest manifest = file.getManifest() == null ? new Manifest() : file.getManifest();
+            manifest.getMainAttributes().putIfAbsent(Attributes.Name.MANIFEST_VERSION, "1.0");
+            manifest.getEntries().clear();
+            return manifest;
+        }
     }
 
     private static List<String> contractsIn(JarFile jar) {

@@ -11,8 +11,9 @@ import java.util.stream.Stream;
 /**
  * Builds a CorDapp's contracts and their tests from their sources, and runs the tests in a JVM with {@link Agent} in it.
  *
- * <p>{@code [--beside JAR]... [--library JAR]... FOLDER}: a folder as Gradle has it, {@code src/main} and {@code src/test} with
- * {@code java} or {@code kotlin} in them. {@code --jar JAR --tests JAR} in its place: both as they are.
+ * <p>{@code [--beside JAR]... [--library JAR]... [--jar JAR] FOLDER}: a folder as Gradle has it, {@code src/main} and {@code src/test}
+ * with {@code java} or {@code kotlin} in them; the first is not looked at where the contracts are a JAR already. {@code --jar JAR
+ * --tests JAR}: both as they are.
  */
 final class Main {
     /** What Corda and Mockito, made for Java 8, look into and newer Java keeps shut. */
@@ -26,7 +27,7 @@ final class Main {
     /** Only by name: its class path is not this one. */
     private static final String TESTS = "coco.corda.cordapp.Tests";
 
-    private final Path home = Path.of(System.getProperty("cordapp-tests.home"));
+    private final Path home = Path.of(System.getProperty("cordapp-tests.home")).toAbsolutePath();
     private final List<Path> beside = new ArrayList<>();
     private final List<Path> libraries = new ArrayList<>();
     private Path folder;
@@ -38,7 +39,7 @@ final class Main {
     public static void main(String[] arguments) throws IOException, InterruptedException {
         Main main = new Main();
         if (!main.understands(List.of(arguments))) {
-            System.err.println("usage: cordapp-tests.sh [--beside JAR]... [--library JAR]... FOLDER | --jar JAR --tests JAR");
+            System.err.println("usage: cordapp-tests.sh [--beside JAR]... [--library JAR]... [--jar JAR] (FOLDER | --tests JAR)");
             System.exit(2);
         }
         Path work = Files.createTempDirectory("cordapp-tests");
@@ -72,18 +73,21 @@ final class Main {
                 }
             }
         }
-        return folder == null ? jar != null && tests != null : jar == null && tests == null;
+        return folder == null ? jar != null && tests != null : tests == null;
     }
 
     private int run(Path work) throws IOException, InterruptedException {
         if (folder != null) {
             Build build = new Build(home, classPath());
-            jar = build.jar(folder.resolve("src/main"), work.resolve("contracts.jar"), List.of());
-            tests = build.jar(folder.resolve("src/test"), work.resolve("tests.jar"), List.of(jar));
-            if (jar == null || tests == null) {
+            if (jar == null) {
+                jar = build.jar(folder.resolve("src/main"), work.resolve("contracts.jar"), List.of());
+            }
+            tests = jar == null ? null : build.jar(folder.resolve("src/test"), work.resolve("tests.jar"), List.of(jar));
+            if (tests == null) {
                 return 1;
             }
         }
+        jar = Unsealed.forTests(jar, tests, work.resolve("unsealed.jar"));
         List<String> command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
         OPENED.forEach(each -> command.addAll(List.of("--add-opens", each + "=ALL-UNNAMED")));
         List<Path> path = new ArrayList<>(List.of(jar, tests));
@@ -91,7 +95,7 @@ final class Main {
         command.addAll(List.of(
                 "-javaagent:" + agent(), "-Dservice.home=" + System.getProperty("service.home"),
                 "-D" + Cordapps.BESIDE + "=" + joined(beside), "-Dlog4j.configurationFile=classpath:cordapp-tests-log4j2.xml",
-                "-Djava.util.logging.manager=org.jboss.logmanager.LogManager",
+                "-Xshare:auto", "-Xlog:disable", "-Djava.util.logging.manager=org.jboss.logmanager.LogManager",
                 "-cp", joined(path), TESTS, tests.toString()));
         // Tests of Corda write where they are run.
         return new ProcessBuilder(command).directory(work.toFile()).inheritIO().start().waitFor();
@@ -103,7 +107,9 @@ final class Main {
         path.add(agent());
         for (String part : List.of("lib", "node")) {
             try (Stream<Path> jars = Files.list(home.resolve(part))) {
-                jars.filter(each -> each.toString().endsWith(".jar")).sorted().forEach(path::add);
+                // Two of a node's are empty and make the Kotlin compiler complain.
+                jars.filter(each -> each.toString().endsWith(".jar") && !each.toString().contains("kotlin-stdlib-jre"))
+                        .sorted().forEach(path::add);
             }
         }
         return path;

@@ -1,8 +1,8 @@
 """CorDapps' own contract tests, with each of their transactions judged by the worker and by Corda itself.
 
-One CorDapp is ours. Others are looked for in the folder that ``COCO_CORDAPPS`` names: each of its folders with
-``src/test`` is one, with ``contracts.jar`` in it where its contracts are not in ``src/main``, and in ``beside``
-the JARs that its transactions need beside its own.
+One CorDapp is ours. Others are looked for in the folder that ``COCO_CORDAPPS`` names: each folder with
+``src/test`` is one, with ``contracts.jar`` in it where its contracts are not in ``src/main``, and ``beside``
+holds the JARs that its transactions need beside its own.
 """
 
 from __future__ import annotations

@@ -86,6 +86,8 @@ def test_a_genuine_report_is_accepted(product: str, version: int) -> None:
     claims = verdict.claims
     assert (claims.product, claims.measurement, claims.svn) == (product, MEASUREMENT.hex(), 7)
     assert (claims.more["key"], claims.more["author_key"], claims.signer) == ("VCEK", "", "")
+    assert claims.more["committed_tcb"] == claims.more["launch_tcb"] == claims.tcb
+    assert ("mitigations" in claims.more) is (version == 5)
     assert ("fmc" in claims.tcb) is (product == TURIN)
     assert (tcb_from_text(claims.tcb), claims.report_data) == (tcb, DATA.hex())
     assert verdict.valid_from_s <= NOW_S <= verdict.valid_until_s
@@ -143,6 +145,7 @@ def test_rules_that_are_met_are_no_hindrance(chip: SnpChip) -> None:
         report, collateral, rules=rules, minimum_tcb=floor, signers=frozenset({(b"i" * 48).hex()})
     )
     assert verdict.claims.more["author_key"] == (b"a" * 48).hex()
+    assert verdict.claims.more["mitigations"] == ["0x3", "0x3"]
 
 
 # ── attacks ──────────────────────────────────────────────────────────────────────────────────────

@@ -33,6 +33,7 @@ from coco_enclave.pki import (
 )
 from coco_enclave.policy import PlatformPolicy
 from coco_enclave.snp_report import (
+    MITIGATIONS_SINCE_VERSION,
     PRODUCTS,
     SIGNED_BY_VCEK,
     SIGNED_BY_VLEK,
@@ -254,7 +255,11 @@ def snp_claims(report: SnpReport, product: str, tcb: Tcb, provider: str, kind: s
         "report_version": report.version,
         "key": "VLEK" if report.signing_key == SIGNED_BY_VLEK else "VCEK",
         "provider": provider,
+        "committed_tcb": str(tcb_from_bytes(report.committed_tcb, product)),
+        "launch_tcb": str(tcb_from_bytes(report.launch_tcb, product)),
     }
+    if report.version >= MITIGATIONS_SINCE_VERSION:
+        more["mitigations"] = [f"{vector:#x}" for vector in report.mitigations]
     return Claims(
         platform=kind,
         measurement=report.measurement.hex(),

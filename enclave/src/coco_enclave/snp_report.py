@@ -15,6 +15,7 @@ from coco_enclave.reader import Reader
 REPORT_SIZE_BYTES: Final = 1184
 SIGNED_SIZE_BYTES: Final = 0x2A0
 VERSIONS: Final = frozenset({2, 3, 4, 5})
+MITIGATIONS_SINCE_VERSION: Final = 5
 
 MILAN, GENOA, TURIN = "Milan", "Genoa", "Turin"
 PRODUCTS: Final = (MILAN, GENOA, TURIN)
@@ -128,6 +129,13 @@ class SnpReport:
     signed: bytes = attrs.field(repr=False)
     signature_r: int
     signature_s: int
+
+    @property
+    def mitigations(self) -> tuple[int, int]:
+        """The mitigation vectors at launch and now; nothing is set in what older reports have there."""
+        if self.version < MITIGATIONS_SINCE_VERSION:
+            return 0, 0
+        return self.launch_mitigations, self.current_mitigations
 
     @property
     def debug(self) -> bool:

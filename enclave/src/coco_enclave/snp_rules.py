@@ -149,8 +149,7 @@ def _check_host(report: SnpReport, rules: SnpRules) -> None:
     for name in sorted(rules.platform_denied):
         if report.platform_info & PLATFORM_BITS[name]:
             raise EvidenceError("platform_info", f"SNP host: {name} is on")
-    vectors = (report.launch_mitigations, report.current_mitigations) if report.version >= 5 else (0, 0)
-    if any(vector & rules.mitigations != rules.mitigations for vector in vectors):
+    if any(vector & rules.mitigations != rules.mitigations for vector in report.mitigations):
         raise EvidenceError("mitigation", "SNP host: a mitigation that is asked for is missing")
 
 

@@ -22,7 +22,7 @@ from coco_enclave.hcl import SNP, HclReport, attestation_key, parse_hcl, vm_conf
 from coco_enclave.policy import PlatformPolicy
 from coco_enclave.snp_report import SnpReport, parse_report, tcb_from_bytes
 from coco_enclave.snp_rules import SnpRules, check_guest, check_tcb, read_snp_rules
-from coco_enclave.vbs import read_registers
+from coco_enclave.vbs import check_pinned, read_registers
 from coco_enclave.verdict import Claims, Verdict
 
 SNP_KIND, ACI_KIND = "azure-snp", "azure-aci"
@@ -41,8 +41,8 @@ class GuestRules:
 
     paravisors: frozenset[str] = frozenset()
     """Accepted launch measurements, hex: which paravisor. Empty: not asked."""
-    registers: Mapping[int, str] = attrs.field(factory=dict)
-    """Values that registers of the virtual TPM must be quoted with, hex."""
+    registers: Mapping[int, frozenset[str]] = attrs.field(factory=dict)
+    """Values of which registers of the virtual TPM must be quoted with one, hex."""
 
 
 def guest_rules(policy: PlatformPolicy) -> tuple[GuestRules, SnpRules]:
@@ -90,11 +90,7 @@ class AzureSnpVerifier:
         check_tcb(report, found.product, policy.minimum_tcb)
         if guest.paravisors and report.measurement.hex() not in guest.paravisors:
             raise EvidenceError("paravisor", "Azure: the paravisor is not an accepted one")
-        for index, pinned in guest.registers.items():
-            if values[index].hex() != pinned:
-                raise EvidenceError(
-                    "tpm_digest", f"TPM quote: register {index} has another value than pinned"
-                )
+        check_pinned(values, guest.registers)
         claims = _guest_claims(report, hcl, quoted, values, found.product)
         return conclude(claims, check_claims(claims, policy), found.anchor, policy, found.window_s)
 

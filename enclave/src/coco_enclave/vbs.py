@@ -51,8 +51,8 @@ class VbsRules:
     platform_svn: int = 0
     secure_kernel_svn: int = 0
     """The oldest security versions that are accepted."""
-    registers: Mapping[int, str] = attrs.field(factory=dict)
-    """Values that further registers of the TPM must be quoted with, hex."""
+    registers: Mapping[int, frozenset[str]] = attrs.field(factory=dict)
+    """Values of which further registers of the TPM must be quoted with one, hex."""
     untyped: bool = False
     """Whether reports without an enclave type are accepted: Windows before 2020 left it 0."""
     sha1: bool = False
@@ -83,19 +83,25 @@ def weaknesses(rules: VbsRules, kind: str) -> tuple[str, ...]:
     return (*sha1, "boot_manager") if unpinned else sha1
 
 
-def read_registers(fields: Fields, name: str) -> dict[int, str]:
-    """Return pinned registers, a JSON object of hex by index; raises EvidenceError (``policy``)."""
+def read_registers(fields: Fields, name: str) -> dict[int, frozenset[str]]:
+    """Return pinned registers by index, of a JSON object: hex, or a list of it. Raises EvidenceError.
+
+    A list, because machines differ in their firmware, and so in what they measure of the same system.
+    """
     value = fields.mapping(name)
-    for index, digest in value.items():
-        known = index in {str(register) for register in range(tpm.REGISTERS)}
-        if (
-            not known
-            or not isinstance(digest, str)
-            or set(digest) - set("0123456789abcdef")
-            or len(digest) % 2
-        ):
-            raise fields.refusal(f"{name!r} is hex by register")
-    return {int(index): digest for index, digest in value.items()}
+    if not value.keys() <= {str(register) for register in range(tpm.REGISTERS)}:
+        raise fields.refusal(f"{name!r} is hex by register")
+    listed = Fields(
+        {index: [one] if isinstance(one, str) else one for index, one in value.items()}, "the registers"
+    )
+    return {int(index): listed.digests(index) for index in value}
+
+
+def check_pinned(values: Mapping[int, bytes], pinned: Mapping[int, frozenset[str]]) -> None:
+    """Check that registers have values that are pinned; raises EvidenceError (``tpm_digest``)."""
+    for index, accepted in pinned.items():
+        if values[index].hex() not in accepted:
+            raise EvidenceError("tpm_digest", f"TPM quote: register {index} has another value than pinned")
 
 
 class VbsVerifier:
@@ -134,9 +140,7 @@ def _secure_kernel_key(quoted: tpm.TpmQuote, log: bytes, rules: VbsRules) -> rsa
         raise EvidenceError("tpm_selection", f"TPM quote: registers of bank {bank:#06x} are not accepted")
     events = parse_log(log)
     values = check_log(events, quoted, bank, boot_log.REGISTERS | rules.registers.keys())
-    for index, pinned in rules.registers.items():
-        if values[index].hex() != pinned:
-            raise EvidenceError("tpm_digest", f"TPM quote: register {index} has another value than pinned")
+    check_pinned(values, rules.registers)
     tagged = boot_log.read_values(events, bank)
     boot_log.check_state(tagged)
     boot_log.check_secure_boot(events, bank)

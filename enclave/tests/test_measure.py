@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import struct
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from coco_core.errors import OperatorError
 from coco_enclave.providers import measure
-from coco_enclave.testing import sim_snp
+from coco_enclave.testing import SimulatedIntel, make_machine, sim_snp
 
 NOW_S = 1_790_000_000
 
@@ -53,11 +54,38 @@ def test_a_container_group(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     }
 
 
+def test_a_container_policy_as_deployments_have_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    policy = b"package policy\n\ncontainers := []\n" * 3
+    (tmp_path / "policy.rego").write_bytes(policy)
+    (tmp_path / "ccePolicy").write_bytes(base64.encodebytes(policy))
+    found = [printed(capsys, "aci", str(tmp_path / name)) for name in ("policy.rego", "ccePolicy")]
+    assert found == [{"measurement": hashlib.sha256(policy).hexdigest()}] * 2
+
+
 def test_evidence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     chip = sim_snp.make_snp_chip(sim_snp.make_snp_vendor(NOW_S), now_s=NOW_S)
     file = tmp_path / "report"
     file.write_bytes(chip.report(bytes(64), b"m" * 48))
-    assert printed(capsys, "evidence", str(file))["measurement"] == (b"m" * 48).hex()
+    report = {"platform": "snp", "measurement": (b"m" * 48).hex()}
+    assert printed(capsys, "evidence", str(file)) == report
+    file.write_text(file.read_bytes().hex())
+    assert printed(capsys, "evidence", str(file)) == report
+
+
+def test_evidence_of_which_policies_name_more(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "quote"
+    file.write_bytes(SimulatedIntel(NOW_S).tdx_quote(bytes(64)))
+    assert set(printed(capsys, "evidence", str(file))) == {
+        "platform",
+        "measurement",
+        "rtmr0",
+        "rtmr1",
+        "rtmr2",
+    }
+    file.write_bytes(make_machine("vbs", NOW_S).quote(bytes(64)))
+    assert {"signer", "7", "12"} <= set(printed(capsys, "evidence", str(file)))
 
 
 FOOTER, METADATA, RESET, HASHES = (

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from coco_enclave import EvidenceError, Status
+from coco_enclave import EvidenceError, Status, decode_parts, encode_parts
 from coco_enclave.pki import fingerprint, load_certificates
 from coco_enclave.policy import PlatformPolicy
 from coco_enclave.testing import sim_tpm, sim_vbs
@@ -68,6 +68,18 @@ def test_a_genuine_report_is_accepted(vendor: TpmVendor, host: VbsHost) -> None:
         1,
     )
     assert VbsVerifier().read(host.evidence(DATA, DATA)) == verdict.claims
+    named = {str(index): host.tpm.register(index).hex() for index in sim_vbs.SELECTION}
+    assert verdict.claims.more["registers"] == named
+
+
+def test_what_cannot_be_read_of_registers_is_not_told(host: VbsHost) -> None:
+    parts = decode_parts(
+        host.evidence(DATA, DATA), {"report", "quote", "signature", "log"}, size_max_bytes=2**18
+    )
+    nothing, _ = Tpm(ak=host.tpm.ak, chain=b"").quote(DATA, ())
+    for changed in ({"log": b""}, {"quote": b""}, {"quote": nothing}):
+        claims = VbsVerifier().read(encode_parts({**parts, **changed}))
+        assert (claims.measurement, claims.more["registers"]) == (UNIQUE.hex(), {})
 
 
 def test_rules_that_are_met_are_no_hindrance(vendor: TpmVendor, host: VbsHost) -> None:

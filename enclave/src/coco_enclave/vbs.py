@@ -22,7 +22,7 @@ from coco_enclave import attestation_key, boot_log, limits, tpm, vbs_report
 from coco_enclave.anchors import check_anchor
 from coco_enclave.checks import check_claims, check_report_data, conclude
 from coco_enclave.errors import EvidenceError
-from coco_enclave.event_log import check_log, parse_log
+from coco_enclave.event_log import check_log, parse_log, replay
 from coco_enclave.evidence import decode_parts
 from coco_enclave.fields import Fields
 from coco_enclave.pki import check_chain, check_validity, load_certificates
@@ -109,7 +109,9 @@ class VbsVerifier:
 
     def read(self, quote: bytes) -> Claims:
         """Return what evidence says of itself; raises EvidenceError."""
-        return vbs_claims(vbs_report.parse_report(_parts(quote)[REPORT]), KIND)
+        parts = _parts(quote)
+        claims = vbs_claims(vbs_report.parse_report(parts[REPORT]), KIND)
+        return _with_registers(claims, _told_registers(parts))
 
     def verify(
         self, quote: bytes, collateral: bytes, policy: PlatformPolicy, expected_report_data: bytes, now_s: int
@@ -127,14 +129,41 @@ class VbsVerifier:
         quoted = tpm.parse_quote(parts[QUOTE])
         key = attestation_key.check_key(*attestation_key.read_key(collateral), policy, now_s)
         tpm.check_signature(quoted, tpm.parse_signature(parts[SIGNATURE]), key.key, sha1=rules.sha1)
-        kernel = _secure_kernel_key(quoted, parts[LOG], rules)
+        kernel, values = _secure_kernel(quoted, parts[LOG], rules)
         tpm.check_nonce(quoted, expected_report_data)
         vbs_report.check_signature(report, kernel)
-        return _judge(report, KIND, policy, rules, key.anchor, key.window_s)
+        verdict = _judge(report, KIND, policy, rules, key.anchor, key.window_s)
+        claims = _with_registers(vbs_claims(report, KIND), values)
+        return attrs.evolve(verdict, claims=claims)
 
 
-def _secure_kernel_key(quoted: tpm.TpmQuote, log: bytes, rules: VbsRules) -> rsa.RSAPublicKey:
-    """Return the key a quoted boot measured, after checking the state of that boot; raises EvidenceError."""
+def _with_registers(claims: Claims, values: Mapping[int, bytes]) -> Claims:
+    """Return claims that name the quoted registers: what a policy pins."""
+    named = {str(index): value.hex() for index, value in sorted(values.items())}
+    return attrs.evolve(claims, more={**claims.more, "registers": named})
+
+
+def _told_registers(parts: Mapping[str, bytes]) -> dict[int, bytes]:
+    """Return what a log says of the registers that a quote names, unchecked; nothing where neither is one."""
+    try:
+        quoted = tpm.parse_quote(parts[QUOTE])
+        banks = {bank for bank, _ in quoted.registers}
+        if len(banks) != 1 or not banks <= tpm.DIGEST_SIZES.keys():
+            return {}
+        (bank,) = banks
+        values = replay(parse_log(parts[LOG]), bank)
+    except EvidenceError:
+        return {}
+    return {index: values.get(index, tpm.at_start(index, bank)) for _, index in quoted.registers}
+
+
+def _secure_kernel(
+    quoted: tpm.TpmQuote, log: bytes, rules: VbsRules
+) -> tuple[rsa.RSAPublicKey, dict[int, bytes]]:
+    """Return the key a quoted boot measured, and the quoted registers, after checking the state of that boot.
+
+    Raises EvidenceError.
+    """
     bank = quoted.registers[0][0] if quoted.registers else 0
     if bank not in _BANKS and not (rules.sha1 and bank == tpm.SHA1):
         raise EvidenceError("tpm_selection", f"TPM quote: registers of bank {bank:#06x} are not accepted")
@@ -144,7 +173,7 @@ def _secure_kernel_key(quoted: tpm.TpmQuote, log: bytes, rules: VbsRules) -> rsa
     tagged = boot_log.read_values(events, bank)
     boot_log.check_state(tagged)
     boot_log.check_secure_boot(events, bank)
-    return boot_log.identity_key(tagged)
+    return boot_log.identity_key(tagged), values
 
 
 class HgsVerifier:

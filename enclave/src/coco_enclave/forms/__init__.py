@@ -7,5 +7,14 @@ judged here: what comes out goes to the verifier of its kind, which believes non
 from coco_enclave.forms.collateral import read_collateral
 from coco_enclave.forms.evidence import Found, find_evidence
 from coco_enclave.forms.tables import CertificateTable, read_table
+from coco_enclave.forms.text import bytes_of_text, text_of
 
-__all__ = ["CertificateTable", "Found", "find_evidence", "read_collateral", "read_table"]
+__all__ = [
+    "CertificateTable",
+    "Found",
+    "bytes_of_text",
+    "find_evidence",
+    "read_collateral",
+    "read_table",
+    "text_of",
+]

@@ -16,8 +16,9 @@ from typing import Final
 
 from coco_core.errors import OperatorError
 from coco_enclave import limits
-from coco_enclave.describe import RECOGNISERS
+from coco_enclave.describe import TeeExaminer
 from coco_enclave.errors import EvidenceError
+from coco_enclave.forms import bytes_of_text, text_of
 from coco_enclave.reader import Reader
 from coco_enclave.verify import verifier_of
 
@@ -25,6 +26,8 @@ _SIGSTRUCT_BYTES: Final = 1808
 _MODULUS_BYTES: Final = 384
 _DEBUG: Final = 1 << 1
 _MEASUREMENT: Final = re.compile("[0-9a-f]{96}")
+_STARTED: Final = ("rtmr0", "rtmr1", "rtmr2")
+"""What a policy for TDX has to name beside the measurement."""
 _TOOL_TIMEOUT_S: Final = 300
 _SNP_TOOL: Final = (sys.executable, "-m", "sevsnpmeasure.cli", "--mode", "snp", "--output-format", "hex")
 """``sev-snp-measure``, of this environment and not of another that happens to come first."""
@@ -56,8 +59,10 @@ def measure_sgx(sigstruct: bytes) -> dict[str, str]:
 
 
 def measure_aci(policy: bytes) -> dict[str, str]:
-    """Return what a container group of Azure is: the digest of its policy."""
-    return {"measurement": hashlib.sha256(policy).hexdigest()}
+    """Return what a container group of Azure is: the digest of its policy, Rego or base64 of it."""
+    text = text_of(policy)
+    decoded = bytes_of_text(text) if text is not None else None
+    return {"measurement": hashlib.sha256(decoded or policy).hexdigest()}
 
 
 def measure_snp(arguments: Sequence[str], run: Callable[[Sequence[str]], str]) -> dict[str, str]:
@@ -70,11 +75,13 @@ def measure_snp(arguments: Sequence[str], run: Callable[[Sequence[str]], str]) -
 
 def measure_evidence(data: bytes) -> dict[str, str]:
     """Return what evidence says of the code, nothing of it checked; raises EvidenceError."""
-    for kind, recognise in RECOGNISERS.items():
-        if recognise(data):
-            claims = verifier_of(kind).read(data)
-            return {"platform": kind, "measurement": claims.measurement, "signer": claims.signer}
-    raise EvidenceError("format", "no evidence that is known")
+    found = TeeExaminer().read(data)
+    if found is None:
+        raise EvidenceError("format", "no evidence that is known")
+    claims = verifier_of(found.format).read(found.quote)
+    told = {"platform": found.format, "measurement": claims.measurement, "signer": claims.signer}
+    registers = claims.more.get("registers", {name: claims.more.get(name, "") for name in _STARTED})
+    return {name: value for name, value in {**told, **registers}.items() if value}
 
 
 def run_tool(command: Sequence[str]) -> str:

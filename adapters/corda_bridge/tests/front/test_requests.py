@@ -122,3 +122,10 @@ def test_keys_that_corda_does_not_have_are_refused() -> None:
     text = proof().text
     with pytest.raises(RequestSignatureError, match="kind"):
         verify(Proof(key=key, text=text, signature=sign(text)))
+
+
+def test_rsa_keys_whose_signatures_take_long_to_check_are_refused() -> None:
+    modulus = rsa.generate_private_key(65537, 2048).public_key().public_numbers().n
+    key = der(rsa.RSAPublicNumbers(modulus - 2, modulus).public_key())
+    with pytest.raises(RequestSignatureError, match="kind"):
+        verify(Proof(key=key, text=proof().text, signature=bytes(256)))

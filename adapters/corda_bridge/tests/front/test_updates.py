@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import pytest
@@ -15,27 +15,22 @@ import trio.testing
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from coco_corda import records
+from coco_corda.adapter import CordaAdapter
 from coco_corda.front import FrontEnd
 from coco_corda.front import updates as updates_module
-from coco_corda.genesis import genesis_writes
 from coco_corda.notary_key import NotaryKey
 from coco_corda.records import State
 from coco_corda.refs import StateRef, sha256
 from coco_corda.shell import Clock, Workers
 from coco_corda.testing import Signer, nonce_of
 from coco_core.adapter import (
-    CommittedBatch,
-    HTTPHandler,
     HTTPRequest,
     HTTPResponse,
-    LedgerService,
-    ReadView,
-    TxID,
     WebSocketAnswer,
     WebSocketClosedError,
     Writes,
 )
-from coco_core.kv import Store
+from coco_core.testing import Sandbox
 
 NOTARY = NotaryKey(bytes(32)).public_key
 GENESIS = {"notary_name": "O=Notary, L=London, C=GB", "notary_seed": "00" * 32}
@@ -52,43 +47,28 @@ def ref(number: int) -> StateRef:
     return StateRef(hashlib.sha256(b"%d" % number).digest(), number)
 
 
-class Node:
-    """A front end over a store, on a node whose ledger grows as a test says."""
+class Node(Sandbox):
+    """A node's front end on a ledger that grows as a test says."""
 
     def __init__(self) -> None:
-        self.store = Store()
-        self.front = FrontEnd(Workers("no JVM is needed here"), Clock(), runs="nothing")
-        self.seqno = 0
-        self._handler: HTTPHandler | None = None
+        front = FrontEnd(Workers("no JVM is needed here"), Clock(), runs="nothing")
+        self._front = front
         self._asked = 0
-        for writes in genesis_writes(GENESIS, bytes(32)):
-            self.commit(writes)
+        super().__init__(CordaAdapter(Workers("nor here"), [front]), GENESIS)
 
-    # --- what the front end is given
+    async def serve(self) -> None:
+        await self._front.serve(self)
 
-    def view(self, seqno: int | None = None) -> ReadView:
-        return self.store.view(seqno)
-
-    def configuration(self) -> Mapping[str, Any]:
-        return {}
-
-    async def serve_http(self, handler: HTTPHandler) -> None:
-        self._handler = handler
-
-    # --- what a test does
-
-    def commit(self, writes: Writes) -> None:
-        self.seqno += 1
-        self.store.append(self.seqno, writes)
-        self.store.commit(self.seqno)
-        self.front.committed(CommittedBatch(TxID(2, self.seqno), writes))
+    def write(self, writes: Writes) -> None:
+        self.put([writes])
+        self.commit()
 
     def make(self, number: int, owner: Signer) -> None:
         state = State(params_hash=bytes(32), participants=(sha256(owner.key),), output=b"output %d" % number)
-        self.commit({records.STATE: {ref(number).key: state.pack()}})
+        self.write({records.STATE: {ref(number).key: state.pack()}})
 
     def use_up(self, number: int) -> None:
-        self.commit({records.CONSUMED: {ref(number).key: bytes(32)}})
+        self.write({records.CONSUMED: {ref(number).key: bytes(32)}})
 
     def ask(
         self, target: str, who: Signer | None, *, websocket: bool = False
@@ -98,8 +78,8 @@ class Node:
         if who is not None:
             now_ms = Clock().now_ms()
             headers = who.headers("GET", target, now_ms, nonce_of(self._asked, target))
-        assert self._handler is not None
-        return self._handler.accept(
+        assert self.handler is not None
+        return self.handler.accept(
             HTTPRequest(method="GET", target=target, headers=headers, body=b"", websocket=websocket)
         )
 
@@ -166,8 +146,7 @@ def used(number: int) -> tuple[str, str, str]:
 @pytest.fixture
 async def node() -> Node:
     made = Node()
-    # It has what the front end asks of a service here.
-    await made.front.serve(cast("LedgerService", made))
+    await made.serve()
     return made
 
 

@@ -12,6 +12,7 @@ import attrs
 import pytest
 
 from coco_corda import wire
+from coco_corda.plugin import CordaPlugin
 from coco_corda.shell import Workers, find_launch, launching
 from coco_corda.shell.launching import JAR
 from coco_corda.testing import Samples
@@ -95,3 +96,19 @@ async def test_without_unix_sockets_a_worker_is_reached_by_the_loopback(
         assert description.tx_id.hex().upper() == samples.tx_id("issue")
     finally:
         pool.close()
+
+
+def test_who_operates_a_node_is_warned_of_little_confinement(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    launch = find_launch({})
+    if isinstance(launch, str):
+        pytest.skip(launch)
+    for level in launching.LEVELS:
+        monkeypatch.setattr(launching, "confinement", lambda _, level=level: level)
+        CordaPlugin().create("", {})
+    told = [record.message for record in caplog.records]
+    assert ["'network' on this machine" in told[0], "'none' on this machine" in told[1]] == [True] * 2
+    assert len(told) == 2
+    with pytest.raises(OperatorError, match="confinement"):
+        CordaPlugin().create("", {"confinement": "network"})

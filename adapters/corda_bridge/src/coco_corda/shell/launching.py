@@ -59,6 +59,16 @@ class Launch:
     heap_mib: int = WORKER_HEAP_MIB
     threads: int = WORKER_THREADS
 
+    @property
+    def warning(self) -> str | None:
+        """What an operator has to know of how a worker is confined here; None where there is nothing."""
+        if self.level == LEVELS[0]:
+            return None
+        return (
+            f"contract code of Corda is confined to {self.level!r} on this machine, not to {LEVELS[0]!r}:"
+            " it reads and writes files as this node does; set 'confinement' to refuse to start so"
+        )
+
     def command(self, folder: Path, *, on_loopback: bool) -> list[str]:
         """Return the command of a worker on the loopback, or on the socket that is its standard input.
 

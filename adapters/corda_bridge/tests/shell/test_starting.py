@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import socket
+import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -66,6 +68,27 @@ async def test_what_is_missing_is_said_in_one_line(
     assert pool.described == missing
     assert await pool.describe([b"a transaction"]) == [Unavailable(missing)]
     assert await pool.inspect(b"a jar") == Unavailable(missing)
+    pool.warm()
+    assert pool.pids == []
+
+
+@pytest.mark.parametrize("lacking", ["mkdtemp", "socketpair", "Popen"])
+async def test_a_machine_without_room_for_a_worker_says_nothing_about_transactions(
+    monkeypatch: pytest.MonkeyPatch, lacking: str
+) -> None:
+    launch = find_launch({})
+    if isinstance(launch, str):
+        pytest.skip(launch)
+
+    def exhausted(*_: object, **__: object) -> None:
+        raise OSError(28, "no room")
+
+    modules = {"mkdtemp": tempfile, "socketpair": socket, "Popen": subprocess}
+    monkeypatch.setattr(modules[lacking], lacking, exhausted)
+    pool = Workers(launch)
+    (answer,) = await pool.describe([b"a transaction"])
+    assert isinstance(answer, Unavailable), answer
+    assert "no room" in answer.message
     pool.warm()
     assert pool.pids == []
 

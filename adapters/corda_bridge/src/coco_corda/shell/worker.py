@@ -67,17 +67,17 @@ class Worker:
         On the thread of the event loop: on Linux it ends with the *thread* that started it.
         """
         self._launch = launch
-        self._folder = Path(tempfile.mkdtemp(prefix="coco-corda-"))
         self._on_loopback = not hasattr(socket, "AF_UNIX") or os.name != "posix"
-        command = launch.command(self._folder, on_loopback=self._on_loopback)
-        # It ends with its standard input, which is its connection where there are such sockets.
+        self._folder: Path | None = None
         self._socket: socket.socket | None = None
+        # It ends with its standard input, which is its connection where there are such sockets.
         theirs: socket.socket | None = None
-        if not self._on_loopback:
-            self._socket, theirs = socket.socketpair()
         try:
+            self._folder = Path(tempfile.mkdtemp(prefix="coco-corda-"))
+            if not self._on_loopback:
+                self._socket, theirs = socket.socketpair()
             self._process = subprocess.Popen(  # noqa: S603 - our own command
-                command,
+                launch.command(self._folder, on_loopback=self._on_loopback),
                 stdin=subprocess.PIPE if theirs is None else theirs.fileno(),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -89,7 +89,7 @@ class Worker:
             self._remove()
             if self._socket is not None:
                 self._socket.close()
-            raise WorkerError(f"Java does not start: {error}") from None
+            raise WorkerError(f"a JVM worker does not start: {error}") from None
         finally:
             if theirs is not None:
                 theirs.close()
@@ -263,4 +263,5 @@ class Worker:
         self._remove()
 
     def _remove(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)

@@ -146,9 +146,10 @@ class Preparing:
         description = taken.description
         if description is None:
             raise AdapterError("a transaction was verified unread")
-        if (result.tx_id, len(result.outputs)) != (description.tx_id, description.output_count):
+        told = [sha256(each.state) for each in result.outputs]
+        if result.tx_id != description.tx_id or told != list(description.output_hashes):
             # Contract code that took its JVM over answers what it likes, but for its own transaction only:
-            # what this one is was read where no code of contracts runs.
+            # what this one is, and makes, was read where no code of contracts runs.
             taken.fate = rejections.general("the JVM that executed it answered for another transaction")
             return
         taken.fate = result

@@ -13,6 +13,7 @@ from coco_corda.limits import OUTPUTS_MAX_BYTES, PARTICIPANTS_MAX
 from coco_corda.notary_key import NotaryKey, Template
 from coco_corda.payloads import Submission
 from coco_corda.preparing import Prepared, Preparing
+from coco_corda.refs import sha256
 from coco_corda.rejections import refused
 from coco_corda.terms import Terms
 from coco_corda.verification import Cause, Refused
@@ -23,6 +24,7 @@ from coco_core.kv import Store
 PARAMETERS = bytes(32)
 TERMS = Terms(network_parameters=frozenset([PARAMETERS]))
 KEY = NotaryKey(bytes(32))
+STATE = b"what it makes"
 TEMPLATE = Template(12, bytes(64), 16)
 OWN = wire.Party(name="O=Notary, L=London, C=GB", key=KEY.public_key)
 
@@ -31,12 +33,13 @@ def tx_id(name: str) -> bytes:
     return hashlib.sha256(name.encode()).digest()
 
 
-def described(name: str, *uses: wire.StateRef) -> wire.Description:
+def described(name: str, output: bytes, *uses: wire.StateRef) -> wire.Description:
     return wire.Description(
         tx_id=tx_id(name),
         kind=wire.Description.WIRE,
         inputs=uses,
         output_count=1,
+        output_hashes=[sha256(output)],
         network_parameters_hash=PARAMETERS,
     )
 
@@ -56,8 +59,9 @@ class Batch:
         self.preparing = Preparing(self.state, TERMS, KEY.public_key)
         self.taken: list[Prepared] = []
 
-    def take(self, name: str, *uses: wire.StateRef) -> Prepared:
-        self.taken.append(self.preparing.take(Submission(stx=name.encode()), described(name, *uses)))
+    def take(self, name: str, *uses: wire.StateRef, output: bytes = STATE) -> Prepared:
+        description = described(name, output, *uses)
+        self.taken.append(self.preparing.take(Submission(stx=name.encode()), description))
         return self.taken[-1]
 
     def decide(self) -> list[Outcome]:
@@ -78,11 +82,11 @@ def test_it_says_nothing_of_transactions_that_others_execute() -> None:
     batch.take("uses honest", wire.StateRef(tx_id=tx_id("honest"), index=0))
     ready = batch.preparing.ready()
     assert [index for index, _ in ready] == [0, 1]
-    batch.preparing.verified(1, verified("honest", b"what it made"))
+    batch.preparing.verified(1, verified("honest", STATE))
     batch.preparing.verified(0, verified("honest", b"forged"))
     ((index, job),) = batch.preparing.ready()
-    assert [each.state for each in job.request.states] == [b"what it made"]
-    batch.preparing.verified(index, verified("uses honest", b"next"))
+    assert [each.state for each in job.request.states] == [STATE]
+    batch.preparing.verified(index, verified("uses honest", STATE))
     forged, honest, uses = batch.decide()
     assert "another transaction" in refusal(forged)
     assert isinstance(honest, Applied)
@@ -94,7 +98,9 @@ def test_it_says_nothing_of_transactions_that_others_execute() -> None:
     [
         wire.Verified(),
         wire.Verified(tx_id=tx_id("one")),
-        wire.Verified(tx_id=tx_id("one"), outputs=[wire.OutputState(notary=OWN)] * 2),
+        wire.Verified(tx_id=tx_id("one"), outputs=[wire.OutputState(state=STATE, notary=OWN)] * 2),
+        verified("one", b"what it does not make"),
+        verified("another", STATE),
     ],
 )
 def test_outputs_that_a_transaction_does_not_have_are_not_taken(answer: wire.Verified) -> None:
@@ -125,13 +131,13 @@ def test_what_names_no_state_is_invalid(ref: wire.StateRef) -> None:
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (verified("one", b"", PARTICIPANTS_MAX + 1), "participate"),
+        (verified("one", STATE, PARTICIPANTS_MAX + 1), "participate"),
         (verified("one", bytes(OUTPUTS_MAX_BYTES + 1)), "bytes"),
     ],
 )
 def test_what_cannot_be_kept_is_invalid(answer: wire.Verified, message: str) -> None:
     batch = Batch()
-    batch.take("one")
+    batch.take("one", output=answer.outputs[0].state)
     batch.preparing.ready()
     batch.preparing.verified(0, answer)
     (outcome,) = batch.decide()
@@ -143,7 +149,7 @@ def test_as_many_participants_as_may_be_are_kept() -> None:
     batch = Batch()
     batch.take("one")
     batch.preparing.ready()
-    batch.preparing.verified(0, verified("one", b"state", PARTICIPANTS_MAX))
+    batch.preparing.verified(0, verified("one", STATE, PARTICIPANTS_MAX))
     (outcome,) = batch.decide()
     assert isinstance(outcome, Applied)
     (row,) = outcome.writes[records.STATE].values()

@@ -128,7 +128,7 @@ class Describe(_message.Message):
     def __init__(self, stx: _Optional[bytes] = ...) -> None: ...
 
 class Description(_message.Message):
-    __slots__ = ("tx_id", "kind", "notary", "notary_required", "inputs", "references", "time_window", "network_parameters_hash", "attachments", "required_signers", "output_count", "commands", "signed_by")
+    __slots__ = ("tx_id", "kind", "notary", "notary_required", "inputs", "references", "time_window", "network_parameters_hash", "attachments", "required_signers", "output_count", "commands", "signed_by", "output_hashes")
     class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         UNSPECIFIED: _ClassVar[Description.Kind]
@@ -154,6 +154,7 @@ class Description(_message.Message):
     OUTPUT_COUNT_FIELD_NUMBER: _ClassVar[int]
     COMMANDS_FIELD_NUMBER: _ClassVar[int]
     SIGNED_BY_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_HASHES_FIELD_NUMBER: _ClassVar[int]
     tx_id: bytes
     kind: Description.Kind
     notary: Party
@@ -167,7 +168,8 @@ class Description(_message.Message):
     output_count: int
     commands: _containers.RepeatedCompositeFieldContainer[Command]
     signed_by: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, tx_id: _Optional[bytes] = ..., kind: _Optional[_Union[Description.Kind, str]] = ..., notary: _Optional[_Union[Party, _Mapping[str, object]]] = ..., notary_required: _Optional[bool] = ..., inputs: _Optional[_Iterable[_Union[StateRef, _Mapping[str, object]]]] = ..., references: _Optional[_Iterable[_Union[StateRef, _Mapping[str, object]]]] = ..., time_window: _Optional[_Union[TimeWindow, _Mapping[str, object]]] = ..., network_parameters_hash: _Optional[bytes] = ..., attachments: _Optional[_Iterable[bytes]] = ..., required_signers: _Optional[_Iterable[_Union[RequiredSigner, _Mapping[str, object]]]] = ..., output_count: _Optional[int] = ..., commands: _Optional[_Iterable[_Union[Command, _Mapping[str, object]]]] = ..., signed_by: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    output_hashes: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, tx_id: _Optional[bytes] = ..., kind: _Optional[_Union[Description.Kind, str]] = ..., notary: _Optional[_Union[Party, _Mapping[str, object]]] = ..., notary_required: _Optional[bool] = ..., inputs: _Optional[_Iterable[_Union[StateRef, _Mapping[str, object]]]] = ..., references: _Optional[_Iterable[_Union[StateRef, _Mapping[str, object]]]] = ..., time_window: _Optional[_Union[TimeWindow, _Mapping[str, object]]] = ..., network_parameters_hash: _Optional[bytes] = ..., attachments: _Optional[_Iterable[bytes]] = ..., required_signers: _Optional[_Iterable[_Union[RequiredSigner, _Mapping[str, object]]]] = ..., output_count: _Optional[int] = ..., commands: _Optional[_Iterable[_Union[Command, _Mapping[str, object]]]] = ..., signed_by: _Optional[_Iterable[bytes]] = ..., output_hashes: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class StateRef(_message.Message):
     __slots__ = ("tx_id", "index")

@@ -33,6 +33,7 @@ import java.util.Set;
 import net.corda.core.contracts.ComponentGroupEnum;
 import net.corda.core.crypto.CompositeKey;
 import net.corda.core.crypto.Crypto;
+import net.corda.core.crypto.SecureHash;
 import net.corda.core.crypto.SignatureMetadata;
 import net.corda.core.crypto.SignatureScheme;
 import net.corda.core.crypto.TransactionSignature;
@@ -60,6 +61,7 @@ class ProtocolTest extends IntroducedWorker {
         assertEquals("net.corda.finance.contracts.asset.Cash$Commands$Move", description.getCommands(0).getClassName());
         assertEquals(1, description.getInputsCount());
         assertEquals(1, description.getOutputCount());
+        assertArrayEquals(SecureHash.sha256(move.output(0)).getBytes(), description.getOutputHashes(0).toByteArray());
         assertTrue(description.getNotaryRequired());
         assertEquals(3600, description.getTimeWindow().getUntil().getSeconds()
                 - description.getTimeWindow().getFrom().getSeconds());

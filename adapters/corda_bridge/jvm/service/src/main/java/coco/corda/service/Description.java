@@ -106,7 +106,9 @@ final class Description {
             message.setTimeWindow(timeWindow(wire.getTimeWindow()));
         }
         wire.getAttachments().forEach(id -> message.addAttachments(Forms.bytes(id)));
-        message.setOutputCount(Corda.components(wire, ComponentGroupEnum.OUTPUTS_GROUP).size());
+        List<byte[]> outputs = Corda.components(wire, ComponentGroupEnum.OUTPUTS_GROUP);
+        message.setOutputCount(outputs.size());
+        outputs.forEach(output -> message.addOutputHashes(Forms.bytes(SecureHash.sha256(output))));
         Set<PublicKey> present = CryptoUtils.byKeys(signatures);
         Party notary = wire.getNotary();
         for (PublicKey key : requiredSigners(wire)) {

@@ -44,6 +44,7 @@ from coco_core.node.disk import LedgerFiles
 from coco_core.node.doorkeeping import Doorkeeper
 from coco_core.node.driver import Driver
 from coco_core.node.forming import Founder, Membership, join
+from coco_core.node.front_door import FrontDoor
 from coco_core.node.http import HTTPServer
 from coco_core.node.operator_routes import OperatorRoutes
 from coco_core.node.peers import PeerNetwork
@@ -264,8 +265,9 @@ async def _take_part(
             on_role(Leadership(Role.LEADER, driver.replica.status().view, node.node_id))
         if driver.replica.chain.committed.seqno:
             driver.restored()
+        doors = _open_doors(nursery, node.settings, listeners, fronts, tls)
         await _service_is_open(driver, announce, membership.begins_after)
-        _serve_clients(nursery, node.settings, listeners, membership, driver, tickets, fronts, tls)
+        _serve_clients(nursery, membership, driver, tickets, doors)
         announce({"event": "open", "node_id": node.node_id})
         await driver.retired.wait()
         late = quarantined(driver.replica.chain.store.view(), node.node_id)
@@ -273,39 +275,37 @@ async def _take_part(
         nursery.cancel_scope.cancel()
 
 
-def _serve_clients(
+def _open_doors(
     nursery: trio.Nursery,
     settings: NodeSettings,
     listeners: _Listeners,
+    fronts: _FrontEnds,
+    tls: ssl.SSLContext,
+) -> Mapping[str, FrontDoor]:
+    """Take connections at every front end's port, and return where its requests go."""
+    doors = {name: FrontDoor() for name in listeners.rpc}
+    for name, door in doors.items():
+        front = fronts.server(door, tls, plain_allowed=settings.rpc[name].is_loopback)
+        nursery.start_soon(front.serve, listeners.rpc[name])
+    return doors
+
+
+def _serve_clients(
+    nursery: trio.Nursery,
     membership: Membership,
     driver: Driver,
     tickets: Tickets,
-    fronts: _FrontEnds,
-    tls: ssl.SSLContext,
+    doors: Mapping[str, FrontDoor],
 ) -> None:
-    """Start every ledger's front end, and that for bundles."""
-
-    def plain_allowed(name: str) -> bool:
-        return name in settings.rpc and settings.rpc[name].is_loopback
-
+    """Start every ledger's front end, also where it has no port, and that for bundles."""
     gate = Gate(driver)
     for name, adapter in membership.adapters.items():
-        service = NodeLedgerService(
-            name,
-            frozenset(adapter.manifest.maps),
-            driver,
-            tickets,
-            gate=gate,
-            listeners=listeners.rpc.get(name, ()),
-            server=fronts.server,
-            tls=tls,
-            plain_allowed=plain_allowed(name),
-        )
+        owned = frozenset(adapter.manifest.maps)
+        front = doors.get(name, FrontDoor())
+        service = NodeLedgerService(name, owned, driver, tickets, gate=gate, front=front)
         nursery.start_soon(adapter.serve, service)
-    if BUNDLES_FRONT_END in listeners.rpc:
-        routes = BundleRoutes(driver, tickets, gate)
-        front = fronts.server(routes, tls, plain_allowed=plain_allowed(BUNDLES_FRONT_END))
-        nursery.start_soon(front.serve, listeners.rpc[BUNDLES_FRONT_END])
+    if BUNDLES_FRONT_END in doors:
+        doors[BUNDLES_FRONT_END].handler = BundleRoutes(driver, tickets, gate)
 
 
 def _snapshot_keeper(node: BareNode, membership: Membership) -> SnapshotKeeper:

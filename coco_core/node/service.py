@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import ssl
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 import trio
@@ -31,19 +30,9 @@ from coco_core.base import limits
 from coco_core.governance import read_configuration
 from coco_core.node.admitting import Gate, Turned
 from coco_core.node.driver import Driver, Fates
-from coco_core.node.http import HTTPServer
+from coco_core.node.front_door import FrontDoor
 from coco_core.node.websocket import POLICY
 from coco_core.replica.events import Submitted
-
-
-class MakeServer(Protocol):
-    """How a node makes HTTP servers, all within its bounds."""
-
-    def __call__(
-        self, handler: HTTPHandler, tls: ssl.SSLContext, *, plain_allowed: bool = False
-    ) -> HTTPServer:
-        """Return a server for ``handler``."""
-        ...
 
 
 class PendingSubmission:
@@ -108,21 +97,15 @@ class NodeLedgerService:
         tickets: Tickets,
         *,
         gate: Gate,
-        listeners: Sequence[trio.SocketListener],
-        server: MakeServer,
-        tls: ssl.SSLContext,
-        plain_allowed: bool,
+        front: FrontDoor,
     ) -> None:
-        """Serve adapter ``name``, which owns ``owned``, on ``listeners``; none without a port for it."""
+        """Serve adapter ``name``, which owns ``owned``, to whoever comes to ``front``."""
         self._name = name
         self._owned = owned
         self._driver = driver
         self._tickets = tickets
         self._gate = gate
-        self._listeners = listeners
-        self._server = server
-        self._tls = tls
-        self._plain_allowed = plain_allowed
+        self._front = front
 
     def submit(self, payloads: Sequence[bytes], *, caller: Caller = ANONYMOUS) -> PendingSubmission:
         """Queue native transactions (see adapter.LedgerService)."""
@@ -141,12 +124,9 @@ class NodeLedgerService:
         return self._driver.replica.status()
 
     async def serve_http(self, handler: HTTPHandler) -> None:
-        """Serve HTTP on this adapter's listeners until cancelled; without any, do nothing until then."""
-        if not self._listeners:
-            await trio.sleep_forever()
-        handler = _Identified(self._name, handler, self._gate)
-        server = self._server(handler, self._tls, plain_allowed=self._plain_allowed)
-        await server.serve(self._listeners)
+        """Answer who comes to this adapter's port with ``handler`` until cancelled."""
+        self._front.handler = _Identified(self._name, handler, self._gate)
+        await trio.sleep_forever()
 
 
 class _Identified:

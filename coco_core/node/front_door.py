@@ -1,0 +1,30 @@
+"""A port for clients, from when there is a certificate to show; whoever serves there comes later.
+
+A client that is told to wait tries again; one whose connection is taken and not answered does not know why.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import orjson
+
+from coco_core.adapter import HTTPHandler, HTTPRequest, HTTPResponse, PendingResponse, WebSocketAnswer
+
+_RETRY_AFTER_S: Final = "1"
+_REASON: Final = "the service is not open: wait until its members open it"
+
+
+class FrontDoor:
+    """An HTTPHandler that hands requests to another, once there is one."""
+
+    def __init__(self) -> None:
+        """Serve nobody yet."""
+        self.handler: HTTPHandler | None = None
+
+    def accept(self, request: HTTPRequest) -> HTTPResponse | PendingResponse | WebSocketAnswer:
+        """Return what the handler answers, or 503 while there is none."""
+        if self.handler is not None:
+            return self.handler.accept(request)
+        body = orjson.dumps({"error": _REASON})
+        return HTTPResponse(status=503, headers={"retry-after": _RETRY_AFTER_S}, body=body)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from coco_corda.adapter import CordaAdapter
 from coco_corda.development import development_ledger
 from coco_corda.front import FrontEnd
 from coco_corda.identity import NAME, VERSION
-from coco_corda.shell import Clock, Keeper, Launch, Workers, find_launch
+from coco_corda.shell import Clock, Keeper, Workers, find_launch
 from coco_core.adapter import (
     API,
     AdapterPlugin,
@@ -22,8 +21,6 @@ from coco_core.adapter import (
     hookimpl,
 )
 from coco_core.errors import OperatorError
-
-_log: Final = logging.getLogger("coco.corda")
 
 
 class CordaPlugin:
@@ -45,10 +42,7 @@ class CordaPlugin:
         """
         if engine:
             raise OperatorError(f"{NAME} has no engine {engine!r}: a JVM worker verifies")
-        launch = find_launch(settings)
-        if isinstance(launch, Launch) and launch.warning:
-            _log.warning("%s", launch.warning)
-        return adapter(Workers(launch))
+        return adapter(Workers(find_launch(settings)))
 
     def development(self) -> DevelopmentLedger:
         """Return a genesis for development; its keys are public."""

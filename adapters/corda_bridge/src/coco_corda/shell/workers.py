@@ -56,6 +56,8 @@ class Workers:
 
     def __init__(self, launch: Launch | str) -> None:
         """Start workers as ``launch`` says, or answer everybody with why there are none."""
+        if isinstance(launch, Launch) and launch.warning:
+            _log.warning("%s", launch.warning)
         self._launch = launch
         self._slots: OrderedDict[bytes, _Slot] = OrderedDict()
         self._places: Final = trio.CapacityLimiter(WORKERS_MAX)

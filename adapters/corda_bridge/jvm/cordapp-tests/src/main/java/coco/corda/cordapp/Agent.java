@@ -7,6 +7,7 @@ import static org.objectweb.asm.Opcodes.ARETURN;
 import static org.objectweb.asm.Opcodes.ASM7;
 import static org.objectweb.asm.Opcodes.ASTORE;
 import static org.objectweb.asm.Opcodes.DUP;
+import static org.objectweb.asm.Opcodes.GETFIELD;
 import static org.objectweb.asm.Opcodes.INVOKESTATIC;
 import static org.objectweb.asm.Opcodes.RETURN;
 
@@ -33,6 +34,7 @@ public final class Agent {
     private static final String HERE = "coco/corda/cordapp/";
     private static final String STORAGE = "net/corda/testing/services/MockAttachmentStorage";
     private static final String INTERPRETER = "net/corda/testing/dsl/TestTransactionDSLInterpreter";
+    private static final String SERVICES = "net/corda/core/node/ServicesForResolution";
     private static final String LEDGER_TRANSACTION = "net/corda/core/transactions/LedgerTransaction";
 
     /** What is changed, by method: class, name and descriptor as they are in the class file. */
@@ -129,7 +131,10 @@ public final class Agent {
             public void visitCode() {
                 super.visitCode();
                 super.visitVarInsn(ALOAD, 0);
-                super.visitMethodInsn(INVOKESTATIC, HERE + "Cordapps", "attach", "(L" + INTERPRETER + ";)V", false);
+                super.visitVarInsn(ALOAD, 0);
+                super.visitFieldInsn(GETFIELD, INTERPRETER, "services", "L" + SERVICES + ";");
+                super.visitMethodInsn(
+                        INVOKESTATIC, HERE + "Cordapps", "attach", "(L" + INTERPRETER + ";L" + SERVICES + ";)V", false);
             }
         };
     }

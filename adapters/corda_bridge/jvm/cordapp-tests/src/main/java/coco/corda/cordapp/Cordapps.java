@@ -2,9 +2,11 @@ package coco.corda.cordapp;
 
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
+import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.lang.reflect.Field;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -12,6 +14,7 @@ import java.security.CodeSource;
 import java.security.PublicKey;
 import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -27,10 +30,14 @@ import java.util.jar.Manifest;
 import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import net.corda.core.contracts.Contract;
+import net.corda.core.contracts.StateRef;
+import net.corda.core.contracts.TransactionResolutionException;
 import net.corda.core.crypto.Crypto;
 import net.corda.core.crypto.SecureHash;
 import net.corda.core.internal.JarSignatureCollector;
+import net.corda.core.node.ServicesForResolution;
 import net.corda.core.node.services.AttachmentStorage;
+import net.corda.core.transactions.TransactionBuilder;
 import net.corda.testing.dsl.TestTransactionDSLInterpreter;
 
 /**
@@ -66,20 +73,62 @@ public final class Cordapps {
         return jar == null ? made : jar.signers();
     }
 
-    /** Called before a transaction is put together. */
-    public static void attach(TestTransactionDSLInterpreter transaction) {
-        AttachmentStorage storage = transaction.getLedgerInterpreter().getServices().getAttachments();
-        for (String path : System.getProperty(BESIDE, "").split(java.io.File.pathSeparator)) {
-            if (!path.isEmpty()) {
-                Jar jar = READ.computeIfAbsent(List.of(Path.of(path)), jars -> read(jars.get(0)));
-                SecureHash id = SecureHash.sha256(jar.content());
-                if (!storage.hasAttachment(id)) {
-                    importTrusted(storage, jar);
-                }
-                if (!transaction.getTransactionBuilder().attachments().contains(id)) {
-                    transaction.getTransactionBuilder().addAttachment(id);
-                }
+    /**
+     * Called before a transaction is put together: attaches the JARs beside, and those with the classes of its states and
+     * commands. A test makes some of them up, to be refused; MockServices attach only what contracts are in.
+     */
+    public static void attach(TestTransactionDSLInterpreter transaction, ServicesForResolution services) {
+        Set<Path> jars = new LinkedHashSet<>();
+        Stream.of(System.getProperty(BESIDE, "").split(File.pathSeparator)).filter(path -> !path.isEmpty())
+                .map(Path::of).forEach(jars::add);
+        TransactionBuilder builder = transaction.getTransactionBuilder();
+        builder.commands().forEach(command -> addJarOf(command.getValue().getClass(), jars));
+        builder.outputStates().forEach(state -> addJarOf(state.getData().getClass(), jars));
+        Stream.concat(builder.inputStates().stream(), builder.referenceStates().stream())
+                .forEach(ref -> addJarOf(stateClass(services, ref), jars));
+        AttachmentStorage storage = services.getAttachments();
+        List<SecureHash> attached = attachmentsOf(builder);
+        // Two contracts of one JAR were two files that a test attached.
+        List<SecureHash> once = new ArrayList<>(new LinkedHashSet<>(attached));
+        for (Path path : jars) {
+            Jar jar = READ.computeIfAbsent(List.of(path), each -> read(path));
+            SecureHash id = SecureHash.sha256(jar.content());
+            if (!storage.hasAttachment(id)) {
+                importTrusted(storage, jar);
             }
+            if (!once.contains(id)) {
+                once.add(id);
+            }
+        }
+        attached.clear();
+        attached.addAll(once);
+    }
+
+    /** The builder's own list: what it shows is a copy. */
+    @SuppressWarnings("unchecked")
+    private static List<SecureHash> attachmentsOf(TransactionBuilder builder) {
+        try {
+            Field attachments = TransactionBuilder.class.getDeclaredField("attachments");
+            attachments.setAccessible(true);
+            return (List<SecureHash>) attachments.get(builder);
+        } catch (ReflectiveOperationException absent) {
+            throw new IllegalStateException("this Corda's builder is another than the one this was made for", absent);
+        }
+    }
+
+    private static Class<?> stateClass(ServicesForResolution services, StateRef ref) {
+        try {
+            return services.loadState(ref).getData().getClass();
+        } catch (TransactionResolutionException unknown) {
+            throw new IllegalStateException("the test uses a state that is in no transaction of its", unknown);
+        }
+    }
+
+    /** Corda's own classes are the worker's, too. */
+    private static void addJarOf(Class<?> type, Set<Path> jars) {
+        Path jar = pathOf(type.getName());
+        if (jar != null && !jar.equals(pathOf(Contract.class.getName()))) {
+            jars.add(jar);
         }
     }
 

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.UUID;
 import javax.persistence.Column;
 import javax.persistence.Entity;
+import javax.persistence.LockModeType;
 import javax.persistence.Table;
 import net.corda.core.contracts.BelongsToContract;
 import net.corda.core.contracts.LinearState;
@@ -61,6 +62,11 @@ public class GoodsState implements LinearState, QueryableState {
     @Override
     public PersistentState generateMappedObject(MappedSchema schema) {
         return new GoodsSchema.PersistentGoods(linearId.getId(), crates);
+    }
+
+    /** Who looks a lot up locks it so. A type of JPA, as states may name: every node of Corda has those. */
+    public LockModeType lockedWhenLookedUp() {
+        return LockModeType.PESSIMISTIC_WRITE;
     }
 
     public static class GoodsSchema extends MappedSchema {

@@ -63,7 +63,7 @@ WORKERS_MAX: Final = 4
 SHOWER_WAITING_MAX: Final = 32
 """Requests that wait at a node to be shown a transaction in part."""
 WORKER_THREADS: Final = 2
-WORKER_WINDOW: Final = 8
+WORKER_WINDOW: Final = 16
 """Requests a worker has at one time: whoever is among them when it ends is tried again alone."""
 WORKER_FRAME_MAX_BYTES: Final = 64 * MIB
 WORKER_START_MS: Final = 60_000

@@ -164,7 +164,10 @@ class Worker:
         try:
             while waiting or open_:
                 frames: list[bytes] = []
-                while waiting and len(open_) < WORKER_WINDOW:
+                # Half a window at a time: every sending wakes the worker up.
+                for _ in range(WORKER_WINDOW - len(open_) if len(open_) <= WORKER_WINDOW // 2 else 0):
+                    if not waiting:
+                        break
                     place = waiting.popleft()
                     open_[self._next_id] = place
                     frames.append(self._frame(requests[place]))

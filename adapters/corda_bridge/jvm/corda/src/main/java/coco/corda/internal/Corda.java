@@ -7,6 +7,7 @@ import com.google.common.cache.CacheBuilder;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.NotSerializableException;
+import java.lang.reflect.Field;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.security.PublicKey;
@@ -82,6 +83,7 @@ public final class Corda {
     private static final Method TO_LEDGER_TRANSACTION = method(WireTransaction.class, "toLedgerTransactionInternal", 6);
     private static final Method HASHES = method(WireTransaction.class, "getAvailableComponentHashes$core", 0);
     private static final Method NONCES = method(WireTransaction.class, "getAvailableComponentNonces$core", 0);
+    private static final Field MERKLE_TREE = field(WireTransaction.class, "merkleTree$delegate");
     private static final Method GROUP_HASHES = method(WireTransaction.class, "getGroupHashes$core", 0);
 
     /** Reads the type of what a context deserialises; not in the environment, so that its factory is our own. */
@@ -193,6 +195,7 @@ public final class Corda {
         return withClassesOf(sources, parameters, transaction.getId(), trusted, classes -> {
             WireTransaction among = new WireTransaction(
                     transaction.getComponentGroups(), transaction.getPrivacySalt(), transaction.getDigestService());
+            share(MERKLE_TREE, transaction, among);
             LedgerTransaction resolved = (LedgerTransaction) invoke(
                     TO_LEDGER_TRANSACTION, among, identity, attachment, state, parametersOf, trust, classLoaders);
             try {
@@ -279,6 +282,15 @@ public final class Corda {
                 inputs, outputs, commands, attachments, notary, timeWindow, references, networkParameters);
     }
 
+    /** Gives the one what the other found out, or will: both are of the same components. */
+    private static void share(Field lazy, Object from, Object to) {
+        try {
+            lazy.set(to, lazy.get(from));
+        } catch (IllegalAccessException impossible) {
+            throw new IllegalStateException(impossible);
+        }
+    }
+
     private static Object invoke(Method method, Object target, Object... arguments) {
         try {
             return method.invoke(target, arguments);
@@ -293,6 +305,16 @@ public final class Corda {
     @SuppressWarnings("unchecked")
     private static <T extends Throwable> T asItIs(Throwable error) throws T {
         throw (T) error;
+    }
+
+    private static Field field(Class<?> type, String name) {
+        try {
+            Field found = type.getDeclaredField(name);
+            found.setAccessible(true);
+            return found;
+        } catch (NoSuchFieldException missing) {
+            throw new IllegalStateException("this Corda has no " + type.getSimpleName() + "." + name, missing);
+        }
     }
 
     private static Method method(Class<?> type, String name, int parameters) {

@@ -7,8 +7,6 @@ import coco.corda.wire.Verified;
 import coco.corda.wire.Verify;
 import com.google.protobuf.ByteString;
 import java.security.PublicKey;
-import java.security.SignatureException;
-import java.security.interfaces.RSAPublicKey;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -24,16 +22,13 @@ import net.corda.core.contracts.StateRef;
 import net.corda.core.contracts.TransactionResolutionException;
 import net.corda.core.contracts.TransactionState;
 import net.corda.core.contracts.TransactionVerificationException;
-import net.corda.core.crypto.CompositeKey;
 import net.corda.core.crypto.CryptoUtils;
 import net.corda.core.crypto.SecureHash;
-import net.corda.core.crypto.TransactionSignature;
 import net.corda.core.identity.AbstractParty;
 import net.corda.core.node.NetworkParameters;
 import net.corda.core.serialization.SerializedBytes;
 import net.corda.core.transactions.CoreTransaction;
 import net.corda.core.transactions.SignedTransaction;
-import net.corda.core.transactions.TransactionWithSignatures;
 import net.corda.core.transactions.WireTransaction;
 
 /**
@@ -65,7 +60,7 @@ final class Verification {
         checkNotary(wire, ourNotary);
         Map<SecureHash, Attachment> attachments = checkAttachments(wire, trusted);
         NetworkParameters parameters = checkParameters(wire);
-        checkSignatures(signed, wire, request.getSignatures(), ourNotary);
+        Signatures.check(signed, wire, request.getSignatures(), ourNotary);
         checkParametersOrder(wire, parameters, resolved);
         return Verified.newBuilder()
                 .setTxId(Forms.bytes(wire.getId()))
@@ -146,45 +141,6 @@ final class Verification {
         return parameters;
     }
 
-    private static void checkSignatures(
-            SignedTransaction signed, WireTransaction wire, Verify.SignaturePolicy policy, PublicKey notary)
-            throws RejectedTransaction {
-        checkEffort(signed.getSigs(), wire.getId());
-        Signatures signatures =
-                new Signatures(wire.getId(), signed.getSigs(), Description.requiredSigners(wire));
-        try {
-            if (policy == Verify.SignaturePolicy.ALL) {
-                signatures.verifyRequiredSignatures();
-            } else {
-                signatures.verifySignaturesExcept(notary);
-            }
-        } catch (Exception error) {
-            throw RejectedTransaction.because(error, wire.getId());
-        }
-    }
-
-    /**
-     * Anybody may send signatures, whatever checking one costs: of RSA with a long exponent, seconds. A composite key
-     * signs by its own keys; one signature of it would be as many as its sender likes.
-     */
-    private static void checkEffort(List<TransactionSignature> signatures, SecureHash txId) throws RejectedTransaction {
-        if (signatures.size() > Limits.SIGNATURES) {
-            throw RejectedTransaction.because(
-                    new SignatureException("more than " + Limits.SIGNATURES + " signatures"), txId);
-        }
-        for (TransactionSignature signature : signatures) {
-            PublicKey key = signature.getBy();
-            boolean isLong = key instanceof RSAPublicKey rsa
-                    && (rsa.getModulus().bitLength() > Limits.RSA_MODULUS_BITS
-                            || rsa.getPublicExponent().bitLength() > Limits.RSA_EXPONENT_BITS);
-            if (isLong || key instanceof CompositeKey) {
-                throw RejectedTransaction.because(
-                        new SignatureException("signatures of keys like " + CryptoUtils.toStringShort(key) + " are not taken"),
-                        txId);
-            }
-        }
-    }
-
     /** A transaction may not go back to parameters older than those its inputs were made under. */
     private void checkParametersOrder(
             WireTransaction wire, NetworkParameters parameters, Map<StateRef, ResolvedState> resolved)
@@ -256,28 +212,4 @@ final class Verification {
     }
 
     private record Notary(ByteString encoded, PublicKey key) {}
-
-    /** Corda's own checks of signatures, given the keys: it would load a contract's classes to find them out. */
-    private record Signatures(SecureHash id, List<TransactionSignature> sigs, Set<PublicKey> required)
-            implements TransactionWithSignatures {
-        @Override
-        public SecureHash getId() {
-            return id;
-        }
-
-        @Override
-        public List<TransactionSignature> getSigs() {
-            return sigs;
-        }
-
-        @Override
-        public Set<PublicKey> getRequiredSigningKeys() {
-            return required;
-        }
-
-        @Override
-        public List<String> getKeyDescriptions(Set<? extends PublicKey> keys) {
-            return keys.stream().map(CryptoUtils::toStringShort).toList();
-        }
-    }
 }

@@ -4,7 +4,8 @@ Moves of R3's finance contracts, made and signed beforehand, each of a state of 
 primary, ``--batch`` in a request; a move counts when it is notarised, that is durable on a majority, and the
 signature is here. ``alone`` is the same moves, read, verified and signed in this process with workers of its
 own, no network. Both in turn, so that the machine's mood is the same for both; shares are of neighbours.
-Latency is of single moves on one connection. Cold start is from no JVM to the first verdict.
+Latency is of single moves on one connection. Cold start is from no JVM to the first verdict. A JVM compiles
+what it runs over its first ten thousand transactions: figures before that are about its compiler.
 
     make jvm
     .venv/bin/python tools/bench_corda_network.py [--moves 2000] [--batch 100] [--help]
@@ -175,7 +176,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=100, help="moves in one request")
     parser.add_argument("--clients", type=int, default=4, help="connections, one request each at a time")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--warm-up", type=int, default=1_000, help="moves before the first round")
+    parser.add_argument(
+        "--warm-up", type=int, default=8_000, help="moves before the first round, alone and network"
+    )
     options = parser.parse_args()
     samples = find_samples(options.warm_up + LATENCIES + options.rounds * options.moves, only_moves=True)
     if isinstance(samples, str):

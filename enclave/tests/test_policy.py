@@ -90,6 +90,13 @@ def test_names_of_fields_are_text(value: object) -> None:
     assert caught.value.code == "policy"
 
 
+def test_a_policy_for_development_says_so_plainly() -> None:
+    assert policy_from_json({"development": True, "platforms": {}}) == TeePolicy(platforms={})
+    with pytest.raises(EvidenceError, match="'development' must be true or false") as caught:
+        policy_from_json({"development": "yes", "platforms": {}})
+    assert caught.value.code == "policy"
+
+
 def test_large_policy_is_refused() -> None:
     with pytest.raises(EvidenceError) as caught:
         read_policy(b" " * 65 * 1024 + b"{}")

@@ -12,7 +12,7 @@ import orjson
 from coco_core.adapter import HTTPHandler, HTTPRequest, HTTPResponse, PendingResponse, WebSocketAnswer
 
 _RETRY_AFTER_S: Final = "1"
-_REASON: Final = "the service is not open: wait until its members open it"
+_REASON: Final = "not open here yet: wait until its members open it, or this node has caught up"
 
 
 class FrontDoor:

@@ -165,12 +165,11 @@ class Worker:
             while waiting or open_:
                 frames: list[bytes] = []
                 # Half a window at a time: every sending wakes the worker up.
-                for _ in range(WORKER_WINDOW - len(open_) if len(open_) <= WORKER_WINDOW // 2 else 0):
-                    if not waiting:
-                        break
-                    place = waiting.popleft()
-                    open_[self._next_id] = place
-                    frames.append(self._frame(requests[place]))
+                if len(open_) <= WORKER_WINDOW // 2:
+                    while waiting and len(open_) < WORKER_WINDOW:
+                        place = waiting.popleft()
+                        open_[self._next_id] = place
+                        frames.append(self._frame(requests[place]))
                 if frames:
                     await self._send(b"".join(frames), deadline_ms)
                 responses = await self._await(deadline_ms)

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from random import Random
+from typing import TypeVar
 
 import trio
 
+from coco_core.adapter import TRANSACTION_IDS_HEADER
+from coco_core.base import TxID
 from coco_core.testing.linearizability import check_linearizable
 from coco_core.testing.nemesis.clients import Doors, Record
+from coco_core.testing.nemesis.ethereum_load import EthereumClient, ethereum_ledger
 from coco_core.testing.nemesis.tally_load import TallyClient, counter_name, histories
 from coco_core.wire.http import MessageReader
+
+Client = TypeVar("Client", TallyClient, EthereumClient)
 
 TIMEOUT_S = 30
 SILENCE = b""
 
 
-def http(status: int, body: bytes) -> bytes:
-    return b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body)
+def http(status: int, body: bytes, placed: str = "") -> bytes:
+    place = f"{TRANSACTION_IDS_HEADER}: {placed}\r\n".encode() if placed else b""
+    return b"HTTP/1.1 %d X\r\n%bcontent-length: %d\r\n\r\n%b" % (status, place, len(body), body)
 
 
 def fates(*each: list[str]) -> bytes:
@@ -56,17 +63,26 @@ async def played(script, rounds: int) -> tuple[ScriptedNode, TallyClient, Record
         while True:
             yield committed
 
+    def client(doors: Doors) -> TallyClient:
+        return TallyClient("t0", doors, record, Random(2), 0.0)
+
+    node, tally = await served(steps(), client)
+    return node, tally, record
+
+
+async def served(steps: Iterator, client_of: Callable[[Doors], Client]) -> tuple[ScriptedNode, Client]:
+    """Run a client against a node that takes these steps, until the client has enough."""
     async with AsyncExitStack() as stack:
         stack.enter_context(trio.fail_after(TIMEOUT_S))
         nursery = await stack.enter_async_context(trio.open_nursery())
-        node = ScriptedNode(steps())
+        node = ScriptedNode(steps)
         (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
         nursery.start_soon(trio.serve_listeners, node.serve, [listener])
         address = f"127.0.0.1:{listener.socket.getsockname()[1]}"
-        client = TallyClient("t0", Doors([address], None, Random(1)), record, Random(2), 0.0)
+        client = client_of(Doors([address], None, Random(1)))
         await client.run()
         nursery.cancel_scope.cancel()
-    return node, client, record
+    return node, client
 
 
 TOTALS: dict[str, int] = {}
@@ -108,6 +124,25 @@ async def test_a_client_sends_the_same_names_until_it_is_certain() -> None:
     assert client.history[0].attempts == 4
     assert record.attempts == len(node.requests)
     assert len({one.name for one in client.history}) == len(client.history)
+
+
+async def test_a_transfer_is_sent_again_when_a_node_has_not_caught_up() -> None:
+    record, ledger = Record(), ethereum_ledger()
+
+    def taken(lines: list[str]) -> bytes:
+        record.sending = False
+        (raw,) = json.loads(lines[0])["params"]
+        name = ledger.digest(bytes.fromhex(raw[2:])).hex()
+        return http(200, json.dumps({"jsonrpc": "2.0", "id": 1, "result": "0x" + name}).encode(), "2.9")
+
+    def client(doors: Doors) -> EthereumClient:
+        return EthereumClient(ledger, 0, doors, record, Random(2), 0.0)
+
+    node, sender = await served(iter([busy, taken]), client)
+    assert record.violations == []
+    assert node.requests[0] == node.requests[1]
+    assert [one.attempts for one in sender.history] == [2]
+    assert sender.history[0].place == TxID(2, 9)
 
 
 async def test_what_is_refused_as_known_is_certain_without_a_total() -> None:

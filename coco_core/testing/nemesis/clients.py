@@ -24,7 +24,9 @@ ANSWER_TIMEOUT_S = 1.5
 PAUSE_S = 0.03
 """Before a transaction is sent again."""
 AVOIDED_S = 1.0
-"""How long a client does not ask a node that did not answer."""
+"""How long a client does not ask a node that did not answer, or told it to wait."""
+NOT_HERE_NOW = 503
+"""What a node answers that has not caught up, or has no primary: nothing is known of what was sent."""
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -80,6 +82,10 @@ class Doors:
         nodes = range(len(self._addresses))
         return self._chance.choice([one for one in nodes if self._avoided.get(one, 0.0) <= now] or nodes)
 
+    def avoid(self, node: int) -> None:
+        """Do not choose ``node`` for a while, as long as there are others."""
+        self._avoided[node] = trio.current_time() + AVOIDED_S
+
     async def post(self, node: int, body: bytes) -> Message:
         """Send ``body`` and return the answer; raises ConnectionLostError when none comes in time."""
         try:
@@ -91,7 +97,7 @@ class Doors:
         except BaseException as error:
             # Also when cancelled: an answer that comes late must not be taken for the next one's.
             if isinstance(error, ConnectionLostError):
-                self._avoided[node] = trio.current_time() + AVOIDED_S
+                self.avoid(node)
             if stale := self._open.pop(node, None):
                 await stale.close()
             raise
@@ -125,12 +131,18 @@ async def until_certain(
         for call in waiting:
             call.attempts += 1
         try:
-            answer = await doors.post(doors.choose(), body())
+            node = doors.choose()
+            answer = await doors.post(node, body())
         except ConnectionLostError as error:
             for call in waiting:
                 call.unsure = str(error)
         else:
-            read(answer)
+            if answer.status == NOT_HERE_NOW:
+                doors.avoid(node)
+                for call in waiting:
+                    call.unsure = answer.body.decode(errors="replace")[:200]
+            else:
+                read(answer)
             if all(call.returned is not None for call in waiting):
                 return
         await trio.sleep(PAUSE_S)

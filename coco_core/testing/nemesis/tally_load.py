@@ -88,10 +88,6 @@ class TallyClient:
         return addition
 
     def _read(self, calls: Sequence[Addition], answer: Message) -> None:
-        if answer.status == 503:
-            for call in calls:
-                call.unsure = answer.body.decode(errors="replace")[:200]
-            return
         fates = json.loads(answer.body) if answer.status == 200 else []
         if len(fates) != len(calls):
             self._record.violations.append(f"tally answered {answer.status}: {answer.body[:200]!r}")

@@ -15,6 +15,8 @@ PARTICIPANTS_MAX: Final = 50_000
 """Keys that participate in what a transaction makes, for each output anew; and different ones in all."""
 OUTPUTS_MAX_BYTES: Final = 8 * MIB
 """Of all outputs of one transaction: with the keys above and the transaction they fit into one entry."""
+ROW_CONTENT_MAX_BYTES: Final = OUTPUTS_MAX_BYTES
+"""Of one row before it is packed: an output, or a transaction, which is a payload of the core and smaller."""
 # How much of a batch of the core is verified at one time; what does not fit is offered again in the next.
 ROUND_TRANSACTIONS_MAX: Final = 250
 

@@ -2,11 +2,11 @@
 
 | map | key | value |
 |---|---|---|
-| state | StateRef, 36 bytes | ``State``: an output, who participates, under which parameters it was made |
+| state | StateRef, 36 bytes | ``State``: an output, packed; who participates; the parameters of its maker |
 | consumed | StateRef | identifier of the transaction that used it up |
 | committed | transaction identifier | ``Receipt`` |
 | request | seqno, 8 bytes | ``RequestRecord``: who asked for what is committed there |
-| tx | transaction identifier | ``Kept``: the transaction as it came; only where they are kept |
+| tx | transaction identifier | ``Kept``: the transaction as it came, packed; only where they are kept |
 | attachment | SHA-256 | bytes of a jar |
 | attachment_part | SHA-256 of the jar, index in 1 byte | bytes of a part, until all are there |
 | attachment_info | SHA-256 | ``AttachmentInfo`` as JSON |
@@ -25,6 +25,7 @@ import attrs
 import orjson
 
 from coco_corda.identity import NAME
+from coco_corda.packing import pack, unpack
 from coco_corda.refs import HASH_SIZE, StateRef
 from coco_core.adapter import ReadView
 from coco_core.errors import IntegrityError
@@ -77,17 +78,26 @@ class State:
     def pack(self) -> bytes:
         """Return the stored form."""
         head = _STATE_HEAD.pack(self.params_hash, len(self.participants))
-        return b"".join((head, *self.participants, self.output))
+        return b"".join((head, *self.participants, pack(self.output)))
 
     @classmethod
     def unpack(cls, data: bytes) -> Self:
         """Read the stored form; raises IntegrityError."""
+        params_hash, keys, packed = cls._split(data)
+        return cls(params_hash=params_hash, participants=keys, output=unpack(packed))
+
+    @classmethod
+    def participants_of(cls, data: bytes) -> Sequence[bytes]:
+        """Read from the stored form who participates, and nothing else; raises IntegrityError."""
+        return cls._split(data)[1]
+
+    @staticmethod
+    def _split(data: bytes) -> tuple[bytes, tuple[bytes, ...], bytes]:
         try:
             params_hash, count = _STATE_HEAD.unpack_from(data)
         except struct.error as error:
             raise IntegrityError("a stored state is cut off") from error
-        keys, output = _hashes(data[_STATE_HEAD.size :], count)
-        return cls(params_hash=params_hash, participants=keys, output=output)
+        return params_hash, *_hashes(data[_STATE_HEAD.size :], count)
 
 
 @attrs.frozen(kw_only=True)
@@ -136,13 +146,13 @@ class Kept:
 
     def pack(self) -> bytes:
         """Return the stored form."""
-        return b"".join((len(self.participants).to_bytes(2), *self.participants, self.stx))
+        return b"".join((len(self.participants).to_bytes(2), *self.participants, pack(self.stx)))
 
     @classmethod
     def unpack(cls, data: bytes) -> Self:
         """Read the stored form; raises IntegrityError."""
         keys, rest = _hashes(data[2:], int.from_bytes(data[:2]))
-        return cls(participants=keys, stx=rest)
+        return cls(participants=keys, stx=unpack(rest))
 
 
 @attrs.frozen(kw_only=True)

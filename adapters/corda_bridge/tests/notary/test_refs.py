@@ -55,6 +55,7 @@ def test_a_state_is_read_back(params_hash: bytes, participants: list[bytes], out
     state = State(params_hash=params_hash, participants=tuple(participants), output=output)
     packed = state.pack()
     assert State.unpack(packed) == state
+    assert State.participants_of(packed) == state.participants
     with pytest.raises(IntegrityError):
         State.unpack(packed[: 33 + 32 * len(participants)])
 

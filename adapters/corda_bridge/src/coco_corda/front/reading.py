@@ -56,8 +56,9 @@ class Reading:
                 break
             # Used up between the index and this view: it is not theirs any more.
             if row is not None:
-                told.append(_told(ref, State.unpack(row)))
-                size += len(row)
+                state = State.unpack(row)
+                told.append(_told(ref, state))
+                size += len(state.output)
         return {"states": told, "seqno": self._vaults.seqno, **({"next": next_} if next_ else {})}
 
     def statuses(self, refs: Sequence[StateRef]) -> JSON:

@@ -65,14 +65,14 @@ class Vaults:
         self._known_from = self._seqno = view.version
         for key, row in view.items(records.STATE):
             if view.get(records.CONSUMED, key) is None:
-                self._add(key, State.unpack(row).participants)
+                self._add(key, State.participants_of(row))
 
     def committed(self, batch: CommittedBatch) -> None:
         """Follow a committed batch."""
         self._seqno = seqno = batch.txid.seqno
         for key, row in batch.writes.get(records.STATE, {}).items():
             if row is not None:
-                participants = State.unpack(row).participants
+                participants = State.participants_of(row)
                 self._add(key, participants)
                 self._changes.append(Change(seqno, key, True, participants))
         for key in batch.writes.get(records.CONSUMED, {}):

@@ -18,6 +18,7 @@ from coco_corda import records
 from coco_corda.adapter import CordaAdapter
 from coco_corda.front import FrontEnd
 from coco_corda.front import updates as updates_module
+from coco_corda.limits import PAGE_SIZE_MAX_BYTES
 from coco_corda.notary_key import NotaryKey
 from coco_corda.records import State
 from coco_corda.refs import StateRef, sha256
@@ -63,8 +64,9 @@ class Node(Sandbox):
         self.put([writes])
         self.commit()
 
-    def make(self, number: int, owner: Signer) -> None:
-        state = State(params_hash=bytes(32), participants=(sha256(owner.key),), output=b"output %d" % number)
+    def make(self, number: int, owner: Signer, output: bytes = b"") -> None:
+        output = output or b"output %d" % number
+        state = State(params_hash=bytes(32), participants=(sha256(owner.key),), output=output)
         self.write({records.STATE: {ref(number).key: state.pack()}})
 
     def use_up(self, number: int) -> None:
@@ -208,6 +210,29 @@ async def test_whoever_talks_and_leaves_is_not_listened_to_any_more(
         assert isinstance(refused, HTTPResponse)
         assert refused.status == 503
     assert (await node.poll("/updates", ALICE))["changes"] == []
+
+
+async def test_an_answer_is_bounded_by_what_it_says_and_not_by_what_is_kept_for_it(node: Node) -> None:
+    """Rows are packed, so that a few bytes of the ledger may be many of an answer."""
+    large = bytes(PAGE_SIZE_MAX_BYTES // 2)
+    for number in range(4):
+        node.make(number, ALICE, large)
+    told = await node.poll("/updates?after=0", ALICE)
+    assert [(ref, bool(state)) for ref, _, state in changes(told)] == [
+        (str(ref(number)), number < 2) for number in range(4)
+    ]
+    found: list[str] = []
+    after = ""
+    while True:
+        page = node.ask("/states" + after, ALICE)
+        assert isinstance(page, HTTPResponse)
+        read = orjson.loads(page.body)
+        assert len(read["states"]) <= 3
+        found += [each["ref"] for each in read["states"]]
+        if "next" not in read:
+            break
+        after = f"?after={read['next']}"
+    assert sorted(found) == sorted(str(ref(number)) for number in range(4))
 
 
 async def test_nobody_listens_unsigned(node: Node) -> None:

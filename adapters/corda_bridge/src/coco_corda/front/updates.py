@@ -11,7 +11,7 @@ from coco_corda.front.calls import Call
 from coco_corda.front.outside import Outside
 from coco_corda.front.reading import Reading
 from coco_corda.front.vaults import Changes, Vaults
-from coco_corda.limits import LISTENERS_MAX, UPDATES_WAIT_MAX_S
+from coco_corda.limits import LISTENERS_MAX, PAGE_SIZE_MAX_BYTES, UPDATES_WAIT_MAX_S
 from coco_corda.refs import StateRef
 from coco_core.adapter import HTTPResponse, PendingResponse, WebSocket, WebSocketAnswer
 
@@ -79,9 +79,12 @@ class Updates:
         if not found.is_known:
             return {"restart": True, "seqno": found.seqno, "changes": []}
         changes: list[JSON] = []
+        size = 0
         for change in found.changes:
             ref = StateRef.of_key(change.key)
             told: JSON = {"ref": str(ref), "change": "unconsumed" if change.is_new else "consumed"}
-            state = self._reading.made(ref) if change.is_new else None
+            # Whoever is told without bytes may ask for the state by its name.
+            state = self._reading.made(ref) if change.is_new and size <= PAGE_SIZE_MAX_BYTES else None
+            size += len(state or "")
             changes.append(told if state is None else {**told, "state": state})
         return {"seqno": found.seqno, "changes": changes}

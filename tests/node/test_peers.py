@@ -164,10 +164,11 @@ async def test_wrong_node_at_an_address_is_not_talked_to(consortium: Consortium)
         await listener.aclose()
 
 
-async def closed_port() -> int:
-    with trio.socket.socket() as unused:
-        await unused.bind(("127.0.0.1", 0))
-        return int(unused.getsockname()[1])
+async def closed_port() -> trio.socket.SocketType:
+    """Hold a port where dials are refused until its socket listens: nobody else can take it meanwhile."""
+    held = trio.socket.socket()
+    await held.bind(("127.0.0.1", 0))
+    return held
 
 
 @pytest.mark.parametrize("address", ["a..b:80", "a" * 64 + ":80", "nowhere", "host:99999"])
@@ -188,8 +189,8 @@ async def test_address_that_cannot_be_dialled_ends_nothing(consortium: Consortiu
 async def test_dials_that_fail_keep_what_is_queued(consortium: Consortium) -> None:
     one, other = await pair(consortium)
     names = [identity.node_id for identity in consortium.identities]
-    port = await closed_port()
-    one.network._links[names[1]].address = f"127.0.0.1:{port}"
+    held = await closed_port()
+    one.network._links[names[1]].address = f"127.0.0.1:{held.getsockname()[1]}"
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
             one.network.send(names[1], b"an answer")
@@ -197,7 +198,8 @@ async def test_dials_that_fail_keep_what_is_queued(consortium: Consortium) -> No
             await trio.testing.wait_all_tasks_blocked(0.05)
             assert one.lost == []
             await other.listeners[0].aclose()
-            other.listeners = await trio.open_tcp_listeners(port, host="127.0.0.1")
+            held.listen()
+            other.listeners = [trio.SocketListener(held)]
             nursery.start_soon(other.run)
             assert await other.received.receive() == (names[0], b"an answer")
             nursery.cancel_scope.cancel()

@@ -136,7 +136,7 @@ class _Connection:
         if isinstance(stream, trio.SSLStream):
             self._peer_certificate = stream.getpeercert(binary_form=True)
         self._handler = handler
-        self._reader = MessageReader(requests=True, body_max_bytes=body_max_bytes)
+        self._reader = MessageReader(requests=True, body_max_bytes=body_max_bytes, ends_http=is_asked_for)
         self._body_max_bytes = body_max_bytes
         self._unfinished = unfinished
         self._websockets = websockets or trio.Semaphore(limits.WEBSOCKETS_MAX)
@@ -226,10 +226,10 @@ class _Connection:
         return answer
 
     def _upgrade(self, message: Message, received: bytes) -> _Underway | _Upgrade:
-        """Begin a request that wants to speak another protocol on this connection."""
+        """Begin a request that ends HTTP on this connection: for WebSocket, or a tunnel, which is refused."""
         try:
             if not is_asked_for(message):
-                raise HTTPMessageError(501, "no protocol upgrade but WebSocket is offered here")
+                raise HTTPMessageError(501, "tunnels are not offered here")
             check_handshake(message)
             answer = self._ask_handler(message, websocket=True)
             if not isinstance(answer, WebSocketAnswer):

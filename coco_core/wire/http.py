@@ -8,7 +8,7 @@ Source: RFC 9112.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -19,6 +19,9 @@ from coco_core.base import limits
 from coco_core.errors import MalformedError
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+_OFFERS: Final = frozenset({"connection", "http2-settings", "upgrade"})
+"""Headers of a request that offers another protocol; the first says that they concern one hop."""
 
 _FIELD_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FIELD_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -131,17 +134,33 @@ def _headers_too_large() -> HTTPMessageError:
 class MessageReader:
     """Turns a connection's bytes into messages, either requests (server) or responses (client)."""
 
-    def __init__(self, *, requests: bool, body_max_bytes: int = limits.HTTP_BODY_MAX_BYTES) -> None:
-        """Read requests or responses with bodies of at most ``body_max_bytes``."""
+    def __init__(
+        self,
+        *,
+        requests: bool,
+        body_max_bytes: int = limits.HTTP_BODY_MAX_BYTES,
+        ends_http: Callable[[Message], bool] | None = None,
+    ) -> None:
+        """Read requests or responses with bodies of at most ``body_max_bytes``.
+
+        ``ends_http`` says of a request that offers other protocols whether one of them is spoken here. The
+        others are read on as if they offered nothing (RFC 9110 §7.8): many clients offer HTTP/2 first.
+        """
         self._collector = _Collector(body_max_bytes)
-        make = httptools.HttpRequestParser if requests else httptools.HttpResponseParser
-        self._parser = make(self._collector)
-        self._collector.attach(self._parser)
+        self._requests = requests
+        self._ends_http = ends_http
+        self._parser = self._new_parser()
         self.fault: HTTPMessageError | None = None
         self.beyond: bytes | None = None
-        """Set when the last message returned asks for another protocol: what came behind it. Feed no more."""
+        """Set when the last message returned ends HTTP here: what came behind it. Feed no more."""
         self._quiet_bytes = 0
         """Bytes fed since headers, a piece of a body or a message ended: the parser holds most of them."""
+
+    def _new_parser(self) -> httptools.HttpRequestParser | httptools.HttpResponseParser:
+        make = httptools.HttpRequestParser if self._requests else httptools.HttpResponseParser
+        parser = make(self._collector)
+        self._collector.attach(parser)
+        return parser
 
     @property
     def unfinished_bytes(self) -> int:
@@ -181,18 +200,43 @@ class MessageReader:
         at a cost that grows with the square of its length. So the raw bytes are counted, of headers,
         trailers and the lines between chunks alike.
         """
-        collector, piece = self._collector, limits.HTTP_HEADERS_MAX_BYTES
-        for start in range(0, len(data), piece):
+        collector, start = self._collector, 0
+        while start < len(data):
+            piece = data[start : start + limits.HTTP_HEADERS_MAX_BYTES]
             collector.progress = False
             try:
-                self._parser.feed_data(data[start : start + piece])
+                self._parser.feed_data(piece)
             except httptools.HttpParserUpgrade as upgrade:
-                self.beyond = data[start + upgrade.args[0] :]
+                start += upgrade.args[0]
                 self._quiet_bytes = 0
-                raise
-            self._quiet_bytes = 0 if collector.progress else self._quiet_bytes + min(piece, len(data) - start)
+                if self._is_end(collector.complete[-1]):
+                    self.beyond = data[start:]
+                    raise
+                self._read_over_offer(collector.complete.pop())
+                continue
+            start += len(piece)
+            self._quiet_bytes = 0 if collector.progress else self._quiet_bytes + len(piece)
             if self._quiet_bytes > limits.HTTP_HEADERS_MAX_BYTES:
                 raise _headers_too_large()
+
+    def _read_over_offer(self, message: Message) -> None:
+        """Begin a message again without its offer: the parser leaves off where its body would begin."""
+        version = self._parser.get_http_version()
+        self._parser = self._new_parser()
+        fields = [each for each in message.headers.items() if each[0] not in _OFFERS]
+        if not message.keep_alive:
+            fields.append(("connection", "close"))
+        head = [
+            f"{message.method} {message.target} HTTP/{version}",
+            *(f"{name}: {value}" for name, value in fields),
+        ]
+        self._parser.feed_data("\r\n".join([*head, "", ""]).encode("latin-1"))
+
+    def _is_end(self, message: Message) -> bool:
+        """Return whether what follows a message that offers or takes another protocol is no HTTP."""
+        if not self._requests or message.method == "CONNECT":
+            return True
+        return self._ends_http is not None and self._ends_http(message)
 
     def take_continue(self) -> bool:
         """Tell, once, whether the peer waits for ``100 Continue`` before it sends a body."""

@@ -159,7 +159,7 @@ REFUSED = {
     "headers": (b"GET / HTTP/1.1\r\nx: " + b"y" * limits.HTTP_HEADERS_MAX_BYTES + b"\r\n\r\n", 431),
     "target": (b"GET /" + b"y" * (limits.HTTP_HEADERS_MAX_BYTES + 1) + b" HTTP/1.1\r\n\r\n", 431),
     "nonsense": (b"nonsense\r\n\r\n", 400),
-    "upgrade": (b"GET / HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n", 501),
+    "tunnel": (b"CONNECT h:1 HTTP/1.1\r\nhost: h:1\r\n\r\n", 501),
 }
 
 

@@ -195,7 +195,7 @@ HANDSHAKE = (
         ((b"Sec-WebSocket-Version: 13\r\n", b""), 426),
         ((b"dGhlIHNhbXBsZSBub25jZQ==", b"dGhlIHNhbXBsZQ=="), 400),
         ((b"dGhlIHNhbXBsZSBub25jZQ==", b"?"), 400),
-        ((b"Upgrade: websocket", b"Upgrade: h2c"), 501),
+        ((b"Upgrade: websocket", b"Upgrade: h2c"), 426),
         ((b"GET /chat", b"CONNECT h:1"), 501),
         ((b"Upgrade: websocket\r\nConnection: Upgrade\r\n", b""), 426),
     ],

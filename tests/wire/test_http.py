@@ -206,13 +206,49 @@ def test_whole_headers_beyond_the_bound(lines: int) -> None:
 @pytest.mark.parametrize("before", [b"", b"GET /one HTTP/1.1\r\nx: " + b"x" * 20_000 + b"\r\n\r\n"])
 def test_an_upgrade_is_a_message_and_what_comes_behind_it(before: bytes, piece: int) -> None:
     head = b"GET /two HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
-    data, messages, reader, start = before + head + b"\x81frames", [], MessageReader(requests=True), 0
+    reader = MessageReader(requests=True, ends_http=lambda message: message.target == "/two")
+    data, messages, start = before + head + b"\x81frames", [], 0
     while reader.beyond is None:
         messages += reader.feed(data[start : start + piece])
         start += piece
     assert [message.target for message in messages] == (["/one"] if before else []) + ["/two"]
     assert (reader.beyond + data[start:], reader.fault) == (b"\x81frames", None)
     assert reader.unfinished_bytes == 0
+
+
+OFFERS = b"connection: Upgrade, HTTP2-Settings\r\nhttp2-settings: AAEAAEAA\r\nupgrade: h2c\r\n"
+"""As Java's and curl's clients send it with the first request of a connection without TLS."""
+
+
+@pytest.mark.parametrize("piece", [1, 7, 10_000_000])
+def test_offers_of_protocols_that_are_not_spoken_are_read_over(piece: int) -> None:
+    """Source: RFC 9110 §7.8, a server may ignore them."""
+    data = b"".join(
+        (
+            b"POST /one HTTP/1.1\r\nhost: h\r\n" + OFFERS + b"content-length: 4\r\n\r\nbody",
+            b"GET /two HTTP/1.1\r\nhost: h\r\n" + OFFERS + b"\r\n",
+            b"POST /three HTTP/1.1\r\nhost: h\r\n" + OFFERS + b"transfer-encoding: chunked\r\n\r\n",
+            b"2\r\nab\r\n0\r\n\r\n",
+            b"GET /four HTTP/1.1\r\nhost: h\r\n\r\n",
+        )
+    )
+    reader = MessageReader(requests=True, ends_http=lambda _: False)
+    read = [each for at in range(0, len(data), piece) for each in reader.feed(data[at : at + piece])]
+    assert [(each.target, each.body, each.keep_alive) for each in read] == [
+        ("/one", b"body", True),
+        ("/two", b"", True),
+        ("/three", b"ab", True),
+        ("/four", b"", True),
+    ]
+    assert (reader.beyond, reader.fault, reader.unfinished_bytes) == (None, None, 0)
+
+
+def test_behind_an_offer_nonsense_is_nonsense() -> None:
+    reader = MessageReader(requests=True)
+    (message,) = reader.feed(b"GET /one HTTP/1.1\r\nhost: h\r\n" + OFFERS + b"\r\nnonsense\r\n\r\n")
+    assert message.target == "/one"
+    assert reader.fault is not None
+    assert reader.fault.status == 400
 
 
 def test_an_upgrade_nobody_asked_for_is_refused() -> None:

@@ -22,7 +22,7 @@ from coco_core.base import TxID
 from coco_core.kv import Writes
 from coco_core.ledger import NO_CLAIMS
 
-API: Final = 3
+API: Final = 4
 """The version of this contract; an adapter made for another one is refused at registration."""
 
 

@@ -10,7 +10,7 @@ A client that asks to speak WebSocket (RFC 6455) may be given a conversation ins
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
+from typing import Protocol, Self
 
 import attrs
 
@@ -34,6 +34,16 @@ class HTTPRequest:
     """Whether it came over TLS; behind a proxy that may not be what the client speaks."""
     websocket: bool = False
     """Whether the client asks to speak WebSocket; then a WebSocketAnswer may be the answer."""
+
+    @classmethod
+    def get(cls, target: str) -> Self:
+        """Return a client's request to read ``target``."""
+        return cls(method="GET", target=target, headers={}, body=b"")
+
+    @classmethod
+    def post(cls, target: str, body: bytes, content_type: str = "application/json") -> Self:
+        """Return a client's request to post ``body`` to ``target``."""
+        return cls(method="POST", target=target, headers={"content-type": content_type}, body=body)
 
 
 @attrs.frozen(kw_only=True)

@@ -10,14 +10,19 @@ from typing import Any, Protocol
 
 import attrs
 
+from coco_core.adapter.http import HTTPRequest, HTTPResponse
+
 TRANSACTION_IDS_HEADER = "coco-transaction-ids"
-"""Response header: comma-separated ``view.seqno`` of the request's transactions; ``-`` if rejected."""
+"""Response header: comma-separated ``view.seqno`` of the request's transactions; ``-`` if rejected.
+
+A single one stands for all of them: they are one entry of the ledger.
+"""
 
 RETRY_PREFIX = "retry: "
 """How a refusal begins that says nothing against the transaction."""
 
-Ask = Callable[[int, bytes], Awaitable[bytes]]
-"""``await ask(node_index, body)`` posts ``body`` to that node's front end and returns the answer."""
+Ask = Callable[[int, HTTPRequest], Awaitable[HTTPResponse]]
+"""``await ask(node_index, request)`` sends ``request`` to that node's front end and returns the answer."""
 
 
 @attrs.frozen(kw_only=True)
@@ -41,16 +46,48 @@ class WorkloadOptions:
     data: str = ""
     """A folder with recorded transactions; empty = generate."""
     transactions: int = 0
-    """How many; 0 = all recorded ones, or the adapter's default."""
+    """How many to measure; 0 = all recorded ones, or the adapter's default."""
+    warm_up: int | None = None
+    """How many to send before, unmeasured; None = what the adapter finds fit for what it runs on."""
     seed: int = 1
+    arguments: Mapping[str, str] = attrs.field(factory=dict)
+    """What the adapter alone knows the meaning of, by name."""
 
 
 @attrs.frozen
 class Load:
-    """One HTTP body to post and how many transactions are in it."""
+    """One request to a front end and how many transactions are in it."""
 
-    body: bytes = attrs.field(repr=lambda data: f"<{len(data)} bytes>")
+    request: HTTPRequest
     count: int
+
+
+@attrs.frozen(kw_only=True)
+class Told:
+    """What an answer says of the transactions of a load."""
+
+    refused: Sequence[str] = attrs.field(default=(), converter=tuple[str, ...])
+    """One reason per transaction that was not accepted.
+
+    A transaction the network already holds (a retry after a failover) counts as accepted. A reason that
+    begins with RETRY_PREFIX is about the node at this moment (busy, no primary, not committed): the harness
+    sends the load again.
+    """
+    ask: HTTPRequest | None = None
+    """What to ask the same node for what became of them, where the answer is only that they are taken.
+
+    Its answer is told like the first one, and may come when there is something to tell: the harness asks on
+    a connection of its own, and asks again as often as it is told to.
+    """
+
+
+@attrs.frozen(kw_only=True)
+class Companion:
+    """A process beside a node, without which the ledger executes nothing: a transaction processor, say."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str] | None = attrs.field(default=None, repr=False)
+    """All its variables; None for those of the harness."""
 
 
 class Workload(Protocol):
@@ -68,23 +105,37 @@ class Workload(Protocol):
 
     @property
     def transactions(self) -> int:
-        """How many transactions it holds."""
+        """How many transactions it holds, those of the warm-up among them."""
         ...
 
-    def loads(self, per_request: int) -> Iterator[Load]:
-        """Yield request bodies of at most ``per_request`` transactions, in the order to send."""
+    @property
+    def warm_up(self) -> int:
+        """How many of them, the first ones, only warm up what executes."""
+        ...
+
+    def node_settings(self, index: int) -> Mapping[str, Any]:
+        """Return the settings of node ``index`` (``AdapterPlugin.create``), all nodes on one machine."""
+        ...
+
+    def companions(self, index: int) -> Sequence[Companion]:
+        """Return the processes to run beside node ``index``, for as long as it runs."""
+        ...
+
+    def loads(self, per_request: int, first: int = 0, count: int | None = None) -> Iterator[Load]:
+        """Yield requests of at most ``per_request`` transactions, in the order to send.
+
+        They hold ``count`` transactions (None: all that are left) from the one with index ``first`` on.
+        """
         ...
 
     def classes(self) -> Mapping[str, int]:
         """Return one example index per class of transaction, for keeping a receipt of each."""
         ...
 
-    def refused(self, answer: bytes) -> Sequence[str]:
-        """Return one reason per transaction of a body's answer that was not accepted.
+    def told(self, load: Load, answer: HTTPResponse) -> Told:
+        """Return what an answer, to a load or to what ``Told.ask`` asked for it, says of its transactions.
 
-        A transaction the network already holds (a retry after a failover) counts as accepted. A reason
-        that begins with RETRY_PREFIX is about the node at this moment (busy, no primary, not committed):
-        the harness sends the request again.
+        Answers with status 429 and from 500 on are about the node: the harness knows that by itself.
         """
         ...
 

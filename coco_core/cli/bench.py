@@ -15,8 +15,8 @@ import click
 import trio
 
 from coco_core.adapter import WorkloadOptions
-from coco_core.cli.measuring import Measurement, Run, describe, describe_memory, measure
-from coco_core.cli.network import NetworkSpec, prepare_folder, until_interrupted
+from coco_core.cli.measuring import Measurement, Run, describe, describe_memory, measure, network_for
+from coco_core.cli.network import prepare_folder, until_interrupted
 from coco_core.errors import IntegrityError, OperatorError
 from coco_core.node import load
 
@@ -30,7 +30,10 @@ BESIDE_MAX = 300
 @click.option("--data", type=click.Path(path_type=Path), help="Folder with recorded transactions.")
 @click.option("--workload", "kind", default="", help="Generated mix instead; the adapter says which it has.")
 @click.option("--nodes", default=3, show_default=True, type=click.IntRange(1, 9))
+@click.option("--arg", "args", multiple=True, help="NAME=VALUE for the adapter's workload.")
 @click.option("--transactions", default=0, help="How many; 0 = all recorded ones or the adapter's default.")
+@click.option("--rounds", default=1, show_default=True, type=click.IntRange(1), help="Parts to measure.")
+@click.option("--warm-up", type=click.IntRange(0), help="How many before; the adapter has a default.")
 @click.option("--outstanding", default=200, show_default=True, help="Transactions sent and not answered.")
 @click.option("--per-request", default=100, show_default=True, help="Transactions per request.")
 @click.option("--engine", default="", help="Execution engine; see 'coco adapters list'.")
@@ -43,8 +46,11 @@ def bench(
     ledger: str,
     data: Path | None,
     kind: str,
+    args: tuple[str, ...],
     nodes: int,
     transactions: int,
+    rounds: int,
+    warm_up: int | None,
     outstanding: int,
     per_request: int,
     engine: str,
@@ -59,33 +65,40 @@ def bench(
     The client runs on the same machine and shares its processors with the nodes.
     """
     plugin = load(ledger)
-    options = WorkloadOptions(kind=kind, data=str(data) if data else "", transactions=transactions, seed=seed)
+    options = WorkloadOptions(
+        kind=kind,
+        data=str(data) if data else "",
+        transactions=transactions,
+        warm_up=warm_up,
+        seed=seed,
+        arguments=dict(map(_argument, args)),
+    )
 
-    def run(engine: str, options: WorkloadOptions, folder: Path) -> Measurement:
+    def run(engine: str, options: WorkloadOptions, folder: Path, rounds: int) -> Measurement:
         adapter = plugin.create(engine, {})
+        click.echo("preparing the load", err=True)
         workload = plugin.workload(options)
         prepare_folder(folder)
-        spec = NetworkSpec(
-            folder=folder.resolve(), nodes=nodes, ledger=ledger, engine=engine, config=workload.config
-        )
+        spec = network_for(workload, folder=folder.resolve(), nodes=nodes, ledger=ledger, engine=engine)
         one = Run(
             spec=spec,
             workload=workload,
             adapter=adapter,
             outstanding=max(outstanding, per_request),
             per_request=per_request,
+            rounds=rounds,
             verify=not no_verify,
         )
         say = partial(click.echo, err=True)
         return trio.run(until_interrupted, partial(measure, one, None, say))
 
     with _opened(report_file) as output, tempfile.TemporaryDirectory(prefix="coco-bench-") as temporary:
-        measurement = run(engine, options, folder if folder is not None else Path(temporary, "network"))
+        measurement = run(engine, options, folder or Path(temporary, "network"), rounds)
         show(measurement)
         report = dict(measurement.report)
         if beside:
-            few = attrs.evolve(options, transactions=min(transactions or BESIDE_MAX, BESIDE_MAX))
-            other = run(beside, few, Path(temporary, "beside"))
+            few = attrs.evolve(options, transactions=min(transactions or BESIDE_MAX, BESIDE_MAX), warm_up=0)
+            other = run(beside, few, Path(temporary, "beside"), 1)
             report["beside"] = other.report
             click.echo(f"\nbeside it, {other.report['engine']}, the first {other.report['transactions']}:")
             show(other)
@@ -94,6 +107,13 @@ def bench(
             output.truncate(0)
             output.write(json.dumps(report, indent=2) + "\n")
     check(measurement)
+
+
+def _argument(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise OperatorError(f"--arg {text}: expected NAME=VALUE")
+    return name, value
 
 
 @contextmanager

@@ -16,8 +16,8 @@ from rich.table import Table
 from coco_core.adapter import WorkloadOptions
 from coco_core.cli.bench import check
 from coco_core.cli.ledger import audit_folder
-from coco_core.cli.measuring import Measurement, Run, describe, measure
-from coco_core.cli.network import SERVICE_FILE, NetworkSpec, prepare_folder, until_interrupted
+from coco_core.cli.measuring import Measurement, Run, describe, measure, network_for
+from coco_core.cli.network import SERVICE_FILE, prepare_folder, until_interrupted
 from coco_core.client import verify_receipt
 from coco_core.errors import IntegrityError
 from coco_core.node import LEDGER_FOLDER, load
@@ -45,7 +45,7 @@ def demo(ledger: str, engine: str, transactions: int) -> None:
         folder = Path(temporary, "network")
         prepare_folder(folder)
         run = Run(
-            spec=NetworkSpec(folder=folder, nodes=3, ledger=ledger, engine=engine, config=workload.config),
+            spec=network_for(workload, folder=folder, nodes=3, ledger=ledger, engine=engine),
             workload=workload,
             adapter=adapter,
             outstanding=200,

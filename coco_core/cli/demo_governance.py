@@ -125,7 +125,7 @@ class Story(Telling):
         )
         loads = islice(self.workload.loads(_PER_REQUEST), self.sent, self.sent + 1)
         self.sent += 1
-        result = await run_load(settings, loads, self.workload.refused, None)
+        result = await run_load(settings, loads, self.workload.told, None)
         committed = result.all_committed
         self.true(f"{_PER_REQUEST} transactions committed through node {node}", committed)
 

@@ -1,17 +1,23 @@
-"""Running a workload against a fresh network and collecting what a benchmark reports."""
+"""Running a workload against a fresh network and collecting what a benchmark reports.
+
+``open_bench`` is the one place that starts such a network, with the processes that execute beside its nodes;
+who measures something else between two rounds (a tool of an adapter) sends its load through the same Bench.
+"""
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import attrs
 import psutil
 
-from coco_core.adapter import LedgerAdapter, Workload
+from coco_core.adapter import HTTPRequest, HTTPResponse, LedgerAdapter, TxID, Workload
+from coco_core.cli.companions import companions
 from coco_core.cli.network import LocalNetwork, NetworkSpec, open_network
 from coco_core.client import (
     Connection,
@@ -23,6 +29,7 @@ from coco_core.client import (
     pinned_context,
     run_load,
 )
+from coco_core.errors import OperatorError
 
 RECEIPTS_FOLDER = "receipts"
 
@@ -46,48 +53,132 @@ class Run:
     adapter: LedgerAdapter
     outstanding: int
     per_request: int
+    rounds: int = 1
+    """In how many parts the transactions behind the warm-up are sent, each measured for itself."""
     verify: bool = True
+
+    @property
+    def parts(self) -> list[int]:
+        """How many transactions each round has."""
+        each, more = divmod(self.workload.transactions - self.workload.warm_up, self.rounds)
+        if not each:
+            raise OperatorError(f"{self.workload.transactions} transactions: none is left for every round")
+        return [each + (number < more) for number in range(self.rounds)]
+
+
+def network_for(workload: Workload, *, folder: Path, nodes: int, ledger: str, engine: str) -> NetworkSpec:
+    """Return the network of this machine that a workload needs."""
+    return NetworkSpec(
+        folder=folder,
+        nodes=nodes,
+        ledger=ledger,
+        engine=engine,
+        config=workload.config,
+        node_settings={ledger: workload.node_settings},
+    )
+
+
+class Bench:
+    """An open network, and the workload that is sent to it, part by part."""
+
+    def __init__(self, run: Run, network: LocalNetwork, progress: Progress | None) -> None:
+        """Send what ``run`` says to ``network``."""
+        self.run = run
+        self.network = network
+        self._progress = progress
+        self._refused = 0
+        self.places: list[TxID | None] = []
+        """Of every transaction sent so far, those of the warm-up among them."""
+
+    @property
+    def sent(self) -> int:
+        """How many transactions were sent so far."""
+        return len(self.places)
+
+    async def load(
+        self, count: int, *, outstanding: int | None = None, per_request: int | None = None
+    ) -> LoadResult:
+        """Send the next ``count`` transactions to the node that leads; return when all nodes have them.
+
+        Raises OperatorError when there are not so many left.
+        """
+        if count > self.run.workload.transactions - self.sent:
+            raise OperatorError(f"the workload has no {count} transactions left")
+        size = per_request or self.run.per_request
+        leaders = [node.index for node in self.network.nodes if node.role == "leader"]
+        settings = LoadSettings(
+            endpoints=self.network.endpoints,
+            service_certificate=self.network.service_certificate,
+            outstanding=max(outstanding or self.run.outstanding, size),
+            per_request=size,
+            first=max(leaders, default=0),
+        )
+        loads = self.run.workload.loads(size, self.sent, count)
+        result = await run_load(settings, loads, self.run.workload.told, self._told)
+        self.places += result.places
+        self._refused += len(result.refused)
+        return result
+
+    async def warm_up(self) -> None:
+        """Send the first transactions, which are about compilers and connections."""
+        if self.run.workload.warm_up:
+            await self.load(self.run.workload.warm_up)
+
+    async def readings(self) -> list[Mapping[str, Any]]:
+        """Return what each node says of its memory and processor time."""
+        tls = pinned_context(self.network.service_certificate)
+        readings: list[Mapping[str, Any]] = []
+        for endpoint in self.network.endpoints:
+            async with await Connection.open(endpoint.admin, tls) as connection:
+                readings.append(await NodeClient(connection).resources())
+        return readings
+
+    def _told(self, answered: int, refused: int) -> None:
+        if self._progress is not None:
+            self._progress(self.sent + answered, self._refused + refused)
+
+
+@asynccontextmanager
+async def open_bench(run: Run, progress: Progress | None = None) -> AsyncIterator[Bench]:
+    """Start the network with what executes beside its nodes, hand it out, and stop all of it on the way out.
+
+    Raises OperatorError when one of these processes ends before that.
+    """
+    async with open_network(run.spec) as network:
+        beside = {node.folder: run.workload.companions(node.index) for node in network.nodes}
+        async with companions(beside):
+            yield Bench(run, network, progress)
 
 
 async def measure(run: Run, progress: Progress | None, say: Callable[[str], None]) -> Measurement:
     """Start the network, send the load, verify state, collect receipts, stop the network."""
-    async with open_network(run.spec) as network:
-        before = await _readings(network)
-        say(f"{run.spec.nodes} nodes are open; sending {run.workload.transactions} transactions")
-        result = await _load(run, network, progress)
-        after = await _readings(network)
+    parts = run.parts
+    async with open_bench(run, progress) as bench:
+        warm_up = run.workload.warm_up
+        say(
+            f"{run.spec.nodes} nodes are open; sending {sum(parts)} transactions"
+            + (f" after {warm_up} to warm up" if warm_up else "")
+        )
+        await bench.warm_up()
+        before = await bench.readings()
+        results = [await bench.load(count) for count in parts]
+        after = await bench.readings()
         say("verifying state and receipts on every node" if run.verify else "state is not verified")
-        differences = list(await _verify(run, network)) if run.verify else []
-        receipts = await _receipts(run, network, result)
-    return Measurement(report=_report(run, result, before, after), differences=differences, receipts=receipts)
-
-
-async def _load(run: Run, network: LocalNetwork, progress: Progress | None) -> LoadResult:
-    settings = LoadSettings(
-        endpoints=network.endpoints,
-        service_certificate=network.service_certificate,
-        outstanding=run.outstanding,
-        per_request=run.per_request,
-    )
-    return await run_load(settings, run.workload.loads(run.per_request), run.workload.refused, progress)
-
-
-async def _readings(network: LocalNetwork) -> list[Mapping[str, Any]]:
-    """Return what each node says of its memory and processor time."""
-    tls = pinned_context(network.service_certificate)
-    readings: list[Mapping[str, Any]] = []
-    for endpoint in network.endpoints:
-        async with await Connection.open(endpoint.admin, tls) as connection:
-            readings.append(await NodeClient(connection).resources())
-    return readings
+        differences = list(await _verify(run, bench.network)) if run.verify else []
+        receipts = await _receipts(bench)
+    report = report_of(run, results, before, after)
+    return Measurement(report=report, differences=differences, receipts=receipts)
 
 
 async def _verify(run: Run, network: LocalNetwork) -> Sequence[str]:
     tls = pinned_context(network.service_certificate)
     connections = [await Connection.open(endpoint.rpc, tls) for endpoint in network.endpoints]
 
-    async def ask(node: int, body: bytes) -> bytes:
-        return (await connections[node].request("POST", "/", body)).body
+    async def ask(node: int, request: HTTPRequest) -> HTTPResponse:
+        content_type = request.headers.get("content-type", "")
+        await connections[node].send(request.method, request.target, request.body, content_type)
+        answer = await connections[node].receive()
+        return HTTPResponse(status=answer.status, body=answer.body, headers=answer.headers)
 
     try:
         return await run.workload.verify(ask, len(connections))
@@ -96,8 +187,9 @@ async def _verify(run: Run, network: LocalNetwork) -> Sequence[str]:
             await connection.close()
 
 
-async def _receipts(run: Run, network: LocalNetwork, result: LoadResult) -> list[Path]:
+async def _receipts(bench: Bench) -> list[Path]:
     """Keep a JSON and a COSE receipt of one transaction of each class."""
+    run, network = bench.run, bench.network
     folder = run.spec.folder / RECEIPTS_FOLDER
     folder.mkdir()
     kept: list[Path] = []
@@ -106,7 +198,7 @@ async def _receipts(run: Run, network: LocalNetwork, result: LoadResult) -> list
     ) as connection:
         client = NodeClient(connection)
         for name, index in run.workload.classes().items():
-            place = result.places[index] if index < len(result.places) else None
+            place = bench.places[index] if index < bench.sent else None
             if place is None:
                 continue
             for suffix, cose in (("json", False), ("cose", True)):
@@ -116,40 +208,46 @@ async def _receipts(run: Run, network: LocalNetwork, result: LoadResult) -> list
     return kept
 
 
-def _report(
+def report_of(
     run: Run,
-    result: LoadResult,
+    results: Sequence[LoadResult],
     before: Sequence[Mapping[str, Any]],
     after: Sequence[Mapping[str, Any]],
 ) -> Mapping[str, Any]:
-    duration = result.ended_at - result.started_at
+    """Return the figures of rounds, with their conditions, from what nodes said before and after them."""
+    durations = [each.ended_at - each.started_at for each in results]
+    duration = sum(durations)
     signatures = max(
         late["statistics"]["signatures"] - early["statistics"]["signatures"]
         for early, late in zip(before, after, strict=True)
     )
-    committed = len(result.sent_at) - len(result.refused)
+    committed = [len(each.sent_at) - len(each.refused) for each in results]
+    refused = [reason for each in results for reason in each.refused]
     majority = run.spec.nodes // 2 + 1
-    everywhere = result.latencies(run.spec.nodes)
-    placed = sum(1 for place in result.places if place is not None)
+    everywhere = _together(each.latencies(run.spec.nodes) for each in results)
+    placed = sum(1 for each in results for place in each.places if place is not None)
     return {
         "nodes": run.spec.nodes,
         "engine": run.adapter.manifest.engine,
         "workload": run.workload.name,
-        "transactions": len(result.sent_at),
-        "committed": committed,
-        "failed": len(result.refused),
+        "warm_up": run.workload.warm_up,
+        "transactions": sum(len(each.sent_at) for each in results),
+        "committed": sum(committed),
+        "failed": len(refused),
         "duration_s": round(duration, 3),
-        "throughput_tps": round(committed / duration, 1) if duration else 0.0,
+        "throughput_tps": _rate(sum(committed), duration),
+        "rounds_tps": [_rate(*each) for each in zip(committed, durations, strict=True)],
         "latency_ms": {
-            "majority": percentiles_ms(result.latencies(majority)),
+            "answer": percentiles_ms(_together(each.answers() for each in results)),
+            "majority": percentiles_ms(_together(each.latencies(majority) for each in results)),
             "all_nodes": percentiles_ms(everywhere),
         },
         "unseen_by_all_nodes": placed - len(everywhere),
         "outstanding": run.outstanding,
         "per_request": run.per_request,
         "signature_interval_ms": round(duration * 1000 / signatures, 2) if signatures else 0.0,
-        "resent_requests": result.resent_requests,
-        "refused": list(result.refused[:20]),
+        "resent_requests": sum(each.resent_requests for each in results),
+        "refused": refused[:20],
         "per_node": [
             {
                 "resident_bytes": late["resident_bytes"],
@@ -163,6 +261,14 @@ def _report(
         ],
         "machine": machine(),
     }
+
+
+def _rate(count: int, duration_s: float) -> float:
+    return round(count / duration_s, 1) if duration_s else 0.0
+
+
+def _together(latencies: Iterable[Sequence[float]]) -> list[float]:
+    return [each for one in latencies for each in one]
 
 
 def _growth(
@@ -202,18 +308,29 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
+_LATENCIES = (
+    ("answer", "latency to the answer"),
+    ("majority", "latency to a majority"),
+    ("all_nodes", "latency to all nodes"),
+)
+
+
 def describe(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the report as rows to show to a person."""
     latency = report["latency_ms"]
     rows = [
         ("workload", str(report["workload"])),
-        ("nodes, engine", f"{report['nodes']}, {report['engine']}"),
+        ("nodes, engine", f"{report['nodes']}, {report['engine'] or 'outside the nodes'}"),
         ("committed", f"{report['committed']} of {report['transactions']}"),
         ("failed", str(report["failed"])),
         ("duration", f"{report['duration_s']:.2f} s"),
         ("throughput", f"{report['throughput_tps']:.0f} tx/s"),
     ]
-    for name, title in (("majority", "latency to a majority"), ("all_nodes", "latency to all nodes")):
+    if report["warm_up"]:
+        rows.insert(2, ("warmed up by", f"{report['warm_up']} transactions"))
+    if len(report["rounds_tps"]) > 1:
+        rows.append(("rounds", ", ".join(f"{each:.0f}" for each in report["rounds_tps"]) + " tx/s"))
+    for name, title in _LATENCIES:
         values = latency[name]
         shown = "p50 {p50} ms, p95 {p95} ms, p99 {p99} ms".format(**values) if values else "not known"
         rows.append((title, shown))

@@ -15,12 +15,11 @@ from coco_core.client.http import (
 )
 from coco_core.client.load import (
     Endpoint,
-    LoadResult,
     LoadSettings,
     Progress,
-    percentiles_ms,
     run_load,
 )
+from coco_core.client.results import LoadResult, percentiles_ms
 from coco_core.ledger import VerifiedReceipt, verify_receipt
 
 __all__ = [

@@ -7,6 +7,9 @@ alone until it is answered, so that a node that finds a primary halfway cannot t
 Order across such a break is certain only with one request at a time: who pipelines may have sent the next
 one before it reads that an earlier one was not committed.
 
+Where an answer only says that transactions are taken, what became of them is asked on a second connection
+to the same node, one request after the other; until then they are unanswered.
+
 Latency of a transaction starts when the request that carries it is handed to the socket. *Majority*
 ends when a majority of nodes, *all nodes* when every node reported it committed, as seen by this
 client's clock.
@@ -15,15 +18,23 @@ client's clock.
 from __future__ import annotations
 
 import ssl
-from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import attrs
 import trio
 
-from coco_core.adapter import RETRY_PREFIX, TRANSACTION_IDS_HEADER, Load, TxID
+from coco_core.adapter import (
+    RETRY_PREFIX,
+    TRANSACTION_IDS_HEADER,
+    HTTPRequest,
+    HTTPResponse,
+    Load,
+    Told,
+    TxID,
+)
 from coco_core.client.http import Connection, ConnectionLostError, NodeClient, pinned_context
+from coco_core.client.results import LoadResult
 from coco_core.errors import CallerError
 from coco_core.wire.http import Message
 
@@ -35,6 +46,9 @@ COMMITS_TIMEOUT_S = 30.0
 """How long to wait at the end for the commits of a node that is silent."""
 RETRY_PAUSE_S = 0.05
 RETRIES_MAX = 600
+TOO_MANY_REQUESTS = 429
+SERVER_ERROR = 500
+"""From here on, and with TOO_MANY_REQUESTS, a status is about the node, not about what it was sent."""
 
 
 @attrs.frozen(kw_only=True)
@@ -60,86 +74,39 @@ class LoadSettings:
     """Index of the endpoint to begin with."""
 
 
-@attrs.define
+@attrs.define(eq=False)
 class _Sent:
     load: Load
     first_index: int
     sent_at: float
 
 
-@attrs.define(kw_only=True)
-class LoadResult:
-    """What happened, per transaction in order of sending; times in seconds of one monotonic clock."""
-
-    started_at: float = 0.0
-    ended_at: float = 0.0
-    sent_at: list[float] = attrs.field(factory=list)
-    places: list[TxID | None] = attrs.field(factory=list)
-    """None for a transaction refused, or known already when it was sent again."""
-    refused: list[str] = attrs.field(factory=list)
-    resent_requests: int = 0
-    commits: list[list[tuple[float, int]]] = attrs.field(factory=list)
-    """Per node: when it reported which committed seqno."""
-    reported: trio.Event = attrs.field(factory=trio.Event, repr=False)
-    """Set, and replaced, whenever a node reported a commit or was lost."""
-    lost: set[int] = attrs.field(factory=set)
-    """Nodes that cannot be reached at the moment: nobody waits for their commits."""
-
-    @property
-    def all_committed(self) -> bool:
-        """Whether every transaction sent is: without a place only if it was known when sent again."""
-        placed = all(place is not None for place in self.places)
-        return not self.refused and (placed or self.resent_requests > 0)
-
-    def note(self) -> None:
-        """Wake who waits for a change of commits or lost nodes."""
-        self.reported.set()
-        self.reported = trio.Event()
-
-    def latencies(self, nodes: int) -> list[float]:
-        """Return the seconds until ``nodes`` nodes had committed, of every transaction so many reported.
-
-        Transactions that fewer nodes reported are left out: their number belongs beside the figure.
-        """
-        watches = [([seqno for _, seqno in seen], [at for at, _ in seen]) for seen in self.commits]
-        found: list[float] = []
-        for sent, place in zip(self.sent_at, self.places, strict=True):
-            if place is None:
-                continue
-            times = sorted(
-                at[position]
-                for seqnos, at in watches
-                if (position := bisect_left(seqnos, place.seqno)) < len(seqnos)
-            )
-            if len(times) >= nodes:
-                found.append(times[nodes - 1] - sent)
-        return found
-
-
 Progress = Callable[[int, int], None]
 """``progress(answered, refused)`` so far."""
+
+Reader = Callable[[Load, HTTPResponse], Told]
+"""What an answer says of a load's transactions (adapter.Workload.told)."""
 
 
 async def run_load(
     settings: LoadSettings,
     loads: Iterator[Load],
-    refusals: Callable[[bytes], Sequence[str]],
+    told: Reader,
     progress: Progress | None = None,
 ) -> LoadResult:
     """Send ``loads`` and return when every node that can be reached has committed the last of them.
 
-    ``refusals`` reads an answer's refusals (adapter.Workload.refused). Raises ConnectionLostError when
-    no node answers for long.
+    ``told`` reads answers. Raises ConnectionLostError when no node answers for long.
     """
     result = LoadResult(commits=[[] for _ in settings.endpoints])
     async with trio.open_nursery() as nursery:
         for index, endpoint in enumerate(settings.endpoints):
             nursery.start_soon(_watch_commits, settings, endpoint, result, index)
         result.started_at = trio.current_time()
-        await _Window(settings, loads, refusals, progress, result).run()
+        await _Window(settings, loads, told, progress, result).run()
         last = max((place.seqno for place in result.places if place is not None), default=0)
         await _wait_everywhere(result, last, timeout_s=COMMITS_TIMEOUT_S)
-        result.ended_at = _ended_at(result, last)
+        result.ended_at = _ended_at(result, last) if last else max(result.answered_at, default=0.0)
         nursery.cancel_scope.cancel()
     return result
 
@@ -151,28 +118,33 @@ class _Window:
         self,
         settings: LoadSettings,
         loads: Iterator[Load],
-        refusals: Callable[[bytes], Sequence[str]],
+        told: Reader,
         progress: Progress | None,
         result: LoadResult,
     ) -> None:
         self._settings = settings
         self._loads = loads
         self._next_load: Load | None = None
-        self._refusals = refusals
+        self._told = told
         self._progress = progress
         self._result = result
         self._next_endpoint = settings.first
+        self._tls: ssl.SSLContext | None = None
         self._unanswered: deque[_Sent] = deque()
+        self._expected: deque[_Sent] = deque()
+        """Those of them whose answer this connection has to bring, in order."""
+        self._followed: deque[tuple[_Sent, HTTPRequest]] = deque()
+        """Those of them that were taken, and what to ask for what became of them."""
         self._under_way = 0
         self._answered = 0
-        self._room = trio.Event()
+        self._changed = trio.Event()
         self._exhausted = False
 
     async def run(self) -> None:
         """Send everything, moving on to another node as often as needed."""
         failures = 0
-        tls = pinned_context(self._settings.service_certificate)
-        while not self._exhausted or self._unanswered:
+        self._tls = tls = pinned_context(self._settings.service_certificate)
+        while not self._is_done:
             endpoint = self._settings.endpoints[self._next_endpoint % len(self._settings.endpoints)]
             answered_before = self._answered
             try:
@@ -185,32 +157,37 @@ class _Window:
                 self._next_endpoint += 1
                 await trio.sleep(RETRY_PAUSE_S)
 
+    @property
+    def _is_done(self) -> bool:
+        return self._exhausted and not self._unanswered
+
     async def _converse(self, connection: Connection) -> None:
+        """Send and receive until everything is answered; raises ConnectionLostError when that fails."""
         failed: list[ConnectionLostError] = []
         again = list(self._unanswered)
         self._result.resent_requests += len(again)
+        self._expected.clear()
+        self._followed.clear()
         async with trio.open_nursery() as nursery:
 
-            async def receive() -> None:
+            async def guarded(part: Callable[[], Awaitable[None]]) -> None:
                 try:
-                    while not self._exhausted or self._unanswered:
-                        self._take(await self._receive(connection))
+                    await part()
                 except ConnectionLostError as error:
                     failed.append(error)
-                nursery.cancel_scope.cancel()
+                if failed or self._is_done:
+                    nursery.cancel_scope.cancel()
 
-            nursery.start_soon(receive)
-            try:
+            async def send() -> None:
                 for sent in again:
-                    await connection.send("POST", "/", sent.load.body)
+                    await self._post(connection, sent)
                     if sent is again[0]:
                         await self._until_answered(sent)
                 await self._send(connection)
-            except ConnectionLostError as error:
-                failed.append(error)
-            if failed or not self._unanswered:
-                # Otherwise there are answers to wait for, and receiving ends with the last one.
-                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(guarded, lambda: self._receive_all(connection))
+            nursery.start_soon(guarded, lambda: self._follow_all(connection.host))
+            nursery.start_soon(guarded, send)
         if failed:
             raise failed[0]
 
@@ -218,16 +195,27 @@ class _Window:
         """Send new requests as the window has room."""
         while (load := self._peek()) is not None:
             while self._unanswered and self._under_way + load.count > self._settings.outstanding:
-                self._room = trio.Event()
-                await self._room.wait()
+                await self._changed.wait()
             self._next_load = None
             sent = _Sent(load, len(self._result.sent_at), trio.current_time())
             self._result.sent_at += [sent.sent_at] * load.count
+            self._result.answered_at += [0.0] * load.count
             self._result.places += [None] * load.count
             self._unanswered.append(sent)
             self._under_way += load.count
-            await connection.send("POST", "/", load.body)
+            await self._post(connection, sent)
         self._exhausted = True
+        self._note()
+
+    async def _post(self, connection: Connection, sent: _Sent) -> None:
+        self._expected.append(sent)
+        self._note()
+        await _send(connection, sent.load.request)
+
+    def _note(self) -> None:
+        """Wake who waits for a change of what is sent, answered or followed."""
+        self._changed.set()
+        self._changed = trio.Event()
 
     def _peek(self) -> Load | None:
         """Return the next load; it stays the next one until it is sent, whatever breaks meanwhile."""
@@ -237,33 +225,86 @@ class _Window:
 
     async def _until_answered(self, sent: _Sent) -> None:
         while self._unanswered and self._unanswered[0] is sent:
-            self._room = trio.Event()
-            await self._room.wait()
+            await self._changed.wait()
 
-    async def _receive(self, connection: Connection) -> Message:
-        """Return the next answer; raises ConnectionLostError when the node stays silent."""
-        with trio.move_on_after(ANSWER_TIMEOUT_S):
-            return await connection.receive()
-        raise ConnectionLostError(f"no answer within {ANSWER_TIMEOUT_S:.0f} s")
+    async def _receive_all(self, connection: Connection) -> None:
+        while not self._is_done:
+            if self._expected:
+                self._take(await _receive(connection))
+            else:
+                await self._changed.wait()
+
+    async def _follow_all(self, address: str) -> None:
+        """Ask for what became of transactions that are taken, over a connection made when there are any."""
+        while not self._followed and not self._is_done:
+            await self._changed.wait()
+        if self._is_done or self._tls is None:
+            return
+        async with await _connect(address, self._tls) as connection:
+            while not self._is_done:
+                if not self._followed:
+                    await self._changed.wait()
+                    continue
+                sent, asked = self._followed[0]
+                await _send(connection, asked)
+                told = self._read(sent, await _receive(connection))
+                if told.ask is not None:
+                    self._followed[0] = (sent, told.ask)
+                    continue
+                self._followed.popleft()
+                self._answer(sent, told)
 
     def _take(self, answer: Message) -> None:
-        """Take the answer to the oldest request; raises ConnectionLostError to have it sent again."""
-        sent = self._unanswered[0]
-        if answer.status != 200:
+        """Take the answer to the oldest request sent; raises ConnectionLostError to have it sent again."""
+        sent = self._expected[0]
+        told = self._read(sent, answer)
+        self._expected.popleft()
+        if told.ask is not None:
+            self._followed.append((sent, told.ask))
+            self._note()
+        else:
+            self._answer(sent, told)
+
+    def _read(self, sent: _Sent, answer: Message) -> Told:
+        """Return what an answer says; raises ConnectionLostError when it is about the node at this moment."""
+        if answer.status >= SERVER_ERROR or answer.status == TOO_MANY_REQUESTS:
             raise ConnectionLostError(f"answer {answer.status}")
-        for offset, text in enumerate(answer.headers.get(TRANSACTION_IDS_HEADER, "").split(",")):
+        places = answer.headers.get(TRANSACTION_IDS_HEADER, "").split(",")
+        if len(places) == 1:
+            places *= sent.load.count
+        for offset, text in enumerate(places):
             if text.strip() not in ("", "-"):
                 self._result.places[sent.first_index + offset] = TxID.parse(text.strip())
-        refused = self._refusals(answer.body)
-        if any(reason.startswith(RETRY_PREFIX) for reason in refused):
-            raise ConnectionLostError(f"not committed there: {refused[0]}")
-        self._unanswered.popleft()
-        self._under_way -= sent.load.count
-        self._answered += sent.load.count
-        self._result.refused += refused
+        told = self._told(
+            sent.load, HTTPResponse(status=answer.status, body=answer.body, headers=answer.headers)
+        )
+        if any(reason.startswith(RETRY_PREFIX) for reason in told.refused):
+            raise ConnectionLostError(f"not committed there: {told.refused[0]}")
+        return told
+
+    def _answer(self, sent: _Sent, told: Told) -> None:
+        """Note that it is known what became of a load's transactions."""
+        count = sent.load.count
+        self._unanswered.remove(sent)
+        self._under_way -= count
+        self._answered += count
+        self._result.answered_at[sent.first_index : sent.first_index + count] = [trio.current_time()] * count
+        self._result.refused += told.refused
         if self._progress is not None:
             self._progress(self._answered, len(self._result.refused))
-        self._room.set()
+        self._note()
+
+
+async def _send(connection: Connection, request: HTTPRequest) -> None:
+    content_type = request.headers.get("content-type", "")
+    await connection.send(request.method, request.target, request.body, content_type)
+
+
+async def _receive(connection: Connection) -> Message:
+    """Return the next answer; raises ConnectionLostError when the node stays silent."""
+    with trio.move_on_after(ANSWER_TIMEOUT_S):
+        return await connection.receive()
+    raise ConnectionLostError(f"no answer within {ANSWER_TIMEOUT_S:.0f} s")
 
 
 async def _connect(address: str, tls: ssl.SSLContext) -> Connection:
@@ -308,16 +349,3 @@ def _ended_at(result: LoadResult, seqno: int) -> float:
     """Return when the last node reported ``seqno``, leaving out nodes that never did."""
     reached = [next((at for at, found in seen if found >= seqno), None) for seen in result.commits]
     return max((at for at in reached if at is not None), default=trio.current_time())
-
-
-def percentiles_ms(seconds: Sequence[float]) -> Mapping[str, float] | None:
-    """Return p50, p95, p99 and mean in milliseconds; None when there is nothing to tell them of."""
-    ordered = sorted(seconds)
-    if not ordered:
-        return None
-    pick = {name: ordered[min(len(ordered) - 1, int(len(ordered) * share))] for name, share in _SHARES}
-    pick["mean"] = sum(ordered) / len(ordered)
-    return {name: round(value * 1000, 2) for name, value in pick.items()}
-
-
-_SHARES = (("p50", 0.50), ("p95", 0.95), ("p99", 0.99))

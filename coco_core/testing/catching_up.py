@@ -161,7 +161,7 @@ class _Run:
             outstanding=self.outstanding,
             per_request=PER_REQUEST,
         )
-        return await run_load(settings, loads, self.workload.refused, None)
+        return await run_load(settings, loads, self.workload.told, None)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,17 @@ import attrs
 import pytest
 import trio
 
-from coco_core.adapter import RETRY_PREFIX, TRANSACTION_IDS_HEADER, HTTPRequest, HTTPResponse, Load
+from coco_core.adapter import (
+    RETRY_PREFIX,
+    TRANSACTION_IDS_HEADER,
+    HTTPRequest,
+    HTTPResponse,
+    Load,
+    Told,
+)
 from coco_core.client import Endpoint, LoadResult, LoadSettings, run_load
 from coco_core.client import load as load_module
+from coco_core.client.load import Reader
 from coco_core.crypto import Curve, PrivateKey, self_signed
 from coco_core.node.http import HTTPServer
 from coco_core.node.tls import frontend_context
@@ -76,11 +84,11 @@ def accepting(node: Node, body: bytes) -> HTTPResponse:
 
 
 def loads(count: int) -> Iterator[Load]:
-    return (Load(b"transaction %d" % number, 1) for number in range(count))
+    return (Load(HTTPRequest.post("/", b"transaction %d" % number), 1) for number in range(count))
 
 
-def refusals(answer: bytes) -> list[str]:
-    return [answer.decode()] if answer else []
+def told(load: Load, answer: HTTPResponse) -> Told:
+    return Told(refused=[answer.body.decode()] if answer.body else [])
 
 
 async def never_speaks(stream: trio.SocketStream) -> None:
@@ -88,7 +96,9 @@ async def never_speaks(stream: trio.SocketStream) -> None:
     await trio.sleep_forever()
 
 
-async def run(nodes: Sequence[Node | str], count: int, *, outstanding: int = 4) -> LoadResult:
+async def run(
+    nodes: Sequence[Node | str], count: int, *, outstanding: int = 4, reader: Reader = told
+) -> LoadResult:
     """Send ``count`` requests to nodes; ``gone``: nobody listens there, ``hung``: nobody speaks."""
     async with trio.open_nursery() as nursery:
         endpoints = []
@@ -108,13 +118,45 @@ async def run(nodes: Sequence[Node | str], count: int, *, outstanding: int = 4) 
             endpoints=endpoints, service_certificate=CERTIFICATE, outstanding=outstanding, per_request=1
         )
         with trio.fail_after(PATIENCE_S):
-            result = await run_load(settings, loads(count), refusals)
+            result = await run_load(settings, loads(count), reader)
         nursery.cancel_scope.cancel()
     return result
 
 
+TAKEN = HTTPResponse(status=202, body=b"taken")
+
+
+def told_later(load: Load, answer: HTTPResponse) -> Told:
+    """Read an answer of a ledger that takes transactions and tells their fates when it is asked."""
+    number = load.request.body.rpartition(b" ")[2].decode()
+    if answer.status == 202 or answer.body == b"pending":
+        return Told(ask=HTTPRequest.post("/", b"what became of %s" % number.encode()))
+    return told(load, answer)
+
+
+@attrs.define(eq=False)
+class Taking:
+    """Takes transactions at once, and tells what became of one when it is asked a second time."""
+
+    ledger: Ledger
+    broken: set[bytes] = attrs.field(factory=set)
+    """What it answers once that it cannot."""
+    asked: dict[bytes, int] = attrs.field(factory=dict)
+
+    def __call__(self, node: Node, body: bytes) -> HTTPResponse:
+        if body in self.broken:
+            self.broken.remove(body)
+            return HTTPResponse(status=503)
+        if not body.startswith(b"what"):
+            return TAKEN
+        self.asked[body] = self.asked.get(body, 0) + 1
+        if self.asked[body] < 2:
+            return HTTPResponse(body=b"pending")
+        return self.ledger.take(b"transaction " + body.rpartition(b" ")[2])
+
+
 def in_order(count: int) -> list[bytes]:
-    return [load.body for load in loads(count)]
+    return [load.request.body for load in loads(count)]
 
 
 async def test_everything_is_sent_in_order_and_placed():
@@ -188,3 +230,34 @@ async def test_a_node_that_hangs_is_passed_over(monkeypatch):
     assert ledger.accepted == in_order(20)
     assert result.refused == []
     assert len(result.latencies(2)) == 20
+
+
+async def test_what_became_of_transactions_that_are_taken_is_asked():
+    ledger = Ledger()
+    node = Node(ledger, Taking(ledger))
+    result = await run([node] * 3, 20, reader=told_later)
+    assert ledger.accepted == in_order(20)
+    assert [place and place.seqno for place in result.places] == list(range(1, 21))
+    assert len(result.answers()) == len(result.latencies(3)) == 20
+    posted = [body for body in node.asked if not body.startswith(b"what")]
+    assert posted == in_order(20), "nothing is held up by what is asked about those before"
+
+
+@pytest.mark.parametrize("broken", [b"what became of 7", b"transaction 7"])
+async def test_taken_transactions_are_sent_again_when_their_fate_cannot_be_had(broken):
+    ledger = Ledger()
+    taking = Taking(ledger, {broken})
+    result = await run([Node(ledger, taking)], 20, reader=told_later)
+    assert sorted(ledger.accepted) == sorted(in_order(20))
+    assert 0 < result.resent_requests <= 4
+    assert result.all_committed
+
+
+async def test_a_ledger_that_tells_no_places_is_measured_by_its_answers():
+    def placeless(node: Node, body: bytes) -> HTTPResponse:
+        return HTTPResponse(body=node.ledger.take(body).body)
+
+    result = await run([Node(Ledger(), placeless)], 20)
+    assert len(result.answers()) == 20
+    assert result.latencies(1) == []
+    assert result.ended_at == max(result.answered_at)

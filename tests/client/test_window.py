@@ -9,7 +9,15 @@ import pytest
 import trio
 import trio.testing
 
-from coco_core.adapter import RETRY_PREFIX, TRANSACTION_IDS_HEADER, Load, TxID
+from coco_core.adapter import (
+    RETRY_PREFIX,
+    TRANSACTION_IDS_HEADER,
+    HTTPRequest,
+    HTTPResponse,
+    Load,
+    Told,
+    TxID,
+)
 from coco_core.client import LoadResult, LoadSettings, percentiles_ms
 from coco_core.client.http import Connection, ConnectionLostError
 from coco_core.client.load import _wait_everywhere, _Window
@@ -34,14 +42,17 @@ def test_latency_is_of_the_nth_node_to_commit() -> None:
     assert result.latencies(3) == [4.0, 2.0]
 
 
-def refusals(body: bytes) -> Sequence[str]:
-    reasons: list[str] = json.loads(body)
-    return reasons
+def told(load: Load, answer: HTTPResponse) -> Told:
+    return Told(refused=json.loads(answer.body))
+
+
+def load_of(body: bytes, count: int) -> Load:
+    return Load(HTTPRequest.post("/", body), count)
 
 
 def window(loads: Sequence[Load], outstanding: int = 100) -> _Window:
     settings = LoadSettings(endpoints=[], service_certificate="", outstanding=outstanding, per_request=2)
-    return _Window(settings, iter(loads), refusals, None, LoadResult(commits=[]))
+    return _Window(settings, iter(loads), told, None, LoadResult(commits=[]))
 
 
 def answer(reasons: Sequence[str] = (), ids: str = "", status: int = 200) -> Message:
@@ -64,7 +75,7 @@ async def sent(
 
 
 async def test_answers_are_taken_in_order() -> None:
-    one, received = await sent([Load(b"ab", 2), Load(b"c", 1)])
+    one, received = await sent([load_of(b"ab", 2), load_of(b"c", 1)])
     text = bytes(await received.receive_some())
     assert text.index(b"\r\n\r\nab") < text.index(b"\r\n\r\nc")
     one._take(answer(["refused"], "2.5,-"))
@@ -75,17 +86,23 @@ async def test_answers_are_taken_in_order() -> None:
     assert not one._unanswered
 
 
-@pytest.mark.parametrize("fault", [answer([f"{RETRY_PREFIX}busy"]), answer(status=503)])
+async def test_one_place_is_that_of_every_transaction_of_a_request() -> None:
+    one, _ = await sent([load_of(b"ab", 2), load_of(b"c", 1)])
+    one._take(answer((), "2.5"))
+    assert one._result.places == [TxID(2, 5), TxID(2, 5), None]
+
+
+@pytest.mark.parametrize("fault", [answer([f"{RETRY_PREFIX}busy"]), answer(status=503), answer(status=429)])
 async def test_requests_a_node_cannot_take_now_stay_unanswered(fault: Message) -> None:
-    one, _ = await sent([Load(b"ab", 2), Load(b"c", 1)])
+    one, _ = await sent([load_of(b"ab", 2), load_of(b"c", 1)])
     with pytest.raises(ConnectionLostError):
         one._take(fault)
-    assert [each.load.body for each in one._unanswered] == [b"ab", b"c"]
+    assert [each.load.request.body for each in one._unanswered] == [b"ab", b"c"]
     assert one._result.refused == []
 
 
 async def test_unanswered_requests_are_sent_again_in_order() -> None:
-    one, _ = await sent([Load(b"ab", 2), Load(b"c", 1)])
+    one, _ = await sent([load_of(b"ab", 2), load_of(b"c", 1)])
     near, far = trio.testing.memory_stream_pair()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(one._converse, Connection(near, "other"))
@@ -99,7 +116,7 @@ async def test_unanswered_requests_are_sent_again_in_order() -> None:
 
 
 async def test_connection_that_ends_is_told() -> None:
-    one, _ = await sent([Load(b"ab", 2)])
+    one, _ = await sent([load_of(b"ab", 2)])
     near, far = trio.testing.memory_stream_pair()
     await far.send_eof()
     with pytest.raises(ConnectionLostError, match="closed the connection"):
@@ -113,7 +130,7 @@ async def test_window_is_bounded(autojump_clock: trio.testing.MockClock) -> None
     def loads() -> Iterator[Load]:
         for number in range(5):
             taken.append(number)
-            yield Load(b"x", 2)
+            yield load_of(b"x", 2)
 
     one = window(list(loads()), outstanding=4)
     near, _ = trio.testing.memory_stream_pair()

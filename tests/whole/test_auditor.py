@@ -37,7 +37,7 @@ async def send(network: GovernedNetwork, workload: Workload, loads: Iterator[Loa
         outstanding=PER_REQUEST,
         per_request=PER_REQUEST,
     )
-    result = await run_load(settings, islice(loads, 1), workload.refused, None)
+    result = await run_load(settings, islice(loads, 1), workload.told, None)
     assert result.all_committed
     assert not result.refused
 

@@ -64,7 +64,7 @@ async def opened(folder: Path, names: str) -> AsyncIterator[tuple[GovernedNetwor
                 outstanding=10,
                 per_request=10,
             )
-            result = await run_load(settings, workload.loads(10), workload.refused, None)
+            result = await run_load(settings, workload.loads(10), workload.told, None)
             yield network, members, str(result.places[0])
 
 

@@ -20,7 +20,7 @@ import pytest
 import trio
 from eth_hash.auto import keccak
 
-from coco_core.adapter import Workload, WorkloadOptions
+from coco_core.adapter import HTTPRequest, HTTPResponse, Workload, WorkloadOptions
 from coco_core.cli.network import SERVICE_FILE, LocalNetwork, NetworkSpec, open_network
 from coco_core.client import (
     Connection,
@@ -66,7 +66,7 @@ def hashes(workload: Workload) -> list[str]:
     return [
         "0x" + keccak(bytes.fromhex(call["params"][0][2:])).hex()
         for each in workload.loads(PER_REQUEST)
-        for call in orjson.loads(each.body)
+        for call in orjson.loads(each.request.body)
     ]
 
 
@@ -136,7 +136,7 @@ async def send(
         per_request=PER_REQUEST,
         first=first,
     )
-    return await run_load(settings, workload.loads(PER_REQUEST), workload.refused, progress)
+    return await run_load(settings, workload.loads(PER_REQUEST), workload.told, progress)
 
 
 def at(*steps: tuple[int, Callable[[], None]]) -> Progress:
@@ -158,8 +158,8 @@ async def check_nodes(
 ) -> None:
     """Check state, receipts and blocks on ``nodes``, which must show the same chain."""
 
-    async def ask(index: int, body: bytes) -> bytes:
-        return await network.ask(nodes[index], body)
+    async def ask(index: int, request: HTTPRequest) -> HTTPResponse:
+        return HTTPResponse(body=await network.ask(nodes[index], request.body))
 
     chains = [await network.blocks(node) for node in nodes]
     assert all(chain == chains[0] for chain in chains)

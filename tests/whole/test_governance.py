@@ -65,7 +65,7 @@ class Stage:
             outstanding=PER_REQUEST,
             per_request=PER_REQUEST,
         )
-        result = await run_load(settings, islice(self.loads, 1), self.workload.refused, None)
+        result = await run_load(settings, islice(self.loads, 1), self.workload.told, None)
         assert not result.refused
         assert all(place is not None for place in result.places)
 

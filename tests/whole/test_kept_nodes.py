@@ -131,7 +131,7 @@ class Clients:
             per_request=PER_REQUEST,
             first=self.sent // PER_REQUEST,
         )
-        result = await run_load(settings, islice(self._loads, 1), self._workload.refused, None)
+        result = await run_load(settings, islice(self._loads, 1), self._workload.told, None)
         assert result.all_committed
         self.places += [place for place in result.places if place is not None]
         self.sent += len(result.places)

@@ -75,7 +75,7 @@ async def test_share_of_a_member_that_left_opens_nothing_written_since(tmp_path:
                 outstanding=PER_REQUEST,
                 per_request=PER_REQUEST,
             )
-            sent = await run_load(settings, islice(workload.loads(PER_REQUEST), 1), workload.refused, None)
+            sent = await run_load(settings, islice(workload.loads(PER_REQUEST), 1), workload.told, None)
 
     # Until it left, its share was as good as any.
     kept = opened(before, [b, c])

@@ -54,7 +54,7 @@ class Stage:
             outstanding=PER_REQUEST,
             per_request=PER_REQUEST,
         )
-        result = await run_load(settings, islice(self.loads, requests), self.workload.refused, None)
+        result = await run_load(settings, islice(self.loads, requests), self.workload.told, None)
         assert result.all_committed, result.refused
 
     async def coco(self, *words: str) -> subprocess.CompletedProcess[bytes]:

@@ -60,7 +60,7 @@ class Stage:
             outstanding=PER_REQUEST,
             per_request=PER_REQUEST,
         )
-        result = await run_load(settings, islice(self.loads, requests), self.workload.refused, None)
+        result = await run_load(settings, islice(self.loads, requests), self.workload.told, None)
         assert not result.refused
         assert all(place is not None for place in result.places)
         return [str(place) for place in result.places]

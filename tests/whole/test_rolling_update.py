@@ -48,7 +48,7 @@ class Clients:
             outstanding=PER_REQUEST,
             per_request=PER_REQUEST,
         )
-        result = await run_load(settings, islice(self._loads, 1), self._workload.refused, None)
+        result = await run_load(settings, islice(self._loads, 1), self._workload.told, None)
         assert not result.refused
         self.places += [place for place in result.places if place is not None]
         assert len(result.places) == PER_REQUEST

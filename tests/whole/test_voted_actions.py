@@ -162,7 +162,7 @@ async def sent(network: GovernedNetwork, one: Load) -> None:
         outstanding=1,
         per_request=1,
     )
-    result = await run_load(settings, iter([one]), WORKLOAD.refused, None)
+    result = await run_load(settings, iter([one]), WORKLOAD.told, None)
     assert all(place is not None for place in result.places)
 
 

@@ -8,6 +8,7 @@ import pytest
 import rlp
 from eth_hash.auto import keccak
 
+from coco_core.adapter import Told
 from coco_core.errors import OperatorError
 from coco_ethereum.development import development_key
 from coco_ethereum.shell import Recording
@@ -113,7 +114,7 @@ def recording(transactions):
 async def play(make_ledger, workload):
     ledger = make_ledger(workload.config)
     for load in workload.loads(10):
-        assert workload.refused((await ledger.post(load.body)).body) == []
+        assert workload.told(load, await ledger.request(load.request)) == Told()
     return ledger
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import orjson
 import pytest
 from eth_hash.auto import keccak
 
-from coco_core.adapter import RETRY_PREFIX, WorkloadOptions
+from coco_core.adapter import RETRY_PREFIX, HTTPResponse, Told, WorkloadOptions
 from coco_core.errors import OperatorError
 from coco_ethereum.development import CHAIN_ID, development_key
 from coco_ethereum.records import ACCOUNTS
@@ -15,7 +17,7 @@ from coco_ethereum.state import decode_account, encode_account
 from coco_ethereum.transactions import DYNAMIC_FEE, Transaction
 from coco_ethereum.workloads import make_workload
 from coco_ethereum.workloads.assembler import assemble
-from coco_ethereum.workloads.client import refused
+from coco_ethereum.workloads.client import told
 from coco_ethereum.workloads.signing import Signer
 
 
@@ -23,9 +25,8 @@ async def play(ledger, workload, per_request=50):
     bodies = list(workload.loads(per_request))
     assert sum(load.count for load in bodies) == workload.transactions
     for load in bodies:
-        answer = (await ledger.post(load.body)).body
-        assert workload.refused(answer) == []
-        assert workload.refused((await ledger.post(load.body)).body) == [], "a retry counts as accepted"
+        assert workload.told(load, await ledger.request(load.request)) == Told()
+        assert workload.told(load, await ledger.request(load.request)) == Told(), "a retry counts as accepted"
 
 
 @pytest.mark.parametrize("kind", ["transfers", "erc20", "mixed"])
@@ -54,7 +55,7 @@ async def test_the_judge_sees_a_missing_transaction(make_ledger, kind):
     workload = make_workload(WorkloadOptions(kind=kind, transactions=40))
     ledger = make_ledger(workload.config)
     for load in list(workload.loads(10))[:-1]:
-        await ledger.post(load.body)
+        await ledger.request(load.request)
     assert await workload.verify(ledger.ask, 1) != []
 
 
@@ -72,6 +73,22 @@ async def test_the_judge_sees_a_wei_too_much(make_ledger):
     assert difference.startswith("node 0: eth_getBalance")
 
 
+@pytest.mark.parametrize("kind", ["recorded", "mixed"])
+def test_parts_of_a_load_are_the_whole_in_order(kind, shared):
+    data = str(shared / "data" / "mainnet") if kind == "recorded" else ""
+    workload = make_workload(WorkloadOptions(kind=kind, data=data, transactions=30, warm_up=7))
+    assert (workload.transactions, workload.warm_up) == (37, 7)
+    whole = [load.request.body for load in workload.loads(1)]
+    parts = [workload.loads(1, 0, 7), workload.loads(1, 7, 20), workload.loads(1, 27)]
+    assert [load.request.body for part in parts for load in part] == whole
+    assert [load.count for load in workload.loads(10, 7, 25)] == [10, 10, 5]
+
+
+def test_unknown_arguments_are_refused():
+    with pytest.raises(OperatorError, match="processor"):
+        make_workload(WorkloadOptions(arguments={"processor": "x"}))
+
+
 def test_the_same_seed_gives_the_same_load():
     first, again, other = (
         list(make_workload(WorkloadOptions(kind="mixed", transactions=20, seed=seed)).loads(7))
@@ -84,20 +101,26 @@ def test_the_same_seed_gives_the_same_load():
 
 def test_a_single_transaction_is_no_batch():
     [load] = make_workload(WorkloadOptions(transactions=1)).loads(1)
-    assert orjson.loads(load.body)["method"] == "eth_sendRawTransaction"
+    assert orjson.loads(load.request.body)["method"] == "eth_sendRawTransaction"
+
+
+def refused(content: object, status: int = 200) -> Sequence[str]:
+    body = content if isinstance(content, bytes) else orjson.dumps(content)
+    return told(HTTPResponse(status=status, body=body)).refused
 
 
 def test_refused_reads_every_shape_of_answer():
     error = {"error": {"code": -32000, "message": "nonce too low"}}
     known = {"error": {"code": -32000, "message": "already known"}}
-    assert refused(orjson.dumps([{"result": "0x"}, error, known])) == ["-32000: nonce too low"]
-    assert refused(orjson.dumps(error)) == ["-32000: nonce too low"]
+    assert refused([{"result": "0x"}, error, known]) == ("-32000: nonce too low",)
+    assert refused(error) == ("-32000: nonce too low",)
     assert refused(b"<html>")[0].startswith("the answer is no JSON")
 
 
 def test_what_only_this_node_refuses_now_asks_to_be_sent_again():
+    assert refused(b"", 408) == (f"{RETRY_PREFIX}answer 408",)
     busy = {"error": {"code": -32005, "message": "busy, send it again: no primary is known"}}
-    (reason,) = refused(orjson.dumps([busy]))
+    (reason,) = refused([busy])
     assert reason.startswith(RETRY_PREFIX)
     assert reason.endswith("no primary is known")
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from coco_core.adapter import LedgerAdapter
+from coco_core.adapter import HTTPRequest, HTTPResponse, LedgerAdapter
 from coco_core.testing import Sandbox
 
 BATCH_INTERVAL_MS: Final = 400
@@ -25,9 +25,6 @@ class EthereumSandbox(Sandbox):
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         return orjson.loads((await self.post(orjson.dumps(body))).body)
 
-    def ask(self, node: int, body: bytes) -> Awaitable[bytes]:
-        """Post ``body`` as a workload does; every node index is this process."""
-        return self._ask(body)
-
-    async def _ask(self, body: bytes) -> bytes:
-        return (await self.post(body)).body
+    def ask(self, node: int, request: HTTPRequest) -> Awaitable[HTTPResponse]:
+        """Answer as a node does that a workload asks; every node index is this process."""
+        return self.request(request)

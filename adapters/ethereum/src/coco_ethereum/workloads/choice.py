@@ -24,11 +24,13 @@ TRANSACTIONS_DEFAULT: Final = 10_000
 
 def make_workload(options: WorkloadOptions) -> Workload:
     """Return the workload asked for; it names no engine, so any may run it. Raises OperatorError."""
+    if options.arguments:
+        raise OperatorError(f"workloads of ethereum have no argument {min(options.arguments)!r}")
     kind = options.kind or (RECORDED if options.data else DEFAULT)
     if kind == RECORDED:
         if not options.data:
             raise OperatorError("workload 'recorded' needs a folder with recorded transactions")
-        return RecordedWorkload(read_recording(options.data), options.transactions)
+        return RecordedWorkload(read_recording(options.data), options.transactions, options.warm_up or 0)
     if kind not in MIXES:
         raise OperatorError(f"no workload is called {kind!r}; known are {', '.join(KINDS)}")
     if options.data:
@@ -36,7 +38,8 @@ def make_workload(options: WorkloadOptions) -> Workload:
     count = options.transactions or TRANSACTIONS_DEFAULT
     if count < 1:
         raise OperatorError(f"a workload of {count} transactions")
-    return GeneratedWorkload(kind, count, options.seed, _keccak())
+    warm_up = options.warm_up or 0
+    return GeneratedWorkload(kind, warm_up + count, options.seed, _keccak(), warm_up)
 
 
 def _keccak() -> Keccak:

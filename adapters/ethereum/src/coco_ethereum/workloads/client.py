@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from http import HTTPStatus
 from itertools import islice
 from typing import Any, Final
 
 import orjson
 
-from coco_core.adapter import RETRY_PREFIX, Ask, Load
+from coco_core.adapter import RETRY_PREFIX, Ask, HTTPRequest, HTTPResponse, Load, Told
 from coco_ethereum.rpc.errors import LIMIT_EXCEEDED
 
 ASK_CALLS_MAX: Final = 500
@@ -30,21 +31,24 @@ def loads(envelopes: Iterable[bytes], per_request: int) -> Iterator[Load]:
             % (number, raw.hex().encode())
             for number, raw in enumerate(chosen)
         ]
-        yield Load(calls[0] if per_request <= 1 else b"[" + b",".join(calls) + b"]", len(calls))
+        body = calls[0] if per_request <= 1 else b"[" + b",".join(calls) + b"]"
+        yield Load(HTTPRequest.post("/", body), len(calls))
 
 
-def refused(answer: bytes) -> list[str]:
+def told(answer: HTTPResponse) -> Told:
     """Return one reason for each transaction of an answer that was not accepted.
 
     What only this node at this moment refuses (busy, no primary, not committed) begins with RETRY_PREFIX.
     """
+    if answer.status != HTTPStatus.OK:
+        return Told(refused=[f"{RETRY_PREFIX}answer {answer.status}"])
     try:
-        parsed = orjson.loads(answer)
+        parsed = orjson.loads(answer.body)
     except orjson.JSONDecodeError:
-        return [f"the answer is no JSON: {answer[:80]!r}"]
+        return Told(refused=[f"the answer is no JSON: {answer.body[:80]!r}"])
     responses = parsed if isinstance(parsed, list) else [parsed]
     errors = [response["error"] for response in responses if "error" in response]
-    return [_reason(error) for error in errors if error["message"] != _KNOWN]
+    return Told(refused=[_reason(error) for error in errors if error["message"] != _KNOWN])
 
 
 def _reason(error: Mapping[str, Any]) -> str:
@@ -60,7 +64,8 @@ async def bulk(ask: Ask, node: int, questions: Sequence[Question]) -> list[Any]:
             {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
             for number, (method, params) in enumerate(questions[start : start + ASK_CALLS_MAX])
         ]
-        answers = orjson.loads(await ask(node, orjson.dumps(calls)))
+        answer = await ask(node, HTTPRequest.post("/", orjson.dumps(calls)))
+        answers = orjson.loads(answer.body)
         if not isinstance(answers, list):
             return [*results, *([f"error: {answers}"] * len(calls))]
         results += [each["result"] if "result" in each else f"error: {each['error']}" for each in answers]

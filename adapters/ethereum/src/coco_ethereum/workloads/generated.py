@@ -12,11 +12,12 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 from typing import Any, Final
 
 import attrs
 
-from coco_core.adapter import Ask, Load
+from coco_core.adapter import Ask, Companion, HTTPResponse, Load, Told
 from coco_ethereum.development import base_genesis
 from coco_ethereum.limits import BLOCK_GAS_MAX
 from coco_ethereum.workloads import client, contracts
@@ -61,8 +62,10 @@ class Planned:
 class GeneratedWorkload:
     """A Workload made from a seed."""
 
-    def __init__(self, mix: str, count: int, seed: int, keccak: Keccak) -> None:
-        """Plan ``count`` transactions of ``mix``."""
+    def __init__(self, mix: str, count: int, seed: int, keccak: Keccak, warm_up: int = 0) -> None:
+        """Plan ``count`` transactions of ``mix``, the first ``warm_up`` of which only warm up."""
+        self.warm_up: Final = warm_up
+        """How many of them only warm up."""
         self._mix = mix
         self._count = count
         self._seed = seed.to_bytes(8, signed=True)
@@ -88,9 +91,18 @@ class GeneratedWorkload:
         genesis = base_genesis(CHAIN_ID, alloc)
         return {**genesis, "baseFeePerGas": "0x0", "gasLimit": hex(GAS_LIMIT)}
 
-    def loads(self, per_request: int) -> Iterator[Load]:
-        """Yield bodies in order, signing as they are asked for."""
-        return client.loads(self.envelopes(), per_request)
+    def node_settings(self, index: int) -> Mapping[str, Any]:
+        """Return none: there is no setting."""
+        return {}
+
+    def companions(self, index: int) -> Sequence[Companion]:
+        """Return none: the EVM is in the node."""
+        return []
+
+    def loads(self, per_request: int, first: int = 0, count: int | None = None) -> Iterator[Load]:
+        """Yield requests in order, signing as they are asked for."""
+        wanted = islice(self._plan(), first, None if count is None else first + count)
+        return client.loads(map(self._sign, wanted), per_request)
 
     def envelopes(self) -> Iterator[bytes]:
         """Yield every signed transaction in order."""
@@ -106,9 +118,9 @@ class GeneratedWorkload:
                 break
         return first
 
-    def refused(self, answer: bytes) -> Sequence[str]:
-        """Return one reason per transaction that was not accepted."""
-        return client.refused(answer)
+    def told(self, load: Load, answer: HTTPResponse) -> Told:
+        """Return what an answer says."""
+        return client.told(answer)
 
     async def verify(self, ask: Ask, nodes: int) -> Sequence[str]:
         """Compare nonces and balances on every node with what the plan leads to."""

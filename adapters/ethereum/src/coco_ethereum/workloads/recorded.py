@@ -16,7 +16,7 @@ import attrs
 import rlp
 from eth_hash.auto import keccak
 
-from coco_core.adapter import Ask, Load
+from coco_core.adapter import Ask, Companion, HTTPResponse, Load, Told
 from coco_core.errors import OperatorError
 from coco_ethereum.shell import Recording
 from coco_ethereum.workloads import client
@@ -42,8 +42,11 @@ class _Spent:
 class RecordedWorkload:
     """A Workload of recorded transactions."""
 
-    def __init__(self, recording: Recording, count: int) -> None:
-        """Use the first ``count`` transactions (0 = all). Raises OperatorError for a recording it cannot."""
+    def __init__(self, recording: Recording, count: int, warm_up: int = 0) -> None:
+        """Use the first ``count`` transactions (0 = all) behind those of the warm-up.
+
+        Raises OperatorError for a recording it cannot.
+        """
         try:
             environment = recording.environment[ENVIRONMENT]["env"]
             listed = recording.transactions
@@ -54,8 +57,10 @@ class RecordedWorkload:
         except (KeyError, TypeError, ValueError, rlp.DecodingError) as error:
             raise OperatorError(f"recorded transactions: malformed: {error!r}") from error
         _check_independent(listed, blobs)
-        self._whole = not 0 < count < len(chosen)
-        self._transactions = chosen if self._whole else chosen[:count]
+        self._whole = not 0 < count < len(chosen) - warm_up
+        self._transactions = chosen if self._whole else chosen[: warm_up + count]
+        self.warm_up: Final = warm_up
+        """How many of them only warm up."""
         self._left_out = len(blobs)
         self._recording = recording
         self._config = {**recording.genesis, "coco": {"constEnv": environment, "allowUnprotected": True}}
@@ -77,10 +82,18 @@ class RecordedWorkload:
         """How many transactions it holds."""
         return len(self._transactions)
 
-    def loads(self, per_request: int) -> Iterator[Load]:
-        """Yield bodies in the recorded order."""
-        raws = (bytes.fromhex(each["raw"][2:]) for each in self._transactions)
-        return client.loads(raws, per_request)
+    def node_settings(self, index: int) -> Mapping[str, Any]:
+        """Return none: there is no setting."""
+        return {}
+
+    def companions(self, index: int) -> Sequence[Companion]:
+        """Return none: the EVM is in the node."""
+        return []
+
+    def loads(self, per_request: int, first: int = 0, count: int | None = None) -> Iterator[Load]:
+        """Yield requests in the recorded order."""
+        wanted = self._transactions[first : None if count is None else first + count]
+        return client.loads((bytes.fromhex(each["raw"][2:]) for each in wanted), per_request)
 
     def classes(self) -> Mapping[str, int]:
         """Return the first transaction of each recorded kind."""
@@ -89,9 +102,9 @@ class RecordedWorkload:
             first.setdefault(each["kind"], index)
         return first
 
-    def refused(self, answer: bytes) -> Sequence[str]:
-        """Return one reason per transaction that was not accepted."""
-        return client.refused(answer)
+    def told(self, load: Load, answer: HTTPResponse) -> Told:
+        """Return what an answer says."""
+        return client.told(answer)
 
     async def verify(self, ask: Ask, nodes: int) -> Sequence[str]:
         """Compare every receipt and, after the whole stream, the whole changed state, on every node."""

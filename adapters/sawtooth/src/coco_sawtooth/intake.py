@@ -16,12 +16,14 @@ from google.protobuf.message import DecodeError
 
 from coco_core.adapter import (
     Caller,
+    Committed,
     CommittedBatch,
     LedgerService,
     NotCommitted,
     ReadView,
     Rejected,
     Submission,
+    TxID,
 )
 from coco_core.errors import BusyError, MalformedError, RejectedError
 from coco_sawtooth import batches, records
@@ -31,6 +33,7 @@ from coco_sawtooth.limits import (
     PARKED_BATCHES_MAX,
     PARKED_MAX_S,
     PENDING_BATCHES_MAX,
+    PLACE_WAIT_S,
     PROCESSOR_WAIT_S,
     STATUSES_AT_ONCE,
     STATUSES_PAUSE_S,
@@ -66,6 +69,8 @@ class Intake:
         self._parked: dict[str, _Parked] = {}
         self._awaited: dict[bytes, set[str]] = {}
         """Parked batches by transactions they wait for."""
+        self._unplaced: set[str] = set()
+        """Committed batches this node took, of which it hears in a moment where they are."""
 
     async def take(self, raws: Sequence[bytes], caller: Caller) -> list[str]:
         """Take a list of serialised batches, all or none; return their ids once they are on their way.
@@ -130,6 +135,8 @@ class Intake:
     def _is_decided(self, batch: Batch, caller: Caller, fate: object, *, in_time: bool) -> bool:
         """Note what became of a batch; return False when that may be otherwise in a moment."""
         committed = records.number_of_batch(self._service.view(), batch.id) is not None
+        if isinstance(fate, Committed):
+            self._statuses.placed(batch.id, fate.txid)
         if isinstance(fate, NotCommitted) and not committed:
             return False
         if isinstance(fate, Rejected) and not committed:
@@ -146,6 +153,7 @@ class Intake:
     def _end(self, ended: Iterable[Batch]) -> None:
         ids = [each.id for each in ended]
         self._statuses.ended(ids)
+        self._unplaced.difference_update(ids)
         self._outside.pulse.beat(bytes.fromhex(each) for each in ids)
 
     # --- batches that wait for others ----------------------------------------------------------------------
@@ -188,7 +196,9 @@ class Intake:
     def committed(self, committed: CommittedBatch) -> None:
         """Note what is committed: wake who waits for it, and hand on batches that depended on it."""
         ids = committed.writes.get(records.BATCHES, {})
-        self._statuses.ended(each.hex() for each in ids)
+        names = [each.hex() for each in ids]
+        self._unplaced.update(name for name in names if self._statuses.is_pending(name))
+        self._statuses.ended(names)
         self._outside.pulse.beat(ids)
         transactions: Mapping[bytes, object] = committed.writes.get(records.TRANSACTIONS, {})
         for transaction_id in self._awaited.keys() & transactions.keys():
@@ -215,6 +225,18 @@ class Intake:
             in_time = await pulse.wait([bytes.fromhex(each) for each in pending], until)
             if in_time and len(pending) > STATUSES_AT_ONCE:
                 await pulse.wait((), min(pulse.now() + STATUSES_PAUSE_S, until))
+
+    async def places(self, batch_ids: Iterable[str]) -> list[TxID | None]:
+        """Return where committed batches are in the core's ledger; None for one this node does not remember.
+
+        Where one is that was committed this moment, this node hears in the next one, and waits for that.
+        """
+        pulse, ids = self._outside.pulse, list(batch_ids)
+        until = pulse.now() + PLACE_WAIT_S
+        while awaited := [bytes.fromhex(each) for each in ids if each in self._unplaced]:
+            if not await pulse.wait(awaited, until):
+                break
+        return [self._statuses.place(each) for each in ids]
 
 
 def status_of(batch: Batch, fate: Rejected) -> ClientBatchStatus:

@@ -71,6 +71,10 @@ PARKED_BATCHES_MAX: Final = 1_024
 PARKED_MAX_S: Final = 1_200
 INVALID_STATUSES_MAX: Final = 10_000
 INVALID_STATUSES_SIZE_MAX_BYTES: Final = 16 * MIB
+# Places in the core's ledger, remembered of batches that this node took; how long who asks waits for one of a
+# batch that was committed this moment.
+PLACES_MAX: Final = 10_000
+PLACE_WAIT_S: Final = 1
 # How often a batch is handed on whose fate a change of primaries left open, how long one is whose family has
 # no processor, and after which pause: the first, and the longest, for it doubles.
 SUBMISSIONS_MAX: Final = 20

@@ -25,6 +25,7 @@ from coco_sawtooth.limits import PROCESSOR_SECONDS_MAX
 from coco_sawtooth.processors import Policy, checked_endpoint
 from coco_sawtooth.shell.connections import Connections
 from coco_sawtooth.shell.ports import free_ports
+from coco_sawtooth.workloads import make_workload
 
 _SETTINGS: Final = frozenset(("processors", "processors_anywhere", "processor_seconds"))
 
@@ -73,8 +74,8 @@ class SawtoothPlugin:
         return development_ledger(free_ports(PROCESSORS_PORT, NODES))
 
     def workload(self, options: WorkloadOptions) -> Workload:
-        """Raise OperatorError: there is no load of its own."""
-        raise OperatorError(f"{NAME} brings no load (asked for {options.kind or 'the default'!r})")
+        """Return load for benchmarks, with processors. Raises OperatorError where there is none of these."""
+        return make_workload(options)
 
 
 @hookimpl

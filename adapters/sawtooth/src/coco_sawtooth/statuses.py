@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from coco_core.adapter import ReadView
+from coco_core.adapter import ReadView, TxID
 from coco_sawtooth import records
-from coco_sawtooth.limits import INVALID_STATUSES_MAX, INVALID_STATUSES_SIZE_MAX_BYTES
+from coco_sawtooth.limits import INVALID_STATUSES_MAX, INVALID_STATUSES_SIZE_MAX_BYTES, PLACES_MAX
 from coco_sawtooth.messages import ClientBatchStatus
 
 
@@ -21,6 +21,7 @@ class Statuses:
         self._pending: set[str] = set()
         self._invalid: dict[str, ClientBatchStatus] = {}
         self._invalid_bytes = 0
+        self._places: dict[str, TxID] = {}
 
     @property
     def pending(self) -> int:
@@ -40,6 +41,16 @@ class Statuses:
     def ended(self, batch_ids: Iterable[str]) -> None:
         """Note that batches are no longer under way: committed, or nobody knows."""
         self._pending.difference_update(batch_ids)
+
+    def placed(self, batch_id: str, place: TxID) -> None:
+        """Note where in the core's ledger a batch is; the oldest are forgotten beyond the bound."""
+        self._places[batch_id] = place
+        if len(self._places) > PLACES_MAX:
+            del self._places[next(iter(self._places))]
+
+    def place(self, batch_id: str) -> TxID | None:
+        """Return where in the core's ledger a batch is that this node took; None where it is forgotten."""
+        return self._places.get(batch_id)
 
     def refused(self, status: ClientBatchStatus) -> None:
         """Note that a batch is invalid, and why; the oldest are forgotten beyond the bounds."""

@@ -6,7 +6,14 @@ import pytest
 import trio
 import trio.testing
 
-from coco_sawtooth.limits import INVALID_STATUSES_MAX, PARKED_BATCHES_MAX, PENDING_BATCHES_MAX
+from coco_core.adapter import TRANSACTION_IDS_HEADER, TxID
+from coco_sawtooth.limits import (
+    INVALID_STATUSES_MAX,
+    PARKED_BATCHES_MAX,
+    PENDING_BATCHES_MAX,
+    PLACE_WAIT_S,
+    PLACES_MAX,
+)
 from coco_sawtooth.messages import ClientBatchStatus
 from coco_sawtooth.statuses import Statuses
 from coco_sawtooth.testing import intkey_transaction
@@ -191,3 +198,42 @@ async def test_a_restored_chain_is_looked_at_again(world, autojump_clock, restar
                 front.restored()
         assert trio.current_time() - begin == pytest.approx(0)
         event.set()
+
+
+async def placed(here, *batches, wait="60"):
+    ids = ",".join(each.header_signature for each in batches)
+    answer = await here.request("GET", f"/batch_statuses?id={ids}&wait={wait}")
+    return answer.headers.get(TRANSACTION_IDS_HEADER)
+
+
+async def test_places_in_the_ledger_are_told_of_committed_batches(world, autojump_clock) -> None:
+    async with world() as here:
+        one, other = sets(here.alice, "a"), sets(here.alice, "b")
+        bad = here.alice.batch(intkey_transaction(here.alice, "inc", "missing", 1))
+        await here.post_batches(one, bad, other)
+        places = await placed(here, other, bad, one)
+        assert places is not None
+        second, refused, first = places.split(",")
+        assert (refused, TxID.parse(first) < TxID.parse(second)) == ("-", True)
+        assert await placed(here, bad) is None
+        # Sent once more it is known, and where stays known.
+        await here.post_batches(one)
+        assert await placed(here, one) == first
+
+
+async def test_a_place_is_not_waited_for_long(world, autojump_clock) -> None:
+    async with world() as here:
+        batch = sets(here.alice, "a")
+        await here.post_batches(batch)
+        assert await status(here, batch, "60") == COMMITTED
+        here.front._intake._unplaced.add(batch.header_signature)
+        began = trio.current_time()
+        assert await placed(here, batch) is not None
+        assert trio.current_time() - began == pytest.approx(PLACE_WAIT_S)
+
+
+def test_places_are_remembered_up_to_a_bound() -> None:
+    statuses = Statuses()
+    for number in range(PLACES_MAX + 1):
+        statuses.placed(str(number), TxID(2, number))
+    assert (statuses.place("0"), statuses.place("1")) == (None, TxID(2, 1))

@@ -43,8 +43,8 @@ def test_an_engine_or_an_unknown_setting_is_the_operators_fault():
         with pytest.raises(OperatorError, match="processor_seconds"):
             SawtoothPlugin().create("", {"processor_seconds": wrong})
     SawtoothPlugin().create("", {"processor_seconds": 300})
-    with pytest.raises(OperatorError, match="no load"):
-        SawtoothPlugin().workload(WorkloadOptions())
+    with pytest.raises(OperatorError, match="no workload"):
+        SawtoothPlugin().workload(WorkloadOptions(kind="xo"))
 
 
 def test_development_keys_are_told_and_the_first_may_change_settings(world):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import attrs
 from google.protobuf.message import DecodeError
 
-from coco_core.adapter import HTTPResponse
+from coco_core.adapter import TRANSACTION_IDS_HEADER, HTTPResponse
 from coco_core.errors import BusyError, MalformedError
 from coco_sawtooth import messages, queries
 from coco_sawtooth.limits import RECEIPTS_SIZE_MAX_BYTES
@@ -46,17 +47,25 @@ async def submit_batches(call: Call) -> HTTPResponse:
 async def list_statuses(call: Call) -> HTTPResponse:
     """Tell what became of the batches named in the query."""
     ids = call.ids(errors.STATUSES_ID)
-    return response({"data": await _statuses(call, ids), "link": call.target.link()})
+    return await _statuses(call, ids, {"link": call.target.link()})
 
 
 async def post_statuses(call: Call) -> HTTPResponse:
     """Tell what became of the batches named in the body."""
     ids = call.posted_ids(errors.STATUSES_TYPE, errors.STATUSES_BODY)
-    return response({"data": await _statuses(call, ids)})
+    return await _statuses(call, ids, {})
 
 
-async def _statuses(call: Call, ids: list[str]) -> list[JSON]:
-    return [rendering.short(each) for each in await call.intake.statuses(ids, call.wait_s())]
+async def _statuses(call: Call, ids: list[str], more: dict[str, JSON]) -> HTTPResponse:
+    """Answer with statuses, and with the places in the core's ledger of batches this node saw committed."""
+    found = await call.intake.statuses(ids, call.wait_s())
+    answer = response({"data": [rendering.short(each) for each in found], **more})
+    committed = [each.batch_id for each in found if each.status == messages.ClientBatchStatus.COMMITTED]
+    places = dict(zip(committed, await call.intake.places(committed), strict=True))
+    if not any(places.values()):
+        return answer
+    told = ",".join(str(places.get(each) or "-") for each in ids)
+    return attrs.evolve(answer, headers={TRANSACTION_IDS_HEADER: told})
 
 
 # --- state ------------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ Written from the family's specification. For tests: networks use a real processo
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, Final
 
 import cbor2
@@ -15,15 +14,9 @@ from coco_sawtooth.batches import Transaction
 from coco_sawtooth.contexts import Context, UnauthorizedError
 from coco_sawtooth.execution import Invalid, Processed, Valid
 from coco_sawtooth.testing.signed import Client
+from coco_sawtooth.workloads import FAMILY, intkey_address, intkey_payload
 
-FAMILY: Final = ("intkey", "1.0")
-NAMESPACE: Final = hashlib.sha512(b"intkey").hexdigest()[:6]
 VALUE_MAX: Final = 2**32 - 1
-
-
-def intkey_address(name: str) -> str:
-    """Return where a name's value is kept."""
-    return NAMESPACE + hashlib.sha512(name.encode()).hexdigest()[-64:]
 
 
 def intkey_transaction(
@@ -31,7 +24,7 @@ def intkey_transaction(
 ) -> messages.Transaction:
     """Return a transaction that sets, increases or decreases a name's value."""
     address = intkey_address(name)
-    payload = cbor2.dumps({"Verb": verb, "Name": name, "Value": value})
+    payload = intkey_payload(verb, name, value)
     defaults: dict[str, Any] = {
         "inputs": [address],
         "outputs": [address],

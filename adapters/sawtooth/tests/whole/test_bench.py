@@ -1,0 +1,53 @@
+"""``coco bench sawtooth`` and the tool that measures beside it: real nodes, unmodified processors."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from coco_core.client import verify_receipt
+
+pytestmark = pytest.mark.processes
+
+ROOT = Path(__file__).resolve().parents[4]
+SECONDS_MAX = 300
+"""Ends a run that hangs; how fast one is is no claim of this test."""
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS_MAX)
+
+
+@pytest.fixture
+def has_sdk() -> None:
+    if not (ROOT / ".venv-sawtooth" / ".ready").exists():
+        pytest.skip("no Sawtooth SDK for Python: make sawtooth-clients says what is missing")
+
+
+@pytest.mark.usefixtures("has_sdk")
+def test_it_measures_and_verifies(tmp_path: Path) -> None:
+    report_file, folder = tmp_path / "report.json", tmp_path / "network"
+    size = ("--transactions", 90, "--warm-up", 20, "--rounds", 2, "--per-request", 15)
+    done = run("-m", "coco_core", "bench", "sawtooth", *size, "--json", report_file, "--dir", folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(report_file.read_text())
+    assert (report["warm_up"], report["transactions"], report["committed"]) == (20, 90, 90)
+    assert len(report["rounds_tps"]) == 2
+    assert all(report["latency_ms"][name]["p99"] > 0 for name in ("answer", "majority", "all_nodes"))
+    certificate = (folder / "service_cert.pem").read_text()
+    receipts = sorted((folder / "receipts").iterdir())
+    assert [path.name for path in receipts] == ["set.cose", "set.json"]
+    for path in receipts:
+        verify_receipt(path.read_bytes(), certificate)
+
+
+def test_a_processor_that_ends_is_missed(tmp_path: Path) -> None:
+    processor = f"{sys.executable} -c \"raise SystemExit('no such socket: {{endpoint}}')\""
+    done = run("-m", "coco_core", "bench", "sawtooth", "--arg", f"processor={processor}")
+    assert done.returncode == 2
+    assert "ended: no such socket: tcp://127.0.0.1:" in done.stderr.splitlines()[-1]

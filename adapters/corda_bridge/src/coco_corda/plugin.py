@@ -10,6 +10,7 @@ from coco_corda.development import development_ledger
 from coco_corda.front import FrontEnd
 from coco_corda.identity import NAME, VERSION
 from coco_corda.shell import Clock, Keeper, Workers, find_launch
+from coco_corda.workloads import make_workload
 from coco_core.adapter import (
     API,
     AdapterPlugin,
@@ -49,8 +50,8 @@ class CordaPlugin:
         return development_ledger()
 
     def workload(self, options: WorkloadOptions) -> Workload:
-        """Raise OperatorError: there is no load of its own."""
-        raise OperatorError(f"{NAME} brings no load (asked for {options.kind or 'the default'!r})")
+        """Return load for benchmarks. Raises OperatorError where there is no JVM to run or to make it."""
+        return make_workload(options)
 
 
 def adapter(workers: Workers, *, keeps: bool = True) -> CordaAdapter:

@@ -2,6 +2,6 @@
 
 from coco_corda.testing.client import Signer, nonce_of
 from coco_corda.testing.ledger import Ledger
-from coco_corda.testing.samples import Samples, find_samples
+from coco_corda.workloads import Samples, find_samples
 
 __all__ = ["Ledger", "Samples", "Signer", "find_samples", "nonce_of"]

@@ -14,7 +14,7 @@ from coco_corda.payloads import Attachment, Parameters, Submission, decode, enco
 from coco_corda.plugin import adapter
 from coco_corda.refs import hashes_text
 from coco_corda.shell import Workers, find_launch
-from coco_corda.testing.samples import NUMBERED, Samples, find_samples
+from coco_corda.workloads import NUMBERED, Samples, find_samples
 from coco_core.adapter import HTTPRequest, LedgerAdapter, ReadView
 from coco_core.errors import MalformedError, OperatorError
 from coco_core.testing.conformance import Configured, LedgerHarness, get, post

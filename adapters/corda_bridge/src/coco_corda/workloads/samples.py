@@ -1,4 +1,4 @@
-"""Real transactions of R3's published finance contracts, made by Corda's own code: what tests send.
+"""Real transactions of R3's published finance contracts, made by Corda's own code, for tests and benchmarks.
 
 ``Samples.java`` writes them with the client's library, the same in every run, once for each number of them
 and each build; they are kept beside the build. Without a JDK and ``make jvm`` there are none.
@@ -22,6 +22,9 @@ from coco_corda.shell.java import run_java
 from coco_corda.shell.launching import find_java
 
 NUMBERED: Final = 200
+ALL: Final = "all"
+MOVES: Final = "moves"
+CASH: Final = "cash"
 _SOURCE: Final = Path(__file__).resolve().parent / "Samples.java"
 LIBRARY: Final = Path(__file__).resolve().parents[3] / "jvm" / "acceptance" / "target" / "lib"
 
@@ -41,11 +44,15 @@ class Samples:
         """Return the identifier of a transaction as Corda prints it."""
         return hash_text(self[f"id of {name}"])
 
+    def ref(self, number: int) -> StateRef:
+        """Return the name of the state that ``left-NUMBER`` and ``right-NUMBER`` want."""
+        return StateRef(self[f"state-{number}"][:32], 0)
+
     def state(self, number: int) -> dict[str, Any]:
         """Return a state that a genesis may begin with: ``left-NUMBER`` and ``right-NUMBER`` want it."""
         row = self[f"state-{number}"]
         return {
-            "ref": str(StateRef(row[:32], 0)),
+            "ref": str(self.ref(number)),
             "state": text64(row[32:]),
             "networkParametersHash": hash_text(sha256(self["parameters"])),
             "participants": [hash_text(sha256(self["alice-key"]))],
@@ -63,10 +70,11 @@ class Samples:
 
 
 @functools.cache
-def find_samples(count: int = NUMBERED, *, only_moves: bool = False) -> Samples | str:
+def find_samples(count: int = NUMBERED, kinds: str = ALL) -> Samples | str:
     """Return samples with so many of each numbered kind, or one line that says what is missing.
 
-    ``only_moves`` leaves the numbered kinds out that nobody needs who measures: large numbers stay bearable.
+    ``kinds`` are ALL, or what is bearable in large numbers: MOVES (``left-…``), or CASH: these and the
+    issuances of what they move (``issued-…``).
     """
     java = find_java(None)
     if java is None:
@@ -76,8 +84,8 @@ def find_samples(count: int = NUMBERED, *, only_moves: bool = False) -> Samples 
     key = NotaryKey(development_seed()).public_key
     made_with = b"".join(sha256(each.read_bytes()) for each in sorted(LIBRARY.glob("*cor*.jar")))
     mark = sha256(_SOURCE.read_bytes() + key + count.to_bytes(4) + made_with).hex()[:16]
-    arguments = [DEVELOPMENT_NAME, key.hex(), str(count), *(["moves"] if only_moves else [])]
-    kept = LIBRARY.parent / f"samples-{count}-{'moves-' if only_moves else ''}{mark}.bin"
+    arguments = [DEVELOPMENT_NAME, key.hex(), str(count), kinds]
+    kept = LIBRARY.parent / f"samples-{count}-{kinds}-{mark}.bin"
     if not kept.exists():
         _make(java, kept, arguments)
     return Samples(_read(kept.read_bytes()), count)

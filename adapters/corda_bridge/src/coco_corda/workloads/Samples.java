@@ -32,8 +32,8 @@ import net.corda.finance.contracts.asset.Cash;
 /**
  * Writes real transactions, the same in every run, to a file: names and bytes, each behind its length.
  *
- * <p>Its arguments are the file, the notary's name, its key (X.509, hex), how many of each numbered kind, and anything more for
- * nothing but moves.
+ * <p>Its arguments are the file, the notary's name, its key (X.509, hex), how many of each numbered kind, and which kinds: all,
+ * moves, or moves and the issuances of what they move (cash).
  */
 public final class Samples {
     private static final Member BANK = Member.derived("Bank of Samples", "London", "GB", 11);
@@ -68,12 +68,8 @@ public final class Samples {
             Samples samples = new Samples(file, notary);
             samples.network();
             samples.story();
-            boolean onlyMoves = arguments.length > 4;
             for (int number = 0; number < Integer.parseInt(arguments[3]); number++) {
-                if (!onlyMoves) {
-                    samples.tried(number);
-                }
-                samples.moved(number, onlyMoves);
+                samples.moved(number, arguments[4]);
             }
         }
     }
@@ -135,16 +131,21 @@ public final class Samples {
         add("rejected-" + number, by, BOB);
     }
 
-    /** Of each number: a state, and one transaction or two that want it. */
-    private void moved(int number, boolean once) throws Exception {
+    /** Of each number: a state, a transaction that wants it; perhaps the one that makes it, perhaps a second one that wants it. */
+    private void moved(int number, String kinds) throws Exception {
         Amount<Issued<Currency>> money = Finance.money(1_00 + number, "EUR", BANK.reference(2));
         WireTransaction made = finance.issueCash(money, ALICE.party()).build(salt("state-" + number));
         StateRef state = new StateRef(made.getId(), 0);
         write("state-" + number, concatenated(made.getId().getBytes(), made.getComponentGroups().get(0).getComponents().get(0).getBytes()));
         add("left-" + number, finance.moveCash(state, money, ALICE.party(), BOB.party()), ALICE);
-        if (once) {
+        if (kinds.equals("cash")) {
+            SignedTransaction issued = Draft.sign(made, BANK.keys());
+            write("issued-" + number, Corda.serialize(issued));
+        }
+        if (!kinds.equals("all")) {
             return;
         }
+        tried(number);
         add("right-" + number, finance.moveCash(state, money, ALICE.party(), ALICE.party()), ALICE);
     }
 

@@ -1,0 +1,38 @@
+"""``coco bench corda``: real nodes, real JVMs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from coco_corda.shell import find_launch
+from coco_core.client import verify_receipt
+
+pytestmark = pytest.mark.processes
+
+SECONDS_MAX = 500
+"""Ends a run that hangs; how fast one is is no claim of this test."""
+
+
+@pytest.mark.usefixtures("samples")
+def test_it_measures_and_verifies(tmp_path: Path) -> None:
+    if isinstance(missing := find_launch({}), str):
+        pytest.skip(missing)
+    report_file, folder = tmp_path / "report.json", tmp_path / "network"
+    size = ("--transactions", 40, "--warm-up", 10, "--per-request", 10, "--workload", "cash")
+    options = ("--json", report_file, "--dir", folder)
+    command = [sys.executable, "-m", "coco_core", "bench", "corda", *map(str, (*size, *options))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS_MAX)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(report_file.read_text())
+    assert (report["warm_up"], report["transactions"], report["committed"]) == (10, 40, 40)
+    assert all(report["latency_ms"][name]["p99"] > 0 for name in ("answer", "majority", "all_nodes"))
+    certificate = (folder / "service_cert.pem").read_text()
+    receipts = sorted((folder / "receipts").iterdir())
+    assert [path.name for path in receipts] == ["issue.cose", "issue.json", "move.cose", "move.json"]
+    for path in receipts:
+        verify_receipt(path.read_bytes(), certificate)

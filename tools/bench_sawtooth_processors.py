@@ -15,7 +15,6 @@ import contextlib
 import hashlib
 import os
 import platform
-import shutil
 import statistics
 import subprocess
 import sys
@@ -24,13 +23,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import cbor2
 import trio
 import zmq
 
+from coco_core.errors import OperatorError
 from coco_sawtooth.batches import Transaction
 from coco_sawtooth.contexts import Context
 from coco_sawtooth.execution import Valid
@@ -48,12 +46,11 @@ from coco_sawtooth.messages import (
     TransactionHeader,
 )
 from coco_sawtooth.processors import Policy, envelope
+from coco_sawtooth.shell.processes import JAVASCRIPT, PYTHON, find_processor
 from coco_sawtooth.shell.processor_host import ProcessorHost
+from coco_sawtooth.workloads import intkey_address, intkey_payload
 
-ROOT = Path(__file__).resolve().parent.parent
-EXAMPLES = ROOT / "adapters" / "sawtooth" / "examples"
-PYTHON = ROOT / ".venv-sawtooth" / "bin" / "python"
-MODULES = ROOT / ".cache" / "sawtooth-javascript" / "node_modules"
+SDKS = (PYTHON, JAVASCRIPT)
 WARM_UP = 100
 RAW = argparse.RawDescriptionHelpFormatter
 
@@ -63,8 +60,8 @@ def transactions(number: int, start: int) -> list[Transaction]:
     made = []
     for each in range(start, start + number):
         name = f"n{each}"
-        address = "1cf126" + hashlib.sha512(name.encode()).hexdigest()[-64:]
-        payload = cbor2.dumps({"Verb": "set", "Name": name, "Value": each})
+        address = intkey_address(name)
+        payload = intkey_payload("set", name, each)
         header = TransactionHeader(
             family_name="intkey",
             family_version="1.0",
@@ -85,14 +82,11 @@ def transactions(number: int, start: int) -> list[Transaction]:
 @contextlib.contextmanager
 def running(sdk: str, endpoint: str, number: int) -> Iterator[None]:
     """Run processors on ``endpoint``."""
-    if sdk == "python":
-        command = [str(PYTHON), str(EXAMPLES / "python" / "intkey.py"), endpoint]
-    else:
-        command = [shutil.which("node") or "node", str(EXAMPLES / "javascript" / "intkey.js"), endpoint]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    environment["NODE_PATH"] = str(MODULES)
+    one = find_processor("", sdk).companion(endpoint)
     started = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - our own examples
+        subprocess.Popen(  # noqa: S603 - our own examples
+            one.command, env=one.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         for _ in range(number)
     ]
     try:
@@ -236,15 +230,17 @@ async def measure_host(
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=RAW)
-    parser.add_argument("--sdk", choices=["python", "javascript"], default="python")
+    parser.add_argument("--sdk", choices=SDKS, default=SDKS[0])
     parser.add_argument("--processors", type=int, default=1)
     parser.add_argument("--transactions", type=int, default=2_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--windows", default="1,10,100", help="transactions in flight per processor")
     parser.add_argument("--tcp", action="store_true", help="tcp on loopback instead of ipc")
     options = parser.parse_args()
-    if not (PYTHON if options.sdk == "python" else MODULES).exists():
-        raise SystemExit("no SDK: make sawtooth-clients")
+    try:
+        find_processor("", options.sdk)
+    except OperatorError as error:
+        raise SystemExit(str(error)) from None
     say(
         f"{options.processors} x intkey on the {options.sdk} SDK, {options.transactions} transactions each;"
         f" best and median of {options.rounds} rounds, {'tcp' if options.tcp else 'ipc'};"

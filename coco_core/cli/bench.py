@@ -76,7 +76,6 @@ def bench(
 
     def run(engine: str, options: WorkloadOptions, folder: Path, rounds: int) -> Measurement:
         adapter = plugin.create(engine, {})
-        click.echo("preparing the load", err=True)
         workload = plugin.workload(options)
         prepare_folder(folder)
         spec = network_for(workload, folder=folder.resolve(), nodes=nodes, ledger=ledger, engine=engine)

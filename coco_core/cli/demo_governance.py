@@ -14,16 +14,14 @@ from typing import Final
 
 import attrs
 import click
-import trio
 from rich.console import Console
 
 from coco_core.adapter import Workload, WorkloadOptions
 from coco_core.cli.asking import service_context
 from coco_core.cli.consortium import GovernedNetwork, JSONObject, Organisation, action
-from coco_core.cli.ledger import audit_folder
-from coco_core.cli.network import SERVICE_FILE, NetworkSpec, prepare_folder, running, until_interrupted
+from coco_core.cli.network import SERVICE_FILE, NetworkSpec, prepare_folder, running
 from coco_core.cli.nodes import make_operator
-from coco_core.cli.telling import Telling
+from coco_core.cli.telling import ENDED, Telling, tell_and_audit
 from coco_core.client import (
     AnswerError,
     Connection,
@@ -80,11 +78,8 @@ def demo_governance(ledger: str, engine: str) -> None:
             workload=workload,
             operator=(certificate, key),
         )
-        trio.run(until_interrupted, partial(tell, story))
-        for node in network.nodes:
-            report = audit_folder(node.ledger_folder, network.service_certificate)
-            console.print(f"audit of node {node.index}: {report.entries} entries, every one as signed")
-    console.print("[green]every step came true; the network is stopped and nothing is left behind[/]")
+        tell_and_audit(console, network, partial(tell, story))
+    console.print(ENDED)
 
 
 @attrs.define(kw_only=True)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import Final
+
 import attrs
+import trio
 from rich.console import Console
 from rich.markup import escape
 
+from coco_core.cli.ledger import audit_folder
+from coco_core.cli.network import LocalNetwork, until_interrupted
 from coco_core.errors import IntegrityError
+
+ENDED: Final = "[green]every step came true; the network is stopped and nothing is left behind[/]"
+"""What is printed at the very end, the network's folder being removed."""
 
 
 @attrs.define(kw_only=True)
@@ -26,3 +35,14 @@ class Telling:
         if not holds:
             raise IntegrityError(f"this did not come true: {what}")
         self.console.print(f"   [green]✓[/] {escape(what)}")
+
+
+def tell_and_audit(console: Console, network: LocalNetwork, tell: Callable[[], Awaitable[None]]) -> None:
+    """Tell a story that starts and stops ``network``, then audit the ledger of every node.
+
+    Raises CocoError with what did not come true, or what a ledger does not stand up to.
+    """
+    trio.run(until_interrupted, tell)
+    for node in network.nodes:
+        report = audit_folder(node.ledger_folder, network.service_certificate)
+        console.print(f"audit of node {node.index}: {report.entries} entries, every one as signed")

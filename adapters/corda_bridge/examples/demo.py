@@ -26,9 +26,8 @@ from rich.console import Console
 from coco_corda.notary_key import NotaryKey
 from coco_corda.shell import finance_contracts, find_launch
 from coco_corda.testing import Signer, nonce_of
-from coco_core.cli.ledger import audit_folder
-from coco_core.cli.network import LocalNetwork, NetworkSpec, running, until_interrupted
-from coco_core.cli.telling import Telling
+from coco_core.cli.network import LocalNetwork, NetworkSpec, running
+from coco_core.cli.telling import ENDED, Telling, tell_and_audit
 from coco_core.errors import CocoError
 
 BRIDGE: Final = Path(__file__).resolve().parents[1]
@@ -229,14 +228,11 @@ def main() -> int:
         spec.folder.mkdir()
         story = Story(console=console, network=LocalNetwork(spec), members=members)
         try:
-            trio.run(until_interrupted, partial(tell, story, hostile))
+            tell_and_audit(console, story.network, partial(tell, story, hostile))
         except CocoError as error:
             console.print(f"[red]{error}[/]")
             return 1
-        for node in story.network.nodes:
-            report = audit_folder(node.ledger_folder, story.network.service_certificate)
-            console.print(f"audit of node {node.index}: {report.entries} entries, every one as signed")
-    console.print("[green]every step came true; the network is stopped and nothing is left behind[/]")
+    console.print(ENDED)
     return 0
 
 

@@ -7,8 +7,6 @@ Coco. Every step says what must come true; the first that does not ends the demo
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -23,10 +21,9 @@ import trio
 from eth_hash.auto import keccak
 from rich.console import Console
 
-from coco_core.cli.ledger import audit_folder
 from coco_core.cli.local_node import LocalNode
-from coco_core.cli.network import LedgerSpec, LocalNetwork, NetworkSpec, running, until_interrupted
-from coco_core.cli.telling import Telling
+from coco_core.cli.network import LedgerSpec, LocalNetwork, NetworkSpec, running
+from coco_core.cli.telling import ENDED, Telling, tell_and_audit
 from coco_core.client import (
     BundleClient,
     BundlePart,
@@ -36,19 +33,19 @@ from coco_core.client import (
     pinned_context,
     verify_bundle,
 )
-from coco_core.errors import CocoError, RejectedError
+from coco_core.errors import CocoError, OperatorError, RejectedError
 from coco_ethereum.development import CHAIN_ID, base_genesis
 from coco_ethereum.workloads.contracts import TOKEN, TRANSFER, abi_call, balance_slot
 from coco_ethereum.workloads.signing import Signer
 from coco_sawtooth import messages
 from coco_sawtooth.development import development_key, development_ledger
+from coco_sawtooth.shell.processes import JAVASCRIPT, PYTHON, find_processor
 
 T = TypeVar("T")
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 EXAMPLES: Final = Path(__file__).resolve().parent
-PYTHON: Final = ROOT / ".venv-sawtooth" / "bin" / "python"
-JAVASCRIPT: Final = ROOT / ".cache" / "sawtooth-javascript"
+INTERPRETER: Final = ROOT / ".venv-sawtooth" / "bin" / "python"
 NODES: Final = 3
 TOKEN_ADDRESS: Final = bytes.fromhex("70" * 20)
 TOKENS: Final = 120
@@ -78,7 +75,7 @@ class Story(Telling):
 
     async def client(self, *words: str) -> str:
         """Run the SDK client; return what it prints."""
-        command = [PYTHON, EXAMPLES / "python" / "intkey_client.py", self.key, *words]
+        command = [INTERPRETER, EXAMPLES / "python" / "intkey_client.py", self.key, *words]
         done = await trio.run_process([str(word) for word in command], capture_stdout=True)
         return done.stdout.decode().strip()
 
@@ -144,15 +141,10 @@ class Story(Telling):
 
     async def start_processor(self, node: int, *, javascript: bool = False) -> None:
         """Start a processor that connects to a node."""
-        environment = dict(os.environ)
-        if javascript:
-            environment["NODE_PATH"] = str(JAVASCRIPT / "node_modules")
-            command = ["node", str(EXAMPLES / "javascript" / "intkey.js")]
-        else:
-            command = [str(PYTHON), str(EXAMPLES / "python" / "intkey.py")]
+        one = find_processor("", JAVASCRIPT if javascript else PYTHON).companion(self.endpoint(node))
         with (self.folder / "processors.log").open("ab") as log:
             process = await trio.lowlevel.open_process(
-                [*command, self.endpoint(node)], stdout=log, stderr=log, env=environment
+                list(one.command), stdout=log, stderr=log, env=dict(one.environment or {})
             )
         self.processors.setdefault(node, []).append(process)
 
@@ -208,7 +200,10 @@ async def tell(story: Story) -> None:
 async def work_is_done(story: Story) -> None:
     """Processors execute what clients send, and every node tells the same."""
     story.heading(f"{NODES} nodes run Ethereum and Sawtooth; processors of the published SDK come to each")
-    javascript = (JAVASCRIPT / ".ready").exists() and shutil.which("node") is not None
+    try:
+        javascript = bool(find_processor("", JAVASCRIPT))
+    except OperatorError:
+        javascript = False
     for node in range(NODES):
         await story.start_processor(node)
         await story.start_processor(node, javascript=javascript)
@@ -318,8 +313,10 @@ def main(arguments: Sequence[str]) -> int:
     """Tell the story in a temporary folder; return the exit status."""
     del arguments
     console = Console(highlight=False)
-    if not (ROOT / ".venv-sawtooth" / ".ready").exists():
-        console.print("no Sawtooth SDK is installed: make sawtooth-clients says what is missing")
+    try:
+        find_processor("", PYTHON)
+    except OperatorError as error:
+        console.print(str(error))
         return 1
     buyer, seller = (Signer(development_key(number), CHAIN_ID, keccak) for number in (3, 4))
     with tempfile.TemporaryDirectory(prefix="coco-") as temporary:
@@ -336,14 +333,11 @@ def main(arguments: Sequence[str]) -> int:
         story = Story(console=console, network=LocalNetwork(spec), folder=folder, buyer=buyer, seller=seller)
         story.key.write_text(development_key(1).hex())
         try:
-            trio.run(until_interrupted, partial(tell, story))
+            tell_and_audit(console, story.network, partial(tell, story))
         except CocoError as error:
             console.print(f"[red]{error}[/]")
             return 1
-        for node in story.network.nodes:
-            report = audit_folder(node.ledger_folder, story.network.service_certificate)
-            console.print(f"audit of node {node.index}: {report.entries} entries, every one as signed")
-    console.print("[green]every step came true; the network is stopped and nothing is left behind[/]")
+    console.print(ENDED)
     return 0
 
 

@@ -92,6 +92,13 @@ def test_bench_that_is_interrupted(tmp_path: Path, number: signal.Signals) -> No
     nothing_is_left(tmp_path)
 
 
+def test_loads_that_cannot_be(tmp_path: Path) -> None:
+    assert "--arg colour: expected NAME=VALUE" in refused(tmp_path, "bench", "ethereum", "--arg", "colour")
+    assert "no argument 'colour'" in refused(tmp_path, "bench", "ethereum", "--arg", "colour=red")
+    few = ("bench", "ethereum", "--workload", "transfers", "--transactions", 2, "--rounds", 3)
+    assert "none is left for every round" in refused(tmp_path, *few)
+
+
 def test_unknown_engine_and_ledger(tmp_path: Path) -> None:
     assert "abacus" in refused(tmp_path, "up", "--engine", "abacus")
     assert "no adapter 'abacus' is installed" in refused(tmp_path, "up", "--ledger", "abacus")

@@ -18,7 +18,9 @@ PYTHON: Final = "python"
 JAVASCRIPT: Final = "javascript"
 ENDPOINT: Final = "{endpoint}"
 """What stands in a command for where to connect to."""
-_ROOT: Final = Path(__file__).resolve().parents[5]
+_FOLDERS: Final = Path(__file__).resolve().parents
+# Installed from a wheel there need not be so many folders above this one, nor a checkout.
+_ROOT: Final = _FOLDERS[min(5, len(_FOLDERS) - 1)]
 _EXAMPLES: Final = _ROOT / "adapters" / "sawtooth" / "examples"
 # In a checkout, where `make sawtooth-clients` puts them.
 _PYTHON_SDK: Final = _ROOT / ".venv-sawtooth"

@@ -1,4 +1,4 @@
-"""``coco bench corda``: real nodes, real JVMs."""
+"""``coco bench corda`` and the tool that measures the JVM beside it: real nodes, real JVMs."""
 
 from __future__ import annotations
 
@@ -14,19 +14,28 @@ from coco_core.client import verify_receipt
 
 pytestmark = pytest.mark.processes
 
+ROOT = Path(__file__).resolve().parents[4]
 SECONDS_MAX = 500
 """Ends a run that hangs; how fast one is is no claim of this test."""
 
 
-@pytest.mark.usefixtures("samples")
-def test_it_measures_and_verifies(tmp_path: Path) -> None:
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS_MAX)
+
+
+@pytest.fixture
+def has_worker() -> None:
     if isinstance(missing := find_launch({}), str):
         pytest.skip(missing)
+
+
+@pytest.mark.usefixtures("samples", "has_worker")
+def test_it_measures_and_verifies(tmp_path: Path) -> None:
     report_file, folder = tmp_path / "report.json", tmp_path / "network"
     size = ("--transactions", 40, "--warm-up", 10, "--per-request", 10, "--workload", "cash")
     options = ("--json", report_file, "--dir", folder)
-    command = [sys.executable, "-m", "coco_core", "bench", "corda", *map(str, (*size, *options))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS_MAX)
+    done = run("-m", "coco_core", "bench", "corda", *size, *options)
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(report_file.read_text())
     assert (report["warm_up"], report["transactions"], report["committed"]) == (10, 40, 40)
@@ -36,3 +45,12 @@ def test_it_measures_and_verifies(tmp_path: Path) -> None:
     assert [path.name for path in receipts] == ["issue.cose", "issue.json", "move.cose", "move.json"]
     for path in receipts:
         verify_receipt(path.read_bytes(), certificate)
+
+
+@pytest.mark.usefixtures("samples", "has_worker")
+def test_the_tool_tells_both_sides() -> None:
+    tool = ROOT / "tools" / "bench_corda_network.py"
+    done = run(tool, "--moves", 20, "--batch", 10, "--rounds", 1, "--warm-up", 20)
+    assert done.returncode == 0, done.stdout + done.stderr
+    titles = [line.strip().partition("  ")[0] for line in done.stdout.splitlines()]
+    assert titles[-4:] == ["best, median", "alone", "of alone", "one at a time"]

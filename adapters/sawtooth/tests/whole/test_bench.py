@@ -51,3 +51,12 @@ def test_a_processor_that_ends_is_missed(tmp_path: Path) -> None:
     done = run("-m", "coco_core", "bench", "sawtooth", "--arg", f"processor={processor}")
     assert done.returncode == 2
     assert "ended: no such socket: tcp://127.0.0.1:" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("has_sdk")
+def test_the_tool_tells_both_sides() -> None:
+    tool = ROOT / "tools" / "bench_sawtooth_network.py"
+    done = run(tool, "--transactions", 40, "--batch", 20, "--rounds", 1)
+    assert done.returncode == 0, done.stdout + done.stderr
+    titles = [line.strip().partition("  ")[0] for line in done.stdout.splitlines()]
+    assert titles[-4:] == ["best, median", "alone", "of alone", "one at a time"]

@@ -5,26 +5,21 @@ from its name. So everything that does not use another one's outputs is verified
 and so on; in the end each is decided in order, on what those before it left. The results are those of taking
 them one by one.
 
-That goes group by group. Who reads and who verifies are two processes, so the next group is read while one is
-verified.
-
 Knows no JVM, only who is asked (``verification.Verifier``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import attrs
 
-from coco_corda import rejections, wire
+from coco_corda import rejections
 from coco_corda.deciding import Decider
-from coco_corda.limits import GROUP_TRANSACTIONS, ROUND_TRANSACTIONS_MAX
+from coco_corda.limits import ROUND_TRANSACTIONS_MAX
 from coco_corda.notary_key import NotaryKey
 from coco_corda.payloads import Submission, decode
 from coco_corda.preparing import Prepared, Preparing
-from coco_corda.shell import run_ahead
 from coco_corda.supplying import Supplied, supply, why
 from coco_corda.terms import Terms
 from coco_corda.verification import Failure, Verifier
@@ -66,15 +61,11 @@ async def execute(batch: Batch, view: ReadView, notary: Notary) -> list[Outcome]
     return outcomes
 
 
-_Items = Sequence[tuple[Request, Submission | Rejected]]
-_Read = tuple[_Items, Sequence[tuple[Submission, wire.Description | Failure]]]
-
-
 @attrs.frozen
 class _Transactions:
     """Submissions that follow each other, with whoever sent them; None stands for what is no request."""
 
-    items: _Items
+    items: Sequence[tuple[Request, Submission | Rejected]]
 
 
 def _part(requests: Sequence[Request]) -> _Transactions | Supplied:
@@ -97,33 +88,23 @@ def _part(requests: Sequence[Request]) -> _Transactions | Supplied:
 async def _notarise(
     part: _Transactions, state: ReadView, terms: Terms, notary: Notary, decider: Decider
 ) -> list[Outcome]:
+    submissions = [each for _, each in part.items if isinstance(each, Submission)]
     template = await notary.verifier.template(notary.key)
     if isinstance(template, Failure):
         refusal = rejections.no_verifier(why(template))
         return [each if isinstance(each, Rejected) else refusal for _, each in part.items]
-    groups = [
-        part.items[at : at + GROUP_TRANSACTIONS] for at in range(0, len(part.items), GROUP_TRANSACTIONS)
+    described = await notary.verifier.describe([each.stx for each in submissions])
+    preparing = Preparing(state, terms, notary.key.public_key)
+    prepared = [
+        preparing.take(submission, description)
+        for submission, description in zip(submissions, described, strict=True)
     ]
-    outcomes: list[Outcome] = []
-
-    async def read(group: _Items) -> _Read:
-        submissions = [each for _, each in group if isinstance(each, Submission)]
-        described = await notary.verifier.describe([each.stx for each in submissions])
-        return group, list(zip(submissions, described, strict=True))
-
-    async def judge(found: _Read) -> None:
-        group, described = found
-        preparing = Preparing(state, terms, notary.key.public_key)
-        prepared = [preparing.take(submission, description) for submission, description in described]
-        await _verify(preparing, prepared, notary.verifier)
-        following = iter(prepared)
-        outcomes.extend(
-            each if isinstance(each, Rejected) else decider.decide(request.caller, next(following), template)
-            for request, each in group
-        )
-
-    await run_ahead([partial(read, group) for group in groups], judge)
-    return outcomes
+    await _verify(preparing, prepared, notary.verifier)
+    following = iter(prepared)
+    return [
+        each if isinstance(each, Rejected) else decider.decide(request.caller, next(following), template)
+        for request, each in part.items
+    ]
 
 
 async def _verify(preparing: Preparing, prepared: Sequence[Prepared], verifier: Verifier) -> None:

@@ -19,8 +19,6 @@ ROW_CONTENT_MAX_BYTES: Final = OUTPUTS_MAX_BYTES
 """Of one row before it is packed: an output, or a transaction, which is a payload of the core and smaller."""
 # How much of a batch of the core is verified at one time; what does not fit is offered again in the next.
 ROUND_TRANSACTIONS_MAX: Final = 250
-GROUP_TRANSACTIONS: Final = 50
-"""How many of these are read, while the group before is verified and decided."""
 
 # A jar that is larger than a payload of the core comes in parts.
 PART_MAX_BYTES: Final = 960 * KIB

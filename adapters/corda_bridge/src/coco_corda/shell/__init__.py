@@ -3,16 +3,7 @@
 from coco_corda.shell.keeping import Keeper
 from coco_corda.shell.launching import Launch, finance_contracts, find_launch
 from coco_corda.shell.outside import Clock
-from coco_corda.shell.tasks import run_ahead, run_together
+from coco_corda.shell.tasks import run_together
 from coco_corda.shell.workers import Workers
 
-__all__ = [
-    "Clock",
-    "Keeper",
-    "Launch",
-    "Workers",
-    "finance_contracts",
-    "find_launch",
-    "run_ahead",
-    "run_together",
-]
+__all__ = ["Clock", "Keeper", "Launch", "Workers", "finance_contracts", "find_launch", "run_together"]

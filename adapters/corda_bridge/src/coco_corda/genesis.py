@@ -35,6 +35,7 @@ from coco_corda.limits import (
     GENESIS_ENTRY_MAX_BYTES,
     GENESIS_PARAMETERS_MAX,
     GENESIS_STATES_MAX,
+    OUTPUTS_MAX_BYTES,
     PARTICIPANTS_MAX,
 )
 from coco_corda.notary_key import NotaryKey, seed_of
@@ -148,6 +149,8 @@ def _states(config: Mapping[str, Any]) -> dict[bytes, bytes | None]:
             )
             if len(state.participants) > PARTICIPANTS_MAX:
                 raise ValueError("too many participants")
+            if len(state.output) > OUTPUTS_MAX_BYTES:
+                raise ValueError("nobody could read it")
         except (KeyError, MalformedError, TypeError, ValueError):
             raise OperatorError(
                 f"{NAME}.states[{index}]: expected ref, state, networkParametersHash and participants"

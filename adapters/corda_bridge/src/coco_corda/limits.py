@@ -17,6 +17,9 @@ OUTPUTS_MAX_BYTES: Final = 8 * MIB
 """Of all outputs of one transaction: with the keys above and the transaction they fit into one entry."""
 ROW_CONTENT_MAX_BYTES: Final = OUTPUTS_MAX_BYTES
 """Of one row before it is packed: an output, or a transaction, which is a payload of the core and smaller."""
+STATES_MAX_BYTES: Final = 32 * MIB
+"""Of the states that one transaction uses: they come from the ledger, whoever names them. And about so much
+of what is verified at one time. Below what a worker takes in one frame."""
 # How much of a batch of the core is verified at one time; what does not fit is offered again in the next.
 ROUND_TRANSACTIONS_MAX: Final = 250
 

@@ -15,7 +15,7 @@ from typing import Final
 import zstandard
 
 from coco_corda.limits import ROW_CONTENT_MAX_BYTES
-from coco_core.errors import IntegrityError
+from coco_core.errors import AdapterError, IntegrityError
 
 _LEVEL: Final = -1
 """The fastest of Zstandard's that still finds what is described twice: level 1 takes twice the time for a
@@ -28,7 +28,9 @@ _unpackers: deque[zstandard.ZstdDecompressor] = deque()
 
 
 def pack(data: bytes) -> bytes:
-    """Return the packed form."""
+    """Return the packed form; raises AdapterError for what could not be unpacked."""
+    if len(data) > ROW_CONTENT_MAX_BYTES:
+        raise AdapterError(f"{len(data)} bytes for one row; {ROW_CONTENT_MAX_BYTES} is the most")
     try:
         packer = _packers.pop()
     except IndexError:
@@ -48,6 +50,11 @@ def unpack(packed: bytes) -> bytes:
         size_bytes = zstandard.frame_content_size(packed)
         if not 0 <= size_bytes <= ROW_CONTENT_MAX_BYTES:
             raise IntegrityError(f"a packed row of {size_bytes} bytes; {ROW_CONTENT_MAX_BYTES} is the most")
+        if not size_bytes:
+            # The library looks no further then.
+            if packed != pack(b""):
+                raise IntegrityError("a packed row of nothing has more bytes")
+            return b""
         return unpacker.decompress(packed, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise IntegrityError(f"a packed row cannot be read: {error}") from None

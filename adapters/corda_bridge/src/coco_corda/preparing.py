@@ -11,7 +11,7 @@ import attrs
 
 from coco_corda import records, rejections, wire
 from coco_corda.commit import Claim, TimeWindow
-from coco_corda.limits import STATES_MAX
+from coco_corda.limits import STATES_MAX, STATES_MAX_BYTES
 from coco_corda.payloads import Submission
 from coco_corda.refs import HASH_SIZE, StateRef, sha256
 from coco_corda.requests import RequestSignatureError, verify_submission
@@ -113,15 +113,17 @@ class Preparing:
         """Return what can be verified now, with what that takes; others wait or are refused."""
         ready: list[tuple[int, Job]] = []
         waiting: list[int] = []
+        states_bytes = 0
         # What is found here counts from the next call on, so that all of one call are independent.
         for index in self._waiting:
             taken = self._taken[index]
-            if any(self._makes(ref) for ref in _refs(taken)):
+            if states_bytes >= STATES_MAX_BYTES or any(self._makes(ref) for ref in _refs(taken)):
                 waiting.append(index)
                 continue
             job = self._job(taken)
             if isinstance(job, Job):
                 ready.append((index, job))
+                states_bytes += sum(len(each.state) for each in job.request.states)
             else:
                 taken.fate = job
         stuck = waiting and len(waiting) == len(self._waiting) and not ready
@@ -165,10 +167,17 @@ class Preparing:
         if claim is None or description is None:
             raise AdapterError("a transaction is to be verified unread")
         found: list[records.State] = []
+        states_bytes = 0
         for ref in _refs(taken):
             state = self._find(ref)
             if state is None:
                 return rejections.unresolved(ref)
+            states_bytes += len(state.output)
+            if states_bytes > STATES_MAX_BYTES:
+                # What is packed well costs whoever made it nothing, and this node all of it.
+                return rejections.invalid(
+                    "IllegalArgumentException", f"the states it uses have more than {STATES_MAX_BYTES} bytes"
+                )
             found.append(state)
         taken.states = found[: len(claim.inputs)]
         signers = {sha256(key) for key in description.signed_by}

@@ -9,11 +9,11 @@ import pytest
 
 from coco_corda import records, wire
 from coco_corda.deciding import Decider
-from coco_corda.limits import OUTPUTS_MAX_BYTES, PARTICIPANTS_MAX
+from coco_corda.limits import OUTPUTS_MAX_BYTES, PARTICIPANTS_MAX, STATES_MAX_BYTES
 from coco_corda.notary_key import NotaryKey, Template
 from coco_corda.payloads import Submission
 from coco_corda.preparing import Prepared, Preparing
-from coco_corda.refs import sha256
+from coco_corda.refs import StateRef, sha256
 from coco_corda.rejections import refused
 from coco_corda.terms import Terms
 from coco_corda.verification import Cause, Refused
@@ -91,6 +91,38 @@ def test_it_says_nothing_of_transactions_that_others_execute() -> None:
     assert "another transaction" in refusal(forged)
     assert isinstance(honest, Applied)
     assert isinstance(uses, Applied)
+
+
+def kept(batch: Batch, count: int, output: bytes) -> list[wire.StateRef]:
+    """Have so many states in the ledger."""
+    refs = [wire.StateRef(tx_id=tx_id("kept"), index=index) for index in range(count)]
+    row = records.State(params_hash=PARAMETERS, participants=(), output=output).pack()
+    batch.written[records.STATE] = {StateRef(each.tx_id, each.index).key: row for each in refs}
+    return refs
+
+
+def test_states_that_are_many_bytes_are_not_brought_together() -> None:
+    """Packed they may be few: whoever names them need not have them, and the node would hold them all."""
+    batch = Batch()
+    batch.take("all", *kept(batch, 1 + STATES_MAX_BYTES // OUTPUTS_MAX_BYTES, bytes(OUTPUTS_MAX_BYTES)))
+    assert batch.preparing.ready() == []
+    (refused_,) = batch.decide()
+    assert "have more than" in refusal(refused_)
+
+
+def test_what_is_verified_at_one_time_is_bounded_by_its_bytes() -> None:
+    batch = Batch()
+    half = STATES_MAX_BYTES // OUTPUTS_MAX_BYTES // 2
+    refs = kept(batch, 5 * half, bytes(OUTPUTS_MAX_BYTES))
+    for number in range(5):
+        batch.take(f"half {number}", *refs[number * half : (number + 1) * half])
+    waves = []
+    while ready := batch.preparing.ready():
+        waves.append([index for index, _ in ready])
+        for index, _ in ready:
+            batch.preparing.verified(index, verified(f"half {index}", STATE))
+    assert waves == [[0, 1], [2, 3], [4]]
+    assert all(isinstance(each, Applied) for each in batch.decide())
 
 
 @pytest.mark.parametrize(

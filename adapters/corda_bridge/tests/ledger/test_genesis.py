@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import random
 import zipfile
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from coco_corda import records
 from coco_corda.genesis import genesis_writes
-from coco_corda.limits import GENESIS_ENTRY_MAX_BYTES
+from coco_corda.limits import GENESIS_ENTRY_MAX_BYTES, OUTPUTS_MAX_BYTES
 from coco_corda.refs import StateRef, hash_text
 from coco_core.adapter import Writes, merge
 from coco_core.errors import OperatorError
@@ -29,7 +30,8 @@ def jar() -> str:
 def state(number: int, size: int) -> dict[str, Any]:
     return {
         "ref": str(StateRef(number.to_bytes(32), 0)),
-        "state": base64.b64encode(bytes(size)).decode(),
+        # Bytes that do not pack.
+        "state": base64.b64encode(random.Random(number).randbytes(size)).decode(),
         "networkParametersHash": hash_text(bytes(32)),
         "participants": [hash_text(bytes(32))],
     }
@@ -50,6 +52,7 @@ def test_many_states_are_several_entries_and_none_is_lost() -> None:
         sum(len(row or b"") for row in entry.get(records.STATE, {}).values()) <= GENESIS_ENTRY_MAX_BYTES
         for entry in entries
     )
+    assert sum(records.STATE in entry for entry in entries) == 4
     everything: Writes = {}
     for entry in entries:
         merge(everything, entry)
@@ -78,6 +81,7 @@ def test_whoever_participates_twice_is_one_participant() -> None:
         ("trusted_signers", "AA"),
         ("states", [{"ref": "?"}]),
         ("states", [{**state(1, 1), "participants": [f"{key:064x}" for key in range(70_000)]}]),
+        ("states", [state(1, OUTPUTS_MAX_BYTES + 1)]),
         ("nonsense", 1),
     ],
 )

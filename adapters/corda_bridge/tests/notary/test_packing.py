@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from coco_corda.limits import ROW_CONTENT_MAX_BYTES
 from coco_corda.packing import pack, unpack
 from coco_corda.records import Kept, State
-from coco_core.errors import IntegrityError
+from coco_core.errors import AdapterError, IntegrityError
 
 
 @given(st.binary(max_size=5_000), st.integers(1, 50))
@@ -26,8 +26,10 @@ def test_what_is_described_twice_is_packed_once() -> None:
 def test_a_row_of_the_largest_output_is_read_back_and_a_larger_one_is_not() -> None:
     largest = bytes(ROW_CONTENT_MAX_BYTES)
     assert unpack(pack(largest)) == largest
+    with pytest.raises(AdapterError, match="is the most"):
+        pack(largest + b"x")
     with pytest.raises(IntegrityError, match="is the most"):
-        unpack(pack(largest + b"x"))
+        unpack(zstandard.compress(largest + b"x"))
 
 
 def unsized(data: bytes) -> bytes:
@@ -37,8 +39,15 @@ def unsized(data: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     "row",
-    [b"", b"no frame at all", pack(b"content" * 9)[:-1], pack(b"content") + b"x", unsized(b"content" * 9)],
-    ids=["empty", "other", "cut off", "longer", "unsized"],
+    [
+        b"",
+        b"no frame at all",
+        pack(b"content" * 9)[:-1],
+        pack(b"content") + b"x",
+        pack(b"") + b"x",
+        unsized(b"content" * 9),
+    ],
+    ids=["empty", "other", "cut off", "longer", "nothing and more", "unsized"],
 )
 def test_what_is_no_packed_row_is_refused(row: bytes) -> None:
     with pytest.raises(IntegrityError, match="packed row"):

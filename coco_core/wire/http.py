@@ -200,9 +200,9 @@ class MessageReader:
         at a cost that grows with the square of its length. So the raw bytes are counted, of headers,
         trailers and the lines between chunks alike.
         """
-        collector, start = self._collector, 0
+        collector, start, whole = self._collector, 0, memoryview(data)
         while start < len(data):
-            piece = data[start : start + limits.HTTP_HEADERS_MAX_BYTES]
+            piece = whole[start : start + limits.HTTP_HEADERS_MAX_BYTES]
             collector.progress = False
             try:
                 self._parser.feed_data(piece)
@@ -224,8 +224,8 @@ class MessageReader:
         version = self._parser.get_http_version()
         self._parser = self._new_parser()
         fields = [each for each in message.headers.items() if each[0] not in _OFFERS]
-        if not message.keep_alive:
-            fields.append(("connection", "close"))
+        # HTTP/1.0 closes unless it is told otherwise, later versions the other way round.
+        fields.append(("connection", "keep-alive" if message.keep_alive else "close"))
         head = [
             f"{message.method} {message.target} HTTP/{version}",
             *(f"{name}: {value}" for name, value in fields),

@@ -243,6 +243,20 @@ def test_offers_of_protocols_that_are_not_spoken_are_read_over(piece: int) -> No
     assert (reader.beyond, reader.fault, reader.unfinished_bytes) == (None, None, 0)
 
 
+@pytest.mark.parametrize(
+    ("head", "keep_alive"),
+    [
+        (b"GET /one HTTP/1.0\r\nconnection: keep-alive, upgrade\r\nupgrade: h2c\r\n\r\n", True),
+        (b"GET /one HTTP/1.0\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n", False),
+        (b"GET /one HTTP/1.1\r\nhost: h\r\nconnection: close, upgrade\r\nupgrade: h2c\r\n\r\n", False),
+    ],
+)
+def test_an_offer_changes_nothing_about_whether_the_connection_stays(head: bytes, keep_alive: bool) -> None:
+    without = head.replace(b", upgrade", b"").replace(b"upgrade: h2c\r\n", b"")
+    (offered,), (plain,) = (MessageReader(requests=True).feed(each) for each in (head, without))
+    assert offered.keep_alive == plain.keep_alive == keep_alive
+
+
 def test_behind_an_offer_nonsense_is_nonsense() -> None:
     reader = MessageReader(requests=True)
     (message,) = reader.feed(b"GET /one HTTP/1.1\r\nhost: h\r\n" + OFFERS + b"\r\nnonsense\r\n\r\n")

@@ -21,7 +21,7 @@ JVM := adapters/corda_bridge/jvm
 MVN := $(shell javac -version 2>&1 | grep -Eq '^javac (1[7-9]|[2-9][0-9])' && mvn -version >/dev/null 2>&1 && command -v mvn)
 CLIPPY := $(shell cargo clippy --version >/dev/null 2>&1 && command -v cargo)
 # As maturin sets it, once it has built: in another environment each of the two compiles the engine anew.
-CLIPPY_ENVIRONMENT = PYO3_PYTHON=$(CURDIR)/$(BIN)/python $(patsubst %,PYO3_BUILD_EXTENSION_MODULE=1 PYO3_CONFIG_FILE=%,$(firstword $(wildcard $(CURDIR)/$(REVM)/target/maturin/pyo3-config-*.txt)))
+CLIPPY_ENVIRONMENT = PYO3_PYTHON=$(CURDIR)/$(BIN)/python $(patsubst %,PYO3_BUILD_EXTENSION_MODULE=1 PYO3_CONFIG_FILE=%,$(shell ls -t $(CURDIR)/$(REVM)/target/maturin/pyo3-config-*.txt 2>/dev/null | head -n 1))
 # One core stays free for whoever sits in front of the machine.
 NICE := $(shell command -v nice 2>/dev/null)
 PYTEST := $(BIN)/python -m pytest
@@ -146,7 +146,8 @@ ifneq ($(CLIPPY),)
 	$(CLIPPY_ENVIRONMENT) $(NICE) cargo clippy --quiet --release --all-targets --manifest-path $(REVM)/Cargo.toml -- -D warnings
 endif
 
-test: test-others test-processes  ## every test, also those that start processes
+test: setup jvm-test ccf sawtooth-clients  ## every test, also those that start processes
+	$(MAKE) --keep-going test-others test-processes
 
 # Nodes have timeouts, what only computes has none: it gives way when both run at the same time.
 test-processes: setup jvm-test ccf sawtooth-clients  ## tests that start node processes, and mostly wait
@@ -224,5 +225,4 @@ ci: setup jvm-test ccf sawtooth-clients  ## what .ci/run does after bootstrap
 	$(MAKE) $(SIDE_BY_SIDE) check ci-processes test-others cover-tee sim
 
 ci-processes:
-	$(MAKE) test-processes
-	$(MAKE) demo
+	@failed=0; $(MAKE) test-processes || failed=1; $(MAKE) demo || failed=1; exit $$failed

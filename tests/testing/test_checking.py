@@ -79,7 +79,7 @@ def test_report_for_people_and_programs(environment: dict[str, str], tmp_path: P
     assert {name: found[name] for name in ("adapter", "version", "contract", "passed")} == {
         "adapter": "tally",
         "version": "1",
-        "contract": 3,
+        "contract": 4,
         "passed": False,
     }
     tests = {one["test"]: one for one in found["tests"]}

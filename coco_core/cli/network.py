@@ -273,9 +273,9 @@ def prepare_folder(folder: Path) -> None:
 
 
 async def until_interrupted(work: Callable[[], Awaitable[Result]]) -> Result:
-    """Return what ``work`` returns; on Ctrl-C or SIGTERM cancel it, wait, and raise KeyboardInterrupt.
+    """Return what ``work`` returns; on Ctrl-C, SIGTERM or SIGHUP cancel it, and raise KeyboardInterrupt.
 
-    Cancelled, it ends in order: nodes are stopped and temporary folders removed.
+    Cancelled, it ends in order, which is waited for: nodes are stopped and temporary folders removed.
     """
     results: list[Result] = []
     async with trio.open_nursery() as nursery:
@@ -288,11 +288,19 @@ async def until_interrupted(work: Callable[[], Awaitable[Result]]) -> Result:
 
 
 async def cancel_on_signal(scope: trio.CancelScope) -> None:
-    """Cancel ``scope`` at the first SIGINT or SIGTERM."""
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    """Cancel ``scope`` at the first SIGINT, SIGTERM, or (its terminal is gone) SIGHUP."""
+    with trio.open_signal_receiver(*_ending_signals()) as signals:
         async for _ in signals:
             scope.cancel()
             return
+
+
+def _ending_signals() -> list[signal.Signals]:
+    ending = [signal.SIGINT, signal.SIGTERM]
+    # Started by nohup, this process goes on without a terminal.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        ending.append(signal.SIGHUP)
+    return ending
 
 
 def _port(first: int, index: int) -> int:

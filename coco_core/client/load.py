@@ -8,7 +8,8 @@ Order across such a break is certain only with one request at a time: who pipeli
 one before it reads that an earlier one was not committed.
 
 Where an answer only says that transactions are taken, what became of them is asked on a second connection
-to the same node, one request after the other; until then they are unanswered.
+to the same node, one request after the other; until then they are unanswered. Who answers at once that it is
+not known yet is asked again after a pause, and given up like a node that is gone when one load takes too long.
 
 Latency of a transaction starts when the request that carries it is handed to the socket. *Majority*
 ends when a majority of nodes, *all nodes* when every node reported it committed, as seen by this
@@ -44,6 +45,8 @@ ANSWER_TIMEOUT_S = 40.0
 """Longer than a node waits for a commit before it answers that it does not know (SUBMISSION_TIMEOUT_MS)."""
 COMMITS_TIMEOUT_S = 30.0
 """How long to wait at the end for the commits of a node that is silent."""
+FATE_TIMEOUT_S = 120.0
+"""How long one node is asked what became of one load that it took: some execute slowly, none so slowly."""
 RETRY_PAUSE_S = 0.05
 RETRIES_MAX = 600
 TOO_MANY_REQUESTS = 429
@@ -74,6 +77,10 @@ class LoadSettings:
     """Index of the endpoint to begin with."""
 
 
+class _OverdueError(ConnectionLostError):
+    """A node took a load, and says for too long that its fate is not known yet."""
+
+
 @attrs.define(eq=False)
 class _Sent:
     load: Load
@@ -96,17 +103,20 @@ async def run_load(
 ) -> LoadResult:
     """Send ``loads`` and return when every node that can be reached has committed the last of them.
 
-    ``told`` reads answers. Raises ConnectionLostError when no node answers for long.
+    ``told`` reads answers. Raises ConnectionLostError when no node answers for long, or every node in turn
+    says for long that it does not know what became of a load.
     """
     result = LoadResult(commits=[[] for _ in settings.endpoints])
     async with trio.open_nursery() as nursery:
         for index, endpoint in enumerate(settings.endpoints):
             nursery.start_soon(_watch_commits, settings, endpoint, result, index)
-        result.started_at = trio.current_time()
         await _Window(settings, loads, told, progress, result).run()
+        result.started_at = result.sent_at[0] if result.sent_at else trio.current_time()
         last = max((place.seqno for place in result.places if place is not None), default=0)
         await _wait_everywhere(result, last, timeout_s=COMMITS_TIMEOUT_S)
-        result.ended_at = _ended_at(result, last) if last else max(result.answered_at, default=0.0)
+        # What has no place, because it was known when it was sent again, may be answered after all commits.
+        answered = max(result.answered_at, default=result.started_at)
+        result.ended_at = max(_ended_at(result, last), answered) if last else answered
         nursery.cancel_scope.cancel()
     return result
 
@@ -129,7 +139,7 @@ class _Window:
         self._progress = progress
         self._result = result
         self._next_endpoint = settings.first
-        self._tls: ssl.SSLContext | None = None
+        self._tls = pinned_context(settings.service_certificate)
         self._unanswered: deque[_Sent] = deque()
         self._expected: deque[_Sent] = deque()
         """Those of them whose answer this connection has to bring, in order."""
@@ -142,17 +152,19 @@ class _Window:
 
     async def run(self) -> None:
         """Send everything, moving on to another node as often as needed."""
-        failures = 0
-        self._tls = tls = pinned_context(self._settings.service_certificate)
+        failures = overdue = 0
         while not self._is_done:
             endpoint = self._settings.endpoints[self._next_endpoint % len(self._settings.endpoints)]
             answered_before = self._answered
             try:
-                async with await _connect(endpoint.rpc, tls) as connection:
+                async with await _connect(endpoint.rpc, self._tls) as connection:
                     await self._converse(connection)
-            except ConnectionLostError:
-                failures = 0 if self._answered > answered_before else failures + 1
-                if failures > RETRIES_MAX:
+            except ConnectionLostError as error:
+                if self._answered > answered_before:
+                    failures = overdue = 0
+                failures += 1
+                overdue += isinstance(error, _OverdueError)
+                if failures > RETRIES_MAX or overdue >= len(self._settings.endpoints):
                     raise
                 self._next_endpoint += 1
                 await trio.sleep(RETRY_PAUSE_S)
@@ -238,21 +250,30 @@ class _Window:
         """Ask for what became of transactions that are taken, over a connection made when there are any."""
         while not self._followed and not self._is_done:
             await self._changed.wait()
-        if self._is_done or self._tls is None:
+        if self._is_done:
             return
+        oldest: _Sent | None = None
+        began_at = 0.0
         async with await _connect(address, self._tls) as connection:
             while not self._is_done:
                 if not self._followed:
                     await self._changed.wait()
                     continue
                 sent, asked = self._followed[0]
+                asked_at = trio.current_time()
+                if sent is not oldest:
+                    oldest, began_at = sent, asked_at
                 await _send(connection, asked)
                 told = self._read(sent, await _receive(connection))
-                if told.ask is not None:
-                    self._followed[0] = (sent, told.ask)
+                if told.ask is None:
+                    self._followed.popleft()
+                    self._answer(sent, told)
                     continue
-                self._followed.popleft()
-                self._answer(sent, told)
+                if trio.current_time() - began_at > FATE_TIMEOUT_S:
+                    raise _OverdueError(f"what became of a load is not known after {FATE_TIMEOUT_S:.0f} s")
+                self._followed[0] = (sent, told.ask)
+                # A node that waits until there is something to tell has made the pause itself.
+                await trio.sleep_until(asked_at + RETRY_PAUSE_S)
 
     def _take(self, answer: Message) -> None:
         """Take the answer to the oldest request sent; raises ConnectionLostError to have it sent again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 import attrs
 import pytest
@@ -18,7 +19,7 @@ from coco_core.adapter import (
     Load,
     Told,
 )
-from coco_core.client import Endpoint, LoadResult, LoadSettings, run_load
+from coco_core.client import ConnectionLostError, Endpoint, LoadResult, LoadSettings, run_load
 from coco_core.client import load as load_module
 from coco_core.client.load import Reader
 from coco_core.crypto import Curve, PrivateKey, self_signed
@@ -261,3 +262,45 @@ async def test_a_ledger_that_tells_no_places_is_measured_by_its_answers():
     assert len(result.answers()) == 20
     assert result.latencies(1) == []
     assert result.ended_at == max(result.answered_at)
+
+
+async def test_throughput_counts_until_the_last_answer_where_only_some_tell_places():
+    def known_again(node: Node, body: bytes) -> HTTPResponse:
+        # What is known already when it is sent again, after a failover, has no place.
+        told = ledger.take(body)
+        return told if len(ledger.accepted) == 1 else HTTPResponse(body=told.body)
+
+    ledger = Ledger()
+    result = await run([Node(ledger, known_again)], 20, outstanding=1)
+    assert [place is not None for place in result.places] == [True] + [False] * 19
+    assert result.ended_at >= max(result.answered_at)
+
+
+async def test_the_clock_starts_at_the_first_send_not_at_connecting():
+    ledger = Ledger()
+    result = await run(["gone", Node(ledger, accepting)], 5)
+    assert result.started_at == result.sent_at[0]
+
+
+@attrs.define(eq=False)
+class Undecided:
+    """Takes transactions, and answers at once, for ever, that their fates are not known yet."""
+
+    questions: list[float] = attrs.field(factory=list)
+
+    def __call__(self, node: Node, body: bytes) -> HTTPResponse:
+        if not body.startswith(b"what"):
+            return TAKEN
+        self.questions.append(trio.current_time())
+        return HTTPResponse(body=b"pending")
+
+
+async def test_a_fate_that_is_never_told_is_asked_with_pauses_and_given_up(monkeypatch):
+    monkeypatch.setattr(load_module, "FATE_TIMEOUT_S", 0.5)
+    undecided = Undecided()
+    with pytest.raises(BaseExceptionGroup) as raised:
+        await run([Node(Ledger(), undecided)] * 2, 3, reader=told_later)
+    assert raised.group_contains(ConnectionLostError, match="became of", depth=2)
+    times = undecided.questions
+    assert len(times) > 1
+    assert all(later - sooner >= load_module.RETRY_PAUSE_S * 0.9 for sooner, later in pairwise(times))

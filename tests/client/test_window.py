@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Iterator, Sequence
 
@@ -21,7 +22,17 @@ from coco_core.adapter import (
 from coco_core.client import LoadResult, LoadSettings, percentiles_ms
 from coco_core.client.http import Connection, ConnectionLostError
 from coco_core.client.load import _wait_everywhere, _Window
+from coco_core.crypto import Curve, PrivateKey, self_signed
 from coco_core.wire.http import Message
+
+CERTIFICATE = self_signed(
+    PrivateKey.generate(Curve.P256),
+    "Coco Service",
+    not_before=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC),
+    not_after=datetime.datetime(2090, 1, 1, tzinfo=datetime.UTC),
+    ca=True,
+)
+"""Of a service nobody connects to here."""
 
 
 def test_percentiles() -> None:
@@ -51,7 +62,9 @@ def load_of(body: bytes, count: int) -> Load:
 
 
 def window(loads: Sequence[Load], outstanding: int = 100) -> _Window:
-    settings = LoadSettings(endpoints=[], service_certificate="", outstanding=outstanding, per_request=2)
+    settings = LoadSettings(
+        endpoints=[], service_certificate=CERTIFICATE, outstanding=outstanding, per_request=2
+    )
     return _Window(settings, iter(loads), told, None, LoadResult(commits=[]))
 
 

@@ -59,10 +59,14 @@ class Run:
 
     @property
     def parts(self) -> list[int]:
-        """How many transactions each round has."""
-        each, more = divmod(self.workload.transactions - self.workload.warm_up, self.rounds)
-        if not each:
-            raise OperatorError(f"{self.workload.transactions} transactions: none is left for every round")
+        """How many transactions each round has. Raises OperatorError where there is not one for each."""
+        whole, warm_up = self.workload.transactions, self.workload.warm_up
+        each, more = divmod(whole - warm_up, self.rounds)
+        if each < 1:
+            warming = f", {warm_up} of them to warm up" if warm_up else ""
+            raise OperatorError(
+                f"{whole} transactions{warming}: none is left for each of {self.rounds} rounds"
+            )
         return [each + (number < more) for number in range(self.rounds)]
 
 
@@ -105,19 +109,27 @@ class Bench:
         if count > self.run.workload.transactions - self.sent:
             raise OperatorError(f"the workload has no {count} transactions left")
         size = per_request or self.run.per_request
-        leaders = [node.index for node in self.network.nodes if node.role == "leader"]
         settings = LoadSettings(
             endpoints=self.network.endpoints,
             service_certificate=self.network.service_certificate,
             outstanding=max(outstanding or self.run.outstanding, size),
             per_request=size,
-            first=max(leaders, default=0),
+            first=self.network.leader or 0,
         )
         loads = self.run.workload.loads(size, self.sent, count)
         result = await run_load(settings, loads, self.run.workload.told, self._told)
         self.places += result.places
         self._refused += len(result.refused)
         return result
+
+    def examples(self) -> tuple[dict[str, TxID], list[str]]:
+        """Return where one transaction of each class is, by name, and of which classes that is not known."""
+        known = {
+            name: place
+            for name, index in self.run.workload.classes().items()
+            if index < self.sent and (place := self.places[index]) is not None
+        }
+        return known, [name for name in self.run.workload.classes() if name not in known]
 
     async def warm_up(self) -> None:
         """Send the first transactions, which are about compilers and connections."""
@@ -165,7 +177,7 @@ async def measure(run: Run, progress: Progress | None, say: Callable[[str], None
         after = await bench.readings()
         say("verifying state and receipts on every node" if run.verify else "state is not verified")
         differences = list(await _verify(run, bench.network)) if run.verify else []
-        receipts = await _receipts(bench)
+        receipts = await _receipts(bench, say)
     report = report_of(run, results, before, after)
     return Measurement(report=report, differences=differences, receipts=receipts)
 
@@ -187,20 +199,20 @@ async def _verify(run: Run, network: LocalNetwork) -> Sequence[str]:
             await connection.close()
 
 
-async def _receipts(bench: Bench) -> list[Path]:
-    """Keep a JSON and a COSE receipt of one transaction of each class."""
-    run, network = bench.run, bench.network
-    folder = run.spec.folder / RECEIPTS_FOLDER
+async def _receipts(bench: Bench, say: Callable[[str], None]) -> list[Path]:
+    """Keep a JSON and a COSE receipt of one transaction of each class; say of which there is none."""
+    network = bench.network
+    folder = bench.run.spec.folder / RECEIPTS_FOLDER
     folder.mkdir()
+    examples, missing = bench.examples()
+    if missing:
+        say(f"no receipt of {', '.join(missing)}: no answer told where in the ledger it is")
     kept: list[Path] = []
     async with await Connection.open(
         network.endpoints[-1].admin, pinned_context(network.service_certificate)
     ) as connection:
         client = NodeClient(connection)
-        for name, index in run.workload.classes().items():
-            place = bench.places[index] if index < bench.sent else None
-            if place is None:
-                continue
+        for name, place in examples.items():
             for suffix, cose in (("json", False), ("cose", True)):
                 path = folder / f"{name}.{suffix}"
                 path.write_bytes(await client.receipt(str(place), cose=cose))

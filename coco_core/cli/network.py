@@ -106,6 +106,20 @@ class LocalNetwork:
         """Where clients of ``ledger`` reach each node."""
         return [Endpoint(rpc=node.info["rpc"][ledger], admin=node.info["admin"]) for node in self.nodes]
 
+    @property
+    def leader(self) -> int | None:
+        """Index of the node that leads; None while none is known to.
+
+        Of those that run the one of the greatest view, for one that led before may not know it yet. Who
+        founded the service leads first, and announces only when that ends.
+        """
+        leaders = [
+            node
+            for node in self.nodes
+            if not node.ended.is_set() and (node.role == "leader" or (not node.role and not node.index))
+        ]
+        return max(leaders, key=lambda node: node.view).index if leaders else None
+
     async def start(self, nursery: trio.Nursery) -> None:
         """Start all nodes and wait until every one is open; raises OperatorError with a node's reason."""
         folder = self.spec.folder

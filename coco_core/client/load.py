@@ -8,8 +8,8 @@ Order across such a break is certain only with one request at a time: who pipeli
 one before it reads that an earlier one was not committed.
 
 Where an answer only says that transactions are taken, what became of them is asked on a second connection
-to the same node, one request after the other; until then they are unanswered. Who answers at once that it is
-not known yet is asked again after a pause, and given up like a node that is gone when one load takes too long.
+to the same node, one request after the other; until then they are unanswered. A node that answers at once
+that it does not know yet is asked again after a pause, and left when it does not know for too long.
 
 Latency of a transaction starts when the request that carries it is handed to the socket. *Majority*
 ends when a majority of nodes, *all nodes* when every node reported it committed, as seen by this

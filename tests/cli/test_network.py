@@ -96,7 +96,7 @@ def test_loads_that_cannot_be(tmp_path: Path) -> None:
     assert "--arg colour: expected NAME=VALUE" in refused(tmp_path, "bench", "ethereum", "--arg", "colour")
     assert "no argument 'colour'" in refused(tmp_path, "bench", "ethereum", "--arg", "colour=red")
     few = ("bench", "ethereum", "--workload", "transfers", "--transactions", 2, "--rounds", 3)
-    assert "none is left for every round" in refused(tmp_path, *few)
+    assert "none is left for each of 3 rounds" in refused(tmp_path, *few)
 
 
 def test_unknown_engine_and_ledger(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ import orjson
 import pytest
 from eth_hash.auto import keccak
 
-from coco_core.adapter import RETRY_PREFIX, HTTPResponse, Told, WorkloadOptions
+from coco_core.adapter import RETRY_PREFIX, HTTPRequest, HTTPResponse, Load, Told, WorkloadOptions
 from coco_core.errors import OperatorError
 from coco_ethereum.development import CHAIN_ID, development_key
+from coco_ethereum.limits import RPC_BATCH_CALLS_MAX
 from coco_ethereum.records import ACCOUNTS
 from coco_ethereum.signatures import address_of
 from coco_ethereum.state import decode_account, encode_account
@@ -104,17 +105,44 @@ def test_a_single_transaction_is_no_batch():
     assert orjson.loads(load.request.body)["method"] == "eth_sendRawTransaction"
 
 
-def refused(content: object, status: int = 200) -> Sequence[str]:
+def refused(content: object, status: int = 200, count: int = 1) -> Sequence[str]:
     body = content if isinstance(content, bytes) else orjson.dumps(content)
-    return told(HTTPResponse(status=status, body=body)).refused
+    load = Load(HTTPRequest.post("/", b""), count)
+    return told(load, HTTPResponse(status=status, body=body)).refused
 
 
 def test_refused_reads_every_shape_of_answer():
     error = {"error": {"code": -32000, "message": "nonce too low"}}
     known = {"error": {"code": -32000, "message": "already known"}}
-    assert refused([{"result": "0x"}, error, known]) == ("-32000: nonce too low",)
+    assert refused([{"result": "0x"}, error, known], count=3) == ("-32000: nonce too low",)
     assert refused(error) == ("-32000: nonce too low",)
     assert refused(b"<html>")[0].startswith("the answer is no JSON")
+
+
+def test_what_is_said_of_a_whole_request_is_said_of_each_of_its_transactions():
+    error = {"error": {"code": -32600, "message": "1000 calls at most"}}
+    assert refused(error, count=2_000) == ("-32600: 1000 calls at most",) * 2_000
+    assert len(refused(b"<html>", count=7)) == 7
+    for strange in (
+        [],
+        [error],
+        [{"result": "0x"}] * 6,
+        {"result": "0x"},
+        [1] * 7,
+        [{"error": 1}] * 7,
+        1,
+        None,
+    ):
+        reasons = refused(strange, count=7)
+        assert len(reasons) == 7, strange
+        assert all(each.startswith("no answer of this interface") for each in reasons), strange
+
+
+async def test_a_request_with_too_many_calls_is_no_success(make_ledger):
+    workload = make_workload(WorkloadOptions(transactions=RPC_BATCH_CALLS_MAX + 1))
+    ledger = make_ledger(workload.config)
+    (load,) = workload.loads(RPC_BATCH_CALLS_MAX + 1)
+    assert len(workload.told(load, await ledger.request(load.request)).refused) == RPC_BATCH_CALLS_MAX + 1
 
 
 def test_what_only_this_node_refuses_now_asks_to_be_sent_again():

@@ -35,23 +35,36 @@ def loads(envelopes: Iterable[bytes], per_request: int) -> Iterator[Load]:
         yield Load(HTTPRequest.post("/", body), len(calls))
 
 
-def told(answer: HTTPResponse) -> Told:
-    """Return one reason for each transaction of an answer that was not accepted.
+def told(load: Load, answer: HTTPResponse) -> Told:
+    """Return one reason for each transaction of a load that was not accepted.
 
-    What only this node at this moment refuses (busy, no primary, not committed) begins with RETRY_PREFIX.
+    An error in the place of a list of answers is that of every transaction. What only this node at this
+    moment refuses (busy, no primary, not committed) begins with RETRY_PREFIX.
     """
     if answer.status != HTTPStatus.OK:
-        return Told(refused=[f"{RETRY_PREFIX}answer {answer.status}"])
+        return Told(refused=[f"{RETRY_PREFIX}answer {answer.status}"] * load.count)
     try:
         parsed = orjson.loads(answer.body)
     except orjson.JSONDecodeError:
-        return Told(refused=[f"the answer is no JSON: {answer.body[:80]!r}"])
-    responses = parsed if isinstance(parsed, list) else [parsed]
-    errors = [response["error"] for response in responses if "error" in response]
-    return Told(refused=[_reason(error) for error in errors if error["message"] != _KNOWN])
+        return Told(refused=[f"the answer is no JSON: {answer.body[:80]!r}"] * load.count)
+    try:
+        reasons = list(map(_reason, parsed if isinstance(parsed, list) else [parsed]))
+    except (KeyError, TypeError):
+        reasons = []
+    if not isinstance(parsed, list) and any(reasons):
+        reasons *= load.count
+    if len(reasons) != load.count:
+        reasons = [f"no answer of this interface: {answer.body[:80]!r}"] * load.count
+    return Told(refused=filter(None, reasons))
 
 
-def _reason(error: Mapping[str, Any]) -> str:
+def _reason(response: Mapping[str, Any]) -> str:
+    """Return why a call was refused, empty when it was not; raises KeyError, TypeError for no response."""
+    if "error" not in response:
+        return "" if response["result"] else "no hash of it was answered"
+    error = response["error"]
+    if error["message"] == _KNOWN:
+        return ""
     transient = RETRY_PREFIX if error["code"] == LIMIT_EXCEEDED else ""
     return f"{transient}{error['code']}: {error['message']}"
 

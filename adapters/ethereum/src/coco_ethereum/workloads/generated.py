@@ -120,7 +120,7 @@ class GeneratedWorkload:
 
     def told(self, load: Load, answer: HTTPResponse) -> Told:
         """Return what an answer says."""
-        return client.told(answer)
+        return client.told(load, answer)
 
     async def verify(self, ask: Ask, nodes: int) -> Sequence[str]:
         """Compare nonces and balances on every node with what the plan leads to."""

@@ -104,7 +104,7 @@ class RecordedWorkload:
 
     def told(self, load: Load, answer: HTTPResponse) -> Told:
         """Return what an answer says."""
-        return client.told(answer)
+        return client.told(load, answer)
 
     async def verify(self, ask: Ask, nodes: int) -> Sequence[str]:
         """Compare every receipt and, after the whole stream, the whole changed state, on every node."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -21,9 +22,9 @@ from bench_sawtooth_processors import RAW, SDKS, Measured, measure_alone
 from side_by_side import NODES, SINGLE, say, side_by_side
 
 from coco_core.adapter import Workload, WorkloadOptions
+from coco_core.cli.failing import status_of
 from coco_core.cli.measuring import Run, network_for
 from coco_core.cli.network import until_interrupted
-from coco_core.errors import OperatorError
 from coco_sawtooth.plugin import SawtoothPlugin
 
 BESIDE = 10_000_000
@@ -62,13 +63,14 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=8, help="batches under way at a time")
     parser.add_argument("--window", type=int, default=10, help="in flight per processor, alone")
     parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+    sys.exit(status_of(partial(run, parser.parse_args())))
+
+
+def run(options: argparse.Namespace) -> None:
+    """Make the load, and measure."""
     count = options.rounds * options.transactions + SINGLE
     arguments = {"sdk": options.sdk, "processors": str(options.processors)}
-    try:
-        workload = SawtoothPlugin().workload(WorkloadOptions(transactions=count, arguments=arguments))
-    except OperatorError as error:
-        raise SystemExit(str(error)) from None
+    workload = SawtoothPlugin().workload(WorkloadOptions(transactions=count, arguments=arguments))
     say(f"load {os.getloadavg()[0]:.1f} before; alone {options.window} in flight per processor")
     with tempfile.TemporaryDirectory(prefix="coco-bench-") as temporary:
         trio.run(until_interrupted, partial(measure, options, workload, Path(temporary)))

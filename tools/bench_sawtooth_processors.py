@@ -28,6 +28,7 @@ from typing import Any
 import trio
 import zmq
 
+from coco_core.cli.failing import status_of
 from coco_core.errors import OperatorError
 from coco_sawtooth.batches import Transaction
 from coco_sawtooth.contexts import Context
@@ -141,7 +142,7 @@ class Alone:
             else:
                 response = TpProcessResponse.FromString(message.content)
                 if response.status != TpProcessResponse.OK:
-                    raise SystemExit(f"a transaction failed: {response.message}")
+                    raise OperatorError(f"a transaction failed: {response.message}")
                 done += 1
                 self._give(identity, waiting)
 
@@ -207,7 +208,7 @@ async def measure_host(
             result = await host.process(each, context)
             room.release()
             if result != Valid():
-                raise SystemExit(f"a transaction failed: {result}")
+                raise OperatorError(f"a transaction failed: {result}")
             state.update(context.writes)
 
         async with trio.open_nursery() as nursery:
@@ -228,7 +229,7 @@ async def measure_host(
 
 
 def main() -> None:
-    """Measure and print."""
+    """Read the command line, and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=RAW)
     parser.add_argument("--sdk", choices=SDKS, default=SDKS[0])
     parser.add_argument("--processors", type=int, default=1)
@@ -236,11 +237,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--windows", default="1,10,100", help="transactions in flight per processor")
     parser.add_argument("--tcp", action="store_true", help="tcp on loopback instead of ipc")
-    options = parser.parse_args()
-    try:
-        find_processor("", options.sdk)
-    except OperatorError as error:
-        raise SystemExit(str(error)) from None
+    sys.exit(status_of(partial(measure, parser.parse_args())))
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Measure and print."""
+    find_processor("", options.sdk)
     say(
         f"{options.processors} x intkey on the {options.sdk} SDK, {options.transactions} transactions each;"
         f" best and median of {options.rounds} rounds, {'tcp' if options.tcp else 'ipc'};"

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from coco_core.cli.measuring import Run, describe, open_bench, report_of
 from coco_core.client import LoadResult, percentiles_ms
+from coco_core.errors import OperatorError
 
 NODES = 3
 SINGLE = 100
@@ -28,7 +29,14 @@ def say(text: str) -> None:
 
 
 async def side_by_side(run: Run, alone: Alone, count: int) -> None:
-    """Warm both up, measure ``run.rounds`` rounds of ``count`` transactions of both, and print."""
+    """Warm both up, measure ``run.rounds`` rounds of ``count`` transactions of both, and print.
+
+    Raises OperatorError where there is nothing to measure, and when the network refuses something.
+    """
+    if min(count, run.rounds, run.per_request, run.outstanding) < 1:
+        raise OperatorError(
+            f"{run.rounds} rounds of {count}, {run.per_request} a request: nothing to measure"
+        )
     results: list[LoadResult] = []
     alones: list[float] = []
     async with open_bench(run) as bench:
@@ -40,7 +48,7 @@ async def side_by_side(run: Run, alone: Alone, count: int) -> None:
             alones.append(await alone(bench.sent, count))
             results.append(await bench.load(count))
             if results[-1].refused:
-                raise SystemExit(f"refused: {results[-1].refused[:3]}")
+                raise OperatorError(f"refused: {', '.join(list(dict.fromkeys(results[-1].refused))[:3])}")
             (rate,) = report_of(run, results[-1:], before, before)["rounds_tps"]
             say(f"alone {alones[-1]:.0f} tx/s, network {rate:.0f} tx/s committed ({rate / alones[-1]:.0%})")
         after = await bench.readings()

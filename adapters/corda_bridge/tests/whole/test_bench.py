@@ -54,3 +54,21 @@ def test_the_tool_tells_both_sides() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     titles = [line.strip().partition("  ")[0] for line in done.stdout.splitlines()]
     assert titles[-4:] == ["best, median", "alone", "of alone", "one at a time"]
+
+
+@pytest.mark.usefixtures("samples", "has_worker")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--moves", 0), "coco: 1 rounds of 0, 10 a request: nothing to measure"),
+        (("--moves", 10, "--warm-up", -1), "coco: a workload of 110 transactions after -1"),
+        # A node takes no such request, which is known only when the network runs.
+        (("--moves", 600, "--batch", 600), "coco: refused: no answer of this interface: b'body exceeds the"),
+    ],
+)
+def test_what_the_tool_cannot_measure_is_one_line(options: tuple[object, ...], said: str) -> None:
+    tool = ROOT / "tools" / "bench_corda_network.py"
+    done = run(tool, "--rounds", 1, "--warm-up", 1, "--batch", 10, *options)
+    assert done.returncode == 2, done.stdout + done.stderr
+    (line,) = [each for each in done.stderr.splitlines() if "confined to" not in each]
+    assert line.startswith(said)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -34,7 +37,6 @@ from coco_core.cli.network import until_interrupted
 
 async def work():
     async with companions({Path(sys.argv[1]): [Companion(command=sys.argv[2:])]}):
-        print("started", flush=True)
         await trio.sleep_forever()
 
 
@@ -46,82 +48,102 @@ def python(code: str, *more: str) -> Companion:
     return Companion(command=[sys.executable, "-c", code, *more])
 
 
-def running(tmp_path: Path) -> list[psutil.Process]:
-    return [one for one in psutil.process_iter(["cmdline"]) if str(tmp_path) in (one.info["cmdline"] or [])]
-
-
-def stays(tmp_path: Path) -> Companion:
-    return python("import time; time.sleep(1000)", str(tmp_path))
-
-
 def wrapped(one: Companion) -> Companion:
     """The same behind a shell that waits for it, as ``npx`` does."""
     return Companion(command=["sh", "-c", '"$@"; true', "sh", *one.command])
 
 
-def gone(tmp_path: Path) -> None:
-    """Wait until nothing with ``tmp_path`` on its command line runs."""
-    _, left = psutil.wait_procs(running(tmp_path), timeout=PATIENCE_S)
-    assert left == []
+class Callers:
+    """Processes that connect to this one and stay: one that is gone has closed its connection."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        listener.settimeout(PATIENCE_S)
+        self._listener = listener
+        self._connections: list[socket.socket] = []
+        port = listener.getsockname()[1]
+        self.one = python(
+            "import os, socket, time\n"
+            f"connection = socket.create_connection(('127.0.0.1', {port}))\n"
+            "connection.sendall(b'%d\\n' % os.getppid())\n"
+            "time.sleep(1000)"
+        )
+        """What connects."""
+
+    def arrived(self) -> int:
+        """Wait for the next one, and return the number of its parent."""
+        connection, _ = self._listener.accept()
+        connection.settimeout(PATIENCE_S)
+        self._connections.append(connection)
+        with connection.makefile("rb") as said:
+            return int(said.readline())
+
+    def are_gone(self) -> None:
+        """Wait until all that arrived are gone."""
+        assert self._connections
+        for connection in self._connections:
+            with connection, contextlib.suppress(ConnectionResetError):
+                assert connection.recv(1) == b""
 
 
-async def test_they_run_until_the_end(tmp_path: Path) -> None:
-    async with companions({tmp_path: [stays(tmp_path), stays(tmp_path)]}):
-        assert len(running(tmp_path)) == 2
-    assert running(tmp_path) == []
+@pytest.fixture
+def callers() -> Iterator[Callers]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield Callers(listener)
+
+
+async def test_they_run_until_the_end(tmp_path: Path, callers: Callers) -> None:
+    async with companions({tmp_path: [callers.one, callers.one]}):
+        callers.arrived()
+        callers.arrived()
+    callers.are_gone()
 
 
 @posix
-async def test_what_they_started_ends_with_them(tmp_path: Path) -> None:
-    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    port = listener.socket.getsockname()[1]
-    code = f"import socket, time; one = socket.create_connection(('127.0.0.1', {port})); time.sleep(1000)"
-    with trio.fail_after(PATIENCE_S):
-        async with listener, companions({tmp_path: [wrapped(python(code, str(tmp_path)))]}):
-            connection = await listener.accept()
-            assert len(running(tmp_path)) == 2
-        async with connection:
-            # It runs no longer.
-            assert await connection.receive_some() == b""
-    gone(tmp_path)
+async def test_what_they_started_ends_with_them(tmp_path: Path, callers: Callers) -> None:
+    async with companions({tmp_path: [wrapped(callers.one)]}):
+        callers.arrived()
+    callers.are_gone()
 
 
 @posix
-async def test_what_one_started_ends_when_it_ends_by_itself(tmp_path: Path) -> None:
-    code = f"import subprocess; subprocess.Popen({list(stays(tmp_path).command)!r}); raise SystemExit('bye')"
-    with pytest.raises(OperatorError, match="ended: bye"), trio.fail_after(PATIENCE_S):
-        async with companions({tmp_path: [python(code)]}):
+async def test_what_one_started_ends_when_it_ends_by_itself(tmp_path: Path, callers: Callers) -> None:
+    starts = f"import os, subprocess; subprocess.Popen({list(callers.one.command)!r})"
+    ends = f"open({str(tmp_path / 'go')!r}).close(); raise SystemExit('bye')"
+    os.mkfifo(tmp_path / "go")
+
+    async def going() -> None:
+        async with companions({tmp_path: [python(f"{starts}; {ends}")]}):
+            callers.arrived()
+            os.close(os.open(tmp_path / "go", os.O_WRONLY))
             await trio.sleep_forever()
-    gone(tmp_path)
+
+    with pytest.raises(OperatorError, match="ended: bye"), trio.fail_after(PATIENCE_S):
+        await going()
+    callers.are_gone()
 
 
 @posix
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGTERM])
-def test_they_end_with_whoever_started_them(tmp_path: Path, number: signal.Signals) -> None:
-    command = [sys.executable, "-c", HARNESS, str(tmp_path), *wrapped(stays(tmp_path)).command]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as harness:
-        assert harness.stdout is not None
-        assert harness.stdout.readline() == b"started\n"
-        beside = [one for one in psutil.Process(harness.pid).children(recursive=True) if one.is_running()]
-        assert beside
+def test_they_end_with_whoever_started_them(tmp_path: Path, callers: Callers, number: signal.Signals) -> None:
+    command = [sys.executable, "-c", HARNESS, str(tmp_path), *wrapped(callers.one).command]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as harness:
+        callers.arrived()
         harness.send_signal(number)
-    _, left = psutil.wait_procs(beside, timeout=PATIENCE_S)
-    assert left == []
-    gone(tmp_path)
+    callers.are_gone()
 
 
 @posix
-async def test_what_a_killed_leash_held_ends(tmp_path: Path) -> None:
+async def test_what_a_killed_leash_held_ends(tmp_path: Path, callers: Callers) -> None:
     async def killing() -> None:
-        async with companions({tmp_path: [stays(tmp_path)]}):
-            (one,) = running(tmp_path)
-            assert one.ppid() != os.getpid()
-            os.kill(one.ppid(), signal.SIGKILL)
+        async with companions({tmp_path: [callers.one]}):
+            parent = callers.arrived()
+            assert parent != os.getpid()
+            os.kill(parent, signal.SIGKILL)
             await trio.sleep_forever()
 
     with pytest.raises(OperatorError, match="ended: it said nothing"), trio.fail_after(PATIENCE_S):
         await killing()
-    gone(tmp_path)
+    callers.are_gone()
 
 
 async def test_one_that_ends_ends_what_is_done_with_it(tmp_path: Path) -> None:
@@ -139,12 +161,13 @@ async def test_the_last_words_told_are_those_of_the_one_that_ended(tmp_path: Pat
             await trio.sleep_forever()
 
 
-async def test_one_that_cannot_be_started_is_named_and_the_others_end(tmp_path: Path) -> None:
+async def test_one_that_cannot_be_started_is_named(tmp_path: Path) -> None:
+    before = psutil.Process().children()
     missing = Companion(command=[str(tmp_path / "missing")])
     with pytest.raises(OperatorError, match="missing cannot be started: No such file"):
-        async with companions({tmp_path: [stays(tmp_path), missing]}):
+        async with companions({tmp_path: [python("import time; time.sleep(1000)"), missing]}):
             raise AssertionError("nothing is done without it")
-    assert running(tmp_path) == []
+    assert psutil.Process().children() == before
 
 
 async def test_each_has_the_variables_it_is_given(tmp_path: Path) -> None:

@@ -75,6 +75,8 @@ INVALID_STATUSES_SIZE_MAX_BYTES: Final = 16 * MIB
 # batch that was committed this moment.
 PLACES_MAX: Final = 10_000
 PLACE_WAIT_S: Final = 1
+PLACES_TOLD_MAX: Final = 200
+"""Batches asked for at one time whose places an answer's header names: clients take 8 KiB of a header."""
 # How often a batch is handed on whose fate a change of primaries left open, how long one is whose family has
 # no processor, and after which pause: the first, and the longest, for it doubles.
 SUBMISSIONS_MAX: Final = 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 import trio
 import trio.testing
@@ -13,6 +14,7 @@ from coco_sawtooth.limits import (
     PENDING_BATCHES_MAX,
     PLACE_WAIT_S,
     PLACES_MAX,
+    PLACES_TOLD_MAX,
 )
 from coco_sawtooth.messages import ClientBatchStatus
 from coco_sawtooth.statuses import Statuses
@@ -219,6 +221,28 @@ async def test_places_in_the_ledger_are_told_of_committed_batches(world, autojum
         # Sent once more it is known, and where stays known.
         await here.post_batches(one)
         assert await placed(here, one) == first
+
+
+async def test_places_of_more_batches_than_a_header_holds_are_not_told(world, autojump_clock) -> None:
+    async with world() as here:
+        batch = sets(here.alice, "a")
+        await here.commit(batch)
+        ids = [batch.header_signature] * (PLACES_TOLD_MAX + 1)
+
+        async def asked(ids: list[str]) -> str | None:
+            answer = await here.request("POST", "/batch_statuses", orjson.dumps(ids), "application/json")
+            assert len(orjson.loads(answer.body)["data"]) == len(ids)
+            return answer.headers.get(TRANSACTION_IDS_HEADER)
+
+        told = await asked(ids[1:])
+        assert told is not None
+        assert told.split(",") == [await placed(here, batch)] * PLACES_TOLD_MAX
+        assert await asked(ids) is None
+
+
+def test_the_places_told_at_most_fit_what_clients_take_of_a_header() -> None:
+    longest = str(TxID(2**32 - 1, 2**63 - 1))
+    assert len(f"{TRANSACTION_IDS_HEADER}: " + ",".join([longest] * PLACES_TOLD_MAX)) <= 8190
 
 
 async def test_a_place_is_not_waited_for_long(world, autojump_clock) -> None:

@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from coco_core.adapter import TRANSACTION_IDS_HEADER, HTTPResponse
 from coco_core.errors import BusyError, MalformedError
 from coco_sawtooth import messages, queries
-from coco_sawtooth.limits import RECEIPTS_SIZE_MAX_BYTES
+from coco_sawtooth.limits import PLACES_TOLD_MAX, RECEIPTS_SIZE_MAX_BYTES
 from coco_sawtooth.rest import errors, rendering
 from coco_sawtooth.rest.calls import Call, check, checked_ids, content_type, page_of
 from coco_sawtooth.rest.errors import RestError
@@ -57,9 +57,14 @@ async def post_statuses(call: Call) -> HTTPResponse:
 
 
 async def _statuses(call: Call, ids: list[str], more: dict[str, JSON]) -> HTTPResponse:
-    """Answer with statuses, and with the places in the core's ledger of batches this node saw committed."""
+    """Answer with statuses, and with the places in the core's ledger of batches this node saw committed.
+
+    Places are in a header, and none is there for more batches than PLACES_TOLD_MAX.
+    """
     found = await call.intake.statuses(ids, call.wait_s())
     answer = response({"data": [rendering.short(each) for each in found], **more})
+    if len(ids) > PLACES_TOLD_MAX:
+        return answer
     committed = [each.batch_id for each in found if each.status == messages.ClientBatchStatus.COMMITTED]
     places = dict(zip(committed, await call.intake.places(committed), strict=True))
     if not any(places.values()):

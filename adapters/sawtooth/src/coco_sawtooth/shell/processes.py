@@ -50,10 +50,14 @@ class Processor:
 def find_processor(command: str, sdk: str) -> Processor:
     """Return the processor that ``command`` starts, or unless it says one, the example on an ``sdk``.
 
-    Raises OperatorError for a command without an endpoint, and for an SDK that is unknown or not installed.
+    Raises OperatorError for a command that is none or has no endpoint, and for an SDK that is unknown or not
+    installed.
     """
     if command:
-        words = shlex.split(command)
+        try:
+            words = shlex.split(command)
+        except ValueError as error:
+            raise OperatorError(f"processor={command}: {error}") from None
         if ENDPOINT not in command:
             raise OperatorError(f"processor={command}: expected {ENDPOINT} where it takes what to connect to")
         program = shutil.which(words[0])

@@ -17,6 +17,7 @@ TRANSACTIONS_DEFAULT: Final = 4_000
 WARM_UP_DEFAULT: Final = 500
 """Processors connect and register meanwhile."""
 PROCESSORS_MAX: Final = 64
+DIGITS_MAX: Final = 9
 ARGUMENTS: Final = frozenset(("processor", "processors", "sdk"))
 
 
@@ -35,9 +36,9 @@ def make_workload(options: WorkloadOptions) -> Workload:
     for name in told:
         if name not in ARGUMENTS:
             raise OperatorError(f"workload {KIND!r} has no argument {name!r}; {', '.join(sorted(ARGUMENTS))}")
-    number = told.get("processors", "1")
-    if not (number.isascii() and number.isdigit() and 1 <= int(number[:9]) <= PROCESSORS_MAX):
-        raise OperatorError(f"processors={number}: expected a whole number to {PROCESSORS_MAX}")
+    processor, sdk = told.get("processor", ""), told.get("sdk", "")
+    if processor and sdk:
+        raise OperatorError(f"sdk={sdk} beside processor={processor}: one of the two says what to start")
     count = options.transactions or TRANSACTIONS_DEFAULT
     warm_up = WARM_UP_DEFAULT if options.warm_up is None else options.warm_up
     if count < 1 or warm_up < 0:
@@ -46,7 +47,15 @@ def make_workload(options: WorkloadOptions) -> Workload:
         count=warm_up + count,
         warm_up=warm_up,
         seed=options.seed,
-        processor=find_processor(told.get("processor", ""), told.get("sdk", PYTHON)),
-        processors=int(number),
+        processor=find_processor(processor, sdk or PYTHON),
+        processors=_processors(told.get("processors", "1")),
         first_port=free_ports(PROCESSORS_PORT, NODES),
     )
+
+
+def _processors(told: str) -> int:
+    # Bounded before it is read: Python refuses to read thousands of digits.
+    number = int(told) if told.isascii() and told.isdigit() and len(told) <= DIGITS_MAX else 0
+    if not 1 <= number <= PROCESSORS_MAX:
+        raise OperatorError(f"processors={told[:80]}: expected a whole number to {PROCESSORS_MAX}")
+    return number

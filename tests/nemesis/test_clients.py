@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from random import Random
 from typing import TypeVar
 
+import pytest
 import trio
 
 from coco_core.adapter import TRANSACTION_IDS_HEADER
 from coco_core.base import TxID
 from coco_core.testing.linearizability import check_linearizable
+from coco_core.testing.nemesis import clients
 from coco_core.testing.nemesis.clients import Doors, Record
 from coco_core.testing.nemesis.ethereum_load import EthereumClient, ethereum_ledger
 from coco_core.testing.nemesis.tally_load import TallyClient, counter_name, histories
@@ -24,9 +27,12 @@ TIMEOUT_S = 30
 SILENCE = b""
 
 
-def http(status: int, body: bytes, placed: str = "") -> bytes:
+CLOSING = b"connection: close\r\n"
+
+
+def http(status: int, body: bytes, placed: str = "", more: bytes = b"") -> bytes:
     place = f"{TRANSACTION_IDS_HEADER}: {placed}\r\n".encode() if placed else b""
-    return b"HTTP/1.1 %d X\r\n%bcontent-length: %d\r\n\r\n%b" % (status, place, len(body), body)
+    return b"HTTP/1.1 %d X\r\n%b%bcontent-length: %d\r\n\r\n%b" % (status, place, more, len(body), body)
 
 
 def fates(*each: list[str]) -> bytes:
@@ -34,7 +40,10 @@ def fates(*each: list[str]) -> bytes:
 
 
 class ScriptedNode:
-    """Answers each request with the next piece of a script; SILENCE closes the connection instead."""
+    """Answers each request with the next piece of a script; SILENCE closes the connection instead.
+
+    What says CLOSING is the last answer there.
+    """
 
     def __init__(self, script: Iterator) -> None:
         self.requests: list[list[str]] = []
@@ -51,6 +60,8 @@ class ScriptedNode:
                     if answer == SILENCE:
                         return
                     await stream.send_all(answer)
+                    if CLOSING in answer:
+                        return
 
 
 async def played(script, rounds: int) -> tuple[ScriptedNode, TallyClient, Record]:
@@ -72,17 +83,26 @@ async def played(script, rounds: int) -> tuple[ScriptedNode, TallyClient, Record
 
 async def served(steps: Iterator, client_of: Callable[[Doors], Client]) -> tuple[ScriptedNode, Client]:
     """Run a client against a node that takes these steps, until the client has enough."""
+    (node,), client = await served_by([steps], client_of)
+    return node, client
+
+
+async def served_by(
+    scripts: Sequence[Iterator], client_of: Callable[[Doors], Client]
+) -> tuple[list[ScriptedNode], Client]:
+    """Run a client against a node for each of these scripts, until the client has enough."""
     async with AsyncExitStack() as stack:
         stack.enter_context(trio.fail_after(TIMEOUT_S))
         nursery = await stack.enter_async_context(trio.open_nursery())
-        node = ScriptedNode(steps)
-        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        nursery.start_soon(trio.serve_listeners, node.serve, [listener])
-        address = f"127.0.0.1:{listener.socket.getsockname()[1]}"
-        client = client_of(Doors([address], None, Random(1)))
+        nodes, addresses = [ScriptedNode(steps) for steps in scripts], []
+        for node in nodes:
+            (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            nursery.start_soon(trio.serve_listeners, node.serve, [listener])
+            addresses.append(f"127.0.0.1:{listener.socket.getsockname()[1]}")
+        client = client_of(Doors(addresses, None, Random(1)))
         await client.run()
         nursery.cancel_scope.cancel()
-    return node, client
+    return nodes, client
 
 
 TOTALS: dict[str, int] = {}
@@ -110,6 +130,10 @@ def busy(lines: list[str]) -> bytes:
     return http(503, b"no primary is known")
 
 
+def closing(lines: list[str]) -> bytes:
+    return http(503, b"this node has not caught up", more=CLOSING)
+
+
 def silent(lines: list[str]) -> bytes:
     return SILENCE
 
@@ -124,6 +148,38 @@ async def test_a_client_sends_the_same_names_until_it_is_certain() -> None:
     assert client.history[0].attempts == 4
     assert record.attempts == len(node.requests)
     assert len({one.name for one in client.history}) == len(client.history)
+
+
+@pytest.mark.parametrize("answer", [busy, closing, silent])
+async def test_a_node_that_is_not_ready_is_not_asked_for_a_while(monkeypatch, answer) -> None:
+    TOTALS.clear()
+    # On this clock, however slow the machine.
+    monkeypatch.setattr(clients, "AVOIDED_S", 1_000.0)
+    record = Record()
+
+    def steps() -> Iterator:
+        yield from [committed] * 20
+        record.sending = False
+        while True:
+            yield committed
+
+    def client(doors: Doors) -> TallyClient:
+        return TallyClient("t0", doors, record, Random(2), 0.0)
+
+    (not_ready, ready), tally = await served_by([itertools.repeat(answer), steps()], client)
+    assert record.violations == []
+    assert len(not_ready.requests) == 1
+    assert not_ready.requests[0] in ready.requests
+    assert all(one.returned is not None for one in tally.history)
+
+
+async def test_a_connection_that_its_node_closes_is_not_used_again() -> None:
+    TOTALS.clear()
+    node, client, record = await played([closing, committed], 1)
+    assert record.violations == []
+    assert client.history[0].unsure == "this node has not caught up"
+    assert client.history[0].attempts == 2
+    assert record.attempts == len(node.requests)
 
 
 async def test_a_transfer_is_sent_again_when_a_node_has_not_caught_up() -> None:

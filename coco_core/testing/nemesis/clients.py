@@ -92,7 +92,11 @@ class Doors:
             connection = self._open.get(node) or await self._connect(node)
             with trio.move_on_after(ANSWER_TIMEOUT_S):
                 await connection.send("POST", "/", body)
-                return await connection.receive()
+                answer = await connection.receive()
+                if not answer.keep_alive:
+                    # Asked there again, the node would seem to have ended.
+                    await self._open.pop(node).close()
+                return answer
             raise ConnectionLostError(f"node {node} did not answer")
         except BaseException as error:
             # Also when cancelled: an answer that comes late must not be taken for the next one's.

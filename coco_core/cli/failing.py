@@ -1,7 +1,7 @@
 """How a program of this project fails: one line on stderr, by whose fault, with an exit status.
 
 Exit status 0: done; 1: what was checked is not right; 2: usage or operator's fault; 70: our own fault,
-shown with its traceback; 130: interrupted by Ctrl-C or SIGTERM.
+shown with its traceback; 130: interrupted by Ctrl-C, SIGTERM or SIGHUP.
 """
 
 from __future__ import annotations

@@ -37,7 +37,9 @@ async def measure(options: argparse.Namespace, workload: Workload, folder: Path)
     async def alone(first: int, count: int) -> float:
         into, endpoint = Measured(), f"ipc://{folder}/alone-{first}"
         one_round = argparse.Namespace(**{**vars(options), "transactions": count})
-        work = partial(measure_alone, one_round, options.window, endpoint, BESIDE + first, into)
+        # In a thread: Ctrl-C, or what else cancels this, is heard when it looks.
+        look = trio.from_thread.check_cancelled
+        work = partial(measure_alone, one_round, options.window, endpoint, BESIDE + first, into, look)
         await trio.to_thread.run_sync(work)
         return into.rates[0]
 

@@ -23,11 +23,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import trio
 import zmq
 
+from coco_core.cli.companions import LEASH, last_line, log_file, order
 from coco_core.cli.failing import status_of
 from coco_core.errors import OperatorError
 from coco_sawtooth.batches import Transaction
@@ -53,6 +55,9 @@ from coco_sawtooth.workloads import intkey_address, intkey_payload
 
 SDKS = (PYTHON, JAVASCRIPT)
 WARM_UP = 100
+LOOK_EVERY_MS = 200
+LOOK_EVERY_MESSAGES = 1_000
+"""How often it is looked whether processors run: after so long without a message, or so many of them."""
 RAW = argparse.RawDescriptionHelpFormatter
 
 
@@ -80,38 +85,69 @@ def transactions(number: int, start: int) -> list[Transaction]:
     return made
 
 
-@contextlib.contextmanager
-def running(sdk: str, endpoint: str, number: int) -> Iterator[None]:
-    """Run processors on ``endpoint``."""
-    one = find_processor("", sdk).companion(endpoint)
-    started = [
-        subprocess.Popen(  # noqa: S603 - our own examples
-            one.command, env=one.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        for _ in range(number)
-    ]
-    try:
-        yield
-    finally:
-        for process in started:
-            process.kill()
+class Processors:
+    """Processes on one endpoint, each behind a leash: none outlives this one."""
+
+    def __init__(self, sdk: str, endpoint: str, number: int, folder: Path) -> None:
+        """Start so many; what each prints is in ``folder``."""
+        one = find_processor("", sdk).companion(endpoint)
+        self._running: list[tuple[subprocess.Popen[bytes], Path]] = []
+        for each in range(1, number + 1):
+            log = folder / log_file(each)
+            with log.open("wb") as output:
+                process = subprocess.Popen(  # noqa: S603 - our own examples
+                    LEASH, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True
+                )
+            self._running.append((process, log))
+            if process.stdin is not None:
+                process.stdin.write(order(one))
+                process.stdin.flush()
+
+    def check(self) -> None:
+        """Raise OperatorError if one has ended."""
+        for process, log in self._running:
+            if process.poll() is not None:
+                raise OperatorError(f"a processor ended: {last_line(log)}")
+
+    def end(self) -> None:
+        """End all of them."""
+        for process, _ in self._running:
+            if process.stdin is not None:
+                # That makes the leash kill what it holds.
+                process.stdin.close()
+        for process, _ in self._running:
             process.wait()
+
+
+@contextlib.contextmanager
+def running(sdk: str, endpoint: str, number: int) -> Iterator[Processors]:
+    """Run processors on ``endpoint``."""
+    with tempfile.TemporaryDirectory() as folder:
+        processors = Processors(sdk, endpoint, number, Path(folder))
+        try:
+            yield processors
+        finally:
+            processors.end()
 
 
 class Alone:
     """A ROUTER that does nothing but keep the processor busy."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, look: Callable[[], None]) -> None:
+        """Listen on ``endpoint``; ``look`` is called now and then, and may raise."""
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
+        self._socket.rcvtimeo = LOOK_EVERY_MS
         self._socket.bind(endpoint)
+        self._look = look
+        self._received = 0
         self._state: dict[str, bytes] = {}
         self._processors: list[bytes] = []
 
     def wait_for(self, processors: int) -> None:
         """Register processors."""
         while len(self._processors) < processors:
-            identity, frame = self._socket.recv_multipart()
+            identity, frame = self._receive()
             message = Message.FromString(frame)
             request = TpRegisterRequest.FromString(message.content)
             answer = TpRegisterResponse(status=1, protocol_version=request.protocol_version)
@@ -126,7 +162,7 @@ class Alone:
                 self._give(identity, waiting)
         done = 0
         while done < len(work):
-            identity, frame = self._socket.recv_multipart()
+            identity, frame = self._receive()
             message = Message.FromString(frame)
             if message.message_type == MessageType.TP_STATE_GET_REQUEST:
                 get = TpStateGetRequest.FromString(message.content)
@@ -145,6 +181,18 @@ class Alone:
                     raise OperatorError(f"a transaction failed: {response.message}")
                 done += 1
                 self._give(identity, waiting)
+
+    def _receive(self) -> tuple[bytes, bytes]:
+        self._received += 1
+        if self._received % LOOK_EVERY_MESSAGES == 0:
+            self._look()
+        while True:
+            try:
+                identity, frame = self._socket.recv_multipart()
+            except zmq.Again:
+                self._look()
+            else:
+                return identity, frame
 
     def close(self) -> None:
         """Close the socket."""
@@ -180,17 +228,36 @@ class Measured:
 
 
 def measure_alone(
-    options: argparse.Namespace, window: int, endpoint: str, start: int, into: Measured
+    options: argparse.Namespace,
+    window: int,
+    endpoint: str,
+    start: int,
+    into: Measured,
+    look: Callable[[], None] = lambda: None,
 ) -> None:
-    """Measure a round of the bare loop."""
-    alone = Alone(endpoint)
-    with running(options.sdk, endpoint, options.processors):
-        alone.wait_for(options.processors)
-        alone.run(transactions(WARM_UP, start), window)
-        work = transactions(options.transactions, start + WARM_UP)
-        with into.round(len(work)):
-            alone.run(work, window)
-    alone.close()
+    """Measure a round of the bare loop, which ends when a processor does, or when ``look`` raises."""
+    with running(options.sdk, endpoint, options.processors) as processors:
+
+        def look_around() -> None:
+            processors.check()
+            look()
+
+        alone = Alone(endpoint, look_around)
+        try:
+            alone.wait_for(options.processors)
+            alone.run(transactions(WARM_UP, start), window)
+            work = transactions(options.transactions, start + WARM_UP)
+            with into.round(len(work)):
+                alone.run(work, window)
+        finally:
+            alone.close()
+
+
+async def watch(processors: Processors) -> None:
+    """Raise OperatorError when one of them ends."""
+    while True:
+        processors.check()
+        await trio.sleep(LOOK_EVERY_MS / 1_000)
 
 
 async def measure_host(
@@ -218,7 +285,8 @@ async def measure_host(
 
     async with trio.open_nursery() as nursery:
         await nursery.start(host.serve)
-        with running(options.sdk, endpoint, options.processors):
+        with running(options.sdk, endpoint, options.processors) as processors:
+            nursery.start_soon(watch, processors)
             while (await host.registered()).get(("intkey", "1.0"), 0) < options.processors:
                 pass
             await run(transactions(WARM_UP, start))

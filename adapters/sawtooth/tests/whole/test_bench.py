@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+import trio
 
 from coco_core.client import verify_receipt
+from coco_core.errors import OperatorError
 
 pytestmark = pytest.mark.processes
 
@@ -60,3 +66,54 @@ def test_the_tool_tells_both_sides() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     titles = [line.strip().partition("  ")[0] for line in done.stdout.splitlines()]
     assert titles[-4:] == ["best, median", "alone", "of alone", "one at a time"]
+
+
+def stand_in(folder: Path, script: str) -> Path:
+    """Return a folder that takes the place of the Python SDK's, with processors that run ``script``."""
+    python = folder / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!/bin/sh\n{script}\n")
+    python.chmod(0o755)
+    (folder / ".ready").touch()
+    return folder
+
+
+@pytest.fixture
+def tool(monkeypatch) -> ModuleType:
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    return importlib.import_module("bench_sawtooth_processors")
+
+
+ONE = argparse.Namespace(sdk="python", processors=1, transactions=1)
+
+
+def test_the_tool_misses_a_processor_that_ends(tmp_path: Path, monkeypatch, tool: ModuleType) -> None:
+    ends = stand_in(tmp_path / "sdk", 'echo "no such socket: $2" >&2; exit 1')
+    monkeypatch.setattr("coco_sawtooth.shell.processes._PYTHON_SDK", ends)
+    endpoint = f"ipc://{tmp_path}/alone"
+    with pytest.raises(OperatorError, match=f"a processor ended: no such socket: {endpoint}"):
+        tool.measure_alone(ONE, 1, endpoint, 0, tool.Measured())
+    with pytest.raises(BaseExceptionGroup) as caught:
+        trio.run(tool.measure_host, ONE, 1, endpoint, 0, tool.Measured())
+    assert caught.group_contains(OperatorError, match="a processor ended: no such socket")
+
+
+def test_the_tool_is_interrupted_while_nothing_comes(tmp_path: Path, monkeypatch, tool: ModuleType) -> None:
+    silent = stand_in(tmp_path / "sdk", "sleep 1000; true")
+    monkeypatch.setattr("coco_sawtooth.shell.processes._PYTHON_SDK", silent)
+
+    async def interrupted() -> None:
+        waits = trio.Event()
+
+        def look() -> None:
+            trio.from_thread.run_sync(waits.set)
+            trio.from_thread.check_cancelled()
+
+        work = partial(tool.measure_alone, ONE, 1, f"ipc://{tmp_path}/alone", 0, tool.Measured(), look)
+        with trio.fail_after(SECONDS_MAX):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(trio.to_thread.run_sync, work)
+                await waits.wait()
+                nursery.cancel_scope.cancel()
+
+    trio.run(interrupted)

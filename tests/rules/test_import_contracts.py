@@ -89,6 +89,11 @@ PLANTED = {
         "\nimport zmq\n",
         "only shell/ touches the world",
     ),
+    "an adapter makes a folder outside its shell": (
+        "adapters/corda_bridge/src/coco_corda/workloads/samples.py",
+        "\nimport tempfile\n",
+        "only shell/ touches the world",
+    ),
 }
 
 

@@ -10,7 +10,6 @@ from coco_corda.development import development_ledger
 from coco_corda.front import FrontEnd
 from coco_corda.identity import NAME, VERSION
 from coco_corda.shell import Clock, Keeper, Workers, find_launch
-from coco_corda.workloads import make_workload
 from coco_core.adapter import (
     API,
     AdapterPlugin,
@@ -51,6 +50,9 @@ class CordaPlugin:
 
     def workload(self, options: WorkloadOptions) -> Workload:
         """Return load for benchmarks. Raises OperatorError where there is no JVM to run or to make it."""
+        # A node in production makes no load, and holds no code that starts a compiler and writes files.
+        from coco_corda.workloads import make_workload
+
         return make_workload(options)
 
 

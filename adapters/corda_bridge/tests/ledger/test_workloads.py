@@ -112,7 +112,7 @@ def test_what_cannot_be_is_said(options, said):
 
 
 def test_missing_parts_are_said(monkeypatch, tmp_path):
-    monkeypatch.setattr("coco_corda.workloads.samples.LIBRARY", tmp_path / "none")
+    monkeypatch.setattr("coco_corda.shell.samples.LIBRARY", tmp_path / "none")
     monkeypatch.setattr("coco_corda.workloads.choice.find_launch", lambda settings: {})
     with pytest.raises(OperatorError, match=r"no (Corda|Java) here"):
         make_workload(WorkloadOptions(transactions=77))

@@ -11,8 +11,8 @@ import pytest
 from coco_corda import wire
 from coco_corda.refs import sha256
 from coco_corda.shell import Workers
+from coco_corda.shell.samples import LIBRARY
 from coco_corda.verification import Failure, Job, Refused
-from coco_corda.workloads.samples import LIBRARY
 
 VECTORS: Final = Path(__file__).resolve().parents[2] / "wire" / "vectors"
 INDEX: Final[dict[str, Any]] = json.loads((VECTORS / "vectors.json").read_text(encoding="utf-8"))

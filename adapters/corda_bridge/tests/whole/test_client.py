@@ -9,7 +9,7 @@ import trio
 
 from coco_corda.shell.java import run_java
 from coco_corda.shell.launching import find_java
-from coco_corda.workloads.samples import LIBRARY
+from coco_corda.shell.samples import LIBRARY
 
 pytestmark = pytest.mark.processes
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import functools
-import itertools
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -19,6 +16,7 @@ from coco_sawtooth.authoring import proposed_setting, signed_batch
 from coco_sawtooth.development import development_key
 from coco_sawtooth.identity import NAME
 from coco_sawtooth.settings_family import setting_address
+from coco_sawtooth.shell.sockets import Sockets
 from coco_sawtooth.signing import Signer
 
 _STRANGER: Final = 4
@@ -52,12 +50,11 @@ class SawtoothHarness(LedgerHarness):
 
     def __init__(self) -> None:
         """Have processors connect to sockets in a folder that goes with this object."""
-        self._folder = tempfile.TemporaryDirectory(prefix="coco-sawtooth-")
-        self._sockets = itertools.count()
+        self._sockets = Sockets()
 
     def settings(self) -> Mapping[str, Any]:
         """Listen on a socket of its own."""
-        return {"processors": f"ipc://{Path(self._folder.name, str(next(self._sockets)))}"}
+        return {"processors": self._sockets.another()}
 
     def bad_genesis(self) -> Mapping[str, Mapping[str, Any]]:
         """Return a genesis with a key that is none, and other faults."""

@@ -21,6 +21,8 @@ import net.corda.core.contracts.StateRef;
 import net.corda.core.contracts.TimeWindow;
 import net.corda.core.crypto.Crypto;
 import net.corda.core.crypto.SecureHash;
+import net.corda.core.crypto.SignableData;
+import net.corda.core.crypto.SignatureMetadata;
 import net.corda.core.identity.CordaX500Name;
 import net.corda.core.identity.Party;
 import net.corda.core.node.NetworkParameters;
@@ -82,6 +84,12 @@ public final class Samples {
     private void network() throws IOException {
         write("parameters", parameters);
         write("jar", jar);
+        SecureHash id = SecureHash.sha256("signable");
+        SignatureMetadata how =
+                new SignatureMetadata(Corda.PLATFORM_VERSION, Crypto.EDDSA_ED25519_SHA512.getSchemeNumberID());
+        write("signable", Corda.serialize(new SignableData(id, how)));
+        write("id of signable", id.getBytes());
+        write("platform-version", new byte[] {(byte) Corda.PLATFORM_VERSION});
         write("bank-key", BANK.key().getEncoded());
         write("alice-key", ALICE.key().getEncoded());
         write("bob-key", BOB.key().getEncoded());

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -11,12 +12,16 @@ import orjson
 
 from coco_corda.development import development_seed
 from coco_corda.notary_key import NotaryKey
-from coco_corda.refs import StateRef
+from coco_corda.refs import StateRef, hash_text
 from coco_corda.workloads.samples import CASH, Samples
 from coco_core.adapter import RETRY_PREFIX, Ask, Companion, HTTPRequest, HTTPResponse, Load, Told
 
 ISSUED_BEFORE: Final = 1_000
-"""How many issuances a move is behind its own: as a payer, it waits until what it pays with is recorded."""
+"""How many issuances a move is behind its own: as a payer, it waits until what it pays with is recorded.
+
+The first of them come alone, and are the warm-up or a part of it; where that is shorter, moves wait less.
+What is issued last stays unmoved, so that all rounds are the same load.
+"""
 ASKED_AT_ONCE: Final = 200
 """States in one question."""
 DIFFERENCES_MAX: Final = 20
@@ -42,13 +47,13 @@ class CashWorkload:
         self._samples = samples
         self._kind = kind
         self._settings = settings
-        self._notary = base64.b64encode(NotaryKey(development_seed()).public_key).decode()
-        self._names = _names(kind, count)
+        self._notary = NotaryKey(development_seed())
+        self._names = _names(kind, count, warm_up)
 
     @staticmethod
-    def numbered(kind: str, count: int) -> int:
-        """Return how many numbered samples it takes to send ``count`` transactions."""
-        return -(-count // 2) if kind == CASH else count
+    def numbered(kind: str, count: int, warm_up: int) -> int:
+        """Return how many numbered samples ``count`` transactions take, the warm-up among them."""
+        return -(-(count + _behind(count, warm_up)) // 2) if kind == CASH else count
 
     @property
     def name(self) -> str:
@@ -95,12 +100,22 @@ class CashWorkload:
         return found
 
     def told(self, load: Load, answer: HTTPResponse) -> Told:
-        """Return what an answer says: each transaction must be recorded, each move signed by the notary."""
+        """Return what an answer says: each transaction must be recorded, each move notarised.
+
+        Of the notary's signatures one in each answer is verified; the others are said to be by its key.
+        """
         try:
             content = orjson.loads(answer.body)
-            listed = content if isinstance(content, list) else [content] * load.count
-            reasons = [self._reason(each) for each in listed]
+            if not isinstance(content, list) and "error" in content:
+                return Told(refused=[self._refusal(content)] * load.count)
+            reasons = [self._reason(each) for each in content]
+            accepted = (place for place, reason in enumerate(reasons) if not reason)
+            signed = next((place for place in accepted if "signature" in content[place]), None)
+            if signed is not None and not self._is_signed(content[signed]):
+                reasons[signed] = f"the notary's signature on {content[signed]['txId']} is wrong"
         except (KeyError, TypeError, ValueError):
+            reasons = []
+        if len(reasons) != load.count:
             reasons = [f"no answer of this interface: {answer.body[:80]!r}"] * load.count
         return Told(refused=[each for each in reasons if each])
 
@@ -125,28 +140,56 @@ class CashWorkload:
                 differences.append(f"… and {len(wrong) - DIFFERENCES_MAX} more")
         return differences
 
+    @functools.cached_property
+    def _by_id(self) -> Mapping[str, str]:
+        """Names of transactions by their identifiers, as Corda prints them."""
+        return {self._id_of(name): name for name in self._names}
+
+    def _id_of(self, name: str) -> str:
+        kind, _, number = name.partition("-")
+        return (
+            self._samples.tx_id(name) if kind == "left" else hash_text(self._samples.ref(int(number)).tx_id)
+        )
+
     def _reason(self, told: Mapping[str, Any]) -> str:
         """Return why a transaction was not accepted; empty when it was."""
         if "error" in told:
-            prefix = RETRY_PREFIX if told.get("retry") else ""
-            words = (told["error"].get(name, "") for name in ("type", "message"))
-            return prefix + " ".join(filter(None, words))
-        if told["status"] == "notarised" and told["signature"]["by"] != self._notary:
+            return self._refusal(told)
+        name, status = self._by_id.get(told["txId"], ""), told["status"]
+        if not name:
+            return f"{told['txId']} is no transaction of this load"
+        if name.startswith("left") and status != "notarised":
+            return f"{name} moves a state, and was not notarised but {status}"
+        if status == "notarised" and base64.b64decode(told["signature"]["by"]) != self._notary.public_key:
             return "the signature is not that of the notary"
         return ""
 
+    def _refusal(self, told: Mapping[str, Any]) -> str:
+        prefix = RETRY_PREFIX if told.get("retry") else ""
+        words = (told["error"].get(name, "") for name in ("type", "message"))
+        return prefix + " ".join(filter(None, words))
 
-def _names(kind: str, count: int) -> list[str]:
+    def _is_signed(self, told: Mapping[str, Any]) -> bool:
+        signature = base64.b64decode(told["signature"]["bytes"])
+        return self._notary.has_signed(self._samples.signable, bytes.fromhex(told["txId"]), signature)
+
+
+def _behind(count: int, warm_up: int) -> int:
+    """Return how many issuances a move is behind its own."""
+    return min(ISSUED_BEFORE, warm_up or count // 3)
+
+
+def _names(kind: str, count: int, warm_up: int) -> list[str]:
     """Return the names of samples in the order to send."""
+    numbers = CashWorkload.numbered(kind, count, warm_up)
     if kind != CASH:
-        return [f"left-{number}" for number in range(count)]
-    numbers = CashWorkload.numbered(kind, count)
+        return [f"left-{number}" for number in range(numbers)]
+    behind = _behind(count, warm_up)
     names: list[str] = []
-    for number in range(numbers + ISSUED_BEFORE):
-        if number < numbers:
-            names.append(f"issued-{number}")
-        if 0 <= number - ISSUED_BEFORE < numbers:
-            names.append(f"left-{number - ISSUED_BEFORE}")
+    for number in range(numbers):
+        names.append(f"issued-{number}")
+        if number >= behind:
+            names.append(f"left-{number - behind}")
     return names[:count]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from coco_corda.identity import NAME
-from coco_corda.limits import GENESIS_STATES_MAX
 from coco_corda.shell import find_launch
+from coco_corda.shell.samples import SAMPLES_MAX
 from coco_corda.workloads.cash import CashWorkload
 from coco_corda.workloads.samples import CASH, MOVES, find_samples
 from coco_core.adapter import WorkloadOptions
@@ -26,6 +26,7 @@ def make_workload(options: WorkloadOptions) -> CashWorkload:
 
     Arguments are settings of every node (``shell.find_launch``). Transactions are the same in every run,
     whatever the seed; they are made the first time that so many are wanted, which takes a minute for 8 000.
+    They move SAMPLES_MAX states at most.
     """
     kind = options.kind or KINDS[0]
     if kind not in KINDS:
@@ -34,15 +35,19 @@ def make_workload(options: WorkloadOptions) -> CashWorkload:
         raise OperatorError(f"workload {kind!r} is made here; it reads no folder")
     count = options.transactions or TRANSACTIONS_DEFAULT
     warm_up = WARM_UP_DEFAULT if options.warm_up is None else options.warm_up
-    if count < 1 or warm_up < 0 or count + warm_up > GENESIS_STATES_MAX:
+    if count < 1 or warm_up < 0:
+        raise OperatorError(f"a workload of {count} transactions after {warm_up}")
+    numbered = CashWorkload.numbered(kind, warm_up + count, warm_up)
+    if numbered > SAMPLES_MAX:
         raise OperatorError(
-            f"a workload of {count} transactions after {warm_up}: {GENESIS_STATES_MAX} at most"
+            f"a workload of {count} transactions after {warm_up} takes {numbered} states,"
+            f" {SAMPLES_MAX} at most"
         )
     settings = _settings(options)
     launch = find_launch(settings)
     if isinstance(launch, str):
         raise OperatorError(launch)
-    samples = find_samples(CashWorkload.numbered(kind, warm_up + count), kind)
+    samples = find_samples(numbered, kind)
     if isinstance(samples, str):
         raise OperatorError(samples)
     return CashWorkload(samples, kind, warm_up + count, warm_up, settings)

@@ -114,7 +114,7 @@ class Bench:
             service_certificate=self.network.service_certificate,
             outstanding=max(outstanding or self.run.outstanding, size),
             per_request=size,
-            first=self.network.leader or 0,
+            first=self.network.leader() or 0,
         )
         loads = self.run.workload.loads(size, self.sent, count)
         result = await run_load(settings, loads, self.run.workload.told, self._told)

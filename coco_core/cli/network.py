@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -106,17 +106,18 @@ class LocalNetwork:
         """Where clients of ``ledger`` reach each node."""
         return [Endpoint(rpc=node.info["rpc"][ledger], admin=node.info["admin"]) for node in self.nodes]
 
-    @property
-    def leader(self) -> int | None:
-        """Index of the node that leads; None while none is known to.
+    def leader(self, dead: Collection[int] = ()) -> int | None:
+        """Return the node that leads, of those that run and are not ``dead``; None when none is known to.
 
-        Of those that run the one of the greatest view, for one that led before may not know it yet. Who
-        founded the service leads first, and announces only when that ends.
+        It is that of the greatest view, for one that led before may not know it yet. Who founded the service
+        leads first, and announces only when that ends.
         """
         leaders = [
             node
             for node in self.nodes
-            if not node.ended.is_set() and (node.role == "leader" or (not node.role and not node.index))
+            if node.index not in dead
+            and not node.ended.is_set()
+            and (node.role == "leader" or (not node.role and not node.index))
         ]
         return max(leaders, key=lambda node: node.view).index if leaders else None
 

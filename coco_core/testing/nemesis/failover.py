@@ -23,7 +23,6 @@ from coco_core.cli.network import LocalNetwork, NetworkSpec, NodePlace, running
 from coco_core.client import Connection, ConnectionLostError, pinned_context
 from coco_core.testing.nemesis.injected import environment, write_modules
 from coco_core.testing.nemesis.ledgers import shortened, try_read
-from coco_core.testing.nemesis.stage import leader_of
 from coco_core.testing.tally import add
 
 STEADY_S = (1.0, 2.0)
@@ -127,7 +126,7 @@ async def _kill_primary(network: LocalNetwork, dead: set[int], probe: _Probe) ->
 
 async def _leader(network: LocalNetwork, dead: set[int]) -> int:
     """Return the living node that leads, as soon as there is one."""
-    while (leader := leader_of(network, dead)) is None:  # noqa: ASYNC110
+    while (leader := network.leader(dead)) is None:  # noqa: ASYNC110
         await trio.sleep(LOOK_S)
     return leader
 

@@ -18,7 +18,7 @@ from coco_core.errors import OperatorError
 from coco_core.testing.nemesis.injected import move_clock
 from coco_core.testing.nemesis.links import Trouble
 from coco_core.testing.nemesis.plan import ENDING, Planned
-from coco_core.testing.nemesis.stage import Stage, leader_of
+from coco_core.testing.nemesis.stage import Stage
 from coco_core.testing.nemesis.standing import Happened
 
 CLOCK_OFFSETS_MS = (-86_400_000, -3_000, -200, 200, 3_000, 86_400_000)
@@ -94,7 +94,7 @@ class Nemesis:
 
     def leader(self) -> int | None:
         """Return the living node that leads, as far as it is known."""
-        return leader_of(self._stage.network, self._stage.standing.dead)
+        return self._stage.network.leader(self._stage.standing.dead)
 
     def _target(self, dice: tuple[float, float, float]) -> int:
         leader = self.leader()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -13,7 +13,6 @@ import attrs
 import trio
 
 from coco_core.cli.network import LedgerSpec, LocalNetwork, NetworkSpec, running
-from coco_core.consensus import Role
 from coco_core.node import LEDGER_FOLDER
 from coco_core.testing.nemesis.injected import write_modules
 from coco_core.testing.nemesis.ledgers import ARCHIVE_FOLDER, SNAPSHOTS_FOLDER
@@ -115,16 +114,3 @@ async def open_stage(
         async with running(network):
             yield Stage(network=network, links=links, site=site, standing=standing, operator=operator)
         nursery.cancel_scope.cancel()
-
-
-def leader_of(network: LocalNetwork, dead: Collection[int]) -> int | None:
-    """Return the node, of those not ``dead``, that said last that it leads; None when nobody does.
-
-    Who founded the service leads first, and announces only when that ends.
-    """
-    leaders = [
-        node
-        for node in network.nodes
-        if node.index not in dead and (node.role == Role.LEADER.value or (not node.role and not node.index))
-    ]
-    return max(leaders, key=lambda node: node.view).index if leaders else None

@@ -77,7 +77,8 @@ class Told:
     """What to ask the same node for what became of them, where the answer is only that they are taken.
 
     Its answer is told like the first one, and may come when there is something to tell: the harness asks on
-    a connection of its own, and asks again as often as it is told to.
+    a connection of its own, and asks again as often as it is told to, for two minutes a load; after that it
+    sends the load to another node.
     """
 
 

@@ -46,7 +46,7 @@ HEAD = b"POST / HTTP/1.1\r\nHost: node\r\nContent-Type: application/json\r\n"
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", 400),
         (HEAD + b"X: " + b"x" * 2 * limits.HTTP_HEADERS_MAX_BYTES + b"\r\n\r\n", 431),
         (HEAD + b"Upgrade: websocket\r\nConnection: upgrade\r\nContent-Length: 0\r\n\r\n", 400),
-        (HEAD + b"Upgrade: h2c\r\nConnection: upgrade\r\nContent-Length: 0\r\n\r\n", 501),
+        (b"CONNECT node:1 HTTP/1.1\r\nHost: node:1\r\n\r\n", 501),
         (b"GET / HTTP/9.9\r\n\r\n", 400),
         (b"\r\n\r\nwhat is this\r\n\r\n", 400),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),

@@ -33,3 +33,10 @@ def test_no_free_ports_is_said(taken, monkeypatch):
     monkeypatch.setattr(ports, "_TRIES", 1)
     with pytest.raises(OperatorError, match=f"no 1 free ports in a row from {taken} on"):
         ports.free_ports(taken, 1)
+
+
+def test_drawn_ports_are_free_and_different():
+    drawn = ports.drawn_ports(9)
+    assert len(set(drawn)) == 9
+    for port in drawn:
+        socket.create_server(("127.0.0.1", port)).close()

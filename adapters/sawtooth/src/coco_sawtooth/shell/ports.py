@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from typing import Final
@@ -22,6 +23,16 @@ def free_ports(first: int, count: int) -> int:
         if all(_is_free(port) for port in range(start, start + count)):
             return start
     raise OperatorError(f"no {count} free ports in a row from {first} on: end what listens there")
+
+
+def drawn_ports(count: int) -> list[int]:
+    """Return different free ports on loopback, as the system draws them: two who ask at one time get others.
+
+    For whoever need not know them beforehand.
+    """
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [probe.getsockname()[1] for probe in probes]
 
 
 def _is_free(port: int) -> bool:

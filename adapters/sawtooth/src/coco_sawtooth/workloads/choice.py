@@ -6,9 +6,9 @@ from typing import Final
 
 from coco_core.adapter import Workload, WorkloadOptions
 from coco_core.errors import OperatorError
-from coco_sawtooth.development import NODES, PROCESSORS_PORT
+from coco_sawtooth.development import NODES, processors_endpoint
 from coco_sawtooth.identity import NAME
-from coco_sawtooth.shell.ports import free_ports
+from coco_sawtooth.shell.ports import drawn_ports
 from coco_sawtooth.shell.processes import PYTHON, find_processor
 from coco_sawtooth.workloads.intkey import IntkeyWorkload
 
@@ -49,7 +49,7 @@ def make_workload(options: WorkloadOptions) -> Workload:
         seed=options.seed,
         processor=find_processor(processor, sdk or PYTHON),
         processors=_processors(told.get("processors", "1")),
-        first_port=free_ports(PROCESSORS_PORT, NODES),
+        endpoints=[processors_endpoint(0, port) for port in drawn_ports(NODES)],
     )
 
 

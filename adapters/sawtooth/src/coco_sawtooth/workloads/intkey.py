@@ -26,7 +26,7 @@ from coco_core.adapter import (
 )
 from coco_sawtooth import messages
 from coco_sawtooth.authoring import signed_batch, signed_transaction
-from coco_sawtooth.development import development_key, development_ledger, processors_endpoint
+from coco_sawtooth.development import development_key, development_ledger
 from coco_sawtooth.limits import PAGE_ITEMS_MAX
 from coco_sawtooth.shell.processes import Processor
 from coco_sawtooth.signing import Signer
@@ -56,12 +56,19 @@ class IntkeyWorkload:
     """A Workload of ``set``, made from a seed."""
 
     def __init__(
-        self, *, count: int, warm_up: int, seed: int, processor: Processor, processors: int, first_port: int
+        self,
+        *,
+        count: int,
+        warm_up: int,
+        seed: int,
+        processor: Processor,
+        processors: int,
+        endpoints: Sequence[str],
     ) -> None:
         """Sign ``count`` transactions, the first ``warm_up`` of which only warm up.
 
-        ``processors`` of the kind ``processor`` come to each node, which listens for them on ports from
-        ``first_port`` on.
+        ``processors`` of the kind ``processor`` come to each node, which listens for them at its own of
+        ``endpoints``.
         """
         self.warm_up: Final = warm_up
         """How many of them only warm up."""
@@ -70,7 +77,7 @@ class IntkeyWorkload:
         self._seed = seed
         self._processor = processor
         self._processors = processors
-        self._first_port = first_port
+        self._endpoints = endpoints
         self._signer = Signer(development_key(_SIGNER))
         self._transactions = [self._signed(number) for number in range(count)]
 
@@ -87,11 +94,11 @@ class IntkeyWorkload:
 
     def node_settings(self, index: int) -> Mapping[str, Any]:
         """Return where a node listens for processors."""
-        return {"processors": processors_endpoint(index, self._first_port)}
+        return {"processors": self._endpoints[index]}
 
     def companions(self, index: int) -> Sequence[Companion]:
         """Return the processors of a node."""
-        one = self._processor.companion(processors_endpoint(index, self._first_port))
+        one = self._processor.companion(self._endpoints[index])
         return [one] * self._processors
 
     def loads(self, per_request: int, first: int = 0, count: int | None = None) -> Iterator[Load]:

@@ -66,6 +66,7 @@ from coco_core.adapter.workload import (
     Told,
     Workload,
     WorkloadOptions,
+    transaction_ids,
 )
 from coco_core.base import TxID
 from coco_core.kv import Writes, merge
@@ -148,4 +149,5 @@ __all__ = [
     "read_committed_bundle",
     "read_fetch_record",
     "read_fields",
+    "transaction_ids",
 ]

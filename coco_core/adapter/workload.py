@@ -5,21 +5,33 @@ The harness that sends, times and counts is the core's; only the bytes are the l
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
 
 from coco_core.adapter.http import HTTPRequest, HTTPResponse
+from coco_core.base import TxID, limits
 
 TRANSACTION_IDS_HEADER = "coco-transaction-ids"
 """Response header: comma-separated ``view.seqno`` of the request's transactions; ``-`` if rejected.
 
-A single one stands for all of them: they are one entry of the ledger.
+A single one stands for all of them: they are one entry of the ledger. See ``transaction_ids``.
 """
 
 RETRY_PREFIX = "retry: "
 """How a refusal begins that says nothing against the transaction."""
+
+
+def transaction_ids(places: Iterable[TxID | None]) -> dict[str, str]:
+    """Return that header for a request's transactions, in order; None is one that has no place.
+
+    None at all when it were longer than clients take (HTTP_ANSWER_HEADER_MAX_BYTES): they would refuse the
+    answer.
+    """
+    named = ",".join("-" if place is None else str(place) for place in places)
+    return {TRANSACTION_IDS_HEADER: named} if len(named) <= limits.HTTP_ANSWER_HEADER_MAX_BYTES else {}
+
 
 Ask = Callable[[int, HTTPRequest], Awaitable[HTTPResponse]]
 """``await ask(node_index, request)`` sends ``request`` to that node's front end and returns the answer."""

@@ -12,12 +12,12 @@ from coco_corda import records, rejections
 from coco_corda.refs import hash_text
 from coco_corda.supplying import PART_KEPT
 from coco_core.adapter import (
-    TRANSACTION_IDS_HEADER,
     Committed,
     HTTPResponse,
     NotCommitted,
     Rejected,
     TxID,
+    transaction_ids,
 )
 
 JSON = dict[str, Any]
@@ -114,5 +114,4 @@ def told_of_failure(fate: Rejected | NotCommitted) -> tuple[int, JSON]:
 
 def committed_at(fates: Sequence[Fate]) -> dict[str, str]:
     """Return the header with the places of transactions in the ledger."""
-    places = [str(fate.txid) if isinstance(fate, Committed) else "-" for fate in fates]
-    return {TRANSACTION_IDS_HEADER: ",".join(places)}
+    return transaction_ids(fate.txid if isinstance(fate, Committed) else None for fate in fates)

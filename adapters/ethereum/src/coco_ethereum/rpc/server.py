@@ -8,7 +8,7 @@ other calls are evaluated on one reading of the chain, and the answers are put i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from coco_core.adapter import (
@@ -22,6 +22,7 @@ from coco_core.adapter import (
     PendingResponse,
     Rejected,
     Submission,
+    transaction_ids,
 )
 from coco_core.errors import BusyError, CallerError
 from coco_ethereum.chain import read_config
@@ -91,7 +92,7 @@ class RPCServer:
         async def answer() -> HTTPResponse:
             fates = await sending.fates(self._gaps)
             answers = await self._answers(body, fates)
-            return _json(answers, batch=body.batch, transaction_ids=_transaction_ids(fates.values()))
+            return _json(answers, batch=body.batch, headers=_placed(fates.values()))
 
         return answer
 
@@ -218,14 +219,15 @@ def _sent(call: RPCCall, fate: Fate) -> bytes:
     return messages.failure(call.id, errors.not_committed(fate) if isinstance(fate, NotCommitted) else fate)
 
 
-def _transaction_ids(fates: Iterable[Fate]) -> str:
-    return ",".join(str(fate.txid) if isinstance(fate, Committed) else "-" for fate in fates)
+def _placed(fates: Collection[Fate]) -> Mapping[str, str]:
+    """Return the headers of an answer to such transactions."""
+    if not fates:
+        return _CORS
+    return {**_CORS, **transaction_ids(fate.txid if isinstance(fate, Committed) else None for fate in fates)}
 
 
-def _json(answers: Sequence[bytes], *, batch: bool, transaction_ids: str = "") -> HTTPResponse:
-    body = messages.join(answers, batch=batch)
-    headers = {**_CORS, TRANSACTION_IDS_HEADER: transaction_ids} if transaction_ids else _CORS
-    return HTTPResponse(body=body, headers=headers)
+def _json(answers: Sequence[bytes], *, batch: bool, headers: Mapping[str, str] = _CORS) -> HTTPResponse:
+    return HTTPResponse(body=messages.join(answers, batch=batch), headers=headers)
 
 
 def _other_method(method: str) -> HTTPResponse:

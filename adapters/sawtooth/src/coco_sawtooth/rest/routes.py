@@ -8,7 +8,7 @@ from typing import Final
 import attrs
 from google.protobuf.message import DecodeError
 
-from coco_core.adapter import TRANSACTION_IDS_HEADER, HTTPResponse
+from coco_core.adapter import HTTPResponse, transaction_ids
 from coco_core.errors import BusyError, MalformedError
 from coco_sawtooth import messages, queries
 from coco_sawtooth.limits import PLACES_TOLD_MAX, RECEIPTS_SIZE_MAX_BYTES
@@ -69,8 +69,7 @@ async def _statuses(call: Call, ids: list[str], more: dict[str, JSON]) -> HTTPRe
     places = dict(zip(committed, await call.intake.places(committed), strict=True))
     if not any(places.values()):
         return answer
-    told = ",".join(str(places.get(each) or "-") for each in ids)
-    return attrs.evolve(answer, headers={TRANSACTION_IDS_HEADER: told})
+    return attrs.evolve(answer, headers=transaction_ids(map(places.get, ids)))
 
 
 # --- state ------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ PATIENCE_S = 60
 posix = pytest.mark.skipif(os.name != "posix", reason="there are no process groups")
 
 HARNESS = """
+import signal
 import sys
 from pathlib import Path
 
@@ -40,6 +41,8 @@ async def work():
         await trio.sleep_forever()
 
 
+# Ignored, as under nohup, it would be ignored here as well.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 trio.run(until_interrupted, work)
 """
 
@@ -127,8 +130,12 @@ async def test_what_one_started_ends_when_it_ends_by_itself(tmp_path: Path, call
 def test_they_end_with_whoever_started_them(tmp_path: Path, callers: Callers, number: signal.Signals) -> None:
     command = [sys.executable, "-c", HARNESS, str(tmp_path), *wrapped(callers.one).command]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as harness:
-        callers.arrived()
-        harness.send_signal(number)
+        try:
+            callers.arrived()
+            harness.send_signal(number)
+            harness.wait(PATIENCE_S)
+        finally:
+            harness.kill()
     callers.are_gone()
 
 

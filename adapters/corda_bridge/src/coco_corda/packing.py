@@ -18,8 +18,8 @@ from coco_corda.limits import ROW_CONTENT_MAX_BYTES
 from coco_core.errors import AdapterError, IntegrityError
 
 _LEVEL: Final = -1
-"""The fastest of Zstandard's that still finds what is described twice: level 1 takes twice the time for a
-tenth less."""
+"""The fastest of Zstandard's that still finds what is described twice: level 1 takes up to twice the time
+for a twelfth less."""
 
 _packers: deque[zstandard.ZstdCompressor] = deque()
 """Those that nobody uses now. Their buffers cost more than packing a row does, and two threads cannot share

@@ -33,6 +33,8 @@ class Prepared:
     fate: wire.Verified | Rejected | None = None
     """What verification came to; None while it is not verified. A claim on states that are gone has one, too:
     whoever decides finds the conflict."""
+    states_bytes: int = 0
+    """Of all states that it uses, once they were looked for."""
     states: Sequence[records.State] = ()
     """Of its inputs, in their order."""
     is_party: bool = False
@@ -123,7 +125,7 @@ class Preparing:
             job = self._job(taken)
             if isinstance(job, Job):
                 ready.append((index, job))
-                states_bytes += sum(len(each.state) for each in job.request.states)
+                states_bytes += taken.states_bytes
             else:
                 taken.fate = job
         stuck = waiting and len(waiting) == len(self._waiting) and not ready
@@ -167,13 +169,13 @@ class Preparing:
         if claim is None or description is None:
             raise AdapterError("a transaction is to be verified unread")
         found: list[records.State] = []
-        states_bytes = 0
+        taken.states_bytes = 0
         for ref in _refs(taken):
             state = self._find(ref)
             if state is None:
                 return rejections.unresolved(ref)
-            states_bytes += len(state.output)
-            if states_bytes > STATES_MAX_BYTES:
+            taken.states_bytes += len(state.output)
+            if taken.states_bytes > STATES_MAX_BYTES:
                 # What is packed well costs whoever made it nothing, and this node all of it.
                 return rejections.invalid(
                     "IllegalArgumentException", f"the states it uses have more than {STATES_MAX_BYTES} bytes"

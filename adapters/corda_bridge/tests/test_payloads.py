@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +23,7 @@ from coco_corda.payloads import (
 from coco_core.base.limits import PAYLOAD_SIZE_MAX_BYTES, WRITE_SET_SIZE_MAX_BYTES
 from coco_core.errors import MalformedError
 
+VECTORS = Path(__file__).parents[1] / "wire" / "vectors"
 BYTES = st.binary(min_size=1, max_size=50)
 PROOFS = st.builds(Proof, key=BYTES, text=BYTES, signature=BYTES)
 PAYLOADS = st.one_of(
@@ -53,6 +56,11 @@ def test_anything_is_read_or_refused(data: bytes) -> None:
     except MalformedError:
         return
     assert encode(payload) == data
+
+
+def test_a_transaction_as_corda_wrote_it_is_a_payload() -> None:
+    written = (VECTORS / "cash-move.stx").read_bytes()
+    assert decode(written) == decode(encode(Submission(stx=written))) == Submission(stx=written)
 
 
 def test_a_proof_beyond_its_bounds_is_refused() -> None:

@@ -1,5 +1,7 @@
 """What a request of this ledger holds: one byte for its kind, then its fields, each behind its length.
 
+A transaction that nobody signed a request for may be there as Corda wrote it: then a file of it is a payload.
+
 Knows bytes only.
 """
 
@@ -26,6 +28,8 @@ _TRANSACTION: Final = 1
 _ATTACHMENT: Final = 2
 _PARAMETERS: Final = 3
 _PART: Final = 4
+_CORDA: Final = b"corda"
+"""What all that Corda serialises begins with (``CordaSerializationMagic``); no kind is its first byte."""
 
 
 @attrs.frozen(kw_only=True)
@@ -113,7 +117,9 @@ def encode(payload: Payload) -> bytes:
 
 
 def decode(data: bytes) -> Payload:
-    """Read what ``encode`` returned; raises MalformedError for anything else."""
+    """Read what ``encode`` returned, or a serialised transaction; raises MalformedError for anything else."""
+    if data.startswith(_CORDA):
+        return Submission(stx=data)
     kind = data[0] if data else 0
     if kind == _TRANSACTION:
         stx, key, text, signature = _split(data[1:], 4)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import attrs
@@ -12,6 +12,15 @@ from rich.markup import escape
 
 from coco_core.cli.ledger import audit_folder
 from coco_core.cli.network import LocalNetwork, until_interrupted
+from coco_core.client import (
+    BundleClient,
+    BundlePart,
+    CommittedBundle,
+    Connection,
+    NodeClient,
+    pinned_context,
+    verify_bundle,
+)
 from coco_core.errors import IntegrityError
 
 ENDED: Final = "[green]every step came true; the network is stopped and nothing is left behind[/]"
@@ -46,3 +55,17 @@ def tell_and_audit(console: Console, network: LocalNetwork, tell: Callable[[], A
     for node in network.nodes:
         report = audit_folder(node.ledger_folder, network.service_certificate)
         console.print(f"audit of node {node.index}: {report.entries} entries, every one as signed")
+
+
+async def commit_bundle(network: LocalNetwork, node: int, parts: Sequence[BundlePart]) -> CommittedBundle:
+    """Submit a bundle to a node, fetch its receipt there, and check that this proves it.
+
+    Raises what ``BundleClient.submit`` and ``verify_bundle`` raise.
+    """
+    info, tls = network.nodes[node].info, pinned_context(network.service_certificate)
+    async with await Connection.open(info["rpc"]["bundles"], tls) as connection:
+        bundle = await BundleClient(connection).submit(parts)
+    async with await Connection.open(info["admin"], tls) as connection:
+        receipt = await NodeClient(connection).receipt(str(bundle.txid))
+    verify_bundle(bundle, receipt, network.service_certificate)
+    return bundle

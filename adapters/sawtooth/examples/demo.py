@@ -14,29 +14,18 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import attrs
 import trio
-from eth_hash.auto import keccak
 from rich.console import Console
 
 from coco_core.cli.local_node import LocalNode
 from coco_core.cli.network import LedgerSpec, LocalNetwork, NetworkSpec, running
-from coco_core.cli.telling import ENDED, Telling, tell_and_audit
-from coco_core.client import (
-    BundleClient,
-    BundlePart,
-    CommittedBundle,
-    Connection,
-    NodeClient,
-    pinned_context,
-    verify_bundle,
-)
+from coco_core.cli.telling import ENDED, Telling, commit_bundle, tell_and_audit
+from coco_core.client import BundlePart, CommittedBundle, Connection
 from coco_core.errors import CocoError, OperatorError, RejectedError
-from coco_ethereum.development import CHAIN_ID, base_genesis
-from coco_ethereum.workloads.contracts import TOKEN, TRANSFER, abi_call, balance_slot
-from coco_ethereum.workloads.signing import Signer
+from coco_ethereum.testing.token import TokenHolder, tokens_of
 from coco_sawtooth import messages
 from coco_sawtooth.development import development_key, development_ledger
 from coco_sawtooth.shell.processes import JAVASCRIPT, PYTHON, find_processor
@@ -47,7 +36,8 @@ ROOT: Final = Path(__file__).resolve().parents[3]
 EXAMPLES: Final = Path(__file__).resolve().parent
 INTERPRETER: Final = ROOT / ".venv-sawtooth" / "bin" / "python"
 NODES: Final = 3
-TOKEN_ADDRESS: Final = bytes.fromhex("70" * 20)
+SELLER: Final = bytes.fromhex("5e" * 20)
+"""Where the seller is paid on Ethereum."""
 TOKENS: Final = 120
 PRICE: Final = 50
 BATCH: Final = 100
@@ -63,9 +53,7 @@ class Story(Telling):
     network: LocalNetwork
     folder: Path
     processors: dict[int, list[trio.Process]] = attrs.field(factory=dict)
-    buyer: Signer
-    seller: Signer
-    payments: int = 0
+    buyer: TokenHolder
     batches: int = 0
 
     @property
@@ -160,29 +148,18 @@ class Story(Telling):
 
     async def pay_and_hand_over(self, node: int, amount: int, *orders: str) -> CommittedBundle:
         """Submit a bundle: tokens of the buyer's, and a Sawtooth batch of the seller's."""
-        data = abi_call(TRANSFER, self.seller.address, amount)
-        pays = self.buyer.sign(nonce=self.payments, fee=10**10, gas=100_000, to=TOKEN_ADDRESS, data=data)
+        pays = self.buyer.payment(SELLER, amount)
         batch = await self.batch(*orders)
         parts = [BundlePart("ethereum", pays), BundlePart("sawtooth", batch.read_bytes())]
-        info, tls = self.network.nodes[node].info, pinned_context(self.network.service_certificate)
-        async with await Connection.open(info["rpc"]["bundles"], tls) as connection:
-            bundle = await BundleClient(connection).submit(parts)
-        self.payments += 1
-        async with await Connection.open(info["admin"], tls) as connection:
-            receipt = await NodeClient(connection).receipt(str(bundle.txid))
-        verify_bundle(bundle, receipt, self.network.service_certificate)
+        bundle = await commit_bundle(self.network, node, parts)
+        self.buyer.made()
         return bundle
 
-    async def tokens(self, node: int, owner: Signer) -> int:
-        """Return how many tokens somebody has."""
-        slot = "0x" + balance_slot(owner.address, keccak).hex()
-        params = ["0x" + TOKEN_ADDRESS.hex(), slot, "latest"]
-        body = {"jsonrpc": "2.0", "id": 1, "method": "eth_getStorageAt", "params": params}
-        async with await Connection.open(
-            self.network.nodes[node].info["rpc"]["ethereum"], None
-        ) as connection:
-            answer = await connection.request("POST", "/", json.dumps(body).encode())
-        return int(json.loads(answer.body)["result"], 16)
+    async def tokens(self, node: int) -> int:
+        """Return how many tokens the buyer has."""
+        info = self.network.nodes[node].info
+        async with await Connection.open(info["rpc"]["ethereum"], None) as connection:
+            return await tokens_of(self.buyer.address, connection)
 
 
 async def tell(story: Story) -> None:
@@ -291,22 +268,11 @@ async def holdings(story: Story, node: int, tokens: int, widgets: str) -> None:
     """Say what the buyer has, as a node tells."""
 
     async def held() -> tuple[int, str]:
-        return await story.tokens(node, story.buyer), await story.show(node, "widgets-buyer")
+        return await story.tokens(node), await story.show(node, "widgets-buyer")
 
     found = await read(held, (tokens, widgets))
     what = f"node {node} tells {found[0]} tokens and {found[1]} widget of the buyer's"
     story.true(what, found == (tokens, widgets))
-
-
-def genesis(buyer: Signer) -> dict[str, Any]:
-    """Return an Ethereum genesis with a token of which the buyer has some."""
-    storage = {
-        "0x" + bytes(32).hex(): hex(TOKENS),
-        "0x" + balance_slot(buyer.address, keccak).hex(): hex(TOKENS),
-    }
-    token = {"balance": "0x0", "nonce": "0x1", "code": "0x" + TOKEN.hex(), "storage": storage}
-    alloc = {"0x" + TOKEN_ADDRESS.hex(): token, "0x" + buyer.address.hex(): {"balance": hex(10**18)}}
-    return base_genesis(CHAIN_ID, alloc)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -318,7 +284,7 @@ def main(arguments: Sequence[str]) -> int:
     except OperatorError as error:
         console.print(str(error))
         return 1
-    buyer, seller = (Signer(development_key(number), CHAIN_ID, keccak) for number in (3, 4))
+    buyer = TokenHolder(TOKENS)
     with tempfile.TemporaryDirectory(prefix="coco-") as temporary:
         folder = Path(temporary)
         spec = NetworkSpec(
@@ -326,11 +292,11 @@ def main(arguments: Sequence[str]) -> int:
             nodes=NODES,
             ledger="ethereum",
             engine="",
-            config=genesis(buyer),
+            config=buyer.genesis(),
             beside={"sawtooth": LedgerSpec(config=development_ledger().config)},
             node_settings={"sawtooth": lambda index: {"processors": f"ipc://{folder}/p{index}"}},
         )
-        story = Story(console=console, network=LocalNetwork(spec), folder=folder, buyer=buyer, seller=seller)
+        story = Story(console=console, network=LocalNetwork(spec), folder=folder, buyer=buyer)
         story.key.write_text(development_key(1).hex())
         try:
             tell_and_audit(console, story.network, partial(tell, story))

@@ -1,4 +1,4 @@
-"""``make demo-corda``: R3's published contracts on three nodes, and a hostile one that does not get far.
+"""``make demo-corda``: R3's published contracts on three nodes, a hostile one, and a trade with Ethereum.
 
 The transactions are the golden vectors of ``wire/vectors``, made by Corda's own code. Every step says what
 must come true; the first that does not ends the demo with exit status 1.
@@ -26,9 +26,11 @@ from rich.console import Console
 from coco_corda.notary_key import NotaryKey
 from coco_corda.shell import finance_contracts, find_launch
 from coco_corda.testing import Signer, nonce_of
-from coco_core.cli.network import LocalNetwork, NetworkSpec, running
-from coco_core.cli.telling import ENDED, Telling, tell_and_audit
-from coco_core.errors import CocoError
+from coco_core.cli.network import LedgerSpec, LocalNetwork, NetworkSpec, running
+from coco_core.cli.telling import ENDED, Telling, commit_bundle, tell_and_audit
+from coco_core.client import BundlePart, CommittedBundle, Connection
+from coco_core.errors import CocoError, RejectedError
+from coco_ethereum.testing.token import TokenHolder, tokens_of
 
 BRIDGE: Final = Path(__file__).resolve().parents[1]
 VECTORS: Final = BRIDGE / "wire" / "vectors"
@@ -36,6 +38,9 @@ ACCEPTANCE: Final = BRIDGE / "jvm" / "acceptance"
 NODES: Final = 3
 NOTARY: Final = "O=Coco Notary, L=Zurich, C=CH"
 PEOPLE: Final = {"Alice": "O=Alice, L=Paris, C=FR", "Bob": "O=Bob, L=New York, C=US"}
+ALICE_ON_ETHEREUM: Final = bytes.fromhex("a1" * 20)
+TOKENS: Final = 120
+PRICE: Final = 90
 ATTEMPTS: Final = 100
 PAUSE_S: Final = 0.3
 TRIAL_S: Final = 60
@@ -49,6 +54,7 @@ class Story(Telling):
 
     network: LocalNetwork
     members: dict[str, dict[str, str]]
+    bob: TokenHolder
     asked: int = 0
 
     async def ask(
@@ -96,6 +102,24 @@ class Story(Telling):
             await trio.sleep(PAUSE_S)
         return found
 
+    async def trade(self, node: int, tokens: int, transaction: bytes) -> CommittedBundle:
+        """Submit a bundle: tokens from Bob to Alice on Ethereum, and a transaction on Corda."""
+        pays = self.bob.payment(ALICE_ON_ETHEREUM, tokens)
+        parts = [BundlePart("ethereum", pays), BundlePart("corda", transaction)]
+        bundle = await commit_bundle(self.network, node, parts)
+        self.bob.made()
+        return bundle
+
+    async def tokens(self, node: int, count: int) -> bool:
+        """Return whether a node tells that Bob has ``count`` tokens, or soon will."""
+        address = self.network.nodes[node].info["rpc"]["ethereum"]
+        for _ in range(ATTEMPTS):
+            async with await Connection.open(address, None) as connection:
+                if await tokens_of(self.bob.address, connection) == count:
+                    return True
+            await trio.sleep(PAUSE_S)
+        return False
+
 
 def vector(name: str) -> bytes:
     """Return a golden transaction."""
@@ -108,6 +132,7 @@ async def tell(story: Story, hostile: Path) -> None:
         await money_goes_round(story)
         await nothing_is_spent_twice(story)
         await hostile_code_runs(story, hostile)
+        await ledgers_trade(story)
 
 
 async def money_goes_round(story: Story) -> None:
@@ -189,6 +214,32 @@ async def hostile_code_runs(story: Story, hostile: Path) -> None:
     story.true(f"where contracts run here: {told['runs']}", True)
 
 
+async def ledgers_trade(story: Story) -> None:
+    """Cash on Corda for tokens of an Ethereum contract, in one request."""
+    story.heading("Dollars on Corda and an ERC-20 on Ethereum change hands together, or not at all")
+    held = await story.states(0, "Alice", 1)
+    dollars, spent = vector("cash-move-by-signer"), vector("cash-double-spend")
+    for tokens, transaction, what in (
+        (TOKENS + 1, dollars, "Bob offers more tokens than he has for Alice's $100"),
+        (PRICE, spent, "he pays for dollars that she has spent before"),
+    ):
+        try:
+            await story.trade(1, tokens, transaction)
+        except RejectedError as error:
+            story.true(f"{what}: refused ({error})", True)
+        else:
+            story.true(f"{what}: refused", False)
+    intact = await story.tokens(0, TOKENS) and await story.states(0, "Alice", 1) == held
+    story.true(f"he has his {TOKENS} tokens and she her dollars", intact)
+    bundle = await story.trade(2, PRICE, dollars)
+    places = " and ".join(map(str, bundle.transaction_ids))
+    story.true(f"{PRICE} tokens for them: committed as {places}; one receipt proves both", True)
+    gone = not await story.states(0, "Alice", 0)
+    story.true("node 0 tells the same of both ledgers", gone and await story.tokens(0, TOKENS - PRICE))
+    status, told = await story.submit(1, dollars)
+    story.true("the notary's signature is there for whoever asks", status == 200 and "signature" in told)
+
+
 def genesis(members: dict[str, dict[str, str]], hostile: Path) -> dict[str, Any]:
     """Return a genesis that trusts R3's contracts and, unwisely, one more jar."""
     jars = [finance_contracts() or b"", (hostile / "hostile.jar").read_bytes()]
@@ -207,6 +258,7 @@ def main() -> int:
     if isinstance(launch, str):
         console.print(launch)
         return 1
+    bob = TokenHolder(TOKENS)
     members = json.loads((VECTORS / "vectors.json").read_text())["members"]
     with tempfile.TemporaryDirectory(prefix="coco-") as temporary:
         folder = Path(temporary)
@@ -223,10 +275,11 @@ def main() -> int:
             ledger="corda",
             engine="",
             config=genesis(members, hostile),
+            beside={"ethereum": LedgerSpec(config=bob.genesis())},
             node_settings={"corda": lambda index: {"verify_seconds": TRIAL_S}},
         )
         spec.folder.mkdir()
-        story = Story(console=console, network=LocalNetwork(spec), members=members)
+        story = Story(console=console, network=LocalNetwork(spec), members=members, bob=bob)
         try:
             tell_and_audit(console, story.network, partial(tell, story, hostile))
         except CocoError as error:

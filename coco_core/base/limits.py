@@ -130,6 +130,11 @@ HTTP_IDLE_TIMEOUT_MS = 120_000
 HTTP_REQUEST_TIMEOUT_MS = 60_000
 HTTP_UNFINISHED_MAX_BYTES = 256 * MIB
 
+# How long what a refused client still sends is taken and dropped, so that it reads why: in all, and while
+# nothing comes.
+HTTP_LINGER_MS = 20_000
+HTTP_LINGER_SILENT_MS = 2_000
+
 # WebSocket: how many of a front end's connections may be for it, frames of one message, and messages that
 # arrived and were not taken yet. Who is silent is pinged, and left at HTTP_IDLE_TIMEOUT_MS of silence;
 # closing takes so long at most.

@@ -33,6 +33,8 @@ _RECEIVE_BYTES = 256 * 1024
 _TLS_HANDSHAKE = 0x16
 _IDLE_TIMEOUT_S = limits.HTTP_IDLE_TIMEOUT_MS / 1000
 _REQUEST_TIMEOUT_S = limits.HTTP_REQUEST_TIMEOUT_MS / 1000
+_LINGER_S = limits.HTTP_LINGER_MS / 1000
+_LINGER_SILENT_S = limits.HTTP_LINGER_SILENT_MS / 1000
 
 _log = structlog.get_logger("coco.http")
 
@@ -114,6 +116,8 @@ class HTTPServer:
                 return raw
             message = b"this port speaks TLS only: use https\n"
             await raw.send_all(render_response(400, message, "text/plain", {}, keep_alive=False))
+            await raw.send_eof()
+            await _linger(raw)
             return None
         stream = trio.SSLStream(raw, self.tls, server_side=True, https_compatible=True)
         await stream.do_handshake()
@@ -154,7 +158,9 @@ class _Connection:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write, nursery.cancel_scope)
                 async with self._answers:
-                    await self._read()
+                    refused = await self._read()
+                if refused:
+                    await _linger(self._stream)
         except* CONNECTION_ENDED:
             pass
         finally:
@@ -194,30 +200,36 @@ class _Connection:
         self._unfinished.held += size - self._held
         self._held = size
 
-    async def _read(self) -> None:
+    async def _read(self) -> bool:
+        """Read until no request is to come; return whether that is because what came was refused."""
         while True:
             try:
                 data = await self._receive()
                 if not data:
-                    return
+                    return False
                 messages = self._feed(data)
             except HTTPMessageError as error:
-                await self._answers.send(_Underway(_refusal(error), keep_alive=False))
-                return
+                return await self._refuse(error)
             for message in messages:
                 if self._reader.beyond is not None and message is messages[-1]:
                     await self._answers.send(self._upgrade(message, self._reader.beyond))
-                    return
+                    return False
                 underway = _Underway(self._accept(message), message.keep_alive, message.method == "HEAD")
                 await self._answers.send(underway)
                 if not message.keep_alive:
-                    return
+                    return False
             if self._reader.fault is not None:
-                await self._answers.send(_Underway(_refusal(self._reader.fault), keep_alive=False))
-                return
+                return await self._refuse(self._reader.fault)
             if self._reader.take_continue():
                 async with self._sending:
                     await self._stream.send_all(CONTINUE)
+
+    async def _refuse(self, error: HTTPMessageError) -> bool:
+        """Answer what is no acceptable request; nothing behind it is read as one, nor kept."""
+        self._reader = MessageReader(requests=True)
+        self._hold(0)
+        await self._answers.send(_Underway(_refusal(error), keep_alive=False))
+        return True
 
     def _accept(self, message: Message) -> HTTPResponse | PendingResponse:
         answer = self._ask_handler(message, websocket=False)
@@ -265,6 +277,8 @@ class _Connection:
                     await self._speak_websocket(underway)
                     return
                 await self._send(await _rendered(underway))
+            if isinstance(self._stream, trio.abc.HalfCloseableStream):
+                await self._stream.send_eof()
         except (*CONNECTION_ENDED, trio.TooSlowError):
             # Also a peer that never reads: it may not keep its place among the connections.
             scope.cancel()
@@ -291,6 +305,20 @@ class _Connection:
             await self._send(_render(_failure(), _Underway(_failure(), keep_alive=False)))
         finally:
             self._websockets.release()
+
+
+async def _linger(stream: trio.abc.ReceiveStream) -> None:
+    """Take and drop what a refused client still sends, for a while.
+
+    Most clients read no answer before they have sent all of a request, and a connection that is closed with
+    bytes unread is reset: they would never learn why they were refused (RFC 9112 §9.6).
+    """
+    with trio.move_on_after(_LINGER_S):
+        received = True
+        while received:
+            received = False
+            with trio.move_on_after(_LINGER_SILENT_S):
+                received = bool(await stream.receive_some(_RECEIVE_BYTES))
 
 
 async def _rendered(underway: _Underway) -> bytes:

@@ -76,7 +76,8 @@ class _Family:
 def check_family(transaction: Transaction, read: Read) -> None:
     """Check that a transaction's family is one that the settings list, and writes where they let it.
 
-    No list, or one that does not parse, permits every family. Raises RejectedError.
+    No list, or one that lists no family at all, permits every family; of a list that lists some, what is
+    no family permits nothing. Raises RejectedError.
     """
     families = _families(read_setting(read, FAMILIES) or "")
     if not families:
@@ -95,20 +96,21 @@ def check_family(transaction: Transaction, read: Read) -> None:
 def _families(text: str) -> tuple[_Family, ...]:
     """Return the families of a setting, none when it is no list of them."""
     try:
-        return tuple(_family(each) for each in orjson.loads(text))
-    except (orjson.JSONDecodeError, TypeError, KeyError, ValueError):
+        told = orjson.loads(text)
+    except orjson.JSONDecodeError:
         return ()
+    entries = told if isinstance(told, list) else []
+    return tuple(family for each in entries if (family := _family(each)) is not None)
 
 
-def _family(table: object) -> _Family:
-    if not isinstance(table, dict):
-        raise TypeError("not a table")
-    namespaces = table.get("namespaces")
-    if namespaces is not None and not (
-        isinstance(namespaces, list) and all(isinstance(each, str) for each in namespaces)
-    ):
-        raise TypeError("namespaces are a list of strings")
-    name, version = table["family"], table["version"]
-    if not (isinstance(name, str) and isinstance(version, str)):
-        raise TypeError("name and version are strings")
-    return _Family(name, version, tuple(namespaces) if namespaces else None)
+def _family(entry: object) -> _Family | None:
+    """Return an entry's family; None when it is none: one mistake must not take the others' effect away."""
+    if not isinstance(entry, dict):
+        return None
+    name, version = entry.get("family"), entry.get("version")
+    # Null, or an empty list, is as if there were none: anywhere.
+    namespaces = entry.get("namespaces") or []
+    texts = isinstance(namespaces, list) and all(isinstance(each, str) for each in namespaces)
+    if not (isinstance(name, str) and isinstance(version, str) and texts):
+        return None
+    return _Family(name, version, tuple(namespaces) or None)

@@ -143,8 +143,26 @@ async def test_only_listed_families_run_and_write_where_they_may(world):
 
 
 @pytest.mark.parametrize("text", ["no json", "{}", "[1]", '[{"family": 1, "version": "1.0"}]', "[]", "null"])
-async def test_a_list_that_does_not_parse_permits_everything(world, text):
+async def test_a_list_of_no_families_permits_everything(world, text):
     await world.set(FAMILIES, text)
+    await world.applied(world.alice.batch(intkey_transaction(world.alice, "set", "n", 1)))
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        1,
+        {"family": "xo"},
+        {"family": "intkey", "version": 1.0},
+        {"family": "intkey", "version": "1.0", "namespaces": "1cf126"},
+        {"family": "intkey", "version": "1.0", "namespaces": [1]},
+    ],
+)
+async def test_what_is_no_family_takes_nothing_from_the_others_of_its_list(world, mistake):
+    await world.set(FAMILIES, listed({"family": "sawtooth_settings", "version": "1.0"}, mistake))
+    code, message = await world.refused(world.alice.batch(intkey_transaction(world.alice, "set", "n", 1)))
+    assert (code, "not listed" in message) == ("invalid-transaction", True)
+    await world.set(FAMILIES, "")
     await world.applied(world.alice.batch(intkey_transaction(world.alice, "set", "n", 1)))
 
 

@@ -50,6 +50,7 @@ async def test_state_lists_have_pages(world) -> None:
         back = await here.get("/state?address=1cf126&reverse")
         assert [each["address"] for each in back["data"]] == addresses[::-1]
         assert back["paging"] == {"limit": None, "start": None}
+        assert (await here.get("/state?head=&limit=2147483647"))["data"] == (await here.get("/state"))["data"]
         start = await here.get(f"/state?start={addresses[3]}&reverse=false")
         assert [each["address"] for each in start["data"]] == addresses[3:]
 
@@ -172,6 +173,9 @@ ERRORS = {
     "/blocks?limit=-1": (400, 53),
     "/blocks?limit=x": (400, 53),
     "/blocks?limit=": (400, 53),
+    f"/blocks?limit={2**31}": (400, 53),
+    f"/state?limit={'9' * 30}": (400, 53),
+    "/blocks?head=": (400, 60),
     "/blocks?start=0xffff": (400, 54),
     "/blocks?start=1": (400, 54),
     "/blocks?reverse=foo": (400, 57),

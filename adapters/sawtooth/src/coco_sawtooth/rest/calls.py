@@ -30,6 +30,7 @@ from coco_sawtooth.rest.targets import Target
 T = TypeVar("T")
 Answer = TypeVar("Answer", bound=Message)
 
+_LIMIT_MAX: Final = 2**31 - 1
 _COMMON: Final = {
     "INTERNAL_ERROR": errors.UNKNOWN_FAULT,
     "NOT_READY": errors.NOT_READY,
@@ -69,11 +70,19 @@ class Call:
 
     def paging(self) -> ClientPagingControls:
         """Return which page is asked for. Raises RestError."""
-        limit = self.target.query.get("limit", "")
-        if "limit" in self.target.query and not (limit.isascii() and limit.isdigit() and int(limit[:20])):
-            raise RestError(errors.BAD_LIMIT)
-        number = min(int(limit[:20]), PAGE_ITEMS_MAX) if limit else 0
+        number = min(self.limit() or 0, PAGE_ITEMS_MAX)
         return ClientPagingControls(start=self.target.query.get("start", ""), limit=number)
+
+    def limit(self) -> int | None:
+        """Return how many items of a list are asked for, None when nothing is said. Raises RestError."""
+        told = self.target.query.get("limit")
+        if told is None:
+            return None
+        # Ten digits are enough: messages take numbers of 32 bits.
+        number = int(told) if told.isascii() and told.isdigit() and len(told) <= 10 else 0
+        if not 0 < number <= _LIMIT_MAX:
+            raise RestError(errors.BAD_LIMIT)
+        return number
 
     def sorting(self, key: str) -> list[ClientSortControls]:
         """Return in which order: the usual one, or its reverse by ``key``."""
@@ -157,9 +166,8 @@ def content_type(request: HTTPRequest) -> str:
 
 def page_of(call: Call, answer: Any, head: str, data: list[JSON]) -> dict[str, JSON]:
     """Return a page of a list: what is in it, and links to itself and to the next one."""
-    query, paging = call.target.query, answer.paging
-    limit = int(query["limit"][:20]) if "limit" in query else None
-    shown: dict[str, JSON] = {"limit": limit, "start": query.get("start")}
+    paging, limit = answer.paging, call.limit()
+    shown: dict[str, JSON] = {"limit": limit, "start": call.target.query.get("start")}
     if paging.next:
         shown["next_position"] = paging.next
         shown["next"] = call.target.link(head=head, limit=limit, start=paging.next)

@@ -55,15 +55,16 @@ async def test_clients_that_send_all_before_they_read_learn_why(
             stream: trio.abc.Stream = await trio.open_tcp_stream(host, port)
             if encrypted:
                 stream = _encrypted(stream, service_client_context(consortium.service.certificate))
-            # More than the buffers of both ends hold: most of it is sent after the answer was.
-            await stream.send_all(render_request("POST", "/", "h", bytes(20_000_000), "text/plain"))
-            answer = await answer_of(stream)
+            async with stream:
+                # More than the buffers of both ends hold: most of it is sent after the answer was.
+                await stream.send_all(render_request("POST", "/", "h", bytes(20_000_000), "text/plain"))
+                answer = await answer_of(stream)
         assert (answer.status, answer.body) == reason
         nursery.cancel_scope.cancel()
 
 
 def _encrypted(stream: trio.abc.Stream, context: ssl.SSLContext) -> trio.abc.Stream:
-    return trio.SSLStream(stream, context, server_hostname="localhost")
+    return trio.SSLStream(stream, context, server_hostname="localhost", https_compatible=True)
 
 
 @pytest.mark.parametrize("goes_on", [True, False])

@@ -77,6 +77,20 @@ def test_a_verdict_that_is_not_cordas_is_told(tmp_path: Path) -> None:
     assert "0 otherwise" not in done.stdout
 
 
+def test_tests_run_in_the_cordapps_folder_and_leave_nothing_there(tmp_path: Path) -> None:
+    """As by Gradle and Maven: a CorDapp's tests open their files by paths from there."""
+    folder = tmp_path / "example"
+    shutil.copytree(EXAMPLE, folder)
+    (tests,) = folder.glob("**/WarehouseTests.kt")
+    opening = 'init { check(java.io.File("src/main/java").isDirectory) { "not in its folder" } }'
+    text = tests.read_text(encoding="utf-8")
+    tests.write_text(re.sub(r"(class WarehouseTests \{)", rf"\1\n    {opening}\n", text), encoding="utf-8")
+    assert opening in tests.read_text(encoding="utf-8")
+    done = run(folder)
+    assert done.returncode == PASSED, done.stdout + done.stderr
+    assert [each.name for each in folder.iterdir()] == ["src"]
+
+
 @pytest.mark.skipif(not foreign(), reason=f"no CorDapps of others: {FOREIGN} may name a folder of them")
 @pytest.mark.parametrize("folder", foreign(), ids=lambda folder: folder.name)
 def test_contract_tests_of_others_get_cordas_verdicts(folder: Path) -> None:

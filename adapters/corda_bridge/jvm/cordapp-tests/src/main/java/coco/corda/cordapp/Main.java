@@ -24,6 +24,9 @@ final class Main {
             "java.base/java.util.concurrent", "java.base/sun.net.www.protocol.jar", "java.base/sun.security.x509",
             "java.sql/java.sql");
 
+    /** Where R3's MockServices leave JARs that they make up. */
+    private static final Path WRITTEN = Path.of("build", "generated-custom-cordapps");
+
     /** Only by name: its class path is not this one. */
     private static final String TESTS = "coco.corda.cordapp.Tests";
 
@@ -97,8 +100,20 @@ final class Main {
                 "-D" + Cordapps.BESIDE + "=" + joined(beside), "-Dlog4j.configurationFile=classpath:cordapp-tests-log4j2.xml",
                 "-Xshare:auto", "-Xlog:disable", "-Djava.util.logging.manager=org.jboss.logmanager.LogManager",
                 "-cp", joined(path), TESTS, tests.toString()));
-        // Tests of Corda write where they are run.
-        return new ProcessBuilder(command).directory(work.toFile()).inheritIO().start().waitFor();
+        // Where Gradle and Maven run them: tests open files by paths from there.
+        Path place = folder == null ? work : folder;
+        Path written = place.resolve(WRITTEN);
+        boolean wasThere = Files.exists(written);
+        try {
+            return new ProcessBuilder(command).directory(place.toFile()).inheritIO().start().waitFor();
+        } finally {
+            if (!wasThere && Files.exists(written)) {
+                remove(written);
+                if (written.getParent().toFile().list().length == 0) {
+                    Files.delete(written.getParent());
+                }
+            }
+        }
     }
 
     private List<Path> classPath() throws IOException {

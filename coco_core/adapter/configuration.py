@@ -6,6 +6,7 @@ values alike without the adapter. Values only; how they are decided on is govern
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -15,7 +16,8 @@ from coco_core.wire.values import typed
 
 Value = int | str | bool
 
-_TYPES: Final[Mapping[str, type[Value]]] = {"integer": int, "text": str, "boolean": bool}
+_TYPES: Final[Mapping[str, type[Value]]] = {"integer": int, "text": str, "hashes": str, "boolean": bool}
+_HASH: Final = re.compile(r"[0-9A-Fa-f]{64}")
 
 
 @attrs.frozen(kw_only=True)
@@ -24,7 +26,7 @@ class ConfigurationField:
 
     name: str
     kind: str
-    """``integer``, ``text`` or ``boolean``."""
+    """``integer``, ``text``, ``boolean``, or ``hashes``: a text of SHA-256 in hex with spaces between."""
     description: str
     """One line for members: what it does, and what holds while it is not set."""
     minimum: int = 0
@@ -41,6 +43,12 @@ class ConfigurationField:
         measured, what = (value, "") if isinstance(value, int) else (len(value), " characters")
         if not self.minimum <= measured <= self.maximum:
             raise ValueError(f"{self.name!r} must be {self.minimum} to {self.maximum}{what}")
+        if self.kind == "hashes" and isinstance(value, str):
+            wrong = next((word for word in value.split() if not _HASH.fullmatch(word)), None)
+            if wrong is not None:
+                raise ValueError(
+                    f"{self.name!r} must be hashes of 64 hex digits, spaces between: {wrong[:80]!r} is none"
+                )
 
 
 def check_configuration(fields: Sequence[ConfigurationField], values: Mapping[str, Any]) -> None:

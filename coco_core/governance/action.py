@@ -12,6 +12,7 @@ from coco_core.base import limits
 from coco_core.errors import MemberError
 from coco_core.governance.decision import Decision
 from coco_core.governance.validity import Validity, read_start, validity_of
+from coco_core.kv import View
 
 Args = Mapping[str, Any]
 
@@ -22,6 +23,10 @@ def _nothing_more(_args: Args) -> None:
     """There is nothing to check but the names of the arguments."""
 
 
+def _nothing_there(_args: Args, _view: View) -> None:
+    """There is nothing that the tables tell as it is proposed."""
+
+
 @attrs.frozen(kw_only=True)
 class Action:
     """One kind of change that a proposal can ask for."""
@@ -29,6 +34,8 @@ class Action:
     name: str
     apply: Callable[[Args, Decision], None]
     check: Callable[[Args], None] = _nothing_more
+    check_tables: Callable[[Args, View], None] = _nothing_there
+    """Of a proposal that is made: what the tables tell is wrong, and no other proposal is likely to mend."""
     required: frozenset[str] = frozenset()
     optional: frozenset[str] = frozenset()
 

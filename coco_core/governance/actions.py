@@ -2,7 +2,8 @@
 
 A constitution's ``apply`` says which of them are carried out. Names and arguments are CCF's where CCF has
 the action. An action is judged twice: its arguments when it is proposed, and against the tables when it is
-carried out, for much may have happened in between. Both raise MemberError.
+carried out, for much may have happened in between; what hardly changes is asked of them as it is proposed,
+too. All raise MemberError.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from coco_core.errors import AttestationError, MemberError
 from coco_core.governance import actions_consortium, actions_network, actions_service
 from coco_core.governance.action import Action
 from coco_core.governance.decision import Decision
+from coco_core.kv import View
 
 ACTIONS: Final[Mapping[str, Action]] = {
     action.name: action
@@ -66,6 +68,15 @@ def _planned(number: int, value: Any) -> Planned:
     except MemberError as error:
         raise MemberError(f"action {number} ({name}): {error}") from error
     return Planned(action, args)
+
+
+def check_proposed(planned: Sequence[Planned], view: View) -> None:
+    """Judge actions by the tables as they are proposed; raises MemberError."""
+    for number, one in enumerate(planned, 1):
+        try:
+            one.action.check_tables(one.args, view)
+        except MemberError as error:
+            raise MemberError(f"action {number} ({one.action.name}): {error}") from error
 
 
 def carry_out(planned: Sequence[Planned], decision: Decision) -> None:

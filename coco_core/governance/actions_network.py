@@ -29,7 +29,7 @@ from coco_core.governance.membership import PENDING, RETIRED, TRUSTED, read_node
 from coco_core.governance.policy import platform_row, read_policy
 from coco_core.governance.renewals import sent_away_writes
 from coco_core.governance.validity import Validity
-from coco_core.kv import maps
+from coco_core.kv import View, maps
 
 _HEX: Final = re.compile("[0-9a-f]+")
 
@@ -230,6 +230,10 @@ def _check_configuration(args: Args) -> None:
         raise MemberError("'configuration' must be an object; {} for what the ledger does by itself")
 
 
+def _check_configured(args: Args, view: View) -> None:
+    configuration_row(view, args["name"], args["configuration"])
+
+
 def _set_fetch_origins(args: Args, decision: Decision) -> None:
     row = fetch_origins_row(decision.view, args["name"], args["origins"], args.get("ca_certs"))
     decision.put(maps.FETCH_ORIGINS, args["name"], row)
@@ -322,6 +326,7 @@ ACTIONS: Final = (
         name="configure_adapter",
         apply=_configure_adapter,
         check=_check_configuration,
+        check_tables=_check_configured,
         required=frozenset({"name", "configuration"}),
     ),
     Action(

@@ -22,7 +22,7 @@ import orjson
 from coco_core.base import limits
 from coco_core.crypto import sha256
 from coco_core.errors import IntegrityError, MemberError, ScriptError
-from coco_core.governance.actions import Planned, carry_out, plan
+from coco_core.governance.actions import Planned, carry_out, check_proposed, plan
 from coco_core.governance.consortium import (
     ACTIVE,
     Charter,
@@ -115,7 +115,11 @@ class Governance:
         fault = await self._asked(constitution, "validate", [proposal], view, proposal_id)
         if fault is not None:
             raise RefusedError("invalid-proposal", f"the constitution says: {str(fault)[:1000]}")
-        await self._planned(constitution, proposal, view, proposal_id)
+        planned = await self._planned(constitution, proposal, view, proposal_id)
+        try:
+            check_proposed(planned, view)
+        except MemberError as error:
+            raise RefusedError("invalid-proposal", str(error)) from error
         made = Proposal(
             proposal_id=proposal_id,
             proposer_id=request.member_id,

@@ -12,23 +12,38 @@ from coco_core.adapter import ConfigurationField, check_configuration, check_fie
 FIELDS = (
     ConfigurationField(name="limit", kind="integer", description="a bound", minimum=1, maximum=9),
     ConfigurationField(name="title", kind="text", description="a name", minimum=1, maximum=3),
+    ConfigurationField(name="trusted", kind="hashes", description="files", maximum=200),
     ConfigurationField(name="open", kind="boolean", description="a switch"),
 )
 
 
-@pytest.mark.parametrize("values", [{}, {"limit": 1, "title": "abc", "open": False}, {"limit": 9}])
+ALLOWED: tuple[dict[str, Any], ...] = (
+    {},
+    {"limit": 1, "title": "abc", "open": False},
+    {"limit": 9},
+    {"trusted": ""},
+    {"trusted": f" {'0a' * 32}\n{'F1' * 32}"},
+)
+
+
+@pytest.mark.parametrize("values", ALLOWED)
 def test_values_that_may_be_set(values: dict[str, Any]) -> None:
     check_configuration(FIELDS, values)
 
 
 FAULTS = {
-    "unknown": ({"colour": 1}, "no 'colour'; there are limit, open, title"),
+    "unknown": ({"colour": 1}, "no 'colour'; there are limit, open, title, trusted"),
     "too small": ({"limit": 0}, "'limit' must be 1 to 9$"),
     "too large": ({"limit": 10}, "'limit' must be 1 to 9$"),
     "a boolean for a number": ({"limit": True}, "'limit' must be integer"),
     "a number for a text": ({"title": 1}, "'title' must be text"),
     "too short": ({"title": ""}, "'title' must be 1 to 3 characters"),
     "too long": ({"title": "abcd"}, "'title' must be 1 to 3 characters"),
+    "a number for hashes": ({"trusted": 1}, "'trusted' must be hashes$"),
+    "too many hashes": ({"trusted": "0a" * 128}, "'trusted' must be 0 to 200 characters"),
+    "a digit too few": ({"trusted": f"{'0a' * 32} {'0a' * 31}b"}, f"64 hex digits, .*'{'0a' * 31}b' is none"),
+    "no hex": ({"trusted": "0g" * 32}, "is none"),
+    "a comma": ({"trusted": f"{'0a' * 32}, {'0a' * 32}"}, "spaces between"),
     "a number for a switch": ({"open": 1}, "'open' must be boolean"),
     "nothing": ({"open": None}, "'open' must be boolean"),
 }

@@ -360,11 +360,16 @@ def test_a_ledger_is_configured_within_what_its_manifest_names() -> None:
 
     assert decide({"largest": 7})["proposalState"] == "Accepted"
     assert read_configuration(place.view, "tally") == {"largest": 7}
-    for wrong, reason in (({"largest": -1}, "must be 0 to"), ({"colour": 1}, "there is no 'colour'")):
-        failed = decide(wrong)
-        assert failed["proposalState"] == "Failed"
-        assert reason in failed["failure"]
-    assert "runs no ledger" in decide({}, "other")["failure"]
+    for wrong, ledger, reason in (
+        ({"largest": -1}, "tally", "must be 0 to"),
+        ({"colour": 1}, "tally", "there is no 'colour'"),
+        ({}, "other", "runs no ledger"),
+    ):
+        action = {"name": "configure_adapter", "args": {"name": ledger, "configuration": wrong}}
+        refused = place.propose(ALICE, action)
+        assert code(refused) == "invalid-proposal"
+        assert isinstance(refused, Rejected)
+        assert reason in refused.message, "whoever proposes is told, and nobody votes on it"
     assert read_configuration(place.view, "tally") == {"largest": 7}
     assert decide({})["proposalState"] == "Accepted"
     assert read_configuration(place.view, "tally") == {}

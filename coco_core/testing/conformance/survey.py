@@ -84,5 +84,7 @@ async def _configured(pipeline: Pipeline, harness: LedgerHarness) -> None:
             extremes = field.minimum, field.maximum
         elif field.kind == "text":
             extremes = "x" * field.minimum, "x" * min(field.maximum, limits.KIB)
+        elif field.kind == "hashes":
+            extremes = "", "0a" * 32
         for value in extremes:
             await pipeline.aside(harness.valid(6), configuration={field.name: value})

@@ -77,8 +77,8 @@ def parse_hash(text: str) -> bytes:
 
 
 def parse_hashes(text: str) -> frozenset[bytes]:
-    """Read hashes with spaces or commas between them; raises MalformedError."""
-    return frozenset(map(parse_hash, text.replace(",", " ").split()))
+    """Read hashes with spaces between them; raises MalformedError."""
+    return frozenset(map(parse_hash, text.split()))
 
 
 def hashes_text(hashes: Iterable[bytes]) -> str:

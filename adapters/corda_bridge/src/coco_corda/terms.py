@@ -14,7 +14,7 @@ import orjson
 
 from coco_corda import records
 from coco_corda.limits import TRUST_MAX_CHARS
-from coco_corda.refs import parse_hash, sha256
+from coco_corda.refs import parse_hashes, sha256
 from coco_core.adapter import ConfigurationField, ReadView
 from coco_core.errors import AdapterError, MalformedError
 
@@ -23,7 +23,7 @@ KEEPS: Final = ("transactions", "states")
 of those that are, and signatures."""
 _HASHES: Final = "SHA-256 in hex, spaces between; those of genesis unless set"
 CONFIGURATION: Final = tuple(
-    ConfigurationField(name=name, kind="text", description=f"{what}: {_HASHES}", maximum=TRUST_MAX_CHARS)
+    ConfigurationField(name=name, kind="hashes", description=f"{what}: {_HASHES}", maximum=TRUST_MAX_CHARS)
     for name, what in (
         ("trusted_attachments", "CorDapp jars whose code may run"),
         ("trusted_signers", "keys (SubjectPublicKeyInfo) whose signed CorDapp jars may run"),
@@ -69,9 +69,7 @@ class Terms:
             raise AdapterError("the ledger has no terms")
         found = orjson.loads(row)
         chosen = {
-            field.name: _read(configuration[field.name].split())
-            if field.name in configuration
-            else _read(found[field.name])
+            field.name: _read(configuration.get(field.name, " ".join(found[field.name])))
             for field in CONFIGURATION
         }
         return cls(keeps=found["keeps"], **chosen)
@@ -93,12 +91,9 @@ def _texts(hashes: frozenset[bytes]) -> list[str]:
     return sorted(each.hex() for each in hashes)
 
 
-def _read(words: list[str]) -> frozenset[bytes]:
-    """Read hashes; a word that is none trusts nothing."""
-    found: set[bytes] = set()
-    for word in words:
-        try:
-            found.add(parse_hash(word.strip(",")))
-        except MalformedError:
-            continue
-    return frozenset(found)
+def _read(text: str) -> frozenset[bytes]:
+    """Read hashes; raises AdapterError for anything else, which neither genesis nor a proposal sets."""
+    try:
+        return parse_hashes(text)
+    except MalformedError as error:
+        raise AdapterError(f"the ledger's terms: {error}") from error

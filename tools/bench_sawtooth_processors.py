@@ -34,7 +34,7 @@ from coco_core.cli.failing import status_of
 from coco_core.errors import OperatorError
 from coco_sawtooth.batches import Transaction
 from coco_sawtooth.contexts import Context
-from coco_sawtooth.execution import Valid
+from coco_sawtooth.execution import Processed, Valid
 from coco_sawtooth.messages import (
     Message,
     MessageType,
@@ -268,20 +268,24 @@ async def measure_host(
     state: dict[bytes, bytes | None] = {}
 
     async def run(work: list[Transaction]) -> None:
-        room = trio.Semaphore(window * options.processors)
+        most = window * options.processors
+        room = trio.Semaphore(most)
+        failed: list[Processed] = []
 
-        async def one(each: Transaction) -> None:
-            context = Context(each.inputs, each.outputs, (state,))
-            result = await host.process(each, context)
+        def done(context: Context, result: Processed) -> None:
             room.release()
             if result != Valid():
-                raise OperatorError(f"a transaction failed: {result}")
+                failed.append(result)
             state.update(context.writes)
 
-        async with trio.open_nursery() as nursery:
-            for each in work:
-                await room.acquire()
-                nursery.start_soon(one, each)
+        for each in work:
+            await room.acquire()
+            context = Context(each.inputs, each.outputs, (state,))
+            host.start(each, context, partial(done, context))
+        for _ in range(most):
+            await room.acquire()
+        if failed:
+            raise OperatorError(f"a transaction failed: {failed[0]}")
 
     async with trio.open_nursery() as nursery:
         await nursery.start(host.serve)

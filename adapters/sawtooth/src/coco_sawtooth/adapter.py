@@ -114,7 +114,7 @@ class SawtoothAdapter:
         """Run what clients and processors connect to, until cancelled."""
         keep_roots = partial(catch_up, self._roots, service)
         parts = (partial(part.serve, service) for part in self._parts)
-        await run_together([keep_roots, self._driver.serve, *parts])
+        await run_together([keep_roots, *parts])
 
     def committed(self, batch: CommittedBatch) -> None:
         """Take note of a committed batch."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
 
 import attrs
 
@@ -34,17 +35,23 @@ class Unavailable:
     message: str
 
 
-Processed = Valid | Invalid | Unavailable
+Processed: TypeAlias = Valid | Invalid | Unavailable
+Done: TypeAlias = Callable[[Processed], None]
+GiveUp: TypeAlias = Callable[[], None]
 
 
 class Processors(Protocol):
     """Whoever executes transactions of the families that are not built in."""
 
-    async def process(self, transaction: Transaction, context: Context) -> Processed:
-        """Execute one transaction in ``context`` and say whether it is valid.
+    def start(self, transaction: Transaction, context: Context, done: Done) -> Processed | GiveUp:
+        """Have one transaction executed in ``context``; return whether it is valid, if that is known at once.
 
-        Several are under way at one time. Always returns within a bounded time: a family nobody is registered
-        for is Unavailable at once, a processor that dies, hangs or fails again and again ends in Invalid or
-        Unavailable with a message. What a failed try wrote is taken back (``Context.reset``) before the next.
+        If not, what is returned gives it up, and ``done`` is told later, once, on the thread of the event
+        loop, unless it was given up before. Until then the context is the processors', and remains theirs
+        when it is given up. Several transactions are under way at one time.
+
+        There is a result within a bounded time: a family nobody is registered for is Unavailable soon, a
+        processor that dies, hangs or fails again and again ends in Invalid or Unavailable with a message.
+        What a failed try wrote is taken back (``Context.reset``) before the next.
         """
         ...

@@ -105,7 +105,7 @@ class Chain:
                 return self._refused(transaction.id, Invalid("transaction is committed already"))
             below = [written, *view.chain(records.STATE)]
             context = Context(transaction.inputs, transaction.outputs, below)
-            result = await self.processors.process(transaction, context)
+            result = self.processors.process(transaction, context)
             if isinstance(result, Invalid):
                 return self._refused(transaction.id, result)
             written |= context.writes

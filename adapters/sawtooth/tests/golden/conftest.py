@@ -66,8 +66,8 @@ class _Submission:
 class _Silent(Intkey):
     """Integer keys without events, as the recorded processor had none."""
 
-    async def process(self, transaction: Transaction, context: Context) -> Processed:
-        processed = await super().process(transaction, context)
+    def process(self, transaction: Transaction, context: Context) -> Processed:
+        processed = super().process(transaction, context)
         context.events.clear()
         return processed
 

@@ -165,8 +165,8 @@ async def test_a_family_nobody_executes_stops_nobody(world):
 
 
 async def test_an_unavailable_processor_is_a_refusal_of_its_own(make_world):
-    class Away:
-        async def process(self, transaction, context):
+    class Away(Intkey):
+        def process(self, transaction, context):
             return Unavailable("the processor went away")
 
     world = make_world(Away())
@@ -175,8 +175,8 @@ async def test_an_unavailable_processor_is_a_refusal_of_its_own(make_world):
 
 
 async def test_what_a_processor_says_is_bounded_and_handed_on(make_world):
-    class Talkative:
-        async def process(self, transaction, context):
+    class Talkative(Intkey):
+        def process(self, transaction, context):
             return Invalid("x" * 1_000_000, b"y" * 1_000_000)
 
     world = make_world(Talkative())
@@ -187,8 +187,8 @@ async def test_what_a_processor_says_is_bounded_and_handed_on(make_world):
 
 
 async def test_too_much_written_is_refused(make_world):
-    class Greedy:
-        async def process(self, transaction, context):
+    class Greedy(Intkey):
+        def process(self, transaction, context):
             for index in range(3):
                 address = intkey_address(f"{transaction.id}{index}")
                 context.set([(address, bytes(limits.STATE_VALUE_SIZE_MAX_BYTES))])
@@ -233,10 +233,10 @@ async def test_long_refusals_put_off_what_follows(make_world, monkeypatch):
     """What clients are told is part of a core batch's result, and bounded with it."""
 
     class Talkative(Intkey):
-        async def process(self, transaction, context):
+        def process(self, transaction, context):
             if transaction.payload.endswith(b"\x07"):
                 return Invalid("no", bytes(limits.EXTENDED_DATA_SIZE_MAX_BYTES))
-            return await super().process(transaction, context)
+            return super().process(transaction, context)
 
     monkeypatch.setattr("coco_sawtooth.round.ROUND_WRITES_SIZE_MAX_BYTES", 4 * 32 * 1024)
     world = make_world(Talkative())
@@ -343,17 +343,16 @@ async def test_a_failing_processor_host_is_the_adapters_fault_and_writes_nothing
     class Broken(Intkey):
         broken = True
 
-        async def process(self, transaction, context):
+        def process(self, transaction, context):
             if self.broken:
                 raise RuntimeError("the host failed")
-            return await super().process(transaction, context)
+            return super().process(transaction, context)
 
     broken = Broken()
     world = make_world(broken)
     batch = world.alice.batch(intkey_transaction(world.alice, "set", "n", 1))
-    with pytest.raises(ExceptionGroup) as raised:
+    with pytest.raises(RuntimeError, match="the host failed"):
         await world.execute(batch)
-    assert raised.value.subgroup(RuntimeError) is not None
     broken.broken = False
     await world.applied(batch)
     assert world.head.header.state_root_hash == state_root(world.state())

@@ -65,9 +65,9 @@ async def test_who_reads_it_sees_its_own_block_s(make_world):
     seen = []
 
     class Reader(Intkey):
-        async def process(self, transaction, context):
+        def process(self, transaction, context):
             if transaction.family[0] != "reader":
-                return await super().process(transaction, context)
+                return super().process(transaction, context)
             [raw] = context.get([CONFIG_ADDRESS])
             seen.append(messages.BlockInfoConfig.FromString(raw).latest_block)
             return Valid()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import attrs
 import pytest
 import trio
@@ -16,28 +18,28 @@ class Held(Intkey):
 
     def __init__(self):
         self.asked, self.given_up = [], []
-        self.held = {}
+        self._held, self._waiting = set(), {}
 
     def hold(self, *transactions):
-        self.held = {each.header_signature: trio.Event() for each in transactions}
+        self._held = {each.header_signature for each in transactions}
 
-    def let_go(self):
-        for event in self.held.values():
-            event.set()
+    def let_go(self, *transactions):
+        """Answer these, or all that are held."""
+        for identifier in [each.header_signature for each in transactions] or list(self._waiting):
+            self._held.discard(identifier)
+            self._waiting.pop(identifier)()
 
-    async def process(self, transaction, context):
+    def start(self, transaction, context, done):
         self.asked.append(transaction.id)
-        processed = await super().process(transaction, context)
-        try:
-            await self.held.get(transaction.id, NOTHING).wait()
-        except trio.Cancelled:
-            self.given_up.append(transaction.id)
-            raise
-        return processed
+        processed = self.process(transaction, context)
+        if transaction.id not in self._held:
+            return processed
+        self._waiting[transaction.id] = partial(done, processed)
+        return partial(self._give_up, transaction.id)
 
-
-NOTHING = trio.Event()
-NOTHING.set()
+    def _give_up(self, identifier):
+        del self._waiting[identifier]
+        self.given_up.append(identifier)
 
 
 @attrs.frozen
@@ -159,7 +161,7 @@ async def test_a_batch_whose_later_transactions_are_under_way_fails(make_world, 
     async with served(world):
         assert isinstance((await world.attempt(raw))[1], Deferred)
         world.commit()
-        held.held[bad.header_signature].set()
+        held.let_go(bad)
         [outcome] = await world.attempt(raw[1:])
         assert isinstance(outcome, Rejected)
         await trio.testing.wait_all_tasks_blocked()

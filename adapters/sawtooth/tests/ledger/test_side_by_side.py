@@ -22,16 +22,22 @@ class Shuffled(Intkey):
         self._random = chosen
         self.most = self._now = 0
 
-    async def process(self, transaction, context):
+    def start(self, transaction, context, done):
+        scope = trio.CancelScope()
+        trio.lowlevel.spawn_system_task(self._later, transaction, context, done, scope)
+        return scope.cancel
+
+    async def _later(self, transaction, context, done, scope):
         self._now += 1
         self.most = max(self.most, self._now)
-        for _ in range(self._random.randrange(4)):
-            await trio.lowlevel.checkpoint()
-        processed = await super().process(transaction, context)
-        for _ in range(self._random.randrange(4)):
-            await trio.lowlevel.checkpoint()
+        with scope:
+            for _ in range(self._random.randrange(4)):
+                await trio.lowlevel.checkpoint()
+            processed = self.process(transaction, context)
+            for _ in range(self._random.randrange(4)):
+                await trio.lowlevel.checkpoint()
+            done(processed)
         self._now -= 1
-        return processed
 
 
 STEPS = st.lists(

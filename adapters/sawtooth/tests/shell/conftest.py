@@ -39,6 +39,24 @@ def transaction(
     return Transaction(identifier, header, header.SerializeToString(), payload, (address,), (address,))
 
 
+async def process(host: ProcessorHost, sent: Transaction, context: Context) -> Processed:
+    """Have a host process a transaction; cancelled, it is given up."""
+    ended, found = trio.Event(), []
+
+    def done(processed: Processed) -> None:
+        found.append(processed)
+        ended.set()
+
+    started = host.start(sent, context, done)
+    if not callable(started):
+        return started
+    try:
+        await ended.wait()
+    finally:
+        started()
+    return found[0]
+
+
 class Ledger:
     """State, and a host through which transactions change it."""
 
@@ -49,7 +67,7 @@ class Ledger:
     async def run(self, sent: Transaction) -> tuple[Processed, Context]:
         """Process a transaction over the state."""
         context = Context(sent.inputs, sent.outputs, (self.state,))
-        return await self.host.process(sent, context), context
+        return await process(self.host, sent, context), context
 
     async def run_all(self, transactions: Sequence[Transaction]) -> list[Processed]:
         """Process transactions that touch nothing in common, all at once."""
@@ -77,6 +95,12 @@ def serving() -> Callable[..., contextlib.AbstractAsyncContextManager[Ledger]]:
             nursery.cancel_scope.cancel()
 
     return run
+
+
+@pytest.fixture
+def ledger_of() -> Callable[[ProcessorHost], Ledger]:
+    """Return state for a host that the test serves."""
+    return Ledger
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ import trio.testing
 import zmq
 
 from coco_core.errors import OperatorError
-from coco_sawtooth.contexts import Context
-from coco_sawtooth.execution import Valid
+from coco_sawtooth.execution import Unavailable, Valid
 from coco_sawtooth.messages import (
     Message,
     MessageType,
@@ -257,13 +256,12 @@ async def test_two_cannot_listen_at_one_place(serving):
             ProcessorHost(ledger.host.endpoint)
 
 
-async def test_a_fault_of_the_thread_ends_serving_and_who_waits(endpoint, sent):
+async def test_a_fault_of_the_thread_ends_serving_and_who_waits(endpoint, sent, ledger_of):
     host = ProcessorHost(endpoint, SOON)
-    ended = []
+    ended, results = [], []
 
     async def wait():
-        with pytest.raises(RuntimeError, match="not served any longer"):
-            await host.process(sent, Context((), (), ()))
+        results.append((await ledger_of(host).run(sent))[0])
         ended.append("waiting")
 
     async def serve():
@@ -281,5 +279,6 @@ async def test_a_fault_of_the_thread_ends_serving_and_who_waits(endpoint, sent):
             await trio.testing.wait_all_tasks_blocked()
             host._router.command(fail)
     assert sorted(ended) == ["serving", "waiting"]
-    with pytest.raises(RuntimeError, match="not served any longer"):
-        await host.process(sent, Context((), (), ()))
+    results.append((await ledger_of(host).run(sent))[0])
+    assert all(isinstance(each, Unavailable) for each in results)
+    assert "does not listen" in results[0].message

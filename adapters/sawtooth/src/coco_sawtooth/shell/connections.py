@@ -11,7 +11,7 @@ from coco_core.adapter import CommittedBatch, LedgerService, ReadView
 from coco_sawtooth.batches import Transaction
 from coco_sawtooth.checking import CheckedBatches
 from coco_sawtooth.contexts import Context
-from coco_sawtooth.execution import Processed, Unavailable
+from coco_sawtooth.execution import Done, GiveUp, Processed, Unavailable
 from coco_sawtooth.front import Front
 from coco_sawtooth.limits import QUERIES_WAITING_MAX, QUERY_THREADS, QUERY_WAIT_MAX_MS
 from coco_sawtooth.outside import Outside
@@ -34,11 +34,11 @@ class Connections:
         self._host: ProcessorHost | None = None
         self._front: Front | None = None
 
-    async def process(self, transaction: Transaction, context: Context) -> Processed:
+    def start(self, transaction: Transaction, context: Context, done: Done) -> Processed | GiveUp:
         """Have a processor execute a transaction (see ``execution.Processors``)."""
         if self._host is None:
             return Unavailable("this node does not listen for transaction processors yet")
-        return await self._host.process(transaction, context)
+        return self._host.start(transaction, context, done)
 
     async def serve(self, service: LedgerService) -> None:
         """Listen until cancelled. Raises OperatorError when that is not possible."""

@@ -9,12 +9,13 @@ the next round when that begins with these requests over the state that the firs
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
 import attrs
 import trio
 
-from coco_sawtooth.execution import Processed, Processors
+from coco_sawtooth.execution import GiveUp, Processed, Processors
 from coco_sawtooth.round import Job, Prepared, Round
 from coco_sawtooth.shell.tasks import run_in_worker
 
@@ -53,10 +54,11 @@ class _Errand:
     job: Job
     request: int
     """Of the round that waits for it, or of the next."""
-    scope: trio.CancelScope
     wanted: Job | None
     """For whom its result is: the same transaction, in the round that waits for it."""
     processed: Processed | None = None
+    give_up: GiveUp | None = None
+    """Gives up its result, which is on its way."""
 
     @property
     def key(self) -> tuple[int, int]:
@@ -66,20 +68,14 @@ class _Errand:
 class _Running:
     """A round under way."""
 
-    def __init__(self, round_: Round, nursery: trio.Nursery, left: Sequence[_Errand]) -> None:
+    def __init__(self, round_: Round, left: Sequence[_Errand]) -> None:
         self.round = round_
-        self.nursery = nursery
         self.left = {errand.key: errand for errand in left}
         """Of the round before, not asked for yet."""
         self.errands: list[_Errand] = []
         self.lingers = False
         self.ended = trio.Event()
         self.fault: Exception | None = None
-
-    def fail(self, fault: Exception) -> None:
-        """End it without a result."""
-        self.fault = self.fault or fault
-        self.ended.set()
 
     def look(self) -> None:
         """End it when it is done, or may be handed over."""
@@ -95,20 +91,9 @@ class Driver:
     def __init__(self, processors: Processors) -> None:
         """Have ``processors`` execute."""
         self._processors = processors
-        self._nursery: trio.Nursery | None = None
         self._running: _Running | None = None
         self._left: list[_Errand] = []
         self._place: Place | None = None
-
-    async def serve(self) -> None:
-        """Let transactions go on between rounds, until cancelled."""
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
-            try:
-                await trio.sleep_forever()
-            finally:
-                self._nursery = None
-                self.forget()
 
     def forget(self) -> None:
         """Give up what goes on between rounds: the state is another one."""
@@ -121,87 +106,57 @@ class Driver:
 
         Results that nobody waits for any more are not waited for here either.
         """
-        left = self._take_left(place)
-        async with trio.open_nursery() as own:
-            running = _Running(round_, self._nursery or own, left)
-            self._running = running
-            try:
-                await self._feed(running, requests)
-                running.lingers = running.nursery is not own and not whole
-                running.look()
-                await running.ended.wait()
-            finally:
-                self._running = None
-                self._keep(running, place)
-                own.cancel_scope.cancel()
+        running = self._running = _Running(round_, self._take_left(place))
+        try:
+            await self._feed(running, requests)
+            running.lingers = not whole
+            running.look()
+            await running.ended.wait()
             if running.fault is not None:
                 raise running.fault
+        finally:
+            self._running = None
+            self._keep(running, place)
 
     async def _feed(self, running: _Running, requests: Requests) -> None:
         while requests.are_left and not running.ended.is_set():
             prepared = requests.at_hand() or await run_in_worker(requests.take)
             self._start(running, running.round.add(prepared))
-            # Tasks begin in any order: without a pause the last batch's would come among the first's.
+            # What is at hand is no work, but many transactions to start: others have their turn between.
             await trio.lowlevel.checkpoint()
         running.round.close()
 
     # --- transactions ---------------------------------------------------------------------------------
 
     def _start(self, running: _Running, jobs: list[Job]) -> None:
-        for job in self._new(running, jobs):
-            running.nursery.start_soon(self._run, self._errand(running, job, trio.CancelScope()))
-
-    def _new(self, running: _Running, jobs: list[Job]) -> list[Job]:
-        """Return what has to be given to processors of ``jobs`` and what follows; take up what has been."""
-        found: list[Job] = []
+        """Give transactions, and what follows on those whose results are there, to processors."""
         while jobs:
             job = jobs.pop(0)
             errand = running.left.pop((job.request, job.node.position), None)
             if errand is None:
-                found.append(job)
-                continue
-            running.errands.append(errand)
+                errand = _Errand(job, job.request, job)
+                started = self._processors.start(job.transaction, job.context, partial(self._done, errand))
+                if callable(started):
+                    errand.give_up = started
+                else:
+                    errand.processed = started
             errand.wanted = job
+            running.errands.append(errand)
             if errand.processed is not None:
                 jobs += _result(running, errand)
-        return found
+        running.look()
 
-    def _errand(self, running: _Running, job: Job, scope: trio.CancelScope) -> _Errand:
-        errand = _Errand(job, job.request, scope, job)
-        running.errands.append(errand)
-        return errand
-
-    async def _run(self, first: _Errand) -> None:
-        errand: _Errand | None = first
-        with first.scope:
-            while errand is not None:
-                try:
-                    errand.processed = await self._processors.process(
-                        errand.job.transaction, errand.job.context
-                    )
-                    errand = self._finished(errand)
-                except trio.Cancelled:
-                    self._fail(errand, RuntimeError("transactions are not carried to processors any longer"))
-                    raise
-                except Exception as fault:  # noqa: BLE001 - raised where the round is driven
-                    self._fail(errand, fault)
-                    return
-
-    def _finished(self, errand: _Errand) -> _Errand | None:
-        """Hand over a result; return what this task has to do next."""
+    def _done(self, errand: _Errand, processed: Processed) -> None:
+        """Take a result, and start what follows."""
+        errand.processed = processed
         running = self._running
         if running is None or errand.wanted is None:
-            return None
-        jobs = self._new(running, _result(running, errand))
-        running.look()
-        # What follows goes on in this task: most transactions have one successor.
-        follower = self._errand(running, jobs.pop(), errand.scope) if jobs else None
-        self._start(running, jobs)
-        return follower
-
-    def _fail(self, errand: _Errand | None, fault: Exception) -> None:
-        if errand is not None and errand.wanted is not None and self._running is not None:
-            self._running.fail(fault)
+            return
+        try:
+            self._start(running, _result(running, errand))
+        except Exception as fault:  # noqa: BLE001 - raised where the round is driven
+            running.fault = running.fault or fault
+            running.ended.set()
 
     # --- from one round to the next -----------------------------------------------------------------------
 
@@ -248,5 +203,5 @@ def _result(running: _Running, errand: _Errand) -> list[Job]:
 def _give_up(errand: _Errand) -> None:
     """Do not wait for a result any longer, if there is none yet."""
     errand.wanted = None
-    if errand.processed is None:
-        errand.scope.cancel()
+    if errand.processed is None and errand.give_up is not None:
+        errand.give_up()

@@ -1,4 +1,4 @@
-"""Transaction processors for the node's event loop: ``await process(...)``, and clients' messages handled.
+"""Transaction processors for the node's event loop: ``start(...)``, and clients' messages handled.
 
 Knows trio, and of the socket only the router's thread that serves it.
 """
@@ -13,12 +13,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-import attrs
 import trio
 
 from coco_sawtooth.batches import Transaction
 from coco_sawtooth.contexts import Context
-from coco_sawtooth.execution import Processed
+from coco_sawtooth.execution import Done, GiveUp, Processed, Unavailable
 from coco_sawtooth.processors import (
     ClientMessage,
     ClientMessages,
@@ -36,14 +35,9 @@ SWITCH_INTERVAL_S: Final = 0.000_5
 """How long Python lets one thread go on while another waits: the router's waits at every message."""
 NO_ANSWER: Final = 0
 """Type of the empty answer (``DEFAULT``): clients read it as unset fields instead of waiting in vain."""
+_NOT_SERVED: Final = Unavailable("this node does not listen for transaction processors any longer")
 
 _log: Final = logging.getLogger("coco.sawtooth")
-
-
-@attrs.define(eq=False)
-class _Waiter:
-    task: trio.lowlevel.Task
-    result: Processed | None = None
 
 
 class ProcessorHost:
@@ -55,7 +49,7 @@ class ProcessorHost:
         """Listen at ``endpoint`` at once (OperatorError when that fails), answer from ``serve`` on."""
         self._router = Router(endpoint, policy or Policy(), secrets.token_bytes(8))
         self._clients = clients
-        self._waiting: dict[Job, _Waiter] = {}
+        self._waiting: dict[Job, Done] = {}
         self._handling = 0
         self._fault: BaseException | None = None
         self._ended = trio.Event()
@@ -65,28 +59,22 @@ class ProcessorHost:
         """Where processors and clients connect."""
         return self._router.endpoint
 
-    async def process(self, transaction: Transaction, context: Context) -> Processed:
-        """Have ``transaction`` processed, over ``context``, by whatever processor is there for its family.
+    def start(self, transaction: Transaction, context: Context, done: Done) -> Processed | GiveUp:
+        """Have ``transaction`` processed by whoever is there for its family, as ``Processors`` says.
 
-        Always returns in time. The context belongs to the router's thread until then, and must not be
-        used any longer when this is cancelled. Raises RuntimeError when the socket is not served any more.
+        The context belongs to the router's thread until ``done`` is told. When the socket is not served any
+        more, everything is Unavailable.
         """
         if self._fault is not None:
-            raise RuntimeError("the component socket is not served any longer") from self._fault
+            return _NOT_SERVED
         job = Job(transaction, context)
-        waiter = self._waiting[job] = _Waiter(trio.lowlevel.current_task())
+        self._waiting[job] = done
         self._router.command(partial(_submit, job))
+        return partial(self._give_up, job)
 
-        def give_up(_raise_cancel: object) -> trio.lowlevel.Abort:
-            del self._waiting[job]
+    def _give_up(self, job: Job) -> None:
+        if self._waiting.pop(job, None) is not None:
             self._router.command(partial(_withdraw, job))
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        # Not an event: one of these is waited for by every transaction.
-        await trio.lowlevel.wait_task_rescheduled(give_up)
-        if waiter.result is None:
-            raise RuntimeError("the component socket is not served any longer") from self._fault
-        return waiter.result
 
     async def registered(self) -> dict[Family, int]:
         """Return how many processors each family has, when the router's thread gets to say so."""
@@ -132,10 +120,9 @@ class ProcessorHost:
         handover.begin()
         while handover.results:
             job, result = handover.results.popleft()
-            waiter = self._waiting.pop(job, None)
-            if waiter is not None:
-                waiter.result = result
-                trio.lowlevel.reschedule(waiter.task)
+            done = self._waiting.pop(job, None)
+            if done is not None:
+                done(result)
         while handover.messages:
             self._handle(handover.messages.popleft(), nursery)
         while handover.lost:
@@ -147,8 +134,8 @@ class ProcessorHost:
             self._ended.set()
             waiting = list(self._waiting.values())
             self._waiting.clear()
-            for waiter in waiting:
-                trio.lowlevel.reschedule(waiter.task)
+            for done in waiting:
+                done(_NOT_SERVED)
 
     def _handle(self, message: ClientMessage, nursery: trio.Nursery) -> None:
         if self._clients is None or self._handling >= CLIENT_MESSAGES_MAX:

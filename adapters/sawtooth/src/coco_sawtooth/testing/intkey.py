@@ -12,7 +12,7 @@ import cbor2
 from coco_sawtooth import messages
 from coco_sawtooth.batches import Transaction
 from coco_sawtooth.contexts import Context, UnauthorizedError
-from coco_sawtooth.execution import Invalid, Processed, Valid
+from coco_sawtooth.execution import Done, GiveUp, Invalid, Processed, Valid
 from coco_sawtooth.testing.signed import Client
 from coco_sawtooth.workloads import FAMILY, intkey_address, intkey_payload
 
@@ -37,7 +37,12 @@ def intkey_transaction(
 class Intkey:
     """Processors of one family, which never die."""
 
-    async def process(self, transaction: Transaction, context: Context) -> Processed:
+    def start(self, transaction: Transaction, context: Context, done: Done) -> Processed | GiveUp:
+        """Execute a transaction at once (see ``execution.Processors``)."""
+        del done
+        return self.process(transaction, context)
+
+    def process(self, transaction: Transaction, context: Context) -> Processed:
         """Execute an integer key transaction; any other family is nobody's."""
         if transaction.family != FAMILY:
             return Invalid(f"no transaction processor for family {transaction.family[0]}")

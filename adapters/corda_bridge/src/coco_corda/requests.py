@@ -8,7 +8,7 @@ which nonces were seen, whoever asks says.
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
+from heapq import heappop, heappush
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from coco_corda.limits import REQUEST_NONCES_MAX, REQUEST_TIME_OFF_MAX_MS
 from coco_corda.payloads import Proof, check_sizes
 from coco_corda.refs import hash_text, sha256
-from coco_core.errors import CallerError, MalformedError
+from coco_core.errors import BusyError, CallerError, MalformedError
 
 PURPOSE: Final = "coco.corda.request.v1"
 _NONCE: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
@@ -76,32 +76,45 @@ def verify_submission(proof: Proof, stx: bytes, notary_key: bytes) -> None:
 
 
 class Desk:
-    """Where one node judges signed requests: their time, and that each nonce comes once."""
+    """Where one node judges signed requests: their time, and that each nonce comes once.
 
-    def __init__(self) -> None:
-        """Start with no nonce seen."""
-        self._seen: OrderedDict[bytes, int] = OrderedDict()
+    It remembers so many. Anybody may sign more, so that the oldest are forgotten before their time is over: a
+    request as old as these could be one of them again, and is to be signed anew.
+    """
+
+    def __init__(self, remembered_max: int = REQUEST_NONCES_MAX) -> None:
+        """Start with no nonce seen; remember ``remembered_max``."""
+        self._remembered_max = remembered_max
+        self._marks: set[bytes] = set()
+        self._by_time: list[tuple[int, bytes]] = []
+        """Time (Unix, ms) and mark of each request that is remembered: a heap."""
+        self._forgotten_ms = -1
+        """The newest time of a request that is not remembered any more."""
 
     def check(self, proof: Proof, now_ms: int) -> None:
-        """Check a proof's time, nonce and signature at ``now_ms``; raises RequestSignatureError."""
+        """Check a proof's time, nonce and signature at ``now_ms``.
+
+        Raises RequestSignatureError, and BusyError for what may have been here before, or not.
+        """
         lines = proof.text.decode(errors="replace").split("\n")
         if len(lines) != 7 or not _TIME.fullmatch(lines[4]) or not _NONCE.fullmatch(lines[5]):
             raise RequestSignatureError("time or nonce of the signed request cannot be read")
-        if abs(now_ms - int(lines[4])) > REQUEST_TIME_OFF_MAX_MS:
+        time_ms = int(lines[4])
+        if abs(now_ms - time_ms) > REQUEST_TIME_OFF_MAX_MS:
             raise RequestSignatureError(f"its time is more than {REQUEST_TIME_OFF_MAX_MS // 1000} s off")
         verify(proof)
-        self._forget(now_ms)
+        while self._by_time and now_ms - self._by_time[0][0] > REQUEST_TIME_OFF_MAX_MS:
+            self._forget_oldest()
         mark = sha256(proof.key + lines[5].encode())
-        if mark in self._seen:
+        if mark in self._marks:
             raise RequestSignatureError("the nonce was used before")
-        if len(self._seen) >= REQUEST_NONCES_MAX:
-            raise RequestSignatureError("too many signed requests at this node within two minutes")
-        self._seen[mark] = now_ms
+        if time_ms <= self._forgotten_ms:
+            raise BusyError("so many signed requests come that one as old may be one of before: sign it anew")
+        self._marks.add(mark)
+        heappush(self._by_time, (time_ms, mark))
+        if len(self._marks) > self._remembered_max:
+            self._forget_oldest()
 
-    def _forget(self, now_ms: int) -> None:
-        # A request may be ahead of time by as much as it may be behind.
-        while self._seen:
-            mark, seen_ms = next(iter(self._seen.items()))
-            if now_ms - seen_ms <= 2 * REQUEST_TIME_OFF_MAX_MS:
-                return
-            del self._seen[mark]
+    def _forget_oldest(self) -> None:
+        self._forgotten_ms, mark = heappop(self._by_time)
+        self._marks.remove(mark)

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from coco_corda.limits import REQUEST_TIME_OFF_MAX_MS
 from coco_corda.payloads import Proof
 from coco_corda.requests import Desk, RequestSignatureError, signed_text, verify, verify_submission
+from coco_core.errors import BusyError
 
 NOTARY = b"the notary's key"
 NOW_MS = 1_700_000_000_000
@@ -88,6 +89,30 @@ def test_a_nonce_is_taken_once_for_as_long_as_its_time_is_good() -> None:
     with pytest.raises(RequestSignatureError, match="off"):
         desk.check(signed, NOW_MS + 2 * REQUEST_TIME_OFF_MAX_MS + 1)
     desk.check(proof(nonce="another-nonce-00"), NOW_MS)
+
+
+def test_more_signed_requests_than_a_node_remembers_keep_nobody_out() -> None:
+    """Anybody may sign any number; who signs a new one is served, and none counts twice."""
+    desk = Desk(remembered_max=3)
+    sent = [proof(NOW_MS + number, f"nonce-of-request-{number}") for number in range(6)]
+    for each in sent:
+        desk.check(each, NOW_MS)
+    for forgotten in sent[:3]:
+        with pytest.raises(BusyError, match="sign it anew"):
+            desk.check(forgotten, NOW_MS)
+    for remembered in sent[3:]:
+        with pytest.raises(RequestSignatureError, match="used before"):
+            desk.check(remembered, NOW_MS)
+    desk.check(proof(NOW_MS + 6), NOW_MS)
+
+
+def test_what_was_forgotten_because_it_was_old_is_not_taken_when_the_clock_goes_back() -> None:
+    desk, signed = Desk(), proof()
+    desk.check(signed, NOW_MS)
+    later_ms = NOW_MS + 2 * REQUEST_TIME_OFF_MAX_MS
+    desk.check(proof(later_ms, nonce="another-nonce-00"), later_ms)
+    with pytest.raises(BusyError):
+        desk.check(signed, NOW_MS)
 
 
 def test_a_bad_signature_uses_no_nonce_up() -> None:

@@ -93,7 +93,7 @@ class Call:
         return Proof(key=key, text=text, signature=signature)
 
     def participant(self, desk: Desk, notary_key: bytes, now_ms: int) -> bytes:
-        """Return the SHA-256 of the key that proved itself; raises RefusedError."""
+        """Return the SHA-256 of the key that proved itself; raises RefusedError and BusyError."""
         proof = self.proof(notary_key)
         if proof is None:
             raise RefusedError(401, "this takes a signed request")

@@ -110,6 +110,8 @@ class _Server:
             return self._get(call)
         except RefusedError as error:
             return refusal(error)
+        except BusyError as error:
+            return refusal(RefusedError(503, str(error), retry=True))
 
     # --- what is submitted -----------------------------------------------------------------------------
 
@@ -172,8 +174,6 @@ class _Server:
             submission = self._service.submit([encode(each) for each in payloads], caller=call.request.caller)
         except MalformedError as error:
             raise RefusedError(413, str(error)) from None
-        except BusyError as error:
-            raise RefusedError(503, str(error), retry=True) from None
 
         return submission.wait
 

@@ -154,6 +154,11 @@ class Kept:
         keys, rest = _hashes(data[2:], int.from_bytes(data[:2]))
         return cls(participants=keys, stx=unpack(rest))
 
+    @staticmethod
+    def participants_of(data: bytes) -> Sequence[bytes]:
+        """Read from the stored form whose it is, and nothing else; raises IntegrityError."""
+        return _hashes(data[2:], int.from_bytes(data[:2]))[0]
+
 
 @attrs.frozen(kw_only=True)
 class AttachmentInfo:
@@ -240,12 +245,6 @@ def consumer_of(view: ReadView, ref: StateRef) -> bytes | None:
 def receipt_of(view: ReadView, tx_id: bytes) -> bytes | None:
     """Return the packed receipt of a committed transaction, or None."""
     return view.get(COMMITTED, tx_id)
-
-
-def transaction_of(view: ReadView, tx_id: bytes) -> Kept | None:
-    """Return a committed transaction as it came; None when it is not committed or not kept."""
-    row = view.get(TX, tx_id)
-    return None if row is None else Kept.unpack(row)
 
 
 def attachment(view: ReadView, digest: bytes) -> bytes | None:

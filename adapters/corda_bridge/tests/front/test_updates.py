@@ -31,6 +31,7 @@ from coco_core.adapter import (
     WebSocketClosedError,
     Writes,
 )
+from coco_core.errors import IntegrityError
 from coco_core.testing import Sandbox
 
 NOTARY = NotaryKey(bytes(32)).public_key
@@ -86,8 +87,9 @@ class Node(Sandbox):
         )
 
     async def poll(self, target: str, who: Signer) -> Any:
-        pending = self.ask(target, who)
-        return orjson.loads((await pending()).body)
+        accepted = self.ask(target, who)
+        told = accepted if isinstance(accepted, HTTPResponse) else await accepted()
+        return orjson.loads(told.body)
 
     @asynccontextmanager
     async def conversation(self, target: str, who: Signer) -> AsyncIterator[Pipe]:
@@ -206,9 +208,10 @@ async def test_whoever_talks_and_leaves_is_not_listened_to_any_more(
                 await pipe.say("hello")
     async with node.conversation("/updates", ALICE):
         await trio.testing.wait_all_tasks_blocked()
-        refused = node.ask("/updates", ALICE)
+        refused = node.ask("/updates?wait=1", ALICE)
         assert isinstance(refused, HTTPResponse)
         assert refused.status == 503
+        assert (await node.poll("/updates", ALICE))["changes"] == [], "who does not wait takes no place"
     assert (await node.poll("/updates", ALICE))["changes"] == []
 
 
@@ -240,3 +243,14 @@ async def test_nobody_listens_unsigned(node: Node) -> None:
         refused = node.ask("/updates", None, websocket=websocket)
         assert isinstance(refused, HTTPResponse)
         assert refused.status == 401
+
+
+async def test_what_is_not_theirs_is_not_even_read_for_strangers(node: Node) -> None:
+    """How long that takes would tell them how much it is: here it could not be read at all."""
+    whole = State(params_hash=bytes(32), participants=(sha256(ALICE.key),), output=b"").pack()
+    kept = records.Kept(participants=[sha256(ALICE.key)], stx=b"").pack()
+    node.write({records.STATE: {ref(1).key: whole + b"?"}, records.TX: {ref(1).tx_id: kept + b"?"}})
+    for target in (f"/states/{ref(1)}", f"/transactions/{ref(1).tx_id.hex().upper()}/signed"):
+        assert node.ask(target, BOB).status == 404
+        with pytest.raises(IntegrityError):
+            node.ask(target, ALICE)

@@ -30,12 +30,14 @@ class Updates:
 
     def accept(self, call: Call, participant: bytes) -> HTTPResponse | PendingResponse | WebSocketAnswer:
         """Begin one request or conversation; raises RefusedError."""
-        if self._listeners >= LISTENERS_MAX:
-            raise RefusedError(503, "too many listen at this node", retry=True)
         after = call.number("after", self._vaults.seqno, 2**62)
+        wait_s = call.number("wait", 0, UPDATES_WAIT_MAX_S)
+        if not wait_s and not call.request.websocket:
+            return answer(self._told(self._vaults.since(participant, after)))
+        if self._listeners >= LISTENERS_MAX:
+            raise RefusedError(503, "too many listen at this node: ask without waiting", retry=True)
         if call.request.websocket:
             return WebSocketAnswer(converse=partial(self._converse, participant, after))
-        wait_s = call.number("wait", 0, UPDATES_WAIT_MAX_S)
         return partial(self._poll, participant, after, wait_s)
 
     async def _poll(self, participant: bytes, after: int, wait_s: int) -> HTTPResponse:

@@ -49,6 +49,8 @@ class Vaults:
         self._participants: dict[bytes, Sequence[bytes]] = {}
         self._states: dict[bytes, dict[bytes, None]] = {}
         self._changes: list[Change] = []
+        self._changes_of: dict[bytes, list[Change]] = {}
+        """Those of each participant: strangers who ask for theirs cost nothing, however much happens."""
         self._known_from = 0
         self._seqno = 0
 
@@ -62,6 +64,7 @@ class Vaults:
         self._participants.clear()
         self._states.clear()
         self._changes.clear()
+        self._changes_of.clear()
         self._known_from = self._seqno = view.version
         for key, row in view.items(records.STATE):
             if view.get(records.CONSUMED, key) is None:
@@ -74,17 +77,26 @@ class Vaults:
             if row is not None:
                 participants = State.participants_of(row)
                 self._add(key, participants)
-                self._changes.append(Change(seqno, key, True, participants))
+                self._note(Change(seqno, key, True, participants))
         for key in batch.writes.get(records.CONSUMED, {}):
             used = self._participants.pop(key, None)
             if used is None:
                 continue
             for each in used:
                 self._remove(each, key)
-            self._changes.append(Change(seqno, key, False, used))
+            self._note(Change(seqno, key, False, used))
         if len(self._changes) > _CUT_AT:
             self._known_from = self._changes[-UPDATES_KEPT_MAX - 1].seqno
-            del self._changes[:-UPDATES_KEPT_MAX]
+            kept = self._changes[-UPDATES_KEPT_MAX:]
+            self._changes.clear()
+            self._changes_of.clear()
+            for change in kept:
+                self._note(change)
+
+    def _note(self, change: Change) -> None:
+        self._changes.append(change)
+        for each in change.participants:
+            self._changes_of.setdefault(each, []).append(change)
 
     def _add(self, key: bytes, participants: Sequence[bytes]) -> None:
         self._participants[key] = participants
@@ -107,11 +119,11 @@ class Vaults:
         """Return what changed for a participant after ``seqno``."""
         if seqno < self._known_from:
             return Changes((), self._seqno, is_known=False)
-        first = bisect_right(self._changes, seqno, key=lambda change: change.seqno)
+        own = self._changes_of.get(participant, [])
+        first = bisect_right(own, seqno, key=lambda change: change.seqno)
         found: list[Change] = []
-        for change in self._changes[first:]:
+        for change in own[first:]:
             if len(found) >= UPDATES_TOLD_MAX and change.seqno != found[-1].seqno:
                 return Changes(found, found[-1].seqno)
-            if participant in change.participants:
-                found.append(change)
+            found.append(change)
         return Changes(found, self._seqno)

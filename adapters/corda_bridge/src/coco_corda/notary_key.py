@@ -10,7 +10,6 @@ import hashlib
 from typing import Final
 
 import attrs
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -60,11 +59,3 @@ class NotaryKey:
     def sign(self, template: Template, tx_id: bytes) -> bytes:
         """Return the 64 bytes of the notary's signature on a transaction."""
         return self._key.sign(template.filled(tx_id))
-
-    def has_signed(self, template: Template, tx_id: bytes, signature: bytes) -> bool:
-        """Return whether a signature on a transaction is this key's."""
-        try:
-            self._key.public_key().verify(signature, template.filled(tx_id))
-        except InvalidSignature:
-            return False
-        return True

@@ -51,8 +51,6 @@ def judge(
 def pem(*chain: Any) -> str:
     return "".join(one.certificate.public_bytes(Encoding.PEM).decode() for one in chain)
 
-    return Encoding.PEM
-
 
 @pytest.mark.parametrize(
     ("kind", "version", "later"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from types import SimpleNamespace
 from typing import Any
@@ -10,8 +11,9 @@ import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from coco_enclave import EvidenceError, TeeEvidence, TeePolicy, verify
+from coco_enclave import EvidenceError, TeeEvidence, TeePolicy, anchors, verify
 from coco_enclave import dcap as dcap_module
 from coco_enclave.testing import Enclave, SimulatedIntel, TrustDomain, der
 
@@ -203,3 +205,21 @@ def test_interruption_is_no_refusal(intel: SimulatedIntel, monkeypatch: pytest.M
             DATA,
             NOW_S,
         )
+
+
+def test_a_root_is_the_same_under_the_certificate_it_had_before(
+    intel: SimulatedIntel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = intel.root_before()
+    quote = intel.sgx_quote(DATA, chain=(intel.pck.certificate, intel.ca.certificate, before))
+    collateral = intel.collateral(tcb_chain=(intel.tcb_signer.certificate, before))
+    # Only what is known to have been issued to the same key is taken for it, whatever its names.
+    assert refused(intel, intel.collateral(), quote) == "root"
+    assert refused(intel, collateral) == "root"
+    digest = hashlib.sha256(before.public_bytes(Encoding.DER)).hexdigest()
+    monkeypatch.setattr(anchors, "EARLIER", {digest: intel.anchor})
+    policy = TeePolicy(platforms={"sgx": intel.policy()})
+    for one in (quote, intel.sgx_quote(DATA)):
+        for other in (collateral, intel.collateral()):
+            verdict = verify(TeeEvidence(kind="sgx", quote=one), other, policy, DATA, NOW_S)
+            assert verdict.anchor == intel.anchor

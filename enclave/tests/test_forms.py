@@ -289,7 +289,7 @@ PUBLISHED = {
         ["bundles/sgx-automata-v3.collateral.json"],
     ),
     "vbs/mssql-jdbc/attestation_response.bin": ("vbs-hgs", "root", []),
-    "sgx-tdx/openenclave/sgx_report_bad.bin": ("sgx", "root", []),
+    "sgx-tdx/openenclave/sgx_report_bad.bin": ("sgx", "chain", []),
 }
 """By file: of which kind it is, and what it is found to be with those files of its vendor."""
 

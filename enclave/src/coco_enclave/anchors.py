@@ -32,6 +32,19 @@ MICROSOFT_UVM_ISSUERS: Final = frozenset(
 )
 """Who endorses the utility VMs of Azure's containers: a root of Microsoft's, and two uses of its leaves."""
 AMD_ANCHORS: Final = frozenset(digest for digest, name in VENDOR_ANCHORS.items() if name.startswith("AMD"))
+EARLIER: Final[Mapping[str, str]] = {
+    "fc64f8076d79a4fee9d1d473d74c89eb8d8fd55c5abafeabeba7366d20429404": (
+        "44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3"
+    )
+}
+"""Certificate a vendor's root had before, with the same name and key -> the one it has. Intel's was to end in
+2033, and stands in quotes of platforms that were registered until 2021."""
+
+
+def anchor_of(root_der: bytes) -> str:
+    """Return the digest a root is pinned by: the same for a certificate it had before."""
+    digest = hashlib.sha256(root_der).hexdigest()
+    return EARLIER.get(digest, digest)
 
 
 def check_anchor(root_der: bytes, policy: PlatformPolicy, vendor: frozenset[str] | None) -> str:
@@ -40,7 +53,7 @@ def check_anchor(root_der: bytes, policy: PlatformPolicy, vendor: frozenset[str]
     ``vendor`` are the roots that can be genuine at all: that a policy names another among its anchors does
     not make it so. None where operators have roots of their own.
     """
-    digest = hashlib.sha256(root_der).hexdigest()
+    digest = anchor_of(root_der)
     genuine = digest in policy.anchors and (vendor is None or digest in vendor)
     if not genuine and digest not in policy.simulator_anchors:
         raise EvidenceError("root", f"root certificate {digest} is not one this policy trusts")

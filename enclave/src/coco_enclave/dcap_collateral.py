@@ -15,6 +15,7 @@ import orjson
 from cryptography import x509
 
 from coco_enclave import certificates
+from coco_enclave.anchors import anchor_of
 from coco_enclave.dcap_quote import SGX
 from coco_enclave.errors import EvidenceError
 
@@ -95,7 +96,7 @@ def check_signers(collateral: DcapCollateral, root: x509.Certificate, ca: x509.C
     Raises EvidenceError (``root``, ``tcb_signer``, ``collateral_signature``, ``crl``, ``revoked``).
     """
     for chain in (collateral.tcb_chain, collateral.qe_chain, collateral.pck_crl_chain):
-        if certificates.der(chain[-1]) != certificates.der(root):
+        if anchor_of(certificates.der(chain[-1])) != anchor_of(certificates.der(root)):
             raise EvidenceError("root", "the collateral is of another root than the quote")
     for name, chain in (("tcb_info", collateral.tcb_chain), ("qe_identity", collateral.qe_chain)):
         if certificates.common_name(chain[0]) != TCB_SIGNER:

@@ -91,6 +91,10 @@ class SimulatedIntel:
         """What a policy names as a simulator's root."""
         return hashlib.sha256(self.root.certificate.public_bytes(Encoding.DER)).hexdigest()
 
+    def root_before(self) -> x509.Certificate:
+        """Return another certificate of the root's name and key: vendors issue them anew before they end."""
+        return self._certificate("Intel SGX Root CA", self.root.key, None, True, None, 365)
+
     def policy(self, **changes: Any) -> PlatformPolicy:
         """Return a policy that accepts any code on this platform."""
         given: dict[str, Any] = {"measurements": None, "simulator_anchors": frozenset({self.anchor})}

@@ -343,7 +343,7 @@ Collateral = Callable[[SnpChip], bytes]
 @pytest.mark.parametrize(
     ("make", "code"),
     [
-        (lambda _: b"", "malformed"),
+        (lambda _: b"", "collateral"),
         (lambda _: b"-----BEGIN", "malformed"),
         (lambda chip: chip.leaf.pem, "chain"),
         (lambda chip: chip.leaf.pem * 20, "chain"),

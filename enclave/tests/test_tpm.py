@@ -233,7 +233,7 @@ def test_keys_that_are_none(vendor: TpmVendor) -> None:
     begin = b"-----BEGIN PUBLIC KEY-----\n"
     assert code_of(attestation_key.read_key, begin) == "malformed"
     assert code_of(attestation_key.read_key, begin + bytes(5000)) == "size"
-    assert code_of(attestation_key.read_key, b"") == "malformed"
+    assert code_of(attestation_key.read_key, b"") == "collateral"
     assert code_of(load_certificates, vendor.root.pem * 9, "chain") == "chain"
 
 

@@ -227,7 +227,8 @@ def test_host_guardian_service(host: VbsHost, other: VbsHost) -> None:
     assert hgs_refusal(other.report(DATA), certificates, policy, DATA, NOW_S) == "signature"
     assert hgs_refusal(report, certificates, policy_of("ab" * 32), DATA, NOW_S) == "root"
     assert hgs_refusal(host.report(DATA, flags=1), certificates, policy, DATA, NOW_S) == "debug"
-    assert hgs_refusal(report, b"", policy, DATA, NOW_S) == "malformed"
+    assert hgs_refusal(report, b"", policy, DATA, NOW_S) == "collateral"
+    assert hgs_refusal(report, b"certificate", policy, DATA, NOW_S) == "malformed"
     stranger = sim_vbs.make_guardian_service(NOW_S)
     mixed = host.health_certificate(stranger, now_s=NOW_S).removesuffix(stranger.pem) + service.pem
     assert hgs_refusal(report, mixed, policy, DATA, NOW_S) == "chain"

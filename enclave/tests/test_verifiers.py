@@ -181,6 +181,23 @@ def split_quoted(quote: bytes) -> dict[int, bytes]:
     return replay(parse_log(parts["log"]), SHA256)
 
 
+@pytest.mark.parametrize("kind", ["sgx", "snp", "vbs"])
+def test_without_collateral_that_is_what_is_told(kind: str) -> None:
+    machine = make_machine(kind, NOW_S)
+    evidence = Evidence(format=kind, quote=machine.quote(DATA), endorsements=b"")
+    policy = Policy(
+        formats=frozenset({kind}),
+        measurements=frozenset({(kind, code) for code in machine.policy()["measurements"]}),
+        rules={kind: orjson.dumps({"simulator_anchors": [machine.anchor]}).decode()},
+    )
+    with pytest.raises(AttestationError, match="collateral is missing") as caught:
+        TeeVerifier(kind).verify(evidence, policy, DATA, NOW_S)
+    assert caught.value.code == "collateral"
+    other = attrs.evolve(evidence, endorsements=b"collateral")
+    with pytest.raises(AttestationError, match=r"collateral|attestation key"):
+        TeeVerifier(kind).verify(other, policy, DATA, NOW_S)
+
+
 def test_evidence_of_another_format_is_refused(intel: SimulatedIntel) -> None:
     with pytest.raises(AttestationError) as caught:
         TeeVerifier("tdx").verify(evidence(intel), accepting(intel), DATA, NOW_S)

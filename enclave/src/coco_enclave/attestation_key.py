@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from coco_enclave.anchors import check_anchor
 from coco_enclave.errors import EvidenceError
+from coco_enclave.evidence import check_given
 from coco_enclave.pki import PublicKey, check_chain, check_validity, load_certificates, public_key
 from coco_enclave.policy import PlatformPolicy
 
@@ -44,6 +45,7 @@ def read_key(collateral: bytes) -> tuple[PublicKey, list[x509.Certificate]]:
 
     Raises EvidenceError.
     """
+    check_given(collateral)
     if b"PUBLIC KEY" not in collateral[:64]:
         chain = load_certificates(collateral, "TPM attestation key")
         return public_key(chain[0], "TPM attestation key"), chain

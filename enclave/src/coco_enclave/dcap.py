@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import attrs
@@ -156,8 +157,9 @@ def _check_times(chain: list[x509.Certificate], collateral: DcapCollateral, now_
     """Check that everything is valid now and return the window; raises EvidenceError."""
     begin, end = window_s(collateral)
     if not begin <= now_s <= end:
+        first, last = (datetime.fromtimestamp(at_s, UTC).isoformat() for at_s in (begin, end))
         raise EvidenceError(
-            "collateral_time", f"the collateral is valid from {begin} to {end}, it is {now_s}"
+            "collateral_time", f"the collateral begins {first} and ends {last}: not of the time that counts"
         )
     begins = [int(one.not_valid_before_utc.timestamp()) for one in chain]
     ends = [int(one.not_valid_after_utc.timestamp()) for one in chain]

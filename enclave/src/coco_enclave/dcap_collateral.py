@@ -18,6 +18,7 @@ from coco_enclave import certificates
 from coco_enclave.anchors import anchor_of
 from coco_enclave.dcap_quote import SGX
 from coco_enclave.errors import EvidenceError
+from coco_enclave.evidence import check_given
 
 TCB_SIGNER: Final = "Intel SGX TCB Signing"
 """The one role that may sign TCB info: a platform's own key has the same root."""
@@ -62,6 +63,7 @@ class DcapCollateral:
 
 def parse_collateral(data: bytes) -> DcapCollateral:
     """Return collateral read from JSON; raises EvidenceError (``collateral``, ``crl``, ``tcb_signer``)."""
+    check_given(data)
     fields = _json(data, "collateral")
     if not {*_TEXTS, *_BYTES} <= set(fields) <= {*_TEXTS, *_BYTES, *_IGNORED}:
         raise EvidenceError("collateral", "collateral has not the nine fields it must have")

@@ -34,18 +34,24 @@ def encode_parts(parts: Mapping[str, bytes]) -> bytes:
 
 
 def decode_parts(
-    data: bytes, required: Collection[str], optional: Collection[str] = (), *, size_max_bytes: int
+    data: bytes,
+    required: Collection[str],
+    optional: Collection[str] = (),
+    *,
+    size_max_bytes: int,
+    what: str = "evidence",
 ) -> dict[str, bytes]:
     """Return the parts ``encode_parts`` wrote; raises EvidenceError (``size``, ``malformed``).
 
     Exactly the ``required`` ones and any of the ``optional`` ones, in canonical form with nothing after.
+    ``what`` names it in refusals.
     """
-    check_size("evidence", data, size_max_bytes)
-    value = _loads(data)
+    check_size(what, data, size_max_bytes)
+    value = _loads(data, what)
     if not isinstance(value, dict):
-        raise EvidenceError("malformed", "evidence of several parts is a map of byte strings")
+        raise EvidenceError("malformed", f"{what} of several parts is a map of byte strings")
     if not set(required) <= set(value) <= set(required) | set(optional):
-        raise EvidenceError("malformed", f"evidence must have the parts {', '.join(sorted(required))}")
+        raise EvidenceError("malformed", f"{what} must have the parts {', '.join(sorted(required))}")
     return value
 
 
@@ -57,7 +63,7 @@ def encode(evidence: TeeEvidence, collateral: bytes = b"") -> bytes:
 def decode(data: bytes) -> tuple[TeeEvidence, bytes]:
     """Return evidence and collateral from one file; raises EvidenceError (``size``, ``malformed``)."""
     check_size("evidence", data, limits.EVIDENCE_SIZE_MAX_BYTES + limits.COLLATERAL_SIZE_MAX_BYTES)
-    match _loads(data):
+    match _loads(data, "an envelope of evidence"):
         case [tag, str(kind), bytes(quote), bytes(collateral)] if tag == _TAG:
             return TeeEvidence(kind=kind, quote=quote), collateral
     raise EvidenceError("malformed", "this is no envelope of evidence")
@@ -69,7 +75,13 @@ def check_size(what: str, data: bytes, size_max_bytes: int) -> None:
         raise EvidenceError("size", f"{what} of {len(data)} bytes: the bound is {size_max_bytes}")
 
 
-def _loads(data: bytes) -> object:
+def check_given(collateral: bytes) -> None:
+    """Check that there is anything to judge evidence by; raises EvidenceError (``collateral``)."""
+    if not collateral:
+        raise EvidenceError("collateral", "nothing was given to judge it by: collateral is missing")
+
+
+def _loads(data: bytes, what: str) -> object:
     """Return a flat list, or a map of byte strings by name; raises EvidenceError (``malformed``).
 
     What is nested is refused before it is encoded again: that can take twice as long for each level.
@@ -77,13 +89,15 @@ def _loads(data: bytes) -> object:
     try:
         value: object = cbor2.loads(data)
     except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError) as fault:
-        raise EvidenceError("malformed", f"not CBOR: {fault}") from fault
+        raise EvidenceError("malformed", f"{what} is not CBOR: {fault}") from fault
     if isinstance(value, dict):
         flat = all(isinstance(name, str) and isinstance(part, bytes) for name, part in value.items())
     else:
         flat = isinstance(value, list) and all(isinstance(one, str | bytes) for one in value)
     if not flat:
-        raise EvidenceError("malformed", "CBOR of another form than evidence has")
+        raise EvidenceError("malformed", f"{what} is CBOR of another form")
     if cbor2.dumps(value, canonical=True) != data:
-        raise EvidenceError("malformed", "CBOR is not in its canonical form, or data follows the value")
+        raise EvidenceError(
+            "malformed", f"{what} is CBOR not in its canonical form, or data follows the value"
+        )
     return value

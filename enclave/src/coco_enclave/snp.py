@@ -22,7 +22,7 @@ from coco_enclave import limits
 from coco_enclave.anchors import AMD_ANCHORS, check_anchor
 from coco_enclave.checks import check_claims, check_report_data, conclude
 from coco_enclave.errors import EvidenceError
-from coco_enclave.evidence import decode_parts
+from coco_enclave.evidence import check_given, decode_parts
 from coco_enclave.pki import (
     check_chain,
     check_not_revoked,
@@ -117,9 +117,16 @@ class SnpVerifier:
 
 def read_collateral(data: bytes) -> SnpCollateral:
     """Read collateral: named parts, or certificates in PEM, the chip's own first; raises EvidenceError."""
+    check_given(data)
     if data.lstrip().startswith(b"-----BEGIN"):
         return SnpCollateral(chain=load_certificates(data, "SNP collateral"))
-    parts = decode_parts(data, {LEAF, CHAIN}, {CRL}, size_max_bytes=limits.COLLATERAL_SIZE_MAX_BYTES)
+    parts = decode_parts(
+        data,
+        {LEAF, CHAIN},
+        {CRL},
+        size_max_bytes=limits.COLLATERAL_SIZE_MAX_BYTES,
+        what="SNP collateral that is no PEM",
+    )
     leaf = load_certificate(parts[LEAF], "VCEK")
     return SnpCollateral(chain=[leaf, *load_certificates(parts[CHAIN], "ASK and ARK")], crl=parts.get(CRL))
 

@@ -23,7 +23,7 @@ from coco_enclave.anchors import check_anchor
 from coco_enclave.checks import check_claims, check_report_data, conclude
 from coco_enclave.errors import EvidenceError
 from coco_enclave.event_log import check_log, parse_log, replay
-from coco_enclave.evidence import decode_parts
+from coco_enclave.evidence import check_given, decode_parts
 from coco_enclave.fields import Fields
 from coco_enclave.pki import check_chain, check_validity, load_certificates
 from coco_enclave.policy import PlatformPolicy
@@ -194,6 +194,7 @@ class HgsVerifier:
         report = vbs_report.parse_report(quote)
         check_report_data(report.enclave_data, expected_report_data)
         rules = vbs_rules(policy)
+        check_given(collateral)
         chain = load_certificates(collateral, "HGS certificates")
         anchor = check_anchor(chain[-1].public_bytes(Encoding.DER), policy, None)
         if len(chain) > 1:

@@ -18,14 +18,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coco_enclave import EvidenceError, encode_parts
+from coco_enclave import EvidenceError
 from coco_enclave.describe import TeeExaminer, recognise
 from coco_enclave.forms import find_evidence, read_collateral, read_table
 from coco_enclave.ratls import RaTlsEvidence
 from coco_enclave.snp import read_collateral as read_snp
 from coco_enclave.testing import SimulatedIntel, der, make_snp_chip, make_snp_vendor, sim_tpm, sim_vbs
 from coco_enclave.testing.sim_snp import SnpChip, certificate_table
-from coco_enclave.tpm import REGISTERS
 
 NOW_S = 1_790_000_000
 DATA = bytes(range(64))
@@ -69,6 +68,14 @@ TEXTS: dict[str, Callable[[bytes], bytes]] = {
     "hex in base64": lambda data: base64.b64encode(data.hex().encode()),
     "JSON": lambda data: json.dumps({"cc_eventlog": None, "quote": base64.b64encode(data).decode()}).encode(),
     "JSON in an object": lambda data: json.dumps({"tdx": {"nonce": 1, "quote": data.hex()}}).encode(),
+    "hex with colons": lambda data: data.hex(":").encode(),
+    "an array of source text": lambda data: ",\n".join(f"0x{one:02x}" for one in data).encode(),
+    "UTF-8 with its mark": lambda data: b"\xef\xbb\xbf" + data.hex().encode(),
+    "UTF-16": lambda data: data.hex().encode("utf-16"),
+    "JSON, a text alone": lambda data: json.dumps(data.hex()).encode(),
+    "JSON, a list alone": lambda data: json.dumps(list(data)).encode(),
+    "JSON, a wrapped message": lambda data: json.dumps(["application/quote", data.hex(), 1]).encode(),
+    "JSON, a list of objects": lambda data: json.dumps([{"a": [1]}, {"quote": data.hex()}]).encode(),
     "JSON, a list of numbers": lambda data: json.dumps({"report": list(data)}).encode(),
     "JSON in JSON": lambda data: json.dumps(
         {"evidence": base64.b64encode(json.dumps({"raw": data.hex()}).encode()).decode()}
@@ -98,6 +105,9 @@ NONE = {
         {"hcl_report": "x", "tpm_quote": {"message": "x", "signature": "x", "pcrs": ["x"]}}
     ).encode(),
     "CCF's, without bytes": json.dumps({"raw": "x", "endorsements": "", "uvm_endorsements": "x"}).encode(),
+    "half a character": b"\xff\xfe" + b"a" * 99,
+    "JSON of a report without its fields": json.dumps({"attestation_report": {"version": 2}}).encode(),
+    "JSON within JSON without end": b"[" * 999 + b"]" * 999,
     "too deep": base64.b64encode(base64.b64encode(base64.b64encode(base64.b64encode(b"\0" * 99)))),
     "a header of nothing": struct.pack("<IIQ", 1, 2, 100) + bytes(100),
     "PEM of nothing": b"-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----",
@@ -149,6 +159,15 @@ def test_an_answer_of_sql_server() -> None:
         assert find_evidence(other, recognise) is None
 
 
+def test_an_answer_of_the_kernels_device(chip: SnpChip) -> None:
+    report = chip.report(DATA, CODE)
+    header = struct.pack("<II24s", 0, len(report), b"")
+    assert found((header + report).ljust(4000, b"\0")) == ("snp", report, b"")
+    for other in (struct.pack("<II24s", 1, len(report), b""), struct.pack("<II24s", 0, 9, b"")):
+        assert find_evidence(other + report, recognise) is None
+    assert find_evidence(header + report[:-1], recognise) is None
+
+
 def test_open_enclaves_header(intel: SimulatedIntel) -> None:
     quote = intel.sgx_quote(DATA)
     assert found(struct.pack("<IIQ", 1, 2, len(quote)) + quote) == ("sgx", quote, b"")
@@ -158,7 +177,11 @@ def test_open_enclaves_header(intel: SimulatedIntel) -> None:
 def ra_tls(intel: SimulatedIntel, claims: bytes, *, over: bytes | None = None, key: bytes = KEY) -> bytes:
     bound = RaTlsEvidence(quote=b"", claims=claims if over is None else over).report_data
     value = cbor2.dumps(cbor2.CBORTag(60000, [intel.sgx_quote(bound), claims]))
-    listed = der.sequence(der.sequence(der.oid("2.23.133.5.4.9"), der.octets(value)))
+    return certificate_of("2.23.133.5.4.9", value, key)
+
+
+def certificate_of(extension: str, value: bytes, key: bytes = KEY) -> bytes:
+    listed = der.sequence(der.sequence(der.oid(extension), der.octets(value)))
     fields = [der.tagged(0xA0, der.integer(2)), der.integer(1), *[der.sequence(b"")] * 4, key]
     return der.sequence(der.sequence(*fields, der.tagged(0xA3, listed)), der.sequence(b""))
 
@@ -172,6 +195,17 @@ def test_a_certificate_of_ra_tls(intel: SimulatedIntel) -> None:
     assert found(pem)[0] == "sgx"
     assert refusal(found, ra_tls(intel, claims, key=der.sequence(b"\x05\x01"))) == "pubkey_hash"
     assert refusal(found, ra_tls(intel, claims, over=b"other")) == "report_data"
+
+
+def test_certificates_of_before_ra_tls_was_interoperable(intel: SimulatedIntel) -> None:
+    text = base64.b64encode(KEY).decode()
+    pem = f"-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n\0".encode()
+    for extension, over in (("1.2.840.113741.1337.6", KEY), ("1.3.6.1.4.1.311.105.1", pem)):
+        quote = intel.sgx_quote(RaTlsEvidence(quote=b"", claims=over).report_data)
+        value = quote if over == KEY else struct.pack("<IIQ", 1, 2, len(quote)) + quote
+        assert found(certificate_of(extension, value)) == ("sgx", quote, b"")
+        other = der.sequence(b"\x05\x01")
+        assert refusal(found, certificate_of(extension, value, other)) == "pubkey_hash"
 
 
 def test_evidence_of_ra_tls_without_its_certificate(intel: SimulatedIntel) -> None:
@@ -204,60 +238,6 @@ def test_a_report_with_the_hosts_certificates(chip: SnpChip, swapped: bool) -> N
 )
 def test_tables_that_are_none(data: bytes) -> None:
     assert refusal(read_table, data) == "malformed"
-
-
-# ── JSON of others ───────────────────────────────────────────────────────────────────────────────
-
-
-def parts_of(size: int) -> dict[str, bytes]:
-    values = b"".join(bytes((index,)) * 32 for index in range(REGISTERS))
-    return {"hcl": b"h" * size, "quote": b"q" * 122, "signature": b"s" * 256, "registers": values}
-
-
-def trustee(parts: dict[str, bytes], write: Callable[[bytes], Any], **more: Any) -> bytes:
-    registers = [parts["registers"][at : at + 32] for at in range(0, len(parts["registers"]), 32)]
-    quote = {
-        "message": write(parts["quote"]),
-        "signature": write(parts["signature"]),
-        "pcrs": [write(one) for one in registers],
-    }
-    return json.dumps({"version": 1, "hcl_report": write(parts["hcl"]), "tpm_quote": quote, **more}).encode()
-
-
-@pytest.mark.parametrize("write", [list, bytes.hex], ids=["numbers", "hex"])
-def test_a_vm_of_azure_by_confidential_containers(write: Callable[[bytes], Any]) -> None:
-    parts = parts_of(2600)
-    vcek = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"
-    assert found(trustee(parts, write, vcek=vcek)) == ("azure-snp", encode_parts(parts), vcek.encode())
-    kind, quote, collateral = found(trustee(parts, write, td_quote=write(b"t" * 99)))
-    assert (kind, collateral) == ("azure-tdx", b"")
-    assert quote == encode_parts({**parts, "td_quote": b"t" * 99})
-
-
-def b64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-def test_containers_of_azure(chip: SnpChip) -> None:
-    report, uvm = chip.report(DATA, CODE), b"\xd2" * 99
-    whole = encode_parts({"report": report, "uvm": uvm})
-    b64 = lambda data: base64.b64encode(data).decode()  # noqa: E731 - short, and only here
-    ccf = {
-        "format": "AMD_SEV_SNP_v1",
-        "raw": b64(report),
-        "endorsements": b64(b"c" * 99),
-        "uvm_endorsements": b64(uvm),
-    }
-    assert found(json.dumps(ccf).encode()) == ("azure-aci", whole, b"c" * 99)
-    maa = {"SnpReport": b64(report), "VcekCertChain": "PEM", "Endorsements": {"Uvm": [b64(uvm)]}}
-    outer = {"report": b64(json.dumps(maa).encode()), "runtimeData": {}}
-    assert found(json.dumps(outer).encode()) == ("azure-aci", whole, b"PEM")
-
-
-def test_parts_in_a_plain_form(chip: SnpChip) -> None:
-    parts = {"report": chip.report(DATA, CODE), "uvm": b"u" * 99}
-    value = {"kind": "azure-aci", "parts": {name: part.hex() for name, part in parts.items()}}
-    assert found(json.dumps(value).encode()) == ("azure-aci", encode_parts(parts), b"")
 
 
 # ── published files ──────────────────────────────────────────────────────────────────────────────

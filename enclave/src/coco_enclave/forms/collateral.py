@@ -18,6 +18,7 @@ from coco_enclave.errors import EvidenceError
 from coco_enclave.evidence import check_size, decode_parts, encode_parts
 from coco_enclave.forms.intel import assemble
 from coco_enclave.forms.pieces import Pieces, collect
+from coco_enclave.forms.text import unmarked
 
 FILES_MAX: Final = 8
 _INTEL: Final = frozenset({SGX, TDX, azure_tdx.KIND})
@@ -37,7 +38,7 @@ def read_collateral(kind: str, files: Sequence[bytes], quote: bytes = b"") -> by
     if len(files) > 1 and kind in _INTEL:
         return assemble(files, _pck_chain(kind, quote))
     if not files or kind in _INTEL:
-        return files[0] if files else b""
+        return unmarked(files[0]) if files else b""
     pieces = Pieces()
     for one in files:
         collect(one, pieces)

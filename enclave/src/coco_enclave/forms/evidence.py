@@ -1,8 +1,8 @@
 """Evidence as other software writes it: what is in it is told by its form, and taken out.
 
-Text (hex, base64), certificates of RA-TLS, a report with the host's certificates after it, Open Enclave's
-header, what SQL Server answers with a VBS report in it, and the JSON of Confidential Containers, of Azure's
-services, of CCF, and a plain one of our own::
+Text (hex, base64), certificates of RA-TLS, a report with the host's certificates after it, or as the kernel's
+device answers, Open Enclave's header, what SQL Server answers with a VBS report in it, and the JSON of
+Confidential Containers, of Azure's services, of CCF, and a plain one of our own::
 
     {"kind": "azure-aci", "parts": {"report": base64, "uvm": base64}, "collateral": PEM or base64}
 """
@@ -10,7 +10,7 @@ services, of CCF, and a plain one of our own::
 from __future__ import annotations
 
 import re
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -20,8 +20,15 @@ import orjson
 from coco_enclave import azure, azure_tdx, snp
 from coco_enclave.errors import EvidenceError
 from coco_enclave.evidence import encode_parts
-from coco_enclave.forms.text import bytes_of, bytes_of_text, text_of
-from coco_enclave.ratls import RaTlsEvidence, check_key, read_certificate, read_extension
+from coco_enclave.forms.snp_fields import report_of_fields
+from coco_enclave.forms.text import bytes_of, bytes_of_text, text_of, unmarked
+from coco_enclave.ratls import (
+    RaTlsEvidence,
+    check_key,
+    open_enclave_quote,
+    read_certificate,
+    read_extension,
+)
 from coco_enclave.snp_report import REPORT_SIZE_BYTES, parse_report
 from coco_enclave.vbs import HGS_KIND
 from coco_enclave.verify import verifier_of
@@ -29,7 +36,7 @@ from coco_enclave.verify import verifier_of
 _NESTED_MAX: Final = 4
 _FIELDS_MAX: Final = 64
 """How many fields of JSON, whatever they are called, are looked into for a quote or report."""
-_OPEN_ENCLAVE_HEADER_BYTES: Final = 16
+_ANSWER_HEADER_BYTES: Final = 32
 _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 
 Recognise = Callable[[bytes], str]
@@ -51,13 +58,13 @@ def find_evidence(data: bytes, recognise: Recognise) -> Found | None:
     Raises EvidenceError where evidence in a certificate is not for the certificate's key: ``pubkey_hash``,
     ``report_data``.
     """
-    return _find(data, recognise, _NESTED_MAX)
+    return _find(unmarked(data), recognise, _NESTED_MAX)
 
 
 def _find(data: bytes, recognise: Recognise, depth: int) -> Found | None:
     if (kind := recognise(data)) or not depth:
         return Found(kind=kind, quote=data) if kind else None
-    for reader in (_certificate, _extension, _with_table, _open_enclave, _sql_server):
+    for reader in (_certificate, _extension, _with_table, _device_answer, _open_enclave, _sql_server):
         if (found := reader(data, recognise)) is not None:
             return found
     text = text_of(data)
@@ -69,7 +76,9 @@ def _find(data: bytes, recognise: Recognise, depth: int) -> Found | None:
         value: Any = orjson.loads(text)
     except ValueError:
         return None
-    return _in_json(value, recognise, depth) if isinstance(value, dict) else None
+    if isinstance(value, dict):
+        return _in_object(value, recognise, depth)
+    return _in_any([value], recognise, depth)
 
 
 # ── binary forms ─────────────────────────────────────────────────────────────────────────────────
@@ -84,7 +93,8 @@ def _certificate(data: bytes, recognise: Recognise) -> Found | None:
         found, key = read_certificate(der)
     except (ValueError, EvidenceError):
         return None
-    check_key(found.claims, key)
+    if found.names_key:
+        check_key(found.claims, key)
     return _of_claims(found, recognise)
 
 
@@ -102,6 +112,8 @@ def _of_claims(found: RaTlsEvidence, recognise: Recognise) -> Found | None:
     if not kind:
         return None
     if verifier_of(kind).read(found.quote).report_data != found.report_data.hex():
+        if not found.names_key:
+            raise EvidenceError("pubkey_hash", "the evidence is for another key than the certificate's")
         raise EvidenceError("report_data", "RA-TLS evidence: the quote is not over the claims beside it")
     return Found(kind=kind, quote=found.quote)
 
@@ -116,10 +128,24 @@ def _with_table(data: bytes, _: Recognise) -> Found | None:
     return Found(kind=snp.KIND, quote=report, collateral=table) if table else None
 
 
+def _device_answer(data: bytes, _: Recognise) -> Found | None:
+    """Read what ``/dev/sev-guest`` answers: status 0, the report's size, then the report."""
+    report = data[_ANSWER_HEADER_BYTES:][:REPORT_SIZE_BYTES]
+    header = bytes(4) + REPORT_SIZE_BYTES.to_bytes(4, "little")
+    if data[:_ANSWER_HEADER_BYTES] != header.ljust(_ANSWER_HEADER_BYTES, b"\0"):
+        return None
+    try:
+        parse_report(report)
+    except EvidenceError:
+        return None
+    return Found(kind=snp.KIND, quote=report)
+
+
 def _open_enclave(data: bytes, recognise: Recognise) -> Found | None:
-    """Read Open Enclave's header: version 1, type of report, size, then the quote."""
-    inner = data[_OPEN_ENCLAVE_HEADER_BYTES:]
-    if data[:4] != b"\1\0\0\0" or int.from_bytes(data[8:16], "little") != len(inner):
+    """Read Open Enclave's report: a header, then the quote."""
+    try:
+        inner = open_enclave_quote(data)
+    except EvidenceError:
         return None
     kind = recognise(inner)
     return Found(kind=kind, quote=inner) if kind else None
@@ -143,22 +169,27 @@ def _sql_server(data: bytes, _: Recognise) -> Found | None:
 # ── JSON ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _in_json(value: Mapping[str, Any], recognise: Recognise, depth: int) -> Found | None:
-    for reader in (_own, _virtual_tpm, _containers):
+def _in_value(value: Any, recognise: Recognise, depth: int) -> Found | None:
+    if isinstance(value, dict):
+        return _in_object(value, recognise, depth)
+    inner = bytes_of(value)
+    if inner is not None:
+        return _find(inner, recognise, depth)
+    return _in_any(value, recognise, depth) if isinstance(value, list) else None
+
+
+def _in_object(value: Mapping[str, Any], recognise: Recognise, depth: int) -> Found | None:
+    for reader in (_own, _virtual_tpm, _containers, _fields_of_report):
         if (found := reader(value)) is not None:
             return found
-    for one in list(value.values())[:_FIELDS_MAX] if depth else ():
-        found = _in_field(one, recognise, depth - 1)
-        if found is not None:
+    return _in_any(list(value.values()), recognise, depth)
+
+
+def _in_any(values: list[Any], recognise: Recognise, depth: int) -> Found | None:
+    for one in values[:_FIELDS_MAX] if depth else ():
+        if (found := _in_value(one, recognise, depth - 1)) is not None:
             return found
     return None
-
-
-def _in_field(value: Any, recognise: Recognise, depth: int) -> Found | None:
-    if isinstance(value, dict):
-        return _in_json(value, recognise, depth)
-    inner = bytes_of(value)
-    return _find(inner, recognise, depth) if inner is not None else None
 
 
 def _own(value: Mapping[str, Any]) -> Found | None:
@@ -203,19 +234,58 @@ def _registers(values: list[Any]) -> Iterator[bytes | None]:
 
 
 def _containers(value: Mapping[str, Any]) -> Found | None:
-    """Read a report with its utility VM's endorsement, as CCF and Azure's attestation service have it."""
+    """Read a report with its certificates, and with the endorsement of its utility VM where there is one.
+
+    As CCF has them, Azure's sidecars and Azure's attestation service, which asks for them in base64 in JSON.
+    """
     match value:
         case {"raw": raw, "endorsements": chain, "uvm_endorsements": uvm}:
             pass
-        case {"SnpReport": raw, "VcekCertChain": chain, "Endorsements": {"Uvm": [uvm, *_]}}:
+        case {"evidence": raw, "endorsements": chain, "uvm_endorsements": uvm}:
             pass
+        case {"SnpReport": raw, "VcekCertChain": chain, **more}:
+            uvm = _endorsement_in(more.get("Endorsements"))
         case _:
             return None
-    report, endorsement = bytes_of(raw), bytes_of(uvm)
-    if report is None or endorsement is None:
+    report, endorsement, collateral = bytes_of(raw), bytes_of(uvm), _collateral_in(chain)
+    if report is None:
         return None
+    if endorsement is None:
+        return Found(kind=snp.KIND, quote=report, collateral=collateral)
     parts = {azure.REPORT: report, azure.ENDORSEMENT: endorsement}
-    return Found(kind=azure.ACI_KIND, quote=encode_parts(parts), collateral=_collateral_in(chain))
+    return Found(kind=azure.ACI_KIND, quote=encode_parts(parts), collateral=collateral)
+
+
+def _endorsement_in(value: Any) -> Any:
+    """Return the first of the endorsements that Azure's attestation service is asked with, None for none."""
+    text = bytes_of(value)
+    try:
+        given = value if text is None else orjson.loads(text)
+    except ValueError:
+        return None
+    match given:
+        case {"Uvm": [first, *_]}:
+            return first
+    return None
+
+
+def _fields_of_report(value: Mapping[str, Any]) -> Found | None:
+    """Read a report whose fields are named, with the host's certificates, as Confidential Containers do."""
+    fields, listed = value.get("attestation_report", value), value.get("cert_chain")
+    report = report_of_fields(fields) if isinstance(fields, dict) else None
+    if report is None:
+        return None
+    collateral = b"".join(_certificates_in(listed if isinstance(listed, list) else []))
+    return Found(kind=snp.KIND, quote=report, collateral=collateral)
+
+
+def _certificates_in(listed: list[Any]) -> Iterator[bytes]:
+    """Return the certificates of a host's table as it is written in JSON, PEM."""
+    for one in listed:
+        match one:
+            case {"cert_type": "VCEK" | "VLEK" | "ASK" | "ARK", "data": data} if der := bytes_of(data):
+                text = b64encode(der).decode()
+                yield f"-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n".encode()
 
 
 def _collateral_in(value: Any) -> bytes:

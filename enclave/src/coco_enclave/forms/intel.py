@@ -18,7 +18,7 @@ from coco_enclave.certificates import common_name, load_crl, pem
 from coco_enclave.dcap_collateral import TCB_SIGNER
 from coco_enclave.errors import EvidenceError
 from coco_enclave.forms.pieces import Pieces, collect
-from coco_enclave.forms.text import text_of
+from coco_enclave.forms.text import text_of, unmarked
 
 _ROOT: Final = "Intel SGX Root CA"
 _SIGNED: Final = re.compile(
@@ -36,7 +36,7 @@ def assemble(files: Sequence[bytes], pck_chain: bytes) -> bytes:
     """
     fields: dict[str, str] = {}
     pieces = Pieces()
-    for one in files:
+    for one in map(unmarked, files):
         signed = _SIGNED.fullmatch(text_of(one) or "")
         if signed is None:
             collect(one, pieces)

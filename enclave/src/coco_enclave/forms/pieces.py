@@ -21,7 +21,7 @@ from coco_enclave.certificates import load_crl
 from coco_enclave.errors import EvidenceError
 from coco_enclave.evidence import decode_parts
 from coco_enclave.forms.tables import read_table
-from coco_enclave.forms.text import bytes_of_text, text_of
+from coco_enclave.forms.text import bytes_of_text, text_of, unmarked
 from coco_enclave.pki import load_certificate
 
 _PIECES_MAX: Final = 32
@@ -52,7 +52,7 @@ class Pieces:
 
 def collect(data: bytes, pieces: Pieces) -> None:
     """Take a file apart into ``pieces``; raises EvidenceError (``collateral``) where it holds none."""
-    _collect(data, pieces, _NESTED_MAX)
+    _collect(unmarked(data), pieces, _NESTED_MAX)
 
 
 def _collect(data: bytes, pieces: Pieces, depth: int) -> None:

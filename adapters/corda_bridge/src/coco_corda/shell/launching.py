@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +26,7 @@ from coco_corda.limits import (
     WORKER_HEAP_MIB,
     WORKER_THREADS,
 )
+from coco_corda.shell.folders import Folder
 from coco_core.errors import OperatorError
 
 JAR: Final = "coco-corda-service-worker.jar"
@@ -148,12 +148,12 @@ def confinement(java: Path) -> str:
     if sys.platform != "linux":
         return LEVELS[-1]
     for level in LEVELS[:-1]:
-        with tempfile.TemporaryDirectory(prefix="coco-corda-") as folder:
+        with Folder() as folder:
             told = {
                 "level": level,
                 "command": [str(java), "-Xmx32m", "-XX:-UsePerfData", "-version"],
-                "read": _readable(java, Path(folder)),
-                "folder": folder,
+                "read": _readable(java, folder),
+                "folder": str(folder),
                 "address_space": WORKER_ADDRESS_SPACE_MIB * MIB,
                 "files": WORKER_FILES_MAX,
                 "file_size": WORKER_FILE_MAX_BYTES,

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
 import struct
 import subprocess
-import tempfile
 from collections import deque
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import attrs
@@ -28,6 +25,7 @@ from coco_corda.limits import (
     WORKER_START_MS,
     WORKER_WINDOW,
 )
+from coco_corda.shell.folders import Folder
 from coco_corda.shell.launching import Launch
 from coco_corda.shell.patience import Patience
 
@@ -68,22 +66,22 @@ class Worker:
         """
         self._launch = launch
         self._on_loopback = not hasattr(socket, "AF_UNIX") or os.name != "posix"
-        self._folder: Path | None = None
+        self._folder: Folder | None = None
         self._socket: socket.socket | None = None
         # It ends with its standard input, which is its connection where there are such sockets.
         theirs: socket.socket | None = None
         try:
-            self._folder = Path(tempfile.mkdtemp(prefix="coco-corda-"))
+            self._folder = Folder()
             if not self._on_loopback:
                 self._socket, theirs = socket.socketpair()
             self._process = subprocess.Popen(  # noqa: S603 - our own command
-                launch.command(self._folder, on_loopback=self._on_loopback),
+                launch.command(self._folder.path, on_loopback=self._on_loopback),
                 stdin=subprocess.PIPE if theirs is None else theirs.fileno(),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 # What contract code may read of the node's environment is nothing.
                 env={key: os.environ[key] for key in ("SYSTEMROOT",) if key in os.environ},
-                cwd=self._folder,
+                cwd=self._folder.path,
             )
         except OSError as error:
             self._remove()
@@ -266,4 +264,4 @@ class Worker:
 
     def _remove(self) -> None:
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.remove()

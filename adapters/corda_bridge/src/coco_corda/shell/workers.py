@@ -28,6 +28,7 @@ from coco_corda.limits import (
 )
 from coco_corda.notary_key import SCHEME, NotaryKey, Template
 from coco_corda.refs import sha256
+from coco_corda.shell.folders import remove_left
 from coco_corda.shell.launching import Launch
 from coco_corda.shell.worker import Exchanged, Worker, WorkerError
 from coco_corda.verification import Broken, Cause, Failure, Job, Refused, Unavailable
@@ -56,8 +57,10 @@ class Workers:
 
     def __init__(self, launch: Launch | str) -> None:
         """Start workers as ``launch`` says, or answer everybody with why there are none."""
-        if isinstance(launch, Launch) and launch.warning:
-            _log.warning("%s", launch.warning)
+        if isinstance(launch, Launch):
+            remove_left()
+            if launch.warning:
+                _log.warning("%s", launch.warning)
         self._launch = launch
         self._slots: OrderedDict[bytes, _Slot] = OrderedDict()
         self._places: Final = trio.CapacityLimiter(WORKERS_MAX)

@@ -65,6 +65,9 @@ LISTENERS_MAX: Final = 256
 # The JVM workers.
 WORKERS_MAX: Final = 4
 """Trust domains that have a worker at one time; the one used least recently gives way to another."""
+GIVE_WAY_EVERY_MS: Final = 5_000
+"""How often one gives way: a worker takes seconds to start, and whoever sends transactions says which jars
+they name together, which is a domain."""
 SHOWER_WAITING_MAX: Final = 32
 """Requests that wait at a node to be shown a transaction in part."""
 WORKER_THREADS: Final = 2

@@ -17,7 +17,7 @@ from coco_corda.refs import sha256
 from coco_corda.shell import Workers, find_launch
 from coco_corda.shell import workers as workers_module
 from coco_corda.testing import Samples
-from coco_corda.verification import Broken, Job
+from coco_corda.verification import Broken, Job, Unavailable
 
 ATTACHMENTS = 1_024
 """A worker keeps no more."""
@@ -77,7 +77,7 @@ def archives(first: int, count: int) -> dict[bytes, bytes]:
 async def test_a_batch_of_many_domains_has_no_more_workers_than_there_may_be(
     monkeypatch: pytest.MonkeyPatch, workers: Workers, samples: Samples
 ) -> None:
-    """Whoever sends transactions chooses which jars they name together."""
+    """Whoever sends transactions chooses which jars they name together: JVMs for all would take minutes."""
     monkeypatch.setattr(workers_module, "WORKERS_MAX", 1)
     pool = Workers(find_launch({"verify_seconds": 60}))
     most = 0
@@ -91,12 +91,20 @@ async def test_a_batch_of_many_domains_has_no_more_workers_than_there_may_be(
                     await trio.lowlevel.checkpoint()
 
             nursery.start_soon(watch)
-            answers = await pool.verify([job(samples, bytes([number]), {}) for number in range(2)])
+            first = await pool.verify([job(samples, b"used", {})])
+            answers = await pool.verify(
+                [job(samples, bytes([number]), archives(0, 9 - number)) for number in range(9)]
+                + [job(samples, b"used", {})]
+            )
+            later = await pool.verify([job(samples, b"another", {}), job(samples, bytes([8]), {})])
             nursery.cancel_scope.cancel()
     finally:
         pool.close()
-    assert all(isinstance(each, wire.Verified) for each in answers), answers
     assert most == 1
+    assert [type(each) for each in first] == [wire.Verified]
+    told = [type(each) for each in answers]
+    assert told == [Unavailable] * 8 + [wire.Verified] * 2, "of the fewest jars, and what has a worker"
+    assert [type(each) for each in later] == [Unavailable, wire.Verified], "not two within a moment"
 
 
 async def test_a_worker_that_holds_all_it_may_gives_way_to_another(

@@ -19,6 +19,7 @@ from coco_corda.limits import (
     CAUSES_TOLD_MAX,
     FAILURES_REMEMBERED_MAX,
     FAILURES_REMEMBERED_S,
+    GIVE_WAY_EVERY_MS,
     LATE_REMEMBERED_S,
     RESTART_PAUSE_MAX_MS,
     RESTART_PAUSE_MS,
@@ -69,6 +70,8 @@ class Workers:
         self._broken: OrderedDict[bytes, tuple[float, Broken]] = OrderedDict()
         self._template: tuple[bytes, Template] | None = None
         self._not_before = 0.0
+        self._gives_way_at = 0.0
+        """When the next domain may take another one's place."""
         self._pause_ms = RESTART_PAUSE_MS
         self.replaced = 0
         """How many workers ended or were ended with work on their hands."""
@@ -100,6 +103,11 @@ class Workers:
         for place, job in enumerate(jobs):
             places.setdefault(job.domain, []).append(place)
         found: dict[int, wire.Response | Failure] = {}
+        for domain in self._without_place({domain: jobs[own[0]] for domain, own in places.items()}):
+            told = Unavailable(
+                f"JVMs run for {WORKERS_MAX} other sets of jars here: send it again in a moment"
+            )
+            found.update(dict.fromkeys(places.pop(domain), told))
 
         async def run(domain: bytes, of_domain: list[int]) -> None:
             own = [jobs[place] for place in of_domain]
@@ -111,6 +119,20 @@ class Workers:
             for domain, of_domain in places.items():
                 nursery.start_soon(run, domain, of_domain)
         return [_result(found[place], lambda answer: answer.verified) for place in range(len(jobs))]
+
+    def _without_place(self, domains: Mapping[bytes, Job]) -> list[bytes]:
+        """Return which domains of a batch have to wait, each with one of its jobs.
+
+        Those that have a worker do not, and who takes another's place is in nobody's way for long: that is
+        one at a time, of the fewest jars. There are few publishers, but any number of sets of their jars.
+        """
+        new = sorted(domains.keys() - self._slots.keys(), key=lambda each: len(domains[each].attachments))
+        free = max(0, WORKERS_MAX - len(self._slots.keys() - set(_OWN)))
+        now = trio.current_time()
+        if len(new) > free and now >= self._gives_way_at:
+            self._gives_way_at = now + GIVE_WAY_EVERY_MS / 1000
+            free += 1
+        return new[free:]
 
     async def inspect(self, attachment: bytes) -> wire.AttachmentInfo | Failure:
         """Read what a jar is."""

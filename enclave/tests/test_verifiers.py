@@ -97,7 +97,25 @@ MISSPELT: dict[str, tuple[str, dict[str, Any], str]] = {
     "a guardian's": ("vbs-hgs", {"rules": {"module": "any"}}, ""),
     "a floor of AMD": ("snp", {}, "Milan new"),
     "a floor of Intel": ("sgx", {}, "new"),
+    "a floor of AMD twice": ("snp", {}, "Milan bl=4,tee=0,snp=9,ucode=9; Milan bl=0,tee=0,snp=0,ucode=0"),
+    "a component of a floor twice": ("snp", {}, "Milan bl=4,tee=0,snp=9,ucode=9,bl=0"),
     "a common field": ("sgx", {"debugg": True}, ""),
+    "a state of firmware": ("sgx", {"tcb_statuses": ["UptoDate"]}, ""),
+    "a state nobody can accept": ("tdx", {"tcb_statuses": ["Revoked"]}, ""),
+    "a denied platform of Intel's": ("sgx", {"denied_products": ["00906ED50000"]}, ""),
+    "a denied platform behind a paravisor": ("azure-tdx", {"denied_products": ["Milan"]}, ""),
+    "a denied advisory": ("sgx", {"denied_advisories": ["SA-00615"]}, ""),
+    **{
+        f"a denied product of AMD's: {kind}": (kind, {"denied_products": ["milan"]}, "")
+        for kind in ("snp", "azure-snp", "azure-aci")
+    },
+    **{
+        f"what only Intel says: {kind}, {name}": (kind, {name: ["INTEL-SA-00615"]}, "")
+        for kind in ("snp", "azure-snp", "azure-aci", "vbs", "vbs-hgs")
+        for name in ("tcb_statuses", "denied_advisories")
+    },
+    **{f"a floor of nobody: {kind}": (kind, {}, "17") for kind in ("vbs", "vbs-hgs")},
+    "a product of nobody": ("vbs", {"denied_products": ["Milan"]}, ""),
 }
 
 
@@ -114,6 +132,22 @@ def test_misspelt_policy_is_found_before_anybody_is_judged(fault: str) -> None:
         TeeVerifier(kind).check_policy(policy)
     assert caught.value.code == "policy"
     TeeVerifier(kind).check_policy(attrs.evolve(policy, minimum_tcb={}, rules={}))
+
+
+@pytest.mark.parametrize("kind", ["sgx", "snp", "vbs"])
+def test_advisories_are_intels(kind: str) -> None:
+    policy = Policy(
+        formats=frozenset({kind}),
+        measurements=frozenset(),
+        allowed_advisories={kind: frozenset({"INTEL-SA-00615"})},
+        rules={"sgx": orjson.dumps({"denied_products": ["00906ed50000"]}).decode()},
+    )
+    if kind == "sgx":
+        TeeVerifier(kind).check_policy(policy)
+        policy = attrs.evolve(policy, allowed_advisories={kind: frozenset({"INTEL-SA-615"})})
+    with pytest.raises(AttestationError, match=r"like 'INTEL-SA-00615'|says nothing of") as caught:
+        TeeVerifier(kind).check_policy(policy)
+    assert caught.value.code == "policy"
 
 
 @pytest.mark.parametrize("kind", VERIFIERS)

@@ -21,7 +21,7 @@ from coco_enclave.fields import Fields
 from coco_enclave.hcl import SNP, HclReport, attestation_key, parse_hcl, vm_configuration
 from coco_enclave.policy import PlatformPolicy
 from coco_enclave.snp_report import SnpReport, parse_report, tcb_from_bytes
-from coco_enclave.snp_rules import SnpRules, check_guest, check_tcb, read_snp_rules
+from coco_enclave.snp_rules import SnpRules, check_guest, check_products, check_tcb, read_snp_rules
 from coco_enclave.vbs import check_pinned, read_registers
 from coco_enclave.verdict import Claims, Verdict
 
@@ -47,6 +47,7 @@ class GuestRules:
 
 def guest_rules(policy: PlatformPolicy) -> tuple[GuestRules, SnpRules]:
     """Read the rules of a policy; raises EvidenceError (``policy``)."""
+    check_products(policy)
     fields = Fields(policy.rules, "the rules for Azure")
     guest = GuestRules(paravisors=fields.digests("paravisors"), registers=read_registers(fields, "registers"))
     return guest, read_snp_rules(fields)
@@ -170,6 +171,7 @@ class ContainerRules:
 
 def container_rules(policy: PlatformPolicy) -> tuple[ContainerRules, SnpRules]:
     """Read the rules of a policy; raises EvidenceError (``policy``)."""
+    check_products(policy)
     fields = Fields(policy.rules, "the rules for Azure containers")
     containers = ContainerRules(
         dids=fields.texts("dids"),

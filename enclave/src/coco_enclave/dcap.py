@@ -9,6 +9,7 @@ lists of the future. A quote is malleable (padding, text around certificates): i
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -39,7 +40,7 @@ from coco_enclave.dcap_quote import (
 )
 from coco_enclave.errors import EvidenceError
 from coco_enclave.fields import Fields
-from coco_enclave.policy import PlatformPolicy
+from coco_enclave.policy import PlatformPolicy, check_known
 from coco_enclave.verdict import Claims, Verdict
 
 _CODES: Final[Mapping[str, str]] = {
@@ -57,6 +58,17 @@ _CODES: Final[Mapping[str, str]] = {
     "CertRevoked": "revoked",
 }
 """What the library's refusals contain, looked for in this order -> our codes; ``library`` otherwise."""
+
+TCB_STATUSES: Final = frozenset(
+    {
+        *("UpToDate", "SWHardeningNeeded", "ConfigurationNeeded", "ConfigurationAndSWHardeningNeeded"),
+        *("OutOfDate", "OutOfDateConfigurationNeeded"),
+        *("TDRelaunchAdvised", "TDRelaunchAdvisedConfigurationNeeded"),
+    }
+)
+"""What Intel may say of firmware that a policy can accept; what is revoked none can."""
+_FMSPC: Final = re.compile("[0-9a-f]{12}")
+_ADVISORY: Final = re.compile("INTEL-SA-[0-9]{5}")
 
 _SERVICE_TDS: Final = ("service_td_at_first", "service_td_now")
 """Who may migrate a trust domain, and so read it: the library looks at ``mr_service_td`` alone, and what is
@@ -133,6 +145,10 @@ def read_rules(policy: PlatformPolicy, kind: str) -> _Rules:
     fields.finish()
     if policy.minimum_tcb and not policy.minimum_tcb.isdecimal():
         raise EvidenceError("policy", f"the oldest TCB of {kind} is the number of Intel's evaluation")
+    check_known(policy, "tcb_statuses", TCB_STATUSES.__contains__, "what Intel can say, like 'UpToDate'")
+    check_known(policy, "denied_products", _FMSPC.fullmatch, "an FMSPC, in lower-case hex")
+    for name in ("allowed_advisories", "denied_advisories"):
+        check_known(policy, name, _ADVISORY.fullmatch, "an advisory of Intel's, like 'INTEL-SA-00615'")
     return rules
 
 

@@ -7,7 +7,7 @@ What is not said is refused: without measurements no code, without an anchor no 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import attrs
@@ -53,6 +53,9 @@ class PlatformPolicy:
     """What only this kind of platform has, as JSON values."""
 
 
+_UNSET: Final = PlatformPolicy()
+
+
 @attrs.frozen(kw_only=True)
 class TeePolicy:
     """The TEE manifest: what is accepted, by kind of evidence."""
@@ -84,6 +87,26 @@ def _platform_to_json(policy: PlatformPolicy) -> dict[str, Any]:
     value["measurements"] = ANY if policy.measurements is None else sorted(policy.measurements)
     value["rules"] = dict(policy.rules)
     return value
+
+
+def check_known(policy: PlatformPolicy, name: str, is_known: Callable[[str], object], known: str) -> None:
+    """Check that all a field names can exist, because a misspelt denial denies nothing.
+
+    ``known`` says what can. Raises EvidenceError (``policy``).
+    """
+    for one in sorted(getattr(policy, name)):
+        if not is_known(one):
+            raise EvidenceError("policy", f"{name!r}: {one[:64]!r} is not {known}")
+
+
+def check_meaningless(policy: PlatformPolicy, kind: str, *names: str) -> None:
+    """Check that fields which this kind does not ask are left alone; raises EvidenceError (``policy``).
+
+    Whoever sets one believes that it protects.
+    """
+    for name in names:
+        if getattr(policy, name) != getattr(_UNSET, name):
+            raise EvidenceError("policy", f"{name!r} says nothing of {kind}: leave it out")
 
 
 def policy_from_json(value: object) -> TeePolicy:

@@ -87,7 +87,13 @@ def tcb_from_text(text: str) -> Tcb:
     values: dict[str, int] = {}
     for part in text.split(","):
         name, _, number = part.partition("=")
-        if name not in names or not number.isascii() or not number.isdecimal() or int(number) > 255:
+        if (
+            name not in names
+            or names[name] in values
+            or not number.isascii()
+            or not number.isdecimal()
+            or int(number) > 255
+        ):
             raise ValueError(f"{part[:32]!r} is no component of a TCB")
         values[names[name]] = int(number)
     if not {"bootloader", "tee", "snp", "microcode"} <= values.keys():

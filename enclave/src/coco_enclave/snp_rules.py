@@ -11,7 +11,7 @@ import attrs
 
 from coco_enclave.errors import EvidenceError
 from coco_enclave.fields import Fields
-from coco_enclave.policy import PlatformPolicy
+from coco_enclave.policy import PlatformPolicy, check_known, check_meaningless
 from coco_enclave.snp_report import (
     PLATFORM_ALIAS_CHECK,
     PLATFORM_CIPHERTEXT_HIDING,
@@ -73,8 +73,18 @@ class SnpRules:
     """Whether collateral must hold the ARK's revocation list."""
 
 
+def check_products(policy: PlatformPolicy) -> None:
+    """Check that denied products are AMD's, and that nothing is asked of it that only Intel says.
+
+    Raises EvidenceError (``policy``).
+    """
+    check_known(policy, "denied_products", PRODUCTS.__contains__, f"one of {', '.join(PRODUCTS)}")
+    check_meaningless(policy, "SEV-SNP", "tcb_statuses", "allowed_advisories", "denied_advisories")
+
+
 def snp_rules(policy: PlatformPolicy) -> SnpRules:
     """Read the rules of a policy; raises EvidenceError (``policy``)."""
+    check_products(policy)
     return read_snp_rules(Fields(policy.rules, "the rules for SNP"))
 
 
@@ -158,9 +168,11 @@ def read_floors(minimum_tcb: str) -> dict[str, Tcb]:
 
     ``minimum_tcb`` is ``PRODUCT bl=…,tee=…,snp=…,ucode=…`` for each product, parted by semicolons.
     """
-    floors = {}
+    floors: dict[str, Tcb] = {}
     for part in filter(None, map(str.strip, minimum_tcb.split(";"))):
         name, _, text = part.partition(" ")
+        if name in floors:
+            raise EvidenceError("policy", f"the rules for SNP: two TCB floors for {name}")
         try:
             floors[PRODUCTS[PRODUCTS.index(name)]] = tcb_from_text(text)
         except ValueError as error:

@@ -26,7 +26,7 @@ from coco_enclave.event_log import check_log, parse_log, replay
 from coco_enclave.evidence import check_given, decode_parts
 from coco_enclave.fields import Fields
 from coco_enclave.pki import check_chain, check_validity, load_certificates
-from coco_enclave.policy import PlatformPolicy
+from coco_enclave.policy import PlatformPolicy, check_meaningless
 from coco_enclave.vbs_report import ENCLAVE_TYPE, VbsReport
 from coco_enclave.verdict import Claims, Verdict
 
@@ -61,6 +61,8 @@ class VbsRules:
 
 def vbs_rules(policy: PlatformPolicy) -> VbsRules:
     """Read the rules of a policy; raises EvidenceError (``policy``)."""
+    check_meaningless(policy, "VBS", "minimum_tcb", "denied_products", "tcb_statuses")
+    check_meaningless(policy, "VBS", "allowed_advisories", "denied_advisories")
     fields = Fields(policy.rules, "the rules for VBS")
     rules = VbsRules(
         families=fields.digests("families"),

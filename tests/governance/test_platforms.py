@@ -61,12 +61,12 @@ def decide(council: Council, action: dict[str, Any]) -> str:
 
 def test_rules_of_a_platform_are_in_force(council: Council) -> None:
     rules = {"minimum_svn": 3, "anchors": ["ab" * 32]}
-    asked = set_platform(minimum_tcb="17", allowed_advisories=["SA-1"], rules=rules)
+    asked = set_platform(minimum_tcb="17", allowed_advisories=["INTEL-SA-00615"], rules=rules)
     assert decide(council, asked) == "Accepted"
     policy = read_policy(council.view)
     assert "sgx" in policy.formats
     assert policy.minimum_tcb["sgx"] == "17"
-    assert policy.allowed_advisories["sgx"] == {"SA-1"}
+    assert policy.allowed_advisories["sgx"] == {"INTEL-SA-00615"}
     assert json.loads(policy.rules["sgx"]) == rules
 
 

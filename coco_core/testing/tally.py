@@ -192,7 +192,7 @@ class TallyFrontEnd:
             value = self.service.view().get(self.maps.counters, request.target.strip("/").encode())
             return HTTPResponse(status=404 if value is None else 200, body=value or b"")
         try:
-            submission = self.service.submit(request.body.splitlines())
+            submission = self.service.submit(request.body.splitlines(), caller=request.caller)
         except MalformedError as error:
             return HTTPResponse(status=400, body=str(error).encode())
         except BusyError as error:

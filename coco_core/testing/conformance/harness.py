@@ -52,6 +52,9 @@ class LedgerHarness(ABC):
     no_bad_genesis: str = ""
     """Why ``bad_genesis`` gives nothing, of a ledger whose operator says nothing at genesis."""
 
+    execute_max_s: float = 120.0
+    """How long ``execute`` may take for any batch; what takes longer counts as what never returns."""
+
     arguments: Sequence[str] = ()
     """What the class was called with, if anything: another process makes the same harness with it."""
 

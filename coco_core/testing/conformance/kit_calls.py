@@ -28,6 +28,18 @@ class CallTests(KitBase):
         await self.expect_none(Kind.RAISES, "Return Rejected instead")
 
     @standard
+    async def test_execute_returns(self) -> None:
+        """``execute`` returns, whatever a request holds.
+
+        Why: the next batch of every ledger waits for it. A request for which it never returns stops the
+        network until somebody ends the primary's process, and is there again then.
+
+        Mend: bound what you wait for, and refuse what takes longer. If your ledger is that slow, let the
+        harness say so: ``execute_max_s``.
+        """
+        await self.expect_none(Kind.ENDLESS, "Bound what execution waits for and works on")
+
+    @standard
     async def test_every_request_has_one_outcome(self) -> None:
         """``execute`` returns a BatchResult with one outcome for each request, in order.
 
@@ -127,7 +139,7 @@ class CallTests(KitBase):
 
     @standard
     async def test_what_is_handed_over_is_left_alone(self) -> None:
-        """``execute`` changes neither the dictionaries of its view nor the batch.
+        """``execute`` changes neither its view's dictionaries nor the batch, ``committed`` no writes.
 
         Why: they are the store's own, shared with readers and with batches under way; a change there is never
         replicated, so this node's state would be another than its ledger says.
@@ -138,7 +150,7 @@ class CallTests(KitBase):
 
     @standard
     async def test_nothing_is_read_after_execution(self) -> None:
-        """Views that ``execute`` was given are not read once it returned.
+        """Views that ``execute`` and ``restored`` were given are not read once they returned.
 
         Why: the state under them moves on, so what is read then is of no version at all.
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from coco_core.adapter import BUNDLES, BundlePart, Committed, Outcome, Rejected, encode_bundle
 from coco_core.testing.conformance.kit_base import KitBase
 from coco_core.testing.conformance.marking import expect, standard
 from coco_core.testing.conformance.serving import BESIDE, Fate
 from coco_core.testing.tally import add
+
+_LATER: Final = 100
+"""So many other transactions later one is still known."""
+_AT_ONCE: Final = 20
 
 
 def told(fates: Sequence[Fate | Outcome]) -> str:
@@ -92,12 +97,13 @@ class ExecutionTests(KitBase):
 
     @standard
     async def test_nothing_is_applied_twice(self) -> None:
-        """The same transaction again is refused, in the same batch and in a later one.
+        """The same transaction again is refused: in the same batch, in the next, after many others.
 
         Why: after a failover clients send again what may have been committed: NotCommitted means that it is
         not known. Without this an adapter pays twice.
 
-        Mend: nonces, or a map of transaction IDs; look it up over what the batch wrote so far.
+        Mend: nonces, or a map of transaction IDs; look it up over what the batch wrote so far and in the
+        view, not in what ``committed`` told: the batch before may not be committed yet. Forget no ID.
         """
         valid, other = self.harness.valid(0), self.harness.valid(1)
         async with self.pipeline(1) as pipeline:
@@ -110,6 +116,44 @@ class ExecutionTests(KitBase):
             expect(isinstance(again[0], Rejected), f"valid(0) again in a later batch became {told(again)}")
             wanted = await self.reference(valid, other)
             self.expect_seen(pipeline.observe(), wanted, "after a transaction was sent three times")
+            for number in range(2, _LATER, _AT_ONCE):
+                await pipeline.send(*map(self.harness.valid, range(number, number + _AT_ONCE)))
+            again = await pipeline.send(valid)
+            expect(
+                isinstance(again[0], Rejected), f"valid(0) again after {_LATER} others became {told(again)}"
+            )
+        async with self.pipeline(3) as pipeline:
+            primary = pipeline.cluster.primary
+            tickets = []
+            for _ in range(2):
+                tickets.append(pipeline.cluster.submit(primary, valid))
+                await pipeline.execute(primary)
+            await pipeline.until(lambda: all(ticket in primary.answers for ticket in tickets))
+            again = list(primary.answers[tickets[1]])
+            expect(
+                isinstance(again[0], Rejected),
+                f"valid(0) again, executed before the first was committed, became {told(again)}",
+            )
+
+    @standard
+    async def test_a_transaction_has_one_encoding(self) -> None:
+        """A transaction with a blank, a line's end or a zero byte around it is not another one.
+
+        Why: what carries transactions may add such bytes, and anybody who sees one can. If it is read as the
+        same transaction and not known as the same, it is applied twice.
+
+        Mend: parse strictly, also what comes before and behind; or take the ID from what you read, not from
+        the bytes.
+        """
+        valid = self.harness.valid(0)
+        around = [valid + b"\n", valid + b"\r\n", valid + b" ", valid + b"\0", b" " + valid, b"\n" + valid]
+        async with self.pipeline(1) as pipeline:
+            await pipeline.send(valid)
+            wanted = pipeline.observe()
+            for payload, fate in zip(around, await pipeline.send(*around), strict=True):
+                changed = f"valid(0) as {payload[:10]!r}…{payload[-10:]!r}"
+                expect(not isinstance(fate, Committed), f"{changed}, after valid(0), became {told([fate])}")
+            self.expect_seen(pipeline.observe(), wanted, "after a transaction was sent with bytes around it")
 
     @standard
     async def test_of_two_that_conflict_one_is_applied(self) -> None:
@@ -183,3 +227,6 @@ class ExecutionTests(KitBase):
             fates = await pipeline.send(encode_bundle(bundle), to=BUNDLES)
             expect(isinstance(fates[0], Committed), f"a bundle of good parts became {told(fates)}")
             self.expect_seen(pipeline.observe(), await self.reference(valid), "after a bundle was committed")
+            bundle = [BundlePart(BESIDE, add("paid-again", "x", 1)), BundlePart(name, valid)]
+            fates = await pipeline.send(encode_bundle(bundle), to=BUNDLES)
+            expect(isinstance(fates[0], Rejected), f"a bundle with valid(0) again became {told(fates)}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from coco_core.adapter import HTTPRequest
+import attrs
+
+from coco_core.adapter import Caller, HTTPRequest
 from coco_core.testing.cluster_node import ClusterNode
 from coco_core.testing.conformance.harness import get, post
 from coco_core.testing.conformance.kit_base import KitBase
@@ -13,6 +15,8 @@ from coco_core.testing.conformance.pipeline import Pipeline
 
 _ODD_TARGETS: Final = ("/", "/nonsense", "/../..", "/%00", "/?a=b&a=c", "*", "/" + "x" * 2_000)
 _ODD_BODIES: Final = (b"", b"nonsense", b"\xff\x00", b"{", b"[" * 1_000, b'{"a": 1e999}', b"null")
+
+_SOMEBODY: Final = Caller(kind="user", identity="a" * 64)
 
 _SHOWN: Final = 6
 """So many of ``valid`` are committed before every question must be answered in another way than before."""
@@ -53,11 +57,12 @@ class FrontEndTests(KitBase):
 
     @standard
     async def test_front_end_shows_the_same_after_a_restart(self) -> None:
-        """A node whose adapter begins anew, told ``restored`` alone, shows the same, and goes on to.
+        """A node that is told ``restored``, its adapter new or running, shows the same, and goes on to.
 
-        Why: a node that starts again, or begins at a snapshot, was never told of the batches before.
+        Why: a node that starts again, or begins at a snapshot, was never told of the batches before. One that
+        lagged behind is handed a snapshot while it runs: its adapter knows the beginning already.
 
-        Mend: rebuild in ``restored`` what front ends show and you keep beside the maps.
+        Mend: rebuild in ``restored`` what front ends show and you keep beside the maps; begin empty.
         """
         if not self._speaks_http():
             return
@@ -66,12 +71,17 @@ class FrontEndTests(KitBase):
             for number in range(3):
                 await pipeline.send(self.harness.valid(number))
             await pipeline.run(3)
-            node = cluster.backups[0]
-            pipeline.restart(node)
+            new, running = cluster.backups
+            pipeline.restart(new)
+            pipeline.watched(running).restored(pipeline.scoped(running.replica.chain.store.view()))
             for moment in ("at once", "after more was committed"):
-                mine = await self._shown(pipeline, node)
                 wanted = await self._shown(pipeline, cluster.primary)
-                expect(mine == wanted, f"{moment}: it shows {mine!r:.300} where others show {wanted!r:.300}")
+                for which, node in (("new", new), ("running", running)):
+                    mine = await self._shown(pipeline, node)
+                    expect(
+                        mine == wanted,
+                        f"{moment} a {which} adapter shows {mine!r:.300} where others show {wanted!r:.300}",
+                    )
                 await pipeline.send(self.harness.valid(3))
                 await pipeline.run(3)
 
@@ -107,6 +117,25 @@ class FrontEndTests(KitBase):
                         status < 500, f"{payload[:60]!r} submitted was answered with {status}: {body!r:.200}"
                     )
             self.expect_seen(pipeline.observe(), wanted, "after clients submitted what must be refused")
+
+    @standard
+    async def test_front_end_says_who_asks(self) -> None:
+        """What a client submits is executed as that client's.
+
+        Why: the consortium's tables say who it is; a rule about who may do what has nothing else to go by.
+
+        Mend: hand ``request.caller`` to ``service.submit``, also when you submit later or again.
+        """
+        request = self.harness.submission(self.harness.valid(0))
+        if request is None:
+            return
+        async with self.pipeline(1) as pipeline:
+            primary = pipeline.cluster.primary
+            await self._asked(pipeline, primary, attrs.evolve(request, caller=_SOMEBODY))
+            await pipeline.run(3)
+            asked = [each for batch, _ in pipeline.watched(primary).executed for each in batch.requests]
+            callers = {each.caller for each in asked}
+            expect(callers <= {_SOMEBODY}, f"what {_SOMEBODY} submitted was executed for {callers}")
 
     @standard
     async def test_front_end_answers_anything(self) -> None:

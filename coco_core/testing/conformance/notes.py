@@ -15,6 +15,7 @@ class Kind(StrEnum):
     """What an adapter may do wrong in a single call."""
 
     RAISES = "execute raises"
+    ENDLESS = "execute does not return"
     OUTCOMES = "not one outcome for each request"
     FOREIGN_WRITES = "writes a map that is not its own"
     FOREIGN_READS = "reads a map that is not its own"

@@ -80,7 +80,7 @@ class Pipeline:
         cluster = Cluster.found(
             nodes,
             draw=random.Random(7).randint,  # noqa: S311 - a simulation is repeatable
-            make=lambda: Watched(harness.make(), noted),
+            make=lambda: Watched(harness.make(), noted, harness.execute_max_s),
             beside=lambda: (Beside(),) if beside else (),
             config=harness.genesis(),
             **bounds,
@@ -123,7 +123,7 @@ class Pipeline:
 
     def restart(self, node: ClusterNode) -> None:
         """Have ``node`` begin anew with a new adapter, which is told ``restored`` and nothing else."""
-        adapter = Watched(self.harness.make(), self.notes)
+        adapter = Watched(self.harness.make(), self.notes, self.harness.execute_max_s)
         node.adapters = (adapter, *node.adapters[1:])
         adapter.restored(self.scoped(node.replica.chain.store.view()))
         self._serve(node)

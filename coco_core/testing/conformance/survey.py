@@ -38,7 +38,7 @@ async def take_survey(harness: LedgerHarness) -> Survey:
         await _configured(pipeline, harness)
         await pipeline.send(harness.valid(3))
         node = pipeline.cluster.primary
-        other = Watched(harness.make(), notes)
+        other = Watched(harness.make(), notes, harness.execute_max_s)
         other.restored(pipeline.scoped(node.replica.chain.store.view()))
         await pipeline.aside(harness.valid(4), harness.rejected(1), adapter=other)
         await trio.lowlevel.checkpoint()
@@ -66,7 +66,9 @@ async def _bundled(pipeline: Pipeline, harness: LedgerHarness) -> None:
 
 async def _large(pipeline: Pipeline, harness: LedgerHarness) -> None:
     most = limits.PAYLOAD_SIZE_MAX_BYTES
-    for payload in (bytes(most), b"\xff" * most, harness.valid(5).ljust(most, b" ")[:most]):
+    padded = harness.valid(5).ljust(most, b" ")[:most]
+    # Parsers recurse over what is nested, and Python refuses to read numbers of so many digits.
+    for payload in (bytes(most), b"\xff" * most, padded, b"[" * most, b"9" * most):
         await pipeline.send(payload)
     malformed = harness.malformed()
     payloads = []

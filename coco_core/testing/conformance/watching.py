@@ -5,11 +5,13 @@ Must not know what the transactions mean, nor who calls.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
+import trio
 
 from coco_core.adapter import (
     Batch,
@@ -111,9 +113,10 @@ def _sound(manifest: Manifest) -> Manifest:
 class Watched:
     """A LedgerAdapter that notes what another one does."""
 
-    def __init__(self, adapter: LedgerAdapter, notes: Notes) -> None:
-        """Watch ``adapter``."""
+    def __init__(self, adapter: LedgerAdapter, notes: Notes, execute_max_s: float = math.inf) -> None:
+        """Watch ``adapter``, which may take so long for one batch."""
         self.adapter = adapter
+        self._execute_max_s = execute_max_s
         self.manifest = _sound(adapter.manifest)
         self.notes = notes
         self.executed: list[tuple[Batch, BatchResult]] = []
@@ -136,9 +139,18 @@ class Watched:
         glass = _Glass(view, self._owned, self.notes)
         handed = attrs.evolve(batch, configuration=dict(batch.configuration))
         try:
-            found = await self.adapter.execute(handed, WatchedView(glass, view))
-        except Exception as error:
+            with trio.fail_after(self._execute_max_s) as limit:
+                found = await self.adapter.execute(handed, WatchedView(glass, view))
+        except SystemExit as error:
+            # A node would end with it; here it would be the kit.
             self.notes.note(Kind.RAISES, f"execute raised {error!r:.300}")
+            raise AdapterError(repr(error)) from error
+        except Exception as error:
+            if limit.cancelled_caught:
+                size, most = len(batch.requests), self._execute_max_s
+                self.notes.note(Kind.ENDLESS, f"a batch of {size} requests took more than {most:g} s")
+            else:
+                self.notes.note(Kind.RAISES, f"execute raised {error!r:.300}")
             raise
         finally:
             glass.close()
@@ -164,15 +176,18 @@ class Watched:
     def committed(self, batch: CommittedBatch) -> None:
         """Pass on; note what must not happen meanwhile."""
         self.in_committed, self._submitted = True, False
+        handed = attrs.evolve(batch, writes={name: dict(rows) for name, rows in batch.writes.items()})
         started = time.perf_counter()
         try:
-            self.adapter.committed(batch)
+            self.adapter.committed(handed)
         except Exception as error:  # noqa: BLE001 - as on a node: the batch is committed all the same
             if not self._submitted:
                 self.notes.note(Kind.COMMITTED_RAISES, f"committed raised {error!r:.300}")
         finally:
             self.in_committed = False
             self.notes.committed_s.append(time.perf_counter() - started)
+        if handed.writes != batch.writes:
+            self.notes.note(Kind.MUTATES, "the writes that it was told are committed were changed")
 
     def restored(self, view: ReadView) -> None:
         """Pass on; note what must not happen meanwhile."""
@@ -185,6 +200,7 @@ class Watched:
                 self.notes.note(Kind.COMMITTED_RAISES, f"restored raised {error!r:.300}")
         finally:
             self.in_committed = False
+            glass.close()
 
     def check_submission(self) -> None:
         """Raise AdapterError, as a node does, for a submission while it is told of a commit."""

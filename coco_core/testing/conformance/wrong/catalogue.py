@@ -45,6 +45,8 @@ def fails(*tests: str, plugin: type[TallyPlugin] = TallyPlugin) -> Callable[[Wro
 class WrongHarness(TallyHarness):
     """Tally's samples for a wrong adapter."""
 
+    execute_max_s = 5.0
+
     def __init__(self, name: str) -> None:
         """Judge the wrong adapter of that name."""
         self._wrong = CATALOGUE[name]

@@ -97,6 +97,7 @@ class _Once(Tally, ABC):
     "nothing_is_applied_twice",
     "of_two_that_conflict_one_is_applied",
     "what_is_refused_leaves_no_trace",
+    "bundles_are_whole",
     "front_end_takes_transactions",
     *_AT_EVERY_POINT,
     *_ON_ANOTHER_NODE,

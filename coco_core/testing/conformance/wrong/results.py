@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from typing import Any
 
 import attrs
+import trio
 
-from coco_core.adapter import Applied, Batch, BatchResult, Deferred, Outcome, ReadView, Rejected
+from coco_core.adapter import (
+    Applied,
+    Batch,
+    BatchResult,
+    CommittedBatch,
+    Deferred,
+    Outcome,
+    ReadView,
+    Rejected,
+)
 from coco_core.base import limits
 from coco_core.testing.conformance.wrong.catalogue import Altered, fails
 from coco_core.testing.tally import BLOCKS, COUNTERS, Tally
@@ -156,6 +168,43 @@ class RaisesOnBytes(Tally):
         return await super().execute(batch, view)
 
 
+@fails("execute_raises_nothing")
+class ReadsWithoutBounds(Tally):
+    """Takes payloads that begin as JSON for JSON that can be read."""
+
+    async def execute(self, batch: Batch, view: ReadView) -> BatchResult:
+        """Read, then execute."""
+        for request in batch.requests:
+            if request.payload[:1] in (b"[", b"{"):
+                try:
+                    json.loads(request.payload)
+                except ValueError:
+                    continue
+        return await super().execute(batch, view)
+
+
+@fails("execute_raises_nothing")
+class EndsTheProcess(Tally):
+    """Gives up at what it cannot read."""
+
+    async def execute(self, batch: Batch, view: ReadView) -> BatchResult:
+        """Exit, or execute."""
+        if any(request.payload[:1] == b"9" for request in batch.requests):
+            sys.exit("no transaction")
+        return await super().execute(batch, view)
+
+
+@fails("execute_returns")
+class WaitsForEver(Tally):
+    """Waits for what does not come."""
+
+    async def execute(self, batch: Batch, view: ReadView) -> BatchResult:
+        """Wait, or execute."""
+        if any(request.payload[:1] == b"9" for request in batch.requests):
+            await trio.sleep_forever()
+        return await super().execute(batch, view)
+
+
 @fails("what_is_handed_over_is_left_alone")
 class ChangesTheStore(Tally):
     """Counts in the very dictionaries that it was shown."""
@@ -177,6 +226,38 @@ class ChangesTheBatch(Tally):
         configuration: Any = batch.configuration
         configuration.setdefault("largest", 10**9)
         return await super().execute(batch, view)
+
+
+@fails("what_is_handed_over_is_left_alone")
+class ChangesWhatItIsTold(Tally):
+    """Takes what it has indexed out of what it is told."""
+
+    def committed(self, batch: CommittedBatch) -> None:
+        """Take it out."""
+        super().committed(batch)
+        told: Any = batch.writes.get(COUNTERS, {})
+        told.clear()
+
+
+@fails("nothing_is_read_after_execution")
+class KeepsWhatItBeganWith(Tally):
+    """Keeps the view that it was restored from."""
+
+    def __init__(self) -> None:
+        """Begin without one."""
+        super().__init__()
+        self._begun: ReadView | None = None
+
+    async def execute(self, batch: Batch, view: ReadView) -> BatchResult:
+        """Look at what was, then execute."""
+        if self._begun is not None:
+            self._begun.get(COUNTERS, b"begun")
+        return await super().execute(batch, view)
+
+    def restored(self, view: ReadView) -> None:
+        """Keep it."""
+        super().restored(view)
+        self._begun = view
 
 
 @fails("nothing_is_read_after_execution")

@@ -24,7 +24,7 @@ from coco_core.adapter import (
 from coco_core.errors import AdapterError, OperatorError
 from coco_core.testing.conformance.wrong.catalogue import fails
 from coco_core.testing.nemesis.tally_plugin import TallyPlugin
-from coco_core.testing.tally import BLOCKS, COUNTERS, Tally, TallyFrontEnd, TallyMaps, add
+from coco_core.testing.tally import BLOCKS, COUNTERS, SEEN, Tally, TallyFrontEnd, TallyMaps, add
 
 # ── told of commits ──────────────────────────────────────────────────────────────────────────────────
 
@@ -108,6 +108,42 @@ class ForgetsItsIndex(Tally):
     async def serve(self, service: LedgerService) -> None:
         """Show the index."""
         await service.serve_http(_Counting(service, TallyMaps(), self))
+
+
+@attrs.frozen
+class _Numbering(TallyFrontEnd):
+    """Shows how many transactions an adapter has counted, whatever is asked for."""
+
+    ledger: AddsToItsIndex = attrs.field(kw_only=True)
+
+    def accept(self, request: HTTPRequest) -> Any:
+        if request.method == "GET":
+            return HTTPResponse(body=b"%d" % self.ledger.counted)
+        return super().accept(request)
+
+
+@fails("front_end_shows_the_same_after_a_restart")
+class AddsToItsIndex(Tally):
+    """Adds what there is to what it counted before, whenever it is restored."""
+
+    def __init__(self) -> None:
+        """Begin with nothing counted."""
+        super().__init__()
+        self.counted = 0
+
+    async def serve(self, service: LedgerService) -> None:
+        """Show the count."""
+        await service.serve_http(_Numbering(service, ledger=self))
+
+    def committed(self, batch: CommittedBatch) -> None:
+        """Count."""
+        super().committed(batch)
+        self.counted += len(batch.writes.get(SEEN, ()))
+
+    def restored(self, view: ReadView) -> None:
+        """Count all there are."""
+        super().restored(view)
+        self.counted += sum(1 for _ in view.items(SEEN))
 
 
 @fails("front_end_shows_what_is_committed", "front_end_shows_the_same_after_a_restart")

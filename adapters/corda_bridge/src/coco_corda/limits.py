@@ -50,6 +50,8 @@ REQUEST_SIGNATURE_MAX_BYTES: Final = 2 * KIB
 REQUEST_TEXT_MAX_BYTES: Final = 8 * KIB
 REQUEST_TIME_OFF_MAX_MS: Final = 60_000
 REQUEST_NONCES_MAX: Final = 100_000
+REQUEST_NONCES_OF_ONE_KEY_MAX: Final = 10_000
+"""Signed requests of one key that a node takes in the time for which their nonces are remembered."""
 
 # Questions.
 PAGE_STATES: Final = 100

@@ -8,20 +8,28 @@ which nonces were seen, whoever asks says.
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Callable
 from heapq import heappop, heappush
-from typing import Final
+from typing import Final, TypeAlias
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from coco_corda.limits import REQUEST_NONCES_MAX, REQUEST_TIME_OFF_MAX_MS
+from coco_corda.limits import (
+    REQUEST_NONCES_MAX,
+    REQUEST_NONCES_OF_ONE_KEY_MAX,
+    REQUEST_TIME_OFF_MAX_MS,
+)
 from coco_corda.payloads import Proof, check_sizes
 from coco_corda.refs import hash_text, sha256
 from coco_core.errors import BusyError, CallerError, MalformedError
 
 PURPOSE: Final = "coco.corda.request.v1"
+_Nonce: TypeAlias = tuple[bytes, str]
+"""The SHA-256 of a key, and a text that it signs once."""
 _NONCE: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _TIME: Final = re.compile(r"[0-9]{1,15}")
 _CURVES: Final = (ec.SECP256R1, ec.SECP256K1)
@@ -78,23 +86,28 @@ def verify_submission(proof: Proof, stx: bytes, notary_key: bytes) -> None:
 class Desk:
     """Where one node judges signed requests: their time, and that each nonce comes once.
 
-    It remembers so many. Anybody may sign more, so that the oldest are forgotten before their time is over: a
-    request as old as these could be one of them again, and is to be signed anew.
+    It remembers so many, and of one key so many. Anybody may sign more, so that the oldest are forgotten
+    before their time is over: a request as old as these could be one of them again, and is to be signed anew.
+    Keys that have something here are remembered apart, so that strangers, who may make any number of keys,
+    keep out strangers only.
     """
 
-    def __init__(self, remembered_max: int = REQUEST_NONCES_MAX) -> None:
-        """Start with no nonce seen; remember ``remembered_max``."""
-        self._remembered_max = remembered_max
-        self._marks: set[bytes] = set()
-        self._by_time: list[tuple[int, bytes]] = []
-        """Time (Unix, ms) and mark of each request that is remembered: a heap."""
-        self._forgotten_ms = -1
-        """The newest time of a request that is not remembered any more."""
+    def __init__(
+        self,
+        has_something: Callable[[bytes], bool] = lambda key: False,
+        remembered_max: int = REQUEST_NONCES_MAX,
+        of_one_key_max: int = REQUEST_NONCES_OF_ONE_KEY_MAX,
+    ) -> None:
+        """Start with no nonce seen; ``has_something`` is asked about the SHA-256 of a key."""
+        self._has_something = has_something
+        self._of_one_key_max = of_one_key_max
+        self._participants, self._strangers = _Nonces(remembered_max), _Nonces(remembered_max)
 
     def check(self, proof: Proof, now_ms: int) -> None:
         """Check a proof's time, nonce and signature at ``now_ms``.
 
-        Raises RequestSignatureError, and BusyError for what may have been here before, or not.
+        Raises RequestSignatureError, and BusyError for what may have been here before, or not, and for more
+        of one key than is remembered.
         """
         lines = proof.text.decode(errors="replace").split("\n")
         if len(lines) != 7 or not _TIME.fullmatch(lines[4]) or not _NONCE.fullmatch(lines[5]):
@@ -103,18 +116,52 @@ class Desk:
         if abs(now_ms - time_ms) > REQUEST_TIME_OFF_MAX_MS:
             raise RequestSignatureError(f"its time is more than {REQUEST_TIME_OFF_MAX_MS // 1000} s off")
         verify(proof)
-        while self._by_time and now_ms - self._by_time[0][0] > REQUEST_TIME_OFF_MAX_MS:
-            self._forget_oldest()
-        mark = sha256(proof.key + lines[5].encode())
-        if mark in self._marks:
-            raise RequestSignatureError("the nonce was used before")
-        if time_ms <= self._forgotten_ms:
+        key = sha256(proof.key)
+        nonce = key, lines[5]
+        for each in (self._participants, self._strangers):
+            each.forget_before(now_ms - REQUEST_TIME_OFF_MAX_MS)
+            if nonce in each:
+                raise RequestSignatureError("the nonce was used before")
+        kept = self._participants if self._has_something(key) else self._strangers
+        if kept.count(key) >= self._of_one_key_max:
+            raise BusyError(f"this key signed {self._of_one_key_max} requests in a short time: wait a minute")
+        if time_ms <= kept.forgotten_ms:
             raise BusyError("so many signed requests come that one as old may be one of before: sign it anew")
-        self._marks.add(mark)
-        heappush(self._by_time, (time_ms, mark))
-        if len(self._marks) > self._remembered_max:
+        kept.add(nonce, time_ms)
+
+
+class _Nonces:
+    """Those of the newest requests, each with its key."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._all: set[_Nonce] = set()
+        self._by_time: list[tuple[int, _Nonce]] = []
+        """Time (Unix, ms) of each, too: a heap."""
+        self._counts: Counter[bytes] = Counter()
+        self.forgotten_ms = -1
+        """The newest time of a request that is not remembered any more."""
+
+    def __contains__(self, nonce: _Nonce) -> bool:
+        return nonce in self._all
+
+    def count(self, key: bytes) -> int:
+        return self._counts[key]
+
+    def add(self, nonce: _Nonce, time_ms: int) -> None:
+        self._all.add(nonce)
+        self._counts[nonce[0]] += 1
+        heappush(self._by_time, (time_ms, nonce))
+        if len(self._all) > self._most:
+            self._forget_oldest()
+
+    def forget_before(self, time_ms: int) -> None:
+        while self._by_time and self._by_time[0][0] < time_ms:
             self._forget_oldest()
 
     def _forget_oldest(self) -> None:
-        self._forgotten_ms, mark = heappop(self._by_time)
-        self._marks.remove(mark)
+        self.forgotten_ms, nonce = heappop(self._by_time)
+        self._all.remove(nonce)
+        self._counts[nonce[0]] -= 1
+        if not self._counts[nonce[0]]:
+            del self._counts[nonce[0]]

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from coco_corda.limits import REQUEST_TIME_OFF_MAX_MS
 from coco_corda.payloads import Proof
+from coco_corda.refs import sha256
 from coco_corda.requests import Desk, RequestSignatureError, signed_text, verify, verify_submission
 from coco_core.errors import BusyError
 
@@ -104,6 +105,40 @@ def test_more_signed_requests_than_a_node_remembers_keep_nobody_out() -> None:
         with pytest.raises(RequestSignatureError, match="used before"):
             desk.check(remembered, NOW_MS)
     desk.check(proof(NOW_MS + 6), NOW_MS)
+
+
+def test_strangers_keep_no_participant_out() -> None:
+    """Theirs may be of the future, so that whatever is signed now is as old as what was forgotten."""
+    mine = proof()
+    desk = Desk({sha256(mine.key)}.__contains__, remembered_max=3)
+    for number in range(9):
+        desk.check(proof(NOW_MS + 50_000 + number, f"nonce-of-request-{number}", kind="secp256k1"), NOW_MS)
+    with pytest.raises(BusyError, match="sign it anew"):
+        desk.check(proof(kind="secp256k1"), NOW_MS)
+    desk.check(mine, NOW_MS)
+    with pytest.raises(RequestSignatureError, match="used before"):
+        desk.check(mine, NOW_MS)
+
+
+def test_one_key_takes_a_part_of_what_is_remembered() -> None:
+    desk = Desk(lambda key: True, remembered_max=3, of_one_key_max=2)
+    sent = [proof(NOW_MS, f"nonce-of-request-{number}") for number in range(3)]
+    for each in sent[:2]:
+        desk.check(each, NOW_MS)
+    with pytest.raises(BusyError, match="wait a minute"):
+        desk.check(sent[2], NOW_MS)
+    desk.check(proof(kind="secp256k1"), NOW_MS)
+    later_ms = NOW_MS + REQUEST_TIME_OFF_MAX_MS + 1
+    desk.check(proof(later_ms), later_ms)
+
+
+def test_a_nonce_counts_once_also_for_who_became_a_participant_meanwhile() -> None:
+    participants: set[bytes] = set()
+    desk, signed = Desk(participants.__contains__), proof()
+    desk.check(signed, NOW_MS)
+    participants.add(sha256(signed.key))
+    with pytest.raises(RequestSignatureError, match="used before"):
+        desk.check(signed, NOW_MS)
 
 
 def test_what_was_forgotten_because_it_was_old_is_not_taken_when_the_clock_goes_back() -> None:

@@ -63,7 +63,7 @@ class FrontEnd:
         self._outside = outside
         self._runs = runs
         self._vaults = Vaults()
-        self._desk = Desk()
+        self._desk = Desk(self._vaults.knows)
 
     async def serve(self, service: LedgerService) -> None:
         """Serve until cancelled."""

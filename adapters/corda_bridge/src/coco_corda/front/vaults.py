@@ -110,6 +110,10 @@ class Vaults:
             # Keys for one use only are common: they are forgotten with their last state.
             del self._states[participant]
 
+    def knows(self, participant: bytes) -> bool:
+        """Return whether somebody has states, or had some that are remembered."""
+        return participant in self._states or participant in self._changes_of
+
     def page(self, participant: bytes, after: bytes, most: int) -> list[bytes]:
         """Return the names of a participant's states after one, ascending, ``most`` of them."""
         own = self._states.get(participant, {})

@@ -135,12 +135,24 @@ def test_endorsements_that_are_none(chip: SnpChip, issuer: UvmIssuer, fields: di
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"\xff", cbor2.dumps([1]), cbor2.dumps(cbor2.CBORTag(18, [1])), cbor2.dumps(cbor2.CBORTag(18, 1))],
+    [
+        b"",
+        b"\xff",
+        cbor2.dumps([1]),
+        cbor2.dumps(cbor2.CBORTag(18, [1])),
+        cbor2.dumps(cbor2.CBORTag(18, 1)),
+        cbor2.dumps(cbor2.CBORTag(18, [cbor2.dumps(1), {}, b"", b""])),
+    ],
 )
 def test_endorsements_that_are_no_message(data: bytes) -> None:
     with pytest.raises(EvidenceError) as caught:
         parse_endorsement(data)
     assert caught.value.code == "endorsement"
+
+
+def test_nothing_follows_an_endorsement(chip: SnpChip, issuer: UvmIssuer) -> None:
+    evidence = container_evidence(chip, issuer.endorsement(UVM) + b"\0")
+    assert container_refusal(chip, issuer, evidence) == "endorsement"
 
 
 def test_endorsements_of_another_vm_or_by_another(chip: SnpChip, issuer: UvmIssuer) -> None:

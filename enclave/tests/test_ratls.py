@@ -128,6 +128,7 @@ MALFORMED = {
     "no evidence": certificate_of(),
     "two pieces of evidence": certificate_of(extension_of(b"q", b"c"), extension_of(b"q", b"c")),
     "an extension that is no CBOR": certificate_of(b"\xff"),
+    "something after the evidence": certificate_of(extension_of(b"q", b"c") + b"\0"),
     "another tag": certificate_of(cbor2.dumps(cbor2.CBORTag(60001, [b"q", b"c"]))),
     "no tag": certificate_of(cbor2.dumps([b"q", b"c"])),
     "a quote that is text": certificate_of(cbor2.dumps(cbor2.CBORTag(60000, ["q", b"c"]))),

@@ -12,7 +12,7 @@ from typing import Final
 import attrs
 import cbor2
 
-from coco_enclave import limits
+from coco_enclave import cbor, limits
 from coco_enclave.errors import EvidenceError
 
 _TAG: Final = "coco-evidence/1"
@@ -86,10 +86,7 @@ def _loads(data: bytes, what: str) -> object:
 
     What is nested is refused before it is encoded again: that can take twice as long for each level.
     """
-    try:
-        value: object = cbor2.loads(data)
-    except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError) as fault:
-        raise EvidenceError("malformed", f"{what} is not CBOR: {fault}") from fault
+    value: object = cbor.load(data, what)
     if isinstance(value, dict):
         flat = all(isinstance(name, str) and isinstance(part, bytes) for name, part in value.items())
     else:
@@ -97,7 +94,5 @@ def _loads(data: bytes, what: str) -> object:
     if not flat:
         raise EvidenceError("malformed", f"{what} is CBOR of another form")
     if cbor2.dumps(value, canonical=True) != data:
-        raise EvidenceError(
-            "malformed", f"{what} is CBOR not in its canonical form, or data follows the value"
-        )
+        raise EvidenceError("malformed", f"{what} is CBOR, but not in its canonical form")
     return value

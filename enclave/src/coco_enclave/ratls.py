@@ -17,6 +17,7 @@ from typing import Final
 import attrs
 import cbor2
 
+from coco_enclave import cbor
 from coco_enclave.errors import EvidenceError
 from coco_enclave.evidence import check_size
 from coco_enclave.reader import Reader
@@ -24,6 +25,7 @@ from coco_enclave.reader import Reader
 _TAG: Final = 60000
 _SIZE_MAX_BYTES: Final = 64 * 1024
 _KEY_CLAIM: Final = "pubkey-hash"
+_CLAIMS: Final = "what RA-TLS evidence claims"
 _DIGESTS: Final[Mapping[int, str]] = {1: "sha256", 7: "sha384", 8: "sha512"}
 """By the number of a hash in IANA's registry of named information."""
 _OCTETS, _VERSION, _EXTENSIONS = 0x04, 0xA0, 0xA3
@@ -50,7 +52,7 @@ class RaTlsEvidence:
 def read_extension(data: bytes) -> RaTlsEvidence:
     """Return what the extension holds; raises EvidenceError (``size``, ``malformed``)."""
     check_size("RA-TLS evidence", data, _SIZE_MAX_BYTES)
-    value = _loads(data)
+    value = cbor.load(data, "RA-TLS evidence")
     if isinstance(value, cbor2.CBORTag) and value.tag == _TAG:
         match value.value:
             case [bytes(quote), bytes(claims)]:
@@ -63,9 +65,9 @@ def check_key(claims: bytes, public_key: bytes) -> None:
 
     Raises EvidenceError (``malformed``, ``pubkey_hash``).
     """
-    value = _loads(claims)
+    value = cbor.load(claims, _CLAIMS)
     named = value.get(_KEY_CLAIM) if isinstance(value, dict) else None
-    match _loads(named) if isinstance(named, bytes) else None:
+    match cbor.load(named, _CLAIMS) if isinstance(named, bytes) else None:
         case [int(algorithm), bytes(digest)] if algorithm in _DIGESTS:
             if hashlib.new(_DIGESTS[algorithm], public_key).digest() != digest:
                 raise EvidenceError("pubkey_hash", "the evidence is for another key than the certificate's")
@@ -152,10 +154,3 @@ def _elements(data: bytes) -> list[tuple[int, bytes, bytes]]:
         content = reader.take(size)
         found.append((tag, content, data[begin : reader.at]))
     return found
-
-
-def _loads(data: bytes) -> object:
-    try:
-        return cbor2.loads(data)
-    except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError) as fault:
-        raise EvidenceError("malformed", f"RA-TLS evidence is not CBOR: {fault}") from fault

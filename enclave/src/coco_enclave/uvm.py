@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from coco_enclave import cbor
 from coco_enclave.errors import EvidenceError
 from coco_enclave.limits import CHAIN_MAX
 from coco_enclave.pki import check_chain, check_validity, load_certificate
@@ -73,12 +74,12 @@ def parse_endorsement(data: bytes) -> UvmEndorsement:
     """Read a COSE_Sign1 of a utility VM's measurement; raises EvidenceError (``endorsement``)."""
     if len(data) > UVM_SIZE_MAX_BYTES:
         raise EvidenceError("size", f"UVM endorsement: it has {len(data)} bytes")
-    message = _loads(data)
+    message = cbor.load(data, "UVM endorsement", "endorsement")
     if not isinstance(message, cbor2.CBORTag) or message.tag != _SIGN1:
         raise EvidenceError("endorsement", "UVM endorsement: no COSE_Sign1")
     match message.value:
         case [bytes(protected), _, bytes(payload), bytes(signature)]:
-            header = _loads(protected)
+            header = cbor.load(protected, "UVM endorsement: its header", "endorsement")
         case _:
             raise EvidenceError("endorsement", "UVM endorsement: no COSE_Sign1")
     if not isinstance(header, Mapping) or _CRITICAL in header:
@@ -133,13 +134,6 @@ def _fields(header: Mapping[object, Any], payload: bytes) -> _Statement:
     at_s = int(at.timestamp()) if isinstance(at, datetime) and at.tzinfo is not None else None
     measurement, svn = _statement(payload)
     return did, feed, svn, measurement, at_s
-
-
-def _loads(data: bytes) -> Any:
-    try:
-        return cbor2.loads(data)
-    except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise EvidenceError("endorsement", f"UVM endorsement: not CBOR: {error}") from error
 
 
 def _statement(payload: bytes) -> tuple[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import sys
 from collections.abc import Awaitable
 from typing import Any
@@ -146,3 +147,23 @@ async def test_the_judge_agrees_with_a_ledger_and_sees_one_that_is_wrong(world, 
         assert difference.startswith(f"node 0: {intkey_address('7-1100')} holds nothing, expected")
         differences = await workload(transactions=30, warm_up=0, seed=8).verify(ask, 1)
         assert differences[-1] == "… and 1110 more"
+
+
+async def test_the_judge_reads_numbers_however_a_processor_encodes_them():
+    made = workload(transactions=3, warm_up=0, seed=7)
+    held = {  # 0 as Python's SDK writes it, 1 in two bytes as Go's does for some; and what is no CBOR.
+        "7-0": b"\xa1\x637-0\x00",
+        "7-1": b"\xa1\x637-1\x19\x00\x01",
+        "7-2": b"\xff",
+    }
+
+    async def ask(node, request):
+        del node, request
+        data = [
+            {"address": intkey_address(name), "data": base64.b64encode(value).decode()}
+            for name, value in held.items()
+        ]
+        return HTTPResponse(body=orjson.dumps({"data": data}))
+
+    (difference,) = await made.verify(ask, 1)
+    assert difference == f"node 0: {intkey_address('7-2')} holds ff, expected {{'7-2': 2}}"

@@ -13,6 +13,7 @@ CCF := .venv-ccf
 SAWTOOTH := .venv-sawtooth
 SAWTOOTH_JS := .cache/sawtooth-javascript
 SAWTOOTH_RUST := .cache/sawtooth-rust
+SAWTOOTH_GO := .cache/sawtooth-go
 SAWTOOTH_WANTS := python/requirements.txt python/sawtooth_sdk_today.py javascript/package.json javascript/zeromq/package.json
 # A toolchain manager without a toolchain also answers to the name: only a cargo that runs counts.
 CARGO := $(shell cargo --version >/dev/null 2>&1 && command -v cargo)
@@ -38,7 +39,7 @@ NODES ?= 5
 KILLS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt check test test-processes test-others sim mutants nemesis failover cover cover-tee demo demo-governance demo-sawtooth demo-corda demo-tee tee-mutants bench catch-up revm jvm jvm-test cordapp-tests ccf sawtooth-clients sawtooth-rust audit docs lock clean ci ci-processes
+.PHONY: help setup fmt check test test-processes test-others sim mutants nemesis failover cover cover-tee demo demo-governance demo-sawtooth demo-corda demo-tee tee-mutants bench catch-up revm jvm jvm-test cordapp-tests ccf sawtooth-clients sawtooth-go sawtooth-rust audit docs lock clean ci ci-processes
 .DELETE_ON_ERROR:
 
 help:  ## list these targets
@@ -121,7 +122,10 @@ $(SAWTOOTH)/.made: tools/sawtooth_clients.sh $(addprefix adapters/sawtooth/examp
 	tools/sawtooth_clients.sh $(SAWTOOTH) $(SAWTOOTH_JS) $(PYTHON)
 	@mkdir -p $(SAWTOOTH) && touch $@
 
-# Minutes of compiling, so only when asked for.
+# What takes a while to compile, only when asked for.
+sawtooth-go:  ## build Sawtooth's own processors in Go (needs go, a C compiler, libzmq's headers)
+	$(NICE) tools/sawtooth_go.sh $(SAWTOOTH_GO)
+
 sawtooth-rust:  ## build Sawtooth's own processors in Rust (needs cargo, libzmq's headers, protoc)
 	$(NICE) tools/sawtooth_rust.sh $(SAWTOOTH_RUST)
 

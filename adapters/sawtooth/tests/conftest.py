@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "adapters" / "sawtooth" / "examples"
 PYTHON_SDK = ROOT / ".venv-sawtooth"
 JAVASCRIPT_SDK = ROOT / ".cache" / "sawtooth-javascript"
-RUST_PROCESSORS = ROOT / ".cache" / "sawtooth-rust"
+PUBLISHED = {language: ROOT / ".cache" / f"sawtooth-{language}" for language in ("go", "rust")}
+"""Processors that Sawtooth itself published, by the language they are written in."""
 
 
 @pytest.fixture(scope="session")
@@ -62,11 +63,12 @@ class Processors:
         modules = str(JAVASCRIPT_SDK / "node_modules")
         return self._start("node", EXAMPLES / "javascript" / script, *arguments, NODE_PATH=modules)
 
-    def rust(self, name: str, endpoint: str) -> subprocess.Popen[bytes]:
-        """Start a processor that Sawtooth published in Rust: ``intkey-tp-rust`` or ``xo-tp-rust``."""
-        if not (RUST_PROCESSORS / ".ready").exists():
-            pytest.skip("no Sawtooth processors in Rust: make sawtooth-rust")
-        return self._start(RUST_PROCESSORS / "bin" / name, "-C", endpoint)
+    def published(self, family: str, language: str, endpoint: str) -> subprocess.Popen[bytes]:
+        """Start a processor that Sawtooth itself published: ``intkey`` or ``xo``, in ``go`` or ``rust``."""
+        folder = PUBLISHED[language]
+        if not (folder / ".ready").exists():
+            pytest.skip(f"no Sawtooth processors in {language.title()}: make sawtooth-{language}")
+        return self._start(folder / "bin" / f"{family}-tp-{language}", "-C", endpoint)
 
     def end(self) -> None:
         for process in self._running:

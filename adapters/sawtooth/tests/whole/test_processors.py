@@ -131,11 +131,14 @@ async def test_families_and_languages_on_three_nodes_whatever_is_killed(
             await a_processor_and_the_primary_are_killed(local, running)
 
 
-async def test_what_sawtooth_published_in_rust_serves_three_nodes(tmp_path: Path, processors: Any) -> None:
+@pytest.mark.parametrize("language", ["go", "rust"])
+async def test_what_sawtooth_published_itself_serves_three_nodes(
+    language: str, tmp_path: Path, processors: Any
+) -> None:
     """Nothing of ours is in these processors: families, SDK and messages are Sawtooth's."""
     for node in range(NODES):
-        for name in ("intkey-tp-rust", "xo-tp-rust"):
-            processors.rust(name, f"ipc://{tmp_path}/p{node}")
+        for family in ("intkey", "xo"):
+            processors.published(family, language, f"ipc://{tmp_path}/p{node}")
     (tmp_path / "network").mkdir()
     with trio.fail_after(PATIENCE_S):
         async with open_network(spec(tmp_path)) as local:

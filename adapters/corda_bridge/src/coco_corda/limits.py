@@ -76,6 +76,8 @@ WORKER_THREADS: Final = 2
 WORKER_WINDOW: Final = 16
 """Requests a worker has at one time: whoever is among them when it ends is tried again alone."""
 WORKER_FRAME_MAX_BYTES: Final = 64 * MIB
+WORKERS_LOST_MAX: Final = 4
+"""Workers of one domain that a batch may lose: the whole network waits for it, other ledgers too."""
 WORKER_START_MS: Final = 60_000
 """How long a worker may take to start, and to load the classes of the jars it is given."""
 WORKER_HEAP_MIB: Final = 256

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 
 import attrs
@@ -17,7 +18,7 @@ from coco_corda.refs import sha256
 from coco_corda.shell import Workers, find_launch
 from coco_corda.shell import workers as workers_module
 from coco_corda.testing import Samples
-from coco_corda.verification import Broken, Job, Unavailable
+from coco_corda.verification import Broken, Job, Refused, Unavailable
 
 ATTACHMENTS = 1_024
 """A worker keeps no more."""
@@ -79,6 +80,7 @@ async def test_a_batch_of_many_domains_has_no_more_workers_than_there_may_be(
 ) -> None:
     """Whoever sends transactions chooses which jars they name together: JVMs for all would take minutes."""
     monkeypatch.setattr(workers_module, "WORKERS_MAX", 1)
+    monkeypatch.setattr(workers_module, "GIVE_WAY_EVERY_MS", 0)
     pool = Workers(find_launch({"verify_seconds": 60}))
     most = 0
     try:
@@ -96,7 +98,9 @@ async def test_a_batch_of_many_domains_has_no_more_workers_than_there_may_be(
                 [job(samples, bytes([number]), archives(0, 9 - number)) for number in range(9)]
                 + [job(samples, b"used", {})]
             )
-            later = await pool.verify([job(samples, b"another", {}), job(samples, bytes([8]), {})])
+            monkeypatch.setattr(workers_module, "GIVE_WAY_EVERY_MS", 10**6)
+            await pool.verify([job(samples, b"one more", {})])
+            later = await pool.verify([job(samples, b"another", {}), job(samples, b"one more", {})])
             nursery.cancel_scope.cancel()
     finally:
         pool.close()
@@ -126,6 +130,39 @@ async def test_nobodys_transaction_waits_for_who_is_shown_one_in_part(samples: S
         assert len(pool.pids) == 2
     finally:
         pool.close()
+
+
+MAGIC = b"corda\x01\x00"
+LONGER_THAN_THERE_IS = {
+    "bytes": b"\xb0\x7f\xff\xff\xff",
+    "text": b"\xb1\x7f\xff\xff\xff",
+    "list": b"\xd0\x7f\xff\xff\xff\x7f\xff\xff\xff",
+    "array of nothing": b"\xf0\x00\x00\x00\x05\x7f\xff\xff\xff\x40",
+    "more values than a heap holds": b"\xd0\x00\x0d\xbb\xa4\x00\x0d\xbb\xa0" + b"\x45" * 900_000,
+}
+
+
+@pytest.mark.parametrize("what", LONGER_THAN_THERE_IS)
+async def test_a_length_of_what_is_not_there_ends_no_worker(workers: Workers, what: str) -> None:
+    """The library that reads AMQP makes room for it first: a few bytes ended everybody's reader."""
+    replaced = workers.replaced
+    (answer,) = await workers.describe([MAGIC + b"\0" + LONGER_THAN_THERE_IS[what]])
+    assert isinstance(answer, Refused), answer
+    assert answer.kind == "NotSerializableException"
+    assert workers.replaced == replaced
+
+
+async def test_what_is_no_part_of_a_transaction_is_the_transactions_fault(
+    workers: Workers, samples: Samples
+) -> None:
+    """Each serialised part in turn is something else: a boolean, and what was left of it behind."""
+    stx = samples["move"]
+    places = [each.end() for each in re.finditer(re.escape(MAGIC + b"\0"), stx)]
+    assert len(places) > 5
+    answers = await workers.describe([stx[:at] + b"\x41" + stx[at + 1 :] for at in places])
+    kinds = {each.kind if isinstance(each, Refused) else type(each).__name__ for each in answers}
+    assert "TransactionDeserialisationException" in kinds
+    assert "Broken" not in kinds, answers
 
 
 async def test_what_ended_the_reader_does_not_end_another(workers: Workers, samples: Samples) -> None:

@@ -54,6 +54,8 @@ class Exchanged:
     unsent: list[int] = attrs.field(factory=list)
     is_late: bool = False
     """Whether it was ended because it did not answer in time."""
+    had_others: bool = False
+    """Whether it did something for others before, which may be to blame."""
 
 
 class Worker:
@@ -98,6 +100,8 @@ class Worker:
         """Requests whose answers nobody waits for any more."""
         self.pong: wire.Pong | None = None
         """What it said of itself, once it is ready."""
+        self.was_used = False
+        """Whether it was asked anything yet."""
         self.attachments: set[bytes] = set()
         """What it was given; so are ``parameters``."""
         self.parameters: set[bytes] = set()

@@ -25,6 +25,7 @@ from coco_corda.limits import (
     RESTART_PAUSE_MS,
     SHOWER_WAITING_MAX,
     WORKER_START_MS,
+    WORKERS_LOST_MAX,
     WORKERS_MAX,
 )
 from coco_corda.notary_key import SCHEME, NotaryKey, Template
@@ -51,6 +52,8 @@ class _Slot:
 
     lock: trio.Lock = attrs.field(factory=trio.Lock)
     worker: Worker | None = None
+    lost: int = 0
+    """Workers that ended or were ended with work on their hands."""
 
 
 class Workers:
@@ -103,6 +106,7 @@ class Workers:
         for place, job in enumerate(jobs):
             places.setdefault(job.domain, []).append(place)
         found: dict[int, wire.Response | Failure] = {}
+        known = set(self._slots)
         for domain in self._without_place({domain: jobs[own[0]] for domain, own in places.items()}):
             told = Unavailable(
                 f"JVMs run for {WORKERS_MAX} other sets of jars here: send it again in a moment"
@@ -118,6 +122,8 @@ class Workers:
         async with trio.open_nursery() as nursery:
             for domain, of_domain in places.items():
                 nursery.start_soon(run, domain, of_domain)
+        if not places.keys() <= known:
+            self._gives_way_at = trio.current_time() + GIVE_WAY_EVERY_MS / 1000
         return [_result(found[place], lambda answer: answer.verified) for place in range(len(jobs))]
 
     def _without_place(self, domains: Mapping[bytes, Job]) -> list[bytes]:
@@ -126,12 +132,11 @@ class Workers:
         Those that have a worker do not, and who takes another's place is in nobody's way for long: that is
         one at a time, of the fewest jars. There are few publishers, but any number of sets of their jars.
         """
-        new = sorted(domains.keys() - self._slots.keys(), key=lambda each: len(domains[each].attachments))
+        new = [each for each in domains if each not in self._slots]
+        new.sort(key=lambda each: len(domains[each].attachments))
         free = max(0, WORKERS_MAX - len(self._slots.keys() - set(_OWN)))
-        now = trio.current_time()
-        if len(new) > free and now >= self._gives_way_at:
-            self._gives_way_at = now + GIVE_WAY_EVERY_MS / 1000
-            free += 1
+        if trio.current_time() >= self._gives_way_at:
+            free = max(1, free)
         return new[free:]
 
     async def inspect(self, attachment: bytes) -> wire.AttachmentInfo | Failure:
@@ -197,31 +202,38 @@ class Workers:
         async with slot.lock:
             found.update(self._remembered(requests))
             waiting = [place for place in range(len(requests)) if place not in found]
-            while waiting:
+            lost_before = slot.lost
+            while waiting and slot.lost - lost_before < WORKERS_LOST_MAX:
                 told = await self._exchange(slot, waiting, requests, jobs)
                 if isinstance(told, Unavailable):
                     found.update(dict.fromkeys(waiting, told))
                     break
                 found.update(_judged(told))
-                suspects = told.lost
-                if told.is_late and len(suspects) == 1:
-                    found[suspects.pop()] = self._at_fault(is_late=True)
-                for place in suspects:
-                    found[place] = await self._alone(slot, place, requests, jobs)
+                if told.is_late and len(told.lost) == 1 and not told.had_others:
+                    found[told.lost.pop()] = _at_fault(domain, is_late=True)
+                for place in told.lost:
+                    if slot.lost - lost_before >= WORKERS_LOST_MAX:
+                        break
+                    found[place] = await self._alone(domain, place, requests, jobs)
                 waiting = told.unsent
+            again = Unavailable("JVMs ended too often over what came with it: send it again")
+            found.update({place: again for place in range(len(requests)) if place not in found})
             self._remember(requests, found)
         return [found[place] for place in range(len(requests))]
 
     async def _alone(
-        self, slot: _Slot, place: int, requests: Sequence[wire.Request], jobs: Sequence[Job]
+        self, domain: bytes, place: int, requests: Sequence[wire.Request], jobs: Sequence[Job]
     ) -> wire.Response | Failure:
-        """Try one that a worker was lost with, on a worker that has nothing else."""
+        """Try one that a worker was lost with, by itself; in the end on a worker that had nothing before."""
+        slot = self._slot(domain)
         told = await self._exchange(slot, [place], requests, jobs)
+        if isinstance(told, Exchanged) and told.lost and told.had_others:
+            told = await self._exchange(slot, [place], requests, jobs)
         if isinstance(told, Unavailable):
             return told
         if place in told.answers:
             return _judged(told)[place]
-        return self._at_fault(is_late=told.is_late)
+        return _at_fault(domain, is_late=told.is_late)
 
     def _remembered(self, requests: Sequence[wire.Request]) -> dict[int, Broken]:
         """Return the places of those that ended a worker before, and what was said of them."""
@@ -243,10 +255,6 @@ class Workers:
                 if len(self._broken) > FAILURES_REMEMBERED_MAX:
                     self._broken.popitem(last=False)
 
-    def _at_fault(self, *, is_late: bool) -> Broken:
-        what = "was not done in time" if is_late else "ended the JVM that executed it"
-        return Broken(f"contract code of this transaction {what}", is_late)
-
     async def _exchange(
         self, slot: _Slot, places: Sequence[int], requests: Sequence[wire.Request], jobs: Sequence[Job]
     ) -> Exchanged | Unavailable:
@@ -257,20 +265,23 @@ class Workers:
         deadline_ms = self._launch.deadline_ms
         supplied = await _supply(worker, [jobs[place] for place in places] if jobs else ())
         if not supplied:
-            self._note_lost(is_late=False)
+            self._note_lost(slot, is_late=False)
             # A jar whose classes cannot be loaded is found out when the one that names it is tried alone.
             return Exchanged(lost=list(places[:1]), unsent=list(places[1:]))
+        had_others, worker.was_used = worker.was_used, True
         told = await worker.exchange([requests[place] for place in places], deadline_ms)
         if told.lost:
-            self._note_lost(is_late=told.is_late)
+            self._note_lost(slot, is_late=told.is_late)
         return Exchanged(
             answers={places[at]: answer for at, answer in told.answers.items()},
             lost=[places[at] for at in told.lost],
             unsent=[places[at] for at in told.unsent],
             is_late=told.is_late,
+            had_others=had_others,
         )
 
-    def _note_lost(self, *, is_late: bool) -> None:
+    def _note_lost(self, slot: _Slot, *, is_late: bool) -> None:
+        slot.lost += 1
         self.replaced += 1
         what = "was killed over a transaction that took too long" if is_late else "ended"
         _log.warning("a JVM worker %s; another takes its place", what)
@@ -344,6 +355,14 @@ class Workers:
         _end(self._spare)
         self._slots.clear()
         self._spare = None
+
+
+def _at_fault(domain: bytes, *, is_late: bool) -> Broken:
+    what, that = (
+        ("reading this", "read") if domain in _OWN else ("contract code of this transaction", "executed")
+    )
+    done = "was not done in time" if is_late else f"ended the JVM that {that} it"
+    return Broken(f"{what} {done}", is_late)
 
 
 def _mark(request: wire.Request) -> bytes:

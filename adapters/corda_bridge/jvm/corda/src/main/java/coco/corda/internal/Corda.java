@@ -135,6 +135,7 @@ public final class Corda {
 
     /** The name of the class that AMQP bytes hold, without loading it. */
     public static String typeOf(byte[] bytes) throws NotSerializableException {
+        Outline.check(new OpaqueBytes(bytes));
         Envelope envelope = new DeserializationInput(SCHEME.getSerializerFactory(context))
                 .getEnvelope(new OpaqueBytes(bytes), context);
         if (!(envelope.getObj() instanceof DescribedType object)) {
@@ -344,6 +345,11 @@ public final class Corda {
 
         @Override
         public <T> T deserialize(ByteSequence bytes, Class<T> type, SerializationContext within) {
+            try {
+                Outline.check(bytes);
+            } catch (NotSerializableException malformed) {
+                throw Corda.<RuntimeException>asItIs(malformed);
+            }
             return super.deserialize(bytes, type, within.withProperty(DESERIALIZATION_CACHE_PROPERTY, decoded));
         }
 

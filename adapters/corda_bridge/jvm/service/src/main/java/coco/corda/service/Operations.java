@@ -15,6 +15,7 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import net.corda.core.contracts.ComponentGroupEnum;
+import net.corda.core.internal.TransactionDeserialisationException;
 import net.corda.core.transactions.FilteredTransaction;
 import net.corda.core.transactions.SignedTransaction;
 import net.corda.core.transactions.WireTransaction;
@@ -39,6 +40,9 @@ final class Operations {
             response.setRejected(verdict.toMessage());
         } catch (FailedRequest failed) {
             response.setFailed(Failed.newBuilder().setCode(failed.code).setMessage(failed.getMessage()));
+        } catch (TransactionDeserialisationException unreadable) {
+            // Corda reads a transaction's parts when they are first asked for.
+            response.setRejected(RejectedTransaction.because(unreadable, null).toMessage());
         } catch (OutOfMemoryError exhausted) {
             throw exhausted;
         } catch (Throwable error) {

@@ -13,7 +13,9 @@ import orjson
 import pytest
 
 from coco_corda.plugin import adapter
+from coco_corda.rejections import NO_VERIFIER
 from coco_corda.shell import Workers, find_launch
+from coco_corda.shell import workers as workers_module
 from coco_corda.shell.java import OPENS
 from coco_corda.shell.launching import find_java
 from coco_corda.testing import Ledger, Samples
@@ -106,6 +108,27 @@ async def test_what_ends_its_jvm_or_never_ends_costs_nobody_else_anything(
     assert tenants.workers.replaced >= 1
     (moved,) = await tenants.execute("cash-move")
     assert isinstance(moved, Applied), "the ledger goes on"
+
+
+async def test_what_a_transaction_did_to_its_jvm_is_not_held_against_the_next_one(tenants: Tenants) -> None:
+    (sabotage,) = await tenants.execute("sabotage")
+    assert isinstance(sabotage, Applied), sabotage
+    (harmless,) = await tenants.execute("nothing")
+    assert isinstance(harmless, Applied), harmless
+    assert tenants.workers.replaced == 1
+
+
+async def test_a_batch_that_lost_too_many_jvms_goes_on_without_that_domain(
+    tenants: Tenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes seconds, and everybody on every ledger of the network waits for the batch."""
+    monkeypatch.setattr(workers_module, "WORKERS_LOST_MAX", 1)
+    first, hostile, last = await tenants.execute("cash-issue", "halt", "cash-issue-by-signer")
+    assert isinstance(first, Applied)
+    assert isinstance(last, Applied)
+    assert isinstance(hostile, Rejected)
+    assert hostile.code == NO_VERIFIER, "send it again"
+    assert tenants.workers.replaced == 1
 
 
 async def test_it_sees_nothing_of_the_machine_or_of_another_tenant(tenants: Tenants) -> None:

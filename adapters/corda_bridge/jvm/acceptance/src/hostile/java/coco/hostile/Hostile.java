@@ -81,10 +81,22 @@ public class Hostile implements Contract {
                 System.out.println("ready to lie");
                 System.err.println("ready to lie");
                 return;
+            case "sabotage":
+                suspendOthers();
+                return;
             case "lie":
                 throw new Unreadable();
             default:
                 throw new IllegalArgumentException("no such deed: " + command.getDeed());
+        }
+    }
+
+    /** Who comes after it in this JVM waits for ever. */
+    private static void suspendOthers() {
+        for (Thread thread : Thread.getAllStackTraces().keySet()) {
+            if (thread != Thread.currentThread()) {
+                thread.suspend();
+            }
         }
     }
 

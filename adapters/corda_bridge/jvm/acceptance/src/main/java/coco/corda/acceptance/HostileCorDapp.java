@@ -30,7 +30,7 @@ import net.corda.core.transactions.SignedTransaction;
 /** The contract of src/hostile: compiled here, put into a jar of its own, and a transaction for each of its deeds. */
 public final class HostileCorDapp {
     static final List<String> DEEDS = List.of("nothing", "halt", "exit", "loop", "exhaust", "overflow", "environment",
-            "files", "write", "print", "lie");
+            "files", "write", "print", "lie", "sabotage");
 
     private final byte[] jar;
     private final Map<String, Vector> deeds = new LinkedHashMap<>();

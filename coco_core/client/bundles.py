@@ -6,7 +6,15 @@ import base64
 import json
 from collections.abc import Sequence
 
-from coco_core.adapter import BundlePart, CommittedBundle, bundle_claims, read_committed_bundle
+from coco_core.adapter import (
+    BundlePart,
+    CommittedBundle,
+    bundle_claims,
+    encode_bundle,
+    read_bundle,
+    read_committed_bundle,
+)
+from coco_core.base import limits
 from coco_core.client.http import AnswerError, Connection, read_answer
 from coco_core.errors import BusyError, IntegrityError, MalformedError, RejectedError
 from coco_core.ledger import VerifiedReceipt, verify_receipt
@@ -29,6 +37,7 @@ class BundleClient:
         what they have), AnswerError for any other refusal, MalformedAnswerError for what is no JSON and
         IntegrityError for JSON that tells of no committed bundle.
         """
+        _check_bounds(parts)
         rows = [{"ledger": part.ledger, "payload": base64.b64encode(part.payload).decode()} for part in parts]
         await self._connection.send("POST", _TARGET, json.dumps({"transactions": rows}).encode())
         answer = await self._connection.receive()
@@ -49,6 +58,15 @@ class BundleClient:
             case 503:
                 raise BusyError(told)
         raise AnswerError(f"{_TARGET} answered {answer.status}: {told}")
+
+
+def _check_bounds(parts: Sequence[BundlePart]) -> None:
+    """Raise MalformedError for what no node takes: one that is sent it may not even read it."""
+    payload = encode_bundle(parts)
+    read_bundle(payload)
+    most = limits.PAYLOAD_SIZE_MAX_BYTES
+    if len(payload) > most:
+        raise MalformedError(f"a bundle of {len(payload)} bytes: there may be {most} in all")
 
 
 def _refusal(status: int, body: bytes) -> str | None:

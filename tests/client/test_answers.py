@@ -75,6 +75,19 @@ async def test_tables_of_another_shape(body: bytes) -> None:
         await answered(QUESTIONS["tables"], body)
 
 
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        ([], "a list of 1 to 64 transactions"),
+        ([BundlePart("x", b"")] * 65, "a list of 1 to 64 transactions"),
+        ([BundlePart("x", bytes(600_000)), BundlePart("y", bytes(600_000))], "there may be 1048576 in all"),
+    ],
+)
+async def test_what_no_node_takes_for_a_bundle_is_not_sent(parts: list[BundlePart], reason: str) -> None:
+    with pytest.raises(MalformedError, match=reason):
+        await answered(lambda one: BundleClient(one).submit(parts), b"never asked for", 500)
+
+
 async def test_json_that_tells_of_no_bundle() -> None:
     with pytest.raises(IntegrityError, match="malformed answer for a bundle"):
         await answered(_bundle, b"{}")

@@ -21,9 +21,18 @@ from hypothesis import strategies as st
 from coco_enclave import EvidenceError
 from coco_enclave.describe import TeeExaminer, recognise
 from coco_enclave.forms import find_evidence, read_collateral, read_table
+from coco_enclave.hcl import TDX
 from coco_enclave.ratls import RaTlsEvidence
 from coco_enclave.snp import read_collateral as read_snp
-from coco_enclave.testing import SimulatedIntel, der, make_snp_chip, make_snp_vendor, sim_tpm, sim_vbs
+from coco_enclave.testing import (
+    SimulatedIntel,
+    der,
+    make_snp_chip,
+    make_snp_vendor,
+    sim_azure,
+    sim_tpm,
+    sim_vbs,
+)
 from coco_enclave.testing.sim_snp import SnpChip, certificate_table
 
 NOW_S = 1_790_000_000
@@ -168,6 +177,19 @@ def test_an_answer_of_the_kernels_device(chip: SnpChip) -> None:
     assert find_evidence(header + report[:-1], recognise) is None
 
 
+def test_a_report_of_azures_paravisor(chip: SnpChip) -> None:
+    data = b'{"keys": []}'
+    report = chip.report(hashlib.sha256(data).digest().ljust(64, b"\0"), CODE)
+    assert found(sim_azure.hcl_report(report, data)) == ("snp", report, b"")
+    assert refusal(found, sim_azure.hcl_report(report, b'{"keys": [1]}')) == "hcl_binding"
+    assert refusal(found, sim_azure.hcl_report(report, data, kind=TDX)) == "unsupported"
+    for other in (
+        sim_azure.hcl_report(bytes(1184), data),
+        sim_azure.hcl_report(report, data)[:-70],
+    ):
+        assert find_evidence(other, recognise) is None
+
+
 def test_open_enclaves_header(intel: SimulatedIntel) -> None:
     quote = intel.sgx_quote(DATA)
     assert found(struct.pack("<IIQ", 1, 2, len(quote)) + quote) == ("sgx", quote, b"")
@@ -200,7 +222,11 @@ def test_a_certificate_of_ra_tls(intel: SimulatedIntel) -> None:
 def test_certificates_of_before_ra_tls_was_interoperable(intel: SimulatedIntel) -> None:
     text = base64.b64encode(KEY).decode()
     pem = f"-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n\0".encode()
-    for extension, over in (("1.2.840.113741.1337.6", KEY), ("1.3.6.1.4.1.311.105.1", pem)):
+    for extension, over in (
+        ("1.2.840.113741.1337.6", KEY),
+        ("1.3.6.1.4.1.311.105.1", pem),
+        ("1.2.840.113556.10.1.1", pem),
+    ):
         quote = intel.sgx_quote(RaTlsEvidence(quote=b"", claims=over).report_data)
         value = quote if over == KEY else struct.pack("<IIQ", 1, 2, len(quote)) + quote
         assert found(certificate_of(extension, value)) == ("sgx", quote, b"")
@@ -240,6 +266,18 @@ def test_tables_that_are_none(data: bytes) -> None:
     assert refusal(read_table, data) == "malformed"
 
 
+def test_what_a_processor_made_and_nobody_can_judge(intel: SimulatedIntel) -> None:
+    quote = intel.sgx_quote(DATA)
+    assert refusal(found, quote[:-1]) == "malformed"
+    assert refusal(found, b"\7" + quote[1:]) == "unsupported"
+    assert refusal(found, json.dumps({"quote": quote[:900].hex()}).encode()) == "malformed"
+    epid = (b"\2\0" + bytes(430) + (680).to_bytes(4, "little")).ljust(436 + 680, b"s")
+    assert refusal(found, epid) == "unsupported"
+    assert find_evidence(epid + b"s", recognise) is None
+    assert refusal(found, (b"\x81" + bytes(1023)).hex().encode()) == "unsupported"
+    assert find_evidence(b"\x81" + bytes(1024), recognise) is None
+
+
 # ── published files ──────────────────────────────────────────────────────────────────────────────
 
 SUMMER_2025_S, AUTUMN_2026_S = 1_750_000_000, 1_795_000_000
@@ -262,6 +300,7 @@ PUBLISHED = {
         ["azure-cvm/kinvolk/certs.pem"],
     ),
     "azure-cvm/trustee-az-tdx/evidence-v0.json": ("azure-tdx", "collateral", []),
+    "azure-cvm/kinvolk/hcl-report-snp.bin": ("snp", "signature", ["azure-cvm/kinvolk/certs.pem"]),
     "ra-tls/gramine-cert.pem": ("sgx", "debug", []),
     "ra-tls/rats-tls-cert.evidence.cbor": ("sgx", "debug", []),
     "sgx-tdx/automata/quotev3.hex": (
@@ -270,6 +309,7 @@ PUBLISHED = {
     ),
     "vbs/mssql-jdbc/attestation_response.bin": ("vbs-hgs", "root", []),
     "sgx-tdx/openenclave/sgx_report_bad.bin": ("sgx", "chain", []),
+    "sgx-tdx/openenclave/sgx_cert_ec_bad.der": ("sgx", "chain", []),
 }
 """By file: of which kind it is, and what it is found to be with those files of its vendor."""
 

@@ -137,9 +137,10 @@ _READERS: Final[Mapping[bytes, Callable[[bytes, bytes], RaTlsEvidence]]] = {
     bytes.fromhex("0606678105050409"): lambda value, _: read_extension(value),
     bytes.fromhex("06092a864886f84d8a3906"): _of_gramine,
     bytes.fromhex("06092b0601040182376901"): _of_open_enclave,
+    bytes.fromhex("06092a864886f7140a0101"): _of_open_enclave,
 }
 """By the name of an extension, DER: 2.23.133.5.4.9, which counts where several are there; Gramine's
-1.2.840.113741.1337.6; Open Enclave's 1.3.6.1.4.1.311.105.1."""
+1.2.840.113741.1337.6; Open Enclave's 1.3.6.1.4.1.311.105.1, and until 2020 1.2.840.113556.10.1.1."""
 
 
 def _elements(data: bytes) -> list[tuple[int, bytes, bytes]]:

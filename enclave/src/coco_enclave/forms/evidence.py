@@ -22,6 +22,9 @@ from coco_enclave.errors import EvidenceError
 from coco_enclave.evidence import encode_parts
 from coco_enclave.forms.snp_fields import report_of_fields
 from coco_enclave.forms.text import bytes_of, bytes_of_text, text_of, unmarked
+from coco_enclave.forms.unjudged import only_there, say_why_not
+from coco_enclave.hcl import SNP as SNP_HARDWARE
+from coco_enclave.hcl import parse_hcl
 from coco_enclave.ratls import (
     RaTlsEvidence,
     check_key,
@@ -56,7 +59,8 @@ def find_evidence(data: bytes, recognise: Recognise) -> Found | None:
     """Return the evidence in a file of another's, None for none.
 
     Raises EvidenceError where evidence in a certificate is not for the certificate's key: ``pubkey_hash``,
-    ``report_data``.
+    ``report_data``; or a report in a paravisor's not for its keys: ``hcl_binding``. Also for quotes that are
+    broken, or of a form that nobody can judge: ``malformed``, ``unsupported``.
     """
     return _find(unmarked(data), recognise, _NESTED_MAX)
 
@@ -64,9 +68,13 @@ def find_evidence(data: bytes, recognise: Recognise) -> Found | None:
 def _find(data: bytes, recognise: Recognise, depth: int) -> Found | None:
     if (kind := recognise(data)) or not depth:
         return Found(kind=kind, quote=data) if kind else None
-    for reader in (_certificate, _extension, _with_table, _device_answer, _open_enclave, _sql_server):
+    for reader in (
+        *(_certificate, _extension, _with_table, _device_answer, _open_enclave, _sql_server),
+        _paravisor,
+    ):
         if (found := reader(data, recognise)) is not None:
             return found
+    say_why_not(data)
     text = text_of(data)
     if text is None:
         return None
@@ -164,6 +172,22 @@ def _sql_server(data: bytes, _: Recognise) -> Found | None:
     except EvidenceError:
         return None
     return Found(kind=HGS_KIND, quote=quote, collateral=certificate)
+
+
+def _paravisor(data: bytes, _: Recognise) -> Found | None:
+    """Read the report in that of Azure's paravisor, and check that it vouches for the keys beside it.
+
+    Without a quote of the virtual TPM it says nothing of the guest.
+    """
+    try:
+        report = parse_hcl(data)
+        bound = parse_report(report.hardware).report_data if report.hardware_type == SNP_HARDWARE else None
+    except EvidenceError:
+        return None
+    if bound is None:
+        raise only_there()
+    azure.check_binding(report, bound)
+    return Found(kind=snp.KIND, quote=report.hardware)
 
 
 # ── JSON ─────────────────────────────────────────────────────────────────────────────────────────

@@ -74,17 +74,21 @@ def test_containers_of_azure(chip: SnpChip) -> None:
         "uvm_endorsements": b64(uvm),
     }
     assert found(json.dumps(ccf).encode()) == ("azure-aci", whole, b"c" * 99)
+    for endorsed in ({"uvm_endorsements": ""}, {}):
+        alone = {"raw": b64(report), "endorsements": b64(b"c" * 99), **endorsed}
+        assert found(json.dumps(alone).encode()) == ("snp", report, b"c" * 99)
+    assert find_evidence(json.dumps({**ccf, "raw": b64(b"r" * 99)}).encode(), recognise) is None
     sidecar = {"evidence": b64(report), "endorsements": b64(b"c" * 99), "uvm_endorsements": b64(uvm)}
     assert found(json.dumps(sidecar).encode()) == ("azure-aci", whole, b"c" * 99)
-    alone = {"SnpReport": b64(report), "VcekCertChain": "PEM"}
-    endorsed = {"Uvm": [b64(uvm)]}
+    bare = {"SnpReport": b64(report), "VcekCertChain": "PEM"}
+    listed = {"Uvm": [b64(uvm)]}
     for more, kind, quote in (
-        ({"Endorsements": endorsed}, "azure-aci", whole),
-        ({"Endorsements": b64(json.dumps(endorsed).encode())}, "azure-aci", whole),
+        ({"Endorsements": listed}, "azure-aci", whole),
+        ({"Endorsements": b64(json.dumps(listed).encode())}, "azure-aci", whole),
         ({"Endorsements": b64(b"{" * 99)}, "snp", report),
         ({}, "snp", report),
     ):
-        outer = {"report": b64(json.dumps({**alone, **more}).encode()), "runtimeData": {}}
+        outer = {"report": b64(json.dumps({**bare, **more}).encode()), "runtimeData": {}}
         assert found(json.dumps(outer).encode()) == (kind, quote, b"PEM")
 
 

@@ -129,24 +129,26 @@ def _of_claims(found: RaTlsEvidence, recognise: Recognise) -> Found | None:
 def _with_table(data: bytes, _: Recognise) -> Found | None:
     """Read an extended report: the host's table of certificates lies behind it."""
     report, table = data[:REPORT_SIZE_BYTES], data[REPORT_SIZE_BYTES:]
-    try:
-        parse_report(report)
-    except EvidenceError:
+    if not table or not _is_report(report):
         return None
-    return Found(kind=snp.KIND, quote=report, collateral=table) if table else None
+    return Found(kind=snp.KIND, quote=report, collateral=table)
 
 
 def _device_answer(data: bytes, _: Recognise) -> Found | None:
     """Read what ``/dev/sev-guest`` answers: status 0, the report's size, then the report."""
     report = data[_ANSWER_HEADER_BYTES:][:REPORT_SIZE_BYTES]
     header = bytes(4) + REPORT_SIZE_BYTES.to_bytes(4, "little")
-    if data[:_ANSWER_HEADER_BYTES] != header.ljust(_ANSWER_HEADER_BYTES, b"\0"):
-        return None
-    try:
-        parse_report(report)
-    except EvidenceError:
+    if data[:_ANSWER_HEADER_BYTES] != header.ljust(_ANSWER_HEADER_BYTES, b"\0") or not _is_report(report):
         return None
     return Found(kind=snp.KIND, quote=report)
+
+
+def _is_report(data: bytes) -> bool:
+    try:
+        parse_report(data)
+    except EvidenceError:
+        return False
+    return True
 
 
 def _open_enclave(data: bytes, recognise: Recognise) -> Found | None:
@@ -263,16 +265,14 @@ def _containers(value: Mapping[str, Any]) -> Found | None:
     As CCF has them, Azure's sidecars and Azure's attestation service, which asks for them in base64 in JSON.
     """
     match value:
-        case {"raw": raw, "endorsements": chain, "uvm_endorsements": uvm}:
-            pass
-        case {"evidence": raw, "endorsements": chain, "uvm_endorsements": uvm}:
-            pass
+        case {"raw": raw, "endorsements": chain} | {"evidence": raw, "endorsements": chain}:
+            uvm = value.get("uvm_endorsements")
         case {"SnpReport": raw, "VcekCertChain": chain, **more}:
             uvm = _endorsement_in(more.get("Endorsements"))
         case _:
             return None
     report, endorsement, collateral = bytes_of(raw), bytes_of(uvm), _collateral_in(chain)
-    if report is None:
+    if report is None or not _is_report(report):
         return None
     if endorsement is None:
         return Found(kind=snp.KIND, quote=report, collateral=collateral)

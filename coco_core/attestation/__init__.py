@@ -20,6 +20,7 @@ from coco_core.attestation.hooks import (
     hookimpl,
 )
 from coco_core.attestation.known import known_examiners, known_verifiers
+from coco_core.attestation.named_once import check_named_once
 from coco_core.attestation.verifier import REPORT_DATA_SIZE_BYTES, Platform, Verifier
 from coco_core.attestation.virtual import VirtualPlatform, VirtualVerifier
 
@@ -39,6 +40,7 @@ __all__ = [
     "Verifier",
     "VirtualPlatform",
     "VirtualVerifier",
+    "check_named_once",
     "coco_register_examiners",
     "coco_register_platforms",
     "coco_register_verifiers",

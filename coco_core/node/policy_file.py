@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import orjson
 
-from coco_core.attestation import Policy, known_verifiers
+from coco_core.attestation import Policy, check_named_once, known_verifiers
 from coco_core.base import limits
 from coco_core.errors import AttestationError, OperatorError
 from coco_core.governance import check_policy
@@ -37,7 +37,9 @@ def load_policy(path: Path) -> Policy:
     if len(data) > limits.POLICY_FILE_MAX_BYTES:
         raise OperatorError(f"policy {path}: more than {limits.POLICY_FILE_MAX_BYTES} bytes")
     try:
-        policy = policy_from_file(orjson.loads(data))
+        value = orjson.loads(data)
+        check_named_once(data)
+        policy = policy_from_file(value)
         check_policy(policy, known_verifiers())
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise OperatorError(f"policy {path}: {error}") from error

@@ -51,6 +51,16 @@ def test_show_says_that_nothing_was_checked(files: Path) -> None:
     assert "it does not prove" in told.output
 
 
+@pytest.mark.shared
+def test_a_policy_that_names_no_roots_means_the_vendors(samples: Path, tmp_path: Path) -> None:
+    bundle = str(samples / "bundles" / "phala-tdx-v4")
+    policy = tmp_path / "policy"
+    given = ["--collateral", f"{bundle}.collateral.json", "--now", "2025-07-01", "--policy", policy]
+    for named, told in (({}, "evidence of tdx: accepted\n"), ({"anchors": []}, "by the rule 'root'")):
+        policy.write_text(json.dumps({"platforms": {"tdx": {"measurements": "any", **named}}}))
+        assert told in run("verify", *given, f"{bundle}.quote.bin").output
+
+
 def test_verify_accepts(files: Path) -> None:
     told = verify(files, "quote", "--report-data", DATA.hex())
     assert told.exit_code == 0, told.output

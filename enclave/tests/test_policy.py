@@ -46,6 +46,15 @@ def test_what_is_not_said_is_refused() -> None:
     assert not policy.debug
 
 
+def test_roots_may_be_the_vendors() -> None:
+    vendors = {"sgx": frozenset({"ab" * 32})}
+    assert read_policy(b'{"platforms": {"sgx": {}}}', vendors).of("sgx").anchors == vendors["sgx"]
+    assert read_policy(b'{"platforms": {"tdx": {}}}', vendors).of("tdx").anchors == frozenset()
+    for named in ([], ["cd" * 32]):
+        policy = json.dumps({"platforms": {"sgx": {"anchors": named}}}).encode()
+        assert read_policy(policy, vendors).of("sgx").anchors == set(named)
+
+
 def test_another_policy_has_another_digest() -> None:
     values = policy_to_json(POLICY)
     values["platforms"]["sgx"]["debug"] = True
@@ -57,6 +66,9 @@ MALFORMED = {
     "no object": b"[]",
     "platforms no object": b'{"platforms": []}',
     "a platform no object": b'{"platforms": {"sgx": []}}',
+    "a field twice": b'{"platforms": {"sgx": {"denied_products": ["0"], "denied_products": []}}}',
+    "a platform twice": b'{"platforms": {"sgx": {}, "sgx": {}}}',
+    "nested without end": b"[" * 1000 + b"]" * 1000,
     "a field nobody knows": b'{"platforms": {"sgx": {"debugg": true}}}',
     "a heading nobody knows": b'{"platforms": {}, "more": {}}',
     "a flag that is a number": b'{"platforms": {"sgx": {"debug": 1}}}',

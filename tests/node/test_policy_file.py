@@ -65,6 +65,7 @@ def test_for_production_nothing_insecure_is_accepted(tmp_path: Path) -> None:
 
 FAULTS: dict[str, tuple[Any, str]] = {
     "not JSON": ("{", "policy.json"),
+    "a field twice": ('{"platforms": {"x": {"y": [1], "y": []}}}', "'y' is said twice"),
     "a list": ([], "expected"),
     "another field": ({**VIRTUAL, "production": True}, "expected"),
     "a number for a flag": ({**VIRTUAL, "development": 1}, "'development' must be true or false"),

@@ -172,7 +172,7 @@ class TeeExaminer:
         self, evidence: Evidence, policy: bytes | None, expected_report_data: bytes | None, now_s: int
     ) -> Finding:
         """Return the verdict, also one that refuses; raises EvidenceError (``policy``)."""
-        by = read_policy(policy) if policy is not None else looking(evidence.format)
+        by = read_policy(policy, ANCHORS) if policy is not None else looking(evidence.format)
         found = TeeEvidence(kind=evidence.format, quote=evidence.quote)
         expected = own_report_data(found) if expected_report_data is None else expected_report_data
         return to_finding(evidence.format, appraise(found, evidence.endorsements, by, expected, now_s))

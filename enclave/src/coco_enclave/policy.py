@@ -14,6 +14,7 @@ import attrs
 import cbor2
 import orjson
 
+from coco_core.attestation import check_named_once
 from coco_enclave import limits
 from coco_enclave.errors import EvidenceError
 from coco_enclave.evidence import check_size
@@ -54,6 +55,7 @@ class PlatformPolicy:
 
 
 _UNSET: Final = PlatformPolicy()
+_NO_ANCHORS: Final[Mapping[str, frozenset[str]]] = {}
 
 
 @attrs.frozen(kw_only=True)
@@ -109,28 +111,37 @@ def check_meaningless(policy: PlatformPolicy, kind: str, *names: str) -> None:
             raise EvidenceError("policy", f"{name!r} says nothing of {kind}: leave it out")
 
 
-def policy_from_json(value: object) -> TeePolicy:
+def policy_from_json(value: object, anchors: Mapping[str, frozenset[str]] = _NO_ANCHORS) -> TeePolicy:
     """Read what policy_to_json returned; raises EvidenceError (``policy``).
 
-    What is left out is at its default. The file may say that it is for development: whether what a simulator
-    signs may *join* is for the core to judge, and a verdict says that it is one.
+    What is left out is at its default; of roots that are ``anchors``, by kind. The file may say that it is
+    for development: whether what a simulator signs may *join* is for the core to judge, and a verdict says
+    that it is one.
     """
     fields = Fields(value, "the policy")
     fields.flag("development", False)
     platforms = fields.mapping("platforms")
     fields.finish()
-    return TeePolicy(platforms={kind: platform_from_json(one, kind) for kind, one in platforms.items()})
+    return TeePolicy(
+        platforms={
+            kind: platform_from_json(one, kind, anchors.get(kind, frozenset()))
+            for kind, one in platforms.items()
+        }
+    )
 
 
-def platform_from_json(value: object, kind: str) -> PlatformPolicy:
-    """Read the policy of one kind of evidence; raises EvidenceError (``policy``)."""
+def platform_from_json(value: object, kind: str, anchors: frozenset[str] = frozenset()) -> PlatformPolicy:
+    """Read the policy of one kind of evidence, with ``anchors`` if it names none.
+
+    Raises EvidenceError (``policy``).
+    """
     fields = Fields(value, f"the policy of {kind[:64]!r}")
     policy = PlatformPolicy(
         measurements=fields.digests_or_any("measurements"),
         signers=fields.digests("signers"),
         minimum_svn=fields.number("minimum_svn", 0),
         debug=fields.flag("debug", False),
-        anchors=fields.digests("anchors"),
+        anchors=fields.digests("anchors", anchors),
         simulator_anchors=fields.digests("simulator_anchors"),
         denied_products=fields.texts("denied_products"),
         minimum_tcb=fields.text("minimum_tcb", ""),
@@ -143,11 +154,15 @@ def platform_from_json(value: object, kind: str) -> PlatformPolicy:
     return policy
 
 
-def read_policy(data: bytes) -> TeePolicy:
-    """Read the file a policy is kept in; raises EvidenceError (``policy``, ``size``)."""
+def read_policy(data: bytes, anchors: Mapping[str, frozenset[str]] = _NO_ANCHORS) -> TeePolicy:
+    """Read the file a policy is kept in; raises EvidenceError (``policy``, ``size``).
+
+    ``anchors`` are trusted where the file names no roots, by kind.
+    """
     check_size("the policy", data, limits.POLICY_SIZE_MAX_BYTES)
     try:
         value = orjson.loads(data)
+        check_named_once(data)
     except ValueError as error:
-        raise EvidenceError("policy", f"the policy is not JSON: {error}") from error
-    return policy_from_json(value)
+        raise EvidenceError("policy", f"the policy cannot be read: {error}") from error
+    return policy_from_json(value, anchors)

@@ -118,11 +118,11 @@ def platform_policy(kind: str, policy: Policy) -> PlatformPolicy:
         raise EvidenceError("policy", f"the rules of {kind} have what is said elsewhere: {', '.join(twice)}")
     return platform_from_json(
         {
-            "anchors": sorted(ANCHORS.get(kind, ())),
             **rules,
             "measurements": sorted(code for platform, code in policy.measurements if platform == kind),
             "minimum_tcb": policy.minimum_tcb.get(kind, ""),
             "allowed_advisories": sorted(policy.allowed_advisories.get(kind, ())),
         },
         kind,
+        ANCHORS.get(kind, frozenset()),
     )

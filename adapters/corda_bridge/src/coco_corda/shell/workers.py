@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import attrs
 import trio
 
 from coco_corda import wire
 from coco_corda.limits import (
-    CAUSES_TOLD_MAX,
     FAILURES_REMEMBERED_MAX,
     FAILURES_REMEMBERED_S,
     GIVE_WAY_EVERY_MS,
@@ -29,21 +28,13 @@ from coco_corda.limits import (
     WORKERS_MAX,
 )
 from coco_corda.notary_key import SCHEME, NotaryKey, Template
-from coco_corda.refs import sha256
 from coco_corda.shell.folders import remove_left
 from coco_corda.shell.launching import Launch
+from coco_corda.shell.verdicts import OWN, READER, SHOWER, at_fault, judged, mark_of, result
 from coco_corda.shell.worker import Exchanged, Worker, WorkerError
-from coco_corda.verification import Broken, Cause, Failure, Job, Refused, Unavailable
+from coco_corda.verification import Broken, Failure, Job, Unavailable
 
-T = TypeVar("T")
 _log: Final = logging.getLogger("coco.corda")
-
-READER: Final = b"reader"
-"""The domain of the worker that reads transactions and jars. It is given no code to run."""
-SHOWER: Final = b"shower"
-"""The domain of the worker that shows transactions in part. Nor is it; but anybody may keep it busy, and
-no transaction waits for it."""
-_OWN: Final = (READER, SHOWER)
 
 
 @attrs.define(eq=False)
@@ -98,7 +89,7 @@ class Workers:
         """Read transactions."""
         requests = [wire.Request(describe=wire.Describe(stx=each)) for each in transactions]
         answers = await self._ask(READER, requests)
-        return [_result(each, lambda answer: answer.description) for each in answers]
+        return [result(each, lambda answer: answer.description) for each in answers]
 
     async def verify(self, jobs: Sequence[Job]) -> Sequence[wire.Verified | Failure]:
         """Verify transactions, those of different domains side by side."""
@@ -124,7 +115,7 @@ class Workers:
                 nursery.start_soon(run, domain, of_domain)
         if not places.keys() <= known:
             self._gives_way_at = trio.current_time() + GIVE_WAY_EVERY_MS / 1000
-        return [_result(found[place], lambda answer: answer.verified) for place in range(len(jobs))]
+        return [result(found[place], lambda answer: answer.verified) for place in range(len(jobs))]
 
     def _without_place(self, domains: Mapping[bytes, Job]) -> list[bytes]:
         """Return which domains of a batch have to wait, each with one of its jobs.
@@ -134,7 +125,7 @@ class Workers:
         """
         new = [each for each in domains if each not in self._slots]
         new.sort(key=lambda each: len(domains[each].attachments))
-        free = max(0, WORKERS_MAX - len(self._slots.keys() - set(_OWN)))
+        free = max(0, WORKERS_MAX - len(self._slots.keys() - set(OWN)))
         if trio.current_time() >= self._gives_way_at:
             free = max(1, free)
         return new[free:]
@@ -143,13 +134,13 @@ class Workers:
         """Read what a jar is."""
         request = wire.InspectAttachment(content=attachment)
         (answer,) = await self._ask(READER, [wire.Request(inspect_attachment=request)])
-        return _result(answer, lambda found: found.attachment)
+        return result(answer, lambda found: found.attachment)
 
     async def read_parameters(self, parameters: bytes) -> wire.NetworkParametersInfo | Failure:
         """Read network parameters."""
         request = wire.RegisterNetworkParameters(parameters=parameters)
         (answer,) = await self._ask(READER, [wire.Request(register_network_parameters=request)])
-        return _result(answer, lambda found: found.network_parameters)
+        return result(answer, lambda found: found.network_parameters)
 
     async def tear_off(
         self, transaction: bytes, groups: Sequence[int], outputs: Sequence[int]
@@ -159,7 +150,7 @@ class Workers:
             return Unavailable("too many want to be shown transactions in part at this node")
         request = wire.TearOff(stx=transaction, groups=groups, outputs=outputs)
         (answer,) = await self._ask(SHOWER, [wire.Request(tear_off=request)])
-        return _result(answer, lambda found: found.torn_off.filtered_transaction)
+        return result(answer, lambda found: found.torn_off.filtered_transaction)
 
     async def template(self, key: NotaryKey) -> Template | Failure:
         """Return what is signed; the first time, have Corda judge a signature made with it."""
@@ -173,7 +164,7 @@ class Workers:
         version = worker.pong.platform_version
         asked = wire.SignableTemplate(platform_version=version, scheme_number_id=SCHEME)
         (answer,) = await self._ask(READER, [wire.Request(signable_template=asked)])
-        found = _result(answer, lambda response: response.template)
+        found = result(answer, lambda response: response.template)
         if isinstance(found, Failure):
             return found
         template = Template(version, found.template, found.tx_id_offset)
@@ -208,9 +199,9 @@ class Workers:
                 if isinstance(told, Unavailable):
                     found.update(dict.fromkeys(waiting, told))
                     break
-                found.update(_judged(told))
+                found.update(judged(told))
                 if told.is_late and len(told.lost) == 1 and not told.had_others:
-                    found[told.lost.pop()] = _at_fault(domain, is_late=True)
+                    found[told.lost.pop()] = at_fault(domain, is_late=True)
                 for place in told.lost:
                     if slot.lost - lost_before >= WORKERS_LOST_MAX:
                         break
@@ -232,8 +223,8 @@ class Workers:
         if isinstance(told, Unavailable):
             return told
         if place in told.answers:
-            return _judged(told)[place]
-        return _at_fault(domain, is_late=told.is_late)
+            return judged(told)[place]
+        return at_fault(domain, is_late=told.is_late)
 
     def _remembered(self, requests: Sequence[wire.Request]) -> dict[int, Broken]:
         """Return the places of those that ended a worker before, and what was said of them."""
@@ -242,14 +233,14 @@ class Workers:
             del self._broken[mark]
         if not self._broken:
             return {}
-        marks = map(_mark, requests)
+        marks = map(mark_of, requests)
         return {place: self._broken[mark][1] for place, mark in enumerate(marks) if mark in self._broken}
 
     def _remember(
         self, requests: Sequence[wire.Request], found: Mapping[int, wire.Response | Failure]
     ) -> None:
         for place, failure in found.items():
-            if isinstance(failure, Broken) and (mark := _mark(requests[place])) not in self._broken:
+            if isinstance(failure, Broken) and (mark := mark_of(requests[place])) not in self._broken:
                 kept_s = LATE_REMEMBERED_S if failure.is_late else FAILURES_REMEMBERED_S
                 self._broken[mark] = trio.current_time() + kept_s, failure
                 if len(self._broken) > FAILURES_REMEMBERED_MAX:
@@ -290,8 +281,8 @@ class Workers:
         """Return a domain's slot; the one used least recently, if nobody uses it now, gives way."""
         slot = self._slots.setdefault(domain, _Slot())
         self._slots.move_to_end(domain)
-        others = [name for name in self._slots if name not in (*_OWN, domain)]
-        for name in others[: max(0, len(others) + (domain not in _OWN) - WORKERS_MAX)]:
+        others = [name for name in self._slots if name not in (*OWN, domain)]
+        for name in others[: max(0, len(others) + (domain not in OWN) - WORKERS_MAX)]:
             if not self._slots[name].lock.locked():
                 _end(self._slots.pop(name).worker)
         return slot
@@ -357,20 +348,6 @@ class Workers:
         self._spare = None
 
 
-def _at_fault(domain: bytes, *, is_late: bool) -> Broken:
-    what, that = (
-        ("reading this", "read") if domain in _OWN else ("contract code of this transaction", "executed")
-    )
-    done = "was not done in time" if is_late else f"ended the JVM that {that} it"
-    return Broken(f"{what} {done}", is_late)
-
-
-def _mark(request: wire.Request) -> bytes:
-    """Return the digest of what is asked; of verifying, also the states and whose code is trusted."""
-    asked = getattr(request, request.WhichOneof("op") or "ping")
-    return sha256(asked.SerializeToString(deterministic=True))
-
-
 def _end(worker: Worker | None) -> None:
     if worker is not None:
         worker.kill()
@@ -401,24 +378,3 @@ async def _supply(worker: Worker, jobs: Iterable[Job]) -> bool:
     worker.attachments |= attachments
     worker.parameters |= parameters
     return not exchanged.lost and not exchanged.unsent
-
-
-def _judged(told: Exchanged) -> dict[int, wire.Response | Failure]:
-    """Return answers by place, Corda's refusals and the worker's faults as failures."""
-    return {place: _failure(answer) or answer for place, answer in told.answers.items()}
-
-
-def _failure(answer: wire.Response) -> Failure | None:
-    match answer.WhichOneof("result"):
-        case "rejected":
-            causes = [Cause(each.class_name, each.message) for each in answer.rejected.causes]
-            return Refused(answer.rejected.kind, causes[:CAUSES_TOLD_MAX])
-        case "failed":
-            code = wire.Failed.Code.Name(answer.failed.code)
-            return Broken(f"the JVM worker could not do it ({code}): {answer.failed.message}")
-        case _:
-            return None
-
-
-def _result(answer: wire.Response | Failure, take: Callable[[wire.Response], T]) -> T | Failure:
-    return answer if isinstance(answer, Failure) else take(answer)

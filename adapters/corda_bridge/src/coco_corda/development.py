@@ -2,14 +2,23 @@
 
 The seed is published here, so the key is INSECURE by design; with it every development network has the same
 notary, and transactions made for one are good for another.
+
+    python -m coco_corda.development my-cordapp.jar > genesis.json
+
+writes it with jars that are trusted beside R3's: for ``coco up --ledger corda --genesis genesis.json``.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import sys
+from collections.abc import Sequence
 from importlib import resources
+from pathlib import Path
 from typing import Any, Final
+
+import orjson
 
 from coco_corda.notary_key import NotaryKey
 from coco_corda.refs import hash_text, sha256
@@ -24,6 +33,17 @@ _PARAMETERS: Final = "development_parameters.bin"
 def development_seed() -> bytes:
     """Return the seed of the development notary's key; public, and so INSECURE."""
     return hashlib.sha256(_SEED).digest()
+
+
+def main(jars: Sequence[str]) -> None:
+    """Print the development genesis with jars that are trusted, too."""
+    config = dict(development_ledger().config)
+    try:
+        own = [base64.b64encode(Path(each).read_bytes()).decode() for each in jars]
+    except OSError as error:
+        sys.exit(f"{error.filename}: {error.strerror}")
+    config["attachments"] = [*config["attachments"], *own]
+    sys.stdout.write(orjson.dumps(config).decode() + "\n")
 
 
 def development_ledger() -> DevelopmentLedger:
@@ -50,3 +70,7 @@ def development_ledger() -> DevelopmentLedger:
         "attachments": [] if contracts is None else [hash_text(sha256(contracts))],
     }
     return DevelopmentLedger(config=config, notes=tuple(notes), details=details)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -6,14 +6,17 @@ import base64
 import io
 import random
 import zipfile
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from coco_corda import records
+from coco_corda.development import main
 from coco_corda.genesis import genesis_writes
 from coco_corda.limits import GENESIS_ENTRY_MAX_BYTES, OUTPUTS_MAX_BYTES
-from coco_corda.refs import StateRef, hash_text
+from coco_corda.refs import StateRef, hash_text, sha256
 from coco_core.adapter import Writes, merge
 from coco_core.errors import OperatorError
 
@@ -88,3 +91,16 @@ def test_whoever_participates_twice_is_one_participant() -> None:
 def test_a_faulty_field_is_named(field: str, value: Any) -> None:
     with pytest.raises(OperatorError, match=field):
         genesis_writes({**NAME, field: value}, bytes(32))
+
+
+def test_a_network_for_development_trusts_jars_of_ones_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own.jar"
+    own.write_bytes(base64.b64decode(jar()))
+    main([str(own)])
+    config = orjson.loads(capsys.readouterr().out)
+    (first, *_) = genesis_writes(config, b"")
+    assert sha256(own.read_bytes()) in first[records.ATTACHMENT_INFO]
+    with pytest.raises(SystemExit, match="No such file"):
+        main([str(tmp_path / "none.jar")])

@@ -29,6 +29,10 @@ import net.corda.core.transactions.WireTransaction;
  * caller, and the network answers whether it holds.
  */
 public final class Draft {
+    static {
+        Serialization.start();
+    }
+
     private final Party notary;
     private final SecureHash parameters;
     private final List<StateRef> inputs = new ArrayList<>();

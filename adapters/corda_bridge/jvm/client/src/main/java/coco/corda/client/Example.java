@@ -1,6 +1,5 @@
 package coco.corda.client;
 
-import coco.corda.internal.Corda;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -38,7 +37,6 @@ public final class Example {
     private final Notary elsewhere;
 
     private Example(URI node, URI other) throws Exception {
-        Corda.start();
         HttpClient http = HttpClient.newHttpClient();
         Notary.Terms terms = Notary.terms(node, http);
         byte[] jar = Files.readAllBytes(

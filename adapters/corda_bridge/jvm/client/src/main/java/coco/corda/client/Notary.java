@@ -41,12 +41,16 @@ public final class Notary {
     private static final long PAUSE_MS = 500;
     private static final Duration TIMEOUT = Duration.ofSeconds(90);
 
+    static {
+        Serialization.start();
+    }
+
     private final URI base;
     private final HttpClient http;
     private final PublicKey key;
 
     /**
-     * @param base where the ledger's interface is, ending in a slash
+     * @param base where the ledger's interface is: {@code http://HOST:PORT/}
      * @param http with the trust in the network's certificate that it needs
      * @param key the notary's, known beforehand: not asked of who is to prove it
      */

@@ -42,6 +42,7 @@ import net.corda.core.internal.JarSignatureCollector;
 import net.corda.core.internal.TransactionUtilsKt;
 import net.corda.core.node.NetworkParameters;
 import net.corda.core.serialization.SerializationContext;
+import net.corda.core.serialization.SerializationCustomSerializer;
 import net.corda.core.serialization.SerializationFactory;
 import net.corda.core.serialization.SerializedBytes;
 import net.corda.core.serialization.internal.AttachmentsClassLoaderBuilder;
@@ -105,9 +106,25 @@ public final class Corda {
      * @throws IllegalStateException in a JVM that keeps shut what Corda looks into. It would call valid transactions
      *     invalid there: serializers of what they hold fail one by one.
      */
-    public static synchronized void start() {
+    public static void start() {
+        if (context == null) {
+            start(Set.of(), Set.of());
+        }
+    }
+
+    /**
+     * The same for a program with a CorDapp's classes on its class path: with what Corda finds in the CorDapp's JAR elsewhere.
+     *
+     * @param serializers of classes that cannot be serialized by themselves
+     * @param allowed classes that may be serialized and do not say so
+     * @throws IllegalStateException also where it was set up before, and serializers are said now
+     */
+    public static synchronized void start(Set<SerializationCustomSerializer<?, ?>> serializers, Set<Class<?>> allowed) {
         if (context != null) {
-            return;
+            if (serializers.isEmpty()) {
+                return;
+            }
+            throw new IllegalStateException("Corda's serialization was set up before: say what it has to know first");
         }
         for (String name : OPENED) {
             if (!Object.class.getModule().isOpen(name, Corda.class.getModule())) {
@@ -117,6 +134,12 @@ public final class Corda {
         SerializationFactoryImpl factory = new SerializationFactoryImpl();
         factory.registerScheme(SCHEME);
         SerializationContext p2p = SharedContexts.getAMQP_P2P_CONTEXT().withoutCarpenter();
+        if (!serializers.isEmpty()) {
+            p2p = p2p.withCustomSerializers(serializers);
+        }
+        for (Class<?> each : allowed) {
+            p2p = p2p.withWhitelisted(each);
+        }
         setNodeSerializationEnv(SerializationEnvironment.Companion.with(factory, p2p, null, null, null, null, null));
         context = p2p;
     }

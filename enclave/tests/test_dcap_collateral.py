@@ -207,6 +207,12 @@ def test_interruption_is_no_refusal(intel: SimulatedIntel, monkeypatch: pytest.M
         )
 
 
+@pytest.mark.parametrize("bit", [1, 4, 5, 6, 29, 40], ids=lambda bit: f"attribute {bit}")
+def test_a_domain_that_others_may_watch_or_move(bit: int, intel: SimulatedIntel) -> None:
+    quote = intel.tdx_quote(DATA, TrustDomain(attributes=1 << 28 | 1 << bit))
+    assert refused(intel, intel.collateral("tdx"), quote, "tdx") == "td_attributes"
+
+
 def test_a_root_is_the_same_under_the_certificate_it_had_before(
     intel: SimulatedIntel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,8 @@ _CODES: Final[Mapping[str, str]] = {
     "SEPT_VE_DISABLE": "td_attributes",
     "MR service TD": "td_attributes",
     "TD attributes": "td_attributes",
+    "TD profiling": "td_attributes",
+    "TD migration": "td_attributes",
     "No matching TCB level": "tcb_none",
     "TCB status is invalid": "tcb_status",
     "TDX module": "td_module",

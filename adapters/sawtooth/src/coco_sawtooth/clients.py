@@ -7,13 +7,13 @@ Knows no sockets.
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 import attrs
 from google.protobuf.message import DecodeError, Message
 
-from coco_core.adapter import ANONYMOUS, LedgerService
+from coco_core.adapter import ANONYMOUS, LedgerService, ReadView
 from coco_core.errors import BusyError, CallerError, MalformedError
 from coco_sawtooth import events, records
 from coco_sawtooth.addresses import is_id
@@ -155,7 +155,10 @@ class Clients:
         if len(asked.batch_ids) > QUESTION_IDS_MAX or not all(map(is_id, asked.batch_ids)):
             return response(status=response.INVALID_ID)
         wait_s = min(asked.timeout, STATUS_WAIT_MAX_S) or STATUS_WAIT_MAX_S if asked.wait else 0
-        statuses = await self._intake.statuses(asked.batch_ids, wait_s)
+        try:
+            statuses = await self._intake.statuses(asked.batch_ids, wait_s)
+        except BusyError:
+            return response(status=response.INTERNAL_ERROR)
         return response(status=response.OK if statuses else response.NO_RESOURCE, batch_statuses=statuses)
 
     # --- events -------------------------------------------------------------------------------------------
@@ -221,29 +224,29 @@ class Clients:
         except MalformedError:
             return response(status=response.INVALID_FILTER)
         view = self._service.view()
-        blocks = [records.block_by_id(view, each) for each in asked.block_ids[:QUESTION_IDS_MAX]]
-        known = [each for each in blocks if each is not None]
-        if len(known) != len(blocks):
-            return response(status=response.UNKNOWN_BLOCK)
-
-        def gather() -> list[Event] | None:
-            found: list[Event] = []
-            size = 0
-            for block in known:
-                wanted = interest.of(events.of_block(view, block))
-                size += sum(each.ByteSize() for each in wanted)
-                if found and size > EVENTS_SIZE_MAX_BYTES:
-                    return None
-                found += wanted
-            return found
-
         try:
-            wanted = await self._outside.worker(gather)
+            return await self._outside.worker(
+                lambda: _events_of(view, interest, asked.block_ids[:QUESTION_IDS_MAX])
+            )
         except CallerError:
-            wanted = None
-        if wanted is None:
             return response(status=response.INTERNAL_ERROR)
-        return response(status=response.OK, events=wanted)
+
+
+def _events_of(view: ReadView, interest: Interest, block_ids: Sequence[str]) -> ClientEventsGetResponse:
+    response = ClientEventsGetResponse
+    blocks = [records.block_by_id(view, each) for each in block_ids]
+    known = [each for each in blocks if each is not None]
+    if len(known) != len(blocks):
+        return response(status=response.UNKNOWN_BLOCK)
+    found: list[Event] = []
+    size = 0
+    for block in known:
+        wanted = interest.of(events.of_block(view, block))
+        size += sum(each.ByteSize() for each in wanted)
+        if found and size > EVENTS_SIZE_MAX_BYTES:
+            return response(status=response.INTERNAL_ERROR)
+        found += wanted
+    return response(status=response.OK, events=found)
 
 
 _QUERIES: Final[Mapping[int, Query]] = {int(kind): query for kind, query in QUERIES.items()}

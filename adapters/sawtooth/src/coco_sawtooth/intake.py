@@ -8,6 +8,7 @@ on twice does no harm.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -25,7 +26,7 @@ from coco_core.adapter import (
     Submission,
     TxID,
 )
-from coco_core.errors import BusyError, MalformedError, RejectedError
+from coco_core.errors import BusyError, CallerError, MalformedError, RejectedError
 from coco_sawtooth import batches, records
 from coco_sawtooth.batches import Batch
 from coco_sawtooth.checking import CheckedBatches
@@ -36,6 +37,8 @@ from coco_sawtooth.limits import (
     PLACE_WAIT_S,
     PROCESSOR_WAIT_S,
     STATUSES_AT_ONCE,
+    STATUSES_AWAITED_MAX,
+    STATUSES_LOOKS_MAX,
     STATUSES_PAUSE_S,
     SUBMISSIONS_MAX,
     SUBMIT_AGAIN_MAX_S,
@@ -69,6 +72,8 @@ class Intake:
         self._parked: dict[str, _Parked] = {}
         self._awaited: dict[bytes, set[str]] = {}
         """Parked batches by transactions they wait for."""
+        self._watched = 0
+        """How many batches those wait for who asked what becomes of some."""
         self._unplaced: set[str] = set()
         """Committed batches this node took, of which it hears in a moment where they are."""
 
@@ -210,21 +215,49 @@ class Intake:
     # --- what became of batches -----------------------------------------------------------------------------
 
     async def statuses(self, batch_ids: Sequence[str], wait_s: float) -> list[ClientBatchStatus]:
-        """Return the status of batches, after a wait of at most ``wait_s`` for those that are pending."""
-        pulse = self._outside.pulse
-        until = pulse.now() + wait_s
-        found: dict[str, ClientBatchStatus] = {}
-        pending = list(dict.fromkeys(batch_ids))
-        in_time = wait_s > 0
-        while True:
-            view = self._service.view()
-            found.update((each, self._statuses.of(view, each)) for each in pending)
-            pending = [each for each in pending if found[each].status == ClientBatchStatus.PENDING]
-            if not pending or not in_time:
-                return [found[each] for each in batch_ids]
-            in_time = await pulse.wait([bytes.fromhex(each) for each in pending], until)
-            if in_time and len(pending) > STATUSES_AT_ONCE:
-                await pulse.wait((), min(pulse.now() + STATUSES_PAUSE_S, until))
+        """Return the status of batches, after a wait of at most ``wait_s`` for those that are pending.
+
+        The wait ends at once when others wait for STATUSES_AWAITED_MAX batches. Raises BusyError when too
+        much waits to be looked up.
+        """
+        if wait_s > 0:
+            await self._wait(list(dict.fromkeys(batch_ids)), self._outside.pulse.now() + wait_s)
+        return await self._look(batch_ids)
+
+    async def _wait(self, batch_ids: Sequence[str], until: float) -> None:
+        """Wait until none of these batches is pending; nothing is kept of the others meanwhile."""
+        pulse, in_time = self._outside.pulse, True
+        while in_time:
+            found = await self._look(batch_ids)
+            batch_ids = [each.batch_id for each in found if each.status == ClientBatchStatus.PENDING]
+            del found
+            if not batch_ids or self._watched + len(batch_ids) > STATUSES_AWAITED_MAX:
+                return
+            self._watched += len(batch_ids)
+            try:
+                in_time = await pulse.wait([bytes.fromhex(each) for each in batch_ids], until)
+                if in_time and len(batch_ids) > STATUSES_AT_ONCE:
+                    await pulse.wait((), min(pulse.now() + STATUSES_PAUSE_S, until))
+            finally:
+                self._watched -= len(batch_ids)
+
+    async def _look(self, batch_ids: Sequence[str]) -> list[ClientBatchStatus]:
+        """Return statuses as they are. Many are looked up in a thread: others have their turn meanwhile."""
+        if len(batch_ids) <= STATUSES_AT_ONCE:
+            return self._seen(self._service.view(), batch_ids)
+        for _ in range(STATUSES_LOOKS_MAX):
+            look = functools.partial(self._seen, self._service.view(), batch_ids)
+            try:
+                return await self._outside.worker(look)
+            except BusyError:
+                raise
+            except CallerError:
+                # So much was committed until there was a thread that this state is no longer kept.
+                continue
+        raise BusyError("more is committed all the time than can be looked up")
+
+    def _seen(self, view: ReadView, batch_ids: Sequence[str]) -> list[ClientBatchStatus]:
+        return [self._statuses.of(view, each) for each in batch_ids]
 
     async def places(self, batch_ids: Iterable[str]) -> list[TxID | None]:
         """Return where committed batches are in the core's ledger; None for one this node does not remember.

@@ -97,13 +97,17 @@ STATUS_WAIT_S: Final = 285
 SUBSCRIBERS_MAX: Final = 256
 SUBSCRIBER_ASKED_S: Final = 30
 """How long nothing happens until a subscriber on the socket is asked whether it is there."""
-QUESTION_IDS_MAX: Final = 10_000
+QUESTION_IDS_MAX: Final = PAGE_ITEMS_MAX
+"""As many as an answer may list."""
 RECEIPTS_SIZE_MAX_BYTES: Final = 16 * MIB
 RECENT_BLOCKS_MAX: Final = 8
 """Blocks whose events are kept for the listeners that come for them next."""
 STATUSES_AT_ONCE: Final = 16
 STATUSES_PAUSE_S: Final = 0.02
-"""Who waits for more batches than that looks again no sooner than after a pause."""
+"""Who waits for more batches than that looks again no sooner than after a pause, and in a thread."""
+STATUSES_LOOKS_MAX: Final = 3
+STATUSES_AWAITED_MAX: Final = 100_000
+"""Batches that all who wait for some wait for together; who comes then is told at once how things are."""
 EVENTS_SIZE_MAX_BYTES: Final = 16 * MIB
 # Lists of events sent to one subscriber at a time, and the pause after them.
 PUSHES_PER_TURN: Final = 100

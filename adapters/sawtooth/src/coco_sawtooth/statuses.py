@@ -69,7 +69,7 @@ class Statuses:
             self._invalid_bytes -= status.ByteSize()
 
     def of(self, view: ReadView, batch_id: str) -> ClientBatchStatus:
-        """Return a batch's status."""
+        """Return a batch's status. May be called in a thread: it looks at one table after the other, once."""
         if records.number_of_batch(view, batch_id) is not None:
             return ClientBatchStatus(batch_id=batch_id, status=ClientBatchStatus.COMMITTED)
         if batch_id in self._pending:

@@ -8,6 +8,7 @@ import trio
 import trio.testing
 
 from coco_core.adapter import TRANSACTION_IDS_HEADER, TxID
+from coco_sawtooth import intake
 from coco_sawtooth.limits import (
     INVALID_STATUSES_MAX,
     PARKED_BATCHES_MAX,
@@ -133,6 +134,26 @@ async def test_many_batches_are_waited_for_together(world, autojump_clock) -> No
         event.set()
         told = await here.post_json("/batch_statuses?wait=2", ids)
         assert [(each["id"], each["status"]) for each in told["data"]] == [(each, COMMITTED) for each in ids]
+
+
+async def test_who_waits_for_batches_is_bounded_and_the_bound_clears(
+    world, autojump_clock, monkeypatch
+) -> None:
+    monkeypatch.setattr(intake, "STATUSES_AWAITED_MAX", 1)
+    async with world() as here:
+        event = trio.Event()
+        here.chain.stopped.append(event)
+        batch = sets(here.alice, "a")
+        await here.post_batches(batch)
+        for _ in range(2):
+            began = trio.current_time()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(status, here, batch, "60")
+                await trio.testing.wait_all_tasks_blocked()
+                assert await status(here, batch, "60") == PENDING
+                assert trio.current_time() == began
+            assert trio.current_time() == began + 60
+        event.set()
 
 
 async def test_an_invalid_batch_may_be_tried_again(world) -> None:

@@ -19,10 +19,10 @@ from coco_sawtooth.messages import (
     TpProcessResponse,
     TpRegisterRequest,
 )
-from coco_sawtooth.processors import Policy, envelope
-from coco_sawtooth.shell import processor_host
+from coco_sawtooth.processors import ClientMessage, Policy, envelope
+from coco_sawtooth.shell import router
 from coco_sawtooth.shell.processor_host import ProcessorHost
-from coco_sawtooth.shell.router import MESSAGE_SIZE_MAX_BYTES
+from coco_sawtooth.shell.router import CLIENT_MESSAGES_MAX_BYTES, MESSAGE_SIZE_MAX_BYTES, Handover
 
 ASK, ANSWER = MessageType.CLIENT_STATUS_GET_REQUEST, MessageType.CLIENT_STATUS_GET_RESPONSE
 SOON = Policy(absent_ms=60_000, fresh_ms=0)
@@ -133,14 +133,24 @@ async def test_what_nobody_can_answer_is_answered_empty(serving, endpoint, conne
         assert (answer.message_type, answer.correlation_id, answer.content) == (0, "c", b"")
 
 
-async def test_too_many_at_a_time_are_answered_empty(serving, endpoint, connect, monkeypatch):
-    monkeypatch.setattr(processor_host, "CLIENT_MESSAGES_MAX", 3)
+@pytest.mark.parametrize(("bound", "most"), [("CLIENT_MESSAGES_MAX", 3), ("CLIENT_MESSAGES_MAX_BYTES", 13)])
+async def test_too_many_at_a_time_are_answered_empty(serving, endpoint, connect, monkeypatch, bound, most):
+    monkeypatch.setattr(router, bound, most)
     async with serving(endpoint, clients=Echoes()):
         client = connect(endpoint)
         for _ in range(3):
             client.send(ASK, b"wait")
         answer = await client.ask(ASK, b"too many")
     assert (answer.message_type, answer.content) == (0, b"")
+
+
+def test_there_is_room_again_when_one_was_handled():
+    handover = Handover(lambda: None)
+    large = ClientMessage(b"i", ASK, "c", bytes(MESSAGE_SIZE_MAX_BYTES))
+    most = CLIENT_MESSAGES_MAX_BYTES // MESSAGE_SIZE_MAX_BYTES
+    assert [handover.admit(large) for _ in range(most + 1)] == [True] * most + [False]
+    handover.end(handover.messages.popleft())
+    assert [handover.admit(large) for _ in range(2)] == [True, False]
 
 
 async def test_a_probe_is_echoed(serving, endpoint, connect):

@@ -61,8 +61,11 @@ async def _statuses(call: Call, ids: list[str], more: dict[str, JSON]) -> HTTPRe
 
     Places are in a header, and none is there for more batches than PLACES_TOLD_MAX.
     """
-    found = await call.intake.statuses(ids, call.wait_s())
-    answer = response({"data": [rendering.short(each) for each in found], **more})
+    try:
+        found = await call.intake.statuses(ids, call.wait_s())
+    except BusyError as error:
+        raise RestError(errors.TIMED_OUT, f" {error}.") from None
+    answer = await call.away(lambda: response({"data": [rendering.short(each) for each in found], **more}))
     if len(ids) > PLACES_TOLD_MAX:
         return answer
     committed = [each.batch_id for each in found if each.status == messages.ClientBatchStatus.COMMITTED]

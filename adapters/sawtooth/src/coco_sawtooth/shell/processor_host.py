@@ -27,14 +27,10 @@ from coco_sawtooth.processors import (
     Policy,
     envelope,
 )
-from coco_sawtooth.shell.router import Handover, Router
+from coco_sawtooth.shell.router import NO_ANSWER, Handover, Router
 
-CLIENT_MESSAGES_MAX: Final = 1_000
-"""Messages of clients being handled at a time; further ones get an empty answer."""
 SWITCH_INTERVAL_S: Final = 0.000_5
 """How long Python lets one thread go on while another waits: the router's waits at every message."""
-NO_ANSWER: Final = 0
-"""Type of the empty answer (``DEFAULT``): clients read it as unset fields instead of waiting in vain."""
 _NOT_SERVED: Final = Unavailable("this node does not listen for transaction processors any longer")
 
 _log: Final = logging.getLogger("coco.sawtooth")
@@ -50,7 +46,6 @@ class ProcessorHost:
         self._router = Router(endpoint, policy or Policy(), secrets.token_bytes(8))
         self._clients = clients
         self._waiting: dict[Job, Done] = {}
-        self._handling = 0
         self._fault: BaseException | None = None
         self._ended = trio.Event()
 
@@ -124,7 +119,7 @@ class ProcessorHost:
             if done is not None:
                 done(result)
         while handover.messages:
-            self._handle(handover.messages.popleft(), nursery)
+            self._handle(handover.messages.popleft(), handover, nursery)
         while handover.lost:
             identity = handover.lost.popleft()
             if self._clients is not None:
@@ -137,14 +132,14 @@ class ProcessorHost:
             for done in waiting:
                 done(_NOT_SERVED)
 
-    def _handle(self, message: ClientMessage, nursery: trio.Nursery) -> None:
-        if self._clients is None or self._handling >= CLIENT_MESSAGES_MAX:
+    def _handle(self, message: ClientMessage, handover: Handover, nursery: trio.Nursery) -> None:
+        if self._clients is None:
+            handover.end(message)
             self._answer(message, NO_ANSWER, b"")
         elif not nursery.cancel_scope.cancel_called:
-            self._handling += 1
-            nursery.start_soon(self._handle_one, self._clients, message)
+            nursery.start_soon(self._handle_one, self._clients, message, handover)
 
-    async def _handle_one(self, clients: ClientMessages, message: ClientMessage) -> None:
+    async def _handle_one(self, clients: ClientMessages, message: ClientMessage, handover: Handover) -> None:
         is_answered = False
 
         def answer(message_type: int, content: bytes) -> None:
@@ -157,7 +152,7 @@ class ProcessorHost:
         except Exception:  # noqa: BLE001 - one client's message must not end the others'
             _log.exception("a message of a client, type %d, could not be handled", message.message_type)
         finally:
-            self._handling -= 1
+            handover.end(message)
         if not is_answered:
             self._answer(message, NO_ANSWER, b"")
 

@@ -20,10 +20,15 @@ from zmq.utils.monitor import recv_monitor_message
 
 from coco_core.errors import OperatorError
 from coco_sawtooth.execution import Processed
-from coco_sawtooth.processors import ClientMessage, Dispatcher, Job, Policy
+from coco_sawtooth.processors import ClientMessage, Dispatcher, Job, Policy, envelope
 
 MESSAGE_SIZE_MAX_BYTES: Final = 64 * 1024 * 1024
 """A connection that sends a longer one is closed."""
+CLIENT_MESSAGES_MAX: Final = 1_000
+CLIENT_MESSAGES_MAX_BYTES: Final = 2 * MESSAGE_SIZE_MAX_BYTES
+"""Messages of clients that wait or are being handled, and their bytes; further ones get an empty answer."""
+NO_ANSWER: Final = 0
+"""Type of the empty answer (``DEFAULT``): clients read it as unset fields instead of waiting in vain."""
 SEND_QUEUE_MAX: Final = 1_000
 """Messages on their way to one connection; one that does not read is given up."""
 BUSY_TICK_MS: Final = 20
@@ -56,6 +61,10 @@ class Handover:
         self.lost: deque[bytes] = deque()
         self.fault: BaseException | None = None
         """Why the thread ended before it was told to."""
+        self._admitted = self._admitted_bytes = 0
+        """Of clients' messages, as the thread counts them, which alone does."""
+        self._ended = self._ended_bytes = 0
+        """Of those, what was handled; counted by the event loop alone."""
         self._wake = wake
         self._is_told = False
 
@@ -64,6 +73,25 @@ class Handover:
         if not self._is_told:
             self._is_told = True
             self._wake()
+
+    def admit(self, message: ClientMessage) -> bool:
+        """Put a client's message here if there is room; from the thread.
+
+        There is until ``end`` is called for those before: one that waits for something holds its place.
+        """
+        held, held_bytes = self._admitted - self._ended, self._admitted_bytes - self._ended_bytes
+        size = len(message.content)
+        if held >= CLIENT_MESSAGES_MAX or held_bytes + size > CLIENT_MESSAGES_MAX_BYTES:
+            return False
+        self._admitted += 1
+        self._admitted_bytes += size
+        self.messages.append(message)
+        return True
+
+    def end(self, message: ClientMessage) -> None:
+        """Note that a client's message was handled; from the event loop."""
+        self._ended += 1
+        self._ended_bytes += len(message.content)
 
     def begin(self) -> None:
         """Begin to take what is here; from the event loop, before it is looked at."""
@@ -194,8 +222,9 @@ class Router:
                 self._commands.popleft()(self._dispatcher, now_ms)
             return
         message = self._dispatcher.receive(identity, frame, now_ms)
-        if message is not None:
-            handover.messages.append(message)
+        if message is not None and not handover.admit(message):
+            empty = envelope(NO_ANSWER, message.correlation_id, b"")
+            self._dispatcher.outbox.append((identity, empty))
 
     def _tick(self, now_ms: int) -> None:
         while self._monitor.poll(0):

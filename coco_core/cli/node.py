@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 import click
-import structlog
 import trio
 
 from coco_core.attestation import known_verifiers
@@ -21,6 +18,7 @@ from coco_core.cli.asking import FILE, now_s, read_bytes
 from coco_core.cli.judging import measurements, pairs
 from coco_core.cli.keeping import Keeper, Plan
 from coco_core.cli.live_evidence import fetch_evidence
+from coco_core.cli.logs import configure_log
 from coco_core.cli.network import cancel_on_signal, until_interrupted
 from coco_core.errors import OperatorError
 from coco_core.governance import admit, policy_of
@@ -48,18 +46,7 @@ def run(settings: Path, with_parent: bool, supervised: bool, folder: Path | None
     Events (waiting, listening, role, open, lease, retired) go to standard output as JSON lines, the log to
     standard error.
     """
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.getLevelNamesMapping()[log_level.upper()]
-        ),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    configure_log(log_level)
     chosen = load_settings(settings)
     if folder is not None:
         chosen = attrs.evolve(chosen, folder=folder)

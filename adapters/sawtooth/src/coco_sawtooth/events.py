@@ -48,11 +48,13 @@ def of_block(view: ReadView, block: records.Block) -> list[Event]:
             # The last value an address got in this block.
             changes.pop(change.address, None)
             changes[change.address] = change
+    # The order of a validator: what was changed last comes first.
+    newest_first = list(reversed(changes.values()))
     told.append(
         Event(
             event_type=STATE_DELTA,
-            attributes=[Event.Attribute(key="address", value=address) for address in changes],
-            data=StateChangeList(state_changes=changes.values()).SerializeToString(),
+            attributes=[Event.Attribute(key="address", value=each.address) for each in newest_first],
+            data=StateChangeList(state_changes=newest_first).SerializeToString(),
         )
     )
     return told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import attrs
+import cbor2
 import pytest
 import trio
 import trio.testing
@@ -264,9 +265,20 @@ async def test_one_list_of_events_for_every_block_in_order(world) -> None:
             "state_root_hash": head.header.state_root_hash,
             "previous_block_id": head.header.previous_block_id,
         }
-        changes = messages.StateChangeList.FromString(first[-1].data).state_changes
-        assert [each.address for each in changes] == [intkey_address("a"), intkey_address("b")]
-        assert [each.value for each in first[-1].attributes] == [each.address for each in changes]
+
+
+async def test_what_a_block_changed_last_comes_first_and_once(world) -> None:
+    async with world() as here:
+        peer = Peer(here)
+        await peer.subscribe(about(DELTA))
+        alice = here.alice
+        moves = [("set", "a", 1), ("set", "b", 1), ("set", "c", 1), ("inc", "a", 4)]
+        await here.commit(alice.batch(*(intkey_transaction(alice, *each) for each in moves)))
+        ((delta,),) = await peer.events()
+        changes = messages.StateChangeList.FromString(delta.data).state_changes
+        assert [each.address for each in changes] == [intkey_address(name) for name in "acb"]
+        assert cbor2.loads(changes[0].value) == {"a": 5}
+        assert [each.value for each in delta.attributes] == [each.address for each in changes]
 
 
 async def test_catching_up_comes_after_the_answer_and_before_what_is_new(world) -> None:

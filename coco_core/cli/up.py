@@ -181,6 +181,7 @@ def _fields(network: LocalNetwork, developments: Mapping[str, DevelopmentLedger]
                 "admin": f"https://{node.info['admin']}",
                 "pid": node.pid,
                 "ledger": str(node.ledger_folder),
+                "settings": {name: dict(of_node(node.index)) for name, of_node in spec.node_settings.items()},
             }
             for node in network.nodes
         ],
@@ -201,6 +202,9 @@ def _print(
         for name, address in node.info["rpc"].items():
             called = f"{name}: " if spec.beside else ""
             click.echo(f"  node {node.index}: {called}http://{address}  https://{address}")
+        for of_node in spec.node_settings.values():
+            for setting, value in of_node(node.index).items():
+                click.echo(f"  node {node.index}: {setting} {value}")
         click.echo(f"  node {node.index}: operators https://{node.info['admin']}")
     click.echo(f"service certificate: {spec.folder / SERVICE_FILE}")
     click.echo(f"operator (may change the nodes): {spec.folder / OPERATOR_FILE}, {OPERATOR_KEY_FILE}")

@@ -141,6 +141,27 @@ def test_up_until_interrupted(tmp_path: Path) -> None:
     nothing_is_left(tmp_path)
 
 
+@pytest.mark.parametrize("form", ["for people", "for programs"])
+def test_up_says_what_each_node_was_given_also_with_a_genesis_of_ones_own(tmp_path: Path, form: str) -> None:
+    pytest.importorskip("coco_sawtooth")
+    genesis = tmp_path / "genesis.json"
+    genesis.write_text("{}")
+    asked = ["up", "--ledger", "sawtooth", "--nodes", 2, "--rpc-port", 0, "--genesis", genesis]
+    with start(tmp_path, *asked, *(["--json"] if form == "for programs" else [])) as process:
+        assert process.stdout is not None
+        if form == "for programs":
+            network = json.loads(process.stdout.readline())
+            told = [node["settings"]["sawtooth"]["processors"] for node in network["nodes"]]
+        else:
+            lines = iter(process.stdout.readline, "Ctrl-C stops the network.\n")
+            told = [words[3] for words in map(str.split, lines) if words[2:3] == ["processors"]]
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    first, second = (int(endpoint.removeprefix("tcp://127.0.0.1:")) for endpoint in told)
+    assert second == first + 1
+    nothing_is_left(tmp_path)
+
+
 def test_bench_report(tmp_path: Path) -> None:
     report_file = tmp_path / "report.json"
     arguments = ("--nodes", 3, "--transactions", 20, "--per-request", 5, "--json", report_file)

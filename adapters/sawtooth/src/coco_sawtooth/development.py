@@ -39,7 +39,6 @@ def development_ledger(first_port: int = PROCESSORS_PORT) -> DevelopmentLedger:
 
     Processors connect to ``first_port`` at the first node, to the next at the second, and so on.
     """
-    endpoints = [processors_endpoint(index, first_port) for index in range(NODES)]
     signers = [(development_key(index), Signer(development_key(index))) for index in range(KEYS)]
     keys = [{"publicKey": signer.public_key, "privateKey": key.hex()} for key, signer in signers]
     admin = signers[0][1].public_key
@@ -47,7 +46,6 @@ def development_ledger(first_port: int = PROCESSORS_PORT) -> DevelopmentLedger:
         "Sawtooth; the first key may change settings and identities",
         f"{KEYS} keys, as they are written in ~/.sawtooth/keys; everybody knows them: INSECURE",
         *(f"{each['publicKey']}  key {each['privateKey']}" for each in keys),
-        f"processors, one a node: {endpoints[0]} (node 0), {endpoints[1]} (node 1), …",
     ]
     return DevelopmentLedger(
         config={
@@ -56,6 +54,6 @@ def development_ledger(first_port: int = PROCESSORS_PORT) -> DevelopmentLedger:
             "validator_private_key": hashlib.sha256(SEED + b"validator").hexdigest(),
         },
         notes=tuple(notes),
-        details={"keys": keys, "processors": endpoints},
-        node_settings=lambda index: {"processors": endpoints[index]},
+        details={"keys": keys},
+        node_settings=lambda index: {"processors": processors_endpoint(index, first_port)},
     )

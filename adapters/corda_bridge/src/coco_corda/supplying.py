@@ -51,6 +51,9 @@ async def _take_attachment(
     digest = sha256(content)
     if records.attachment(state, digest) is not None:
         return rejections.committed_before(digest)
+    if digest not in terms.trusted_attachments and not terms.trusted_signers:
+        # Who signed it would not matter, and anybody may have it unpacked while everybody waits.
+        return _not_trusted()
     found = await verifier.inspect(content)
     if isinstance(found, Failure):
         return _unreadable(found)
@@ -60,7 +63,7 @@ async def _take_attachment(
         class_count=found.class_count,
     )
     if not terms.trusts(digest, info):
-        return rejections.not_trusted("the consortium trusts neither this jar nor who signed it")
+        return _not_trusted()
     writes: Writes = {
         records.ATTACHMENT: {digest: content},
         records.ATTACHMENT_INFO: {digest: info.pack()},
@@ -88,6 +91,10 @@ async def _take_part(part: Part, state: ReadView, terms: Terms, verifier: Verifi
     if isinstance(taken, Applied) and kept:
         taken.writes[records.ATTACHMENT_PART] = {records.part_key(digest, index): None for index in kept}
     return taken
+
+
+def _not_trusted() -> Rejected:
+    return rejections.not_trusted("the consortium trusts neither this jar nor who signed it")
 
 
 def _unreadable(failure: Failure) -> Rejected:

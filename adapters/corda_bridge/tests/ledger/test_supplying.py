@@ -12,10 +12,12 @@ import pytest
 
 from coco_corda import records
 from coco_corda.front.answers import told_of_supply
-from coco_corda.payloads import Part, parts_of
+from coco_corda.payloads import Attachment, Part, parts_of
+from coco_corda.plugin import adapter
 from coco_corda.refs import hash_text, sha256
+from coco_corda.shell import Workers
 from coco_corda.supplying import PART_KEPT
-from coco_corda.testing import Ledger
+from coco_corda.testing import Ledger, Samples
 from coco_core.adapter import Applied, Committed, Outcome, Rejected, TxID
 
 SIZE = 3 << 20
@@ -87,6 +89,14 @@ async def test_parts_of_what_nobody_agreed_on_are_not_kept(ledger: Ledger, jar: 
     outcomes = await ledger.execute(*parts(jar))
     assert {each.code for each in outcomes if isinstance(each, Rejected)} == {"not-trusted"}
     assert not dict(ledger.view().items(records.ATTACHMENT_PART))
+
+
+async def test_a_jar_that_nobody_can_have_agreed_on_is_not_even_unpacked(
+    samples: Samples, jar: bytes
+) -> None:
+    ledger = Ledger(adapter(Workers("no JVM is needed for that"), keeps=False), samples.genesis(0))
+    (outcome,) = await ledger.execute(Attachment(jar[:1000]))
+    assert receipts([outcome]) == ["not-trusted"]
 
 
 async def test_parts_of_what_is_no_jar_are_refused_when_they_are_all_there(ledger: Ledger) -> None:

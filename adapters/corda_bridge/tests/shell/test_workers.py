@@ -152,6 +152,18 @@ async def test_a_length_of_what_is_not_there_ends_no_worker(workers: Workers, wh
     assert workers.replaced == replaced
 
 
+@pytest.mark.parametrize("sent", [b"x", b'{"json": 1}', bytes(1000)])
+async def test_who_sends_something_else_is_told_so(workers: Workers, sent: bytes) -> None:
+    (answer,) = await workers.describe([sent])
+    assert isinstance(answer, Refused)
+    assert [each.message for each in answer.causes] == [
+        "these bytes are no SignedTransaction as Corda serialises it"
+    ]
+    jar = await workers.inspect(sent)
+    assert isinstance(jar, Broken)
+    assert jar.message == "the attachment is no ZIP or JAR with an entry"
+
+
 async def test_what_is_no_part_of_a_transaction_is_the_transactions_fault(
     workers: Workers, samples: Samples
 ) -> None:

@@ -21,6 +21,9 @@ no transaction waits for it."""
 OWN: Final = (READER, SHOWER)
 
 
+_OF_WHAT_WAS_SENT: Final = (wire.Failed.MALFORMED, wire.Failed.TOO_LARGE)
+
+
 def at_fault(domain: bytes, *, is_late: bool) -> Broken:
     """Return that a request of a domain ended its worker, or had it ended."""
     what, that = (
@@ -48,6 +51,8 @@ def failure(answer: wire.Response) -> Failure | None:
             causes = [Cause(each.class_name, each.message) for each in answer.rejected.causes]
             return Refused(answer.rejected.kind, causes[:CAUSES_TOLD_MAX])
         case "failed":
+            if answer.failed.code in _OF_WHAT_WAS_SENT:
+                return Broken(answer.failed.message)
             code = wire.Failed.Code.Name(answer.failed.code)
             return Broken(f"the JVM worker could not do it ({code}): {answer.failed.message}")
         case _:

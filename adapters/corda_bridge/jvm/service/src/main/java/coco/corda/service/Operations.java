@@ -22,6 +22,9 @@ import net.corda.core.transactions.WireTransaction;
 
 /** One answer for each request: safe from many threads, and total but for an exhausted heap, which ends the worker. */
 final class Operations {
+    /** What everything that Corda serialises begins with. */
+    private static final ByteString MAGIC = ByteString.copyFromUtf8("corda");
+
     private final Limits limits;
     private final Corda corda = new Corda(Limits.CLASS_LOADERS);
     private final Registry registry = new Registry(corda);
@@ -101,6 +104,10 @@ final class Operations {
 
     /** @throws RejectedTransaction where the bytes are no transaction. */
     private static SignedTransaction read(ByteString stx) throws RejectedTransaction {
+        if (!stx.startsWith(MAGIC)) {
+            throw RejectedTransaction.because(
+                    new IllegalArgumentException("these bytes are no SignedTransaction as Corda serialises it"), null);
+        }
         try {
             SignedTransaction signed = Corda.deserialize(stx.toByteArray(), SignedTransaction.class);
             // Read lazily otherwise, where it would be taken for a fault of the worker.

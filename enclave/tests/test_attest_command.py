@@ -51,6 +51,13 @@ def test_show_says_that_nothing_was_checked(files: Path) -> None:
     assert "it does not prove" in told.output
 
 
+def test_a_policy_that_cannot_be_judged_by_is_its_writers_fault(files: Path) -> None:
+    (files / "policy").write_text('{"platforms": {"sgx": {"denied_products": ["Milan"]}}}')
+    told = verify(files, "quote")
+    assert isinstance(told.exception, OperatorError)
+    assert "policy: 'denied_products': 'Milan' is not an FMSPC" in str(told.exception)
+
+
 @pytest.mark.shared
 def test_a_policy_that_names_no_roots_means_the_vendors(samples: Path, tmp_path: Path) -> None:
     bundle = str(samples / "bundles" / "phala-tdx-v4")

@@ -175,7 +175,11 @@ class TeeExaminer:
         by = read_policy(policy, ANCHORS) if policy is not None else looking(evidence.format)
         found = TeeEvidence(kind=evidence.format, quote=evidence.quote)
         expected = own_report_data(found) if expected_report_data is None else expected_report_data
-        return to_finding(evidence.format, appraise(found, evidence.endorsements, by, expected, now_s))
+        verdict = appraise(found, evidence.endorsements, by, expected, now_s)
+        if verdict.code == "policy":
+            # Nothing that the evidence could help.
+            raise EvidenceError(verdict.code, verdict.reason)
+        return to_finding(evidence.format, verdict)
 
 
 def recognise(data: bytes) -> str:

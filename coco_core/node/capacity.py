@@ -24,7 +24,7 @@ _CONNECTIONS_MIN = 16
 
 @attrs.define
 class UnfinishedBytes:
-    """Bytes of requests that are not complete yet, over all connections of the node."""
+    """Bytes of requests that are not complete or not answered yet, over all connections of the node."""
 
     bytes_max: int = limits.HTTP_UNFINISHED_MAX_BYTES
     held: int = 0

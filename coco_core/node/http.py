@@ -3,8 +3,9 @@
 One task per connection reads requests and hands each to the handler in order of arrival; a second
 one awaits the answers in the same order and writes them. At most ``HTTP_PIPELINED_REQUESTS_MAX`` are
 under way per connection; beyond that the connection is simply not read. A request must arrive whole
-within HTTP_REQUEST_TIMEOUT_MS, and unfinished ones share one budget of memory over the whole node, so
-that neither slow nor many clients hold what others need.
+within HTTP_REQUEST_TIMEOUT_MS, and those that are not answered yet share one budget of memory over the whole
+node, so that neither slow nor many clients hold what others need. What is answered is let go of at once: most
+connections of a node are idle.
 
 A conversation by WebSocket takes its turn as an answer does, and its connection with it.
 
@@ -46,6 +47,8 @@ class _Underway:
     answer: HTTPResponse | PendingResponse
     keep_alive: bool
     head_only: bool = False
+    size: int = 0
+    """Bytes of the request, held until it is answered."""
     for_websocket: bool = False
     """Whether WebSocket was asked for: anything else than an error would say that it was granted."""
 
@@ -145,6 +148,9 @@ class _Connection:
         self._unfinished = unfinished
         self._websockets = websockets or trio.Semaphore(limits.WEBSOCKETS_MAX)
         self._held = 0
+        """What the budget was told that this connection holds."""
+        self._answering = 0
+        """Bytes of complete requests that are not answered yet."""
         self._begun: float | None = None
         """When the request that is not complete yet began to arrive."""
         self._sending = trio.Lock()
@@ -164,7 +170,8 @@ class _Connection:
         except* CONNECTION_ENDED:
             pass
         finally:
-            self._hold(0)
+            self._unfinished.held -= self._held
+            self._held = 0
 
     async def _receive(self) -> bytes | None:
         """Return the next bytes, empty at the end, None when nothing came for too long.
@@ -187,8 +194,9 @@ class _Connection:
         """Return the requests that ``data`` completes; raises HTTPMessageError, also for want of memory."""
         messages = self._reader.feed(data)
         before = self._held
-        self._hold(self._reader.unfinished_bytes)
-        if not self._held:
+        self._answering += sum(len(message.body) for message in messages)
+        self._count()
+        if not self._reader.unfinished_bytes:
             self._begun = None
         elif messages or self._begun is None:
             self._begun = trio.current_time()
@@ -196,39 +204,47 @@ class _Connection:
             raise HTTPMessageError(503, "too many requests are arriving at once: send again later")
         return messages
 
-    def _hold(self, size: int) -> None:
+    def _count(self) -> None:
+        """Tell the budget what this connection holds."""
+        size = self._reader.unfinished_bytes + self._answering
         self._unfinished.held += size - self._held
         self._held = size
 
     async def _read(self) -> bool:
         """Read until no request is to come; return whether that is because what came was refused."""
-        while True:
-            try:
-                data = await self._receive()
-                if not data:
-                    return False
-                messages = self._feed(data)
-            except HTTPMessageError as error:
-                return await self._refuse(error)
-            for message in messages:
-                if self._reader.beyond is not None and message is messages[-1]:
-                    await self._answers.send(self._upgrade(message, self._reader.beyond))
-                    return False
-                underway = _Underway(self._accept(message), message.keep_alive, message.method == "HEAD")
-                await self._answers.send(underway)
-                if not message.keep_alive:
-                    return False
-            if self._reader.fault is not None:
-                return await self._refuse(self._reader.fault)
-            if self._reader.take_continue():
-                async with self._sending:
-                    await self._stream.send_all(CONTINUE)
+        try:
+            while await self._read_some():
+                # Whose frame ended keeps nothing: an idle connection holds none of its last request.
+                pass
+        except HTTPMessageError as error:
+            self._reader = MessageReader(requests=True)
+            self._count()
+            await self._answers.send(_Underway(_refusal(error), keep_alive=False))
+            return True
+        return False
 
-    async def _refuse(self, error: HTTPMessageError) -> bool:
-        """Answer what is no acceptable request; nothing behind it is read as one, nor kept."""
-        self._reader = MessageReader(requests=True)
-        self._hold(0)
-        await self._answers.send(_Underway(_refusal(error), keep_alive=False))
+    async def _read_some(self) -> bool:
+        """Read once and begin what requests are complete; return whether others may follow.
+
+        Raises HTTPMessageError for what is no acceptable request; nothing behind it is read as one.
+        """
+        data = await self._receive()
+        if not data:
+            return False
+        messages = self._feed(data)
+        for message in messages:
+            if self._reader.beyond is not None and message is messages[-1]:
+                await self._answers.send(self._upgrade(message, self._reader.beyond))
+                return False
+            answer, size = self._accept(message), len(message.body)
+            await self._answers.send(_Underway(answer, message.keep_alive, message.method == "HEAD", size))
+            if not message.keep_alive:
+                return False
+        if self._reader.fault is not None:
+            raise self._reader.fault
+        if self._reader.take_continue():
+            async with self._sending:
+                await self._stream.send_all(CONTINUE)
         return True
 
     def _accept(self, message: Message) -> HTTPResponse | PendingResponse:
@@ -272,16 +288,27 @@ class _Connection:
     async def _write(self, scope: trio.CancelScope) -> None:
         """Await and write answers in order; a connection that cannot be written to is not read either."""
         try:
-            async for underway in self._underway:
-                if isinstance(underway, _Upgrade):
-                    await self._speak_websocket(underway)
-                    return
-                await self._send(await _rendered(underway))
+            while await self._write_one():
+                pass
             if isinstance(self._stream, trio.abc.HalfCloseableStream):
                 await self._stream.send_eof()
         except (*CONNECTION_ENDED, trio.TooSlowError):
             # Also a peer that never reads: it may not keep its place among the connections.
             scope.cancel()
+
+    async def _write_one(self) -> bool:
+        """Await and write the next answer; return whether another may follow."""
+        try:
+            underway = await self._underway.receive()
+        except trio.EndOfChannel:
+            return False
+        if isinstance(underway, _Upgrade):
+            await self._speak_websocket(underway)
+            return False
+        await self._send(await _rendered(underway))
+        self._answering -= underway.size
+        self._count()
+        return True
 
     async def _send(self, data: bytes) -> None:
         async with self._sending:

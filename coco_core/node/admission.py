@@ -126,20 +126,19 @@ class RunningAdmissions:
 
     def challenge(self, body: bytes) -> HTTPResponse | PendingResponse:
         """Answer who asks for a challenge."""
-        return self._door.challenge(body)
+        return self._turned_away() or self._door.challenge(body)
 
     def accept(self, body: bytes) -> HTTPResponse | PendingResponse:
         """Answer one join request: 200 with the welcome, 202 while the node must wait, or a refusal."""
+        turned_away = self._turned_away()
+        if turned_away is not None:
+            return turned_away
         judged = self._door.judge(body)
         if isinstance(judged, HTTPResponse):
             return judged
         request = judged.request
         view = self._driver.replica.chain.store.view()
-        nodes = read_nodes(view)
-        this = nodes.get(judged.record.proof.transcript.verifier)
-        if this is None or this.status == PENDING:
-            return _text(503, "this node takes no part yet: ask another")
-        known = nodes.get(request.node_id)
+        known = read_nodes(view).get(request.node_id)
         if known is None:
             return self._record(judged)
         change = read_change(view)
@@ -154,6 +153,16 @@ class RunningAdmissions:
             transcript = judged.record.proof.transcript
             return HTTPResponse(body=encode_welcome(welcome, request.encryption_key, transcript))
         return _text(202, WAITING)
+
+    def _turned_away(self) -> HTTPResponse | None:
+        """Return where else to ask, while this node has not caught up with the tables it would judge by.
+
+        Without them there is no policy, and nothing would be accepted: a refusal, which ends who asked.
+        """
+        this = read_nodes(self._driver.replica.chain.store.view()).get(self._door.node_id)
+        if this is None or this.status == PENDING:
+            return _text(503, "this node takes no part yet: ask another")
+        return None
 
     def _record(self, judged: Judged) -> HTTPResponse | PendingResponse:
         request = judged.request

@@ -85,6 +85,11 @@ class Doorkeeper:
         self._challenges = Challenges()
         self._making_evidence = trio.CapacityLimiter(limits.EVIDENCE_AT_ONCE_MAX)
 
+    @property
+    def node_id(self) -> NodeID:
+        """The node it speaks for."""
+        return self._node_id
+
     def challenge(self, body: bytes) -> HTTPResponse | PendingResponse:
         """Answer who asks for a challenge: a nonce for its key, and this node's evidence for its nonce."""
         try:

@@ -13,13 +13,13 @@ import trio.testing
 from coco_core.adapter import ANONYMOUS, HTTPRequest, HTTPResponse
 from coco_core.base import limits
 from coco_core.errors import OperatorError
-from coco_core.governance import JoinRequest
+from coco_core.governance import JoinRequest, encode_challenge_request
 from coco_core.ledger import LedgerSecrets
 from coco_core.node.admission import RunningAdmissions
 from coco_core.node.operator_routes import OperatorRoutes
 from coco_core.replica import Welcome
 from coco_core.testing import Consortium, add
-from coco_core.testing.doors import Door, Showing
+from coco_core.testing.doors import Door, Showing, settled
 
 
 async def get(routes: OperatorRoutes, target: str) -> tuple[int, Any]:
@@ -36,8 +36,8 @@ def no_welcome(certificate: str) -> Welcome:
     raise AssertionError(f"nobody is welcomed, but who holds {certificate}")
 
 
-def opened(node) -> OperatorRoutes:
-    door = Door(Consortium.of(1))
+def opened(node, door: Door | None = None) -> OperatorRoutes:
+    door = door or Door(Consortium.of(1))
     routes = OperatorRoutes("node", None, door.refusals)
     secrets = LedgerSecrets([(1, bytes(range(32)))])
     admissions = RunningAdmissions(node.driver, node.tickets, door.keeper, no_certificate, no_welcome)
@@ -112,6 +112,26 @@ async def test_health_names_ledgers_that_failed(running, tmp_path: Path) -> None
         node.adapter.whim = fail
         await node.tickets.submit(node.driver, "tally", [add("a", "x", 1)], ANONYMOUS).wait()
         assert "its own" in (await get(routes, "/node/health"))[1]["failed_ledgers"]["tally"]
+
+
+async def post(routes: OperatorRoutes, target: str, body: bytes) -> HTTPResponse:
+    return await settled(routes.accept(HTTPRequest(method="POST", target=target, headers={}, body=body)))
+
+
+@pytest.mark.parametrize(("number", "status"), [(0, 200), (1, 503)])
+async def test_who_wants_to_join_is_judged_by_nodes_that_know_by_what(
+    running, tmp_path: Path, number: int, status: int
+) -> None:
+    """A node that has not caught up has no tables, and by none everybody would be refused for good."""
+    door = Door(Consortium.of(3), number)
+    async with running(tmp_path) as node:
+        routes = opened(node, door)
+        question = encode_challenge_request(door.question(2))
+        assert (await post(routes, "/node/join/challenge", question)).status == status
+        if status == 503:
+            answer = await post(routes, "/node/join", door.request(2, await door.nonce(2)))
+            assert (answer.status, answer.body) == (503, b"this node takes no part yet: ask another\n")
+            assert door.refusals.to_json() == []
 
 
 async def test_refusals_are_told_before_and_after_the_service_opens(running, tmp_path: Path) -> None:

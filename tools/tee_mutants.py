@@ -52,8 +52,15 @@ OVERRUN_S = 10.0
 
 
 def modules() -> list[str]:
-    """Return every module that can refuse something."""
-    return sorted(path.stem for path in SOURCE.glob("*.py") if path.stem not in JUDGES_NOTHING)
+    """Return every module that can refuse something, those of a package behind its name and a dot."""
+    found = (*SOURCE.glob("*.py"), *(SOURCE / "forms").glob("*.py"))
+    names = (".".join(path.relative_to(SOURCE).with_suffix("").parts) for path in found)
+    return sorted(name for name in names if name.rpartition(".")[2] not in JUDGES_NOTHING)
+
+
+def source_of(module: str) -> Path:
+    """Return where a module of ``modules`` is."""
+    return SOURCE / f"{module.replace('.', '/')}.py"
 
 
 def find_points() -> list[Point]:
@@ -64,7 +71,7 @@ def find_points() -> list[Point]:
 def _built() -> Iterator[tuple[Any, list[Point]]]:
     first = 0
     for module in modules():
-        source = (SOURCE / f"{module}.py").read_text(encoding="utf-8")
+        source = source_of(module).read_text(encoding="utf-8")
         tree, points = build(source, module, first)
         first += len(points)
         yield tree, points
@@ -133,7 +140,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         """Return how a module is loaded, None for others."""
         if fullname not in self._trees:
             return None
-        source = SOURCE / f"{fullname.rpartition('.')[2]}.py"
+        source = source_of(fullname.removeprefix(f"{PACKAGE}."))
         loader = _Loader(fullname, str(source), self._trees[fullname])
         return importlib.util.spec_from_file_location(fullname, source, loader=loader)
 

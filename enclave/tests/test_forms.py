@@ -258,12 +258,22 @@ def test_a_report_with_the_hosts_certificates(chip: SnpChip, swapped: bool) -> N
         b"",
         bytes(23),
         VCEK + struct.pack("<II", 24, 9),
+        VCEK + struct.pack("<II", 48, 9) + bytes(24),
+        bytes(16) + struct.pack("<II", 5, 0),
         VCEK + struct.pack("<II", 0, 0) + bytes(24),
         (VCEK + struct.pack("<II", 0, 1)) * 40,
     ],
 )
 def test_tables_that_are_none(data: bytes) -> None:
     assert refusal(read_table, data) == "malformed"
+
+
+def test_an_entry_without_a_name_is_no_end(chip: SnpChip) -> None:
+    table = certificate_table({"vcek": chip.leaf.der})
+    entry = VCEK + struct.pack("<II", 72, len(chip.leaf.der))
+    assert read_table(bytes(20) + struct.pack("<I", 4) + entry + bytes(24) + chip.leaf.der) == read_table(
+        table
+    )
 
 
 def test_what_a_processor_made_and_nobody_can_judge(intel: SimulatedIntel) -> None:

@@ -66,9 +66,8 @@ def _chain(certificates: list[x509.Certificate]) -> list[x509.Certificate]:
     Where they are no chain, all of them as they came: what is wrong with them is the verifier's to say.
     """
     unique = list(dict.fromkeys(certificates))
-    leaves = [one for one in unique if not _issues_another(one, unique)]
     # A root alone (a guardian's, a health certificate that is pinned itself) is a chain, too.
-    leaves = [one for one in leaves if len(unique) == 1 or not _is_authority(one)]
+    leaves = [one for one in unique if len(unique) == 1 or not _is_authority(one)]
     if len(leaves) != 1:
         raise EvidenceError(
             "collateral", f"collateral has certificates of {len(leaves)} keys that could sign"
@@ -80,10 +79,6 @@ def _chain(certificates: list[x509.Certificate]) -> list[x509.Certificate]:
             return [*leaves[:1], *(one for one in unique if one is not leaves[0])]
         chain.append(above[0])
     return chain
-
-
-def _issues_another(one: x509.Certificate, all_of_them: list[x509.Certificate]) -> bool:
-    return any(other.issuer == one.subject and other is not one for other in all_of_them)
 
 
 def _is_authority(one: x509.Certificate) -> bool:

@@ -295,8 +295,7 @@ def _endorsement_in(value: Any) -> Any:
 
 def _fields_of_report(value: Mapping[str, Any]) -> Found | None:
     """Read a report whose fields are named, with the host's certificates, as Confidential Containers do."""
-    fields, listed = value.get("attestation_report", value), value.get("cert_chain")
-    report = report_of_fields(fields) if isinstance(fields, dict) else None
+    report, listed = report_of_fields(value.get("attestation_report", value)), value.get("cert_chain")
     if report is None:
         return None
     collateral = b"".join(_certificates_in(listed if isinstance(listed, list) else []))

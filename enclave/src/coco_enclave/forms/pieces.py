@@ -82,19 +82,18 @@ def _inside(data: bytes, pieces: Pieces) -> Iterator[bytes]:
     # Ours, and a host's table, may have PEM in them: what is around it tells what they are.
     if text is None and (parts := _binary(data)):
         yield from parts
-    elif _take_pem(data, pieces):
         return
-    elif text is not None and _QUOTED_PEM in text:
+    _take_pem(data, pieces)
+    if text is not None and _QUOTED_PEM in text:
         yield unquote(text).encode()
     elif text is not None:
         decoded = bytes_of_text(text)
         yield from _in_json(text) if decoded is None else (decoded,)
 
 
-def _take_pem(data: bytes, pieces: Pieces) -> bool:
-    """Add what a file has in PEM to ``pieces``; returns whether it has any."""
-    found = list(_PEM.finditer(data))
-    for one in found:
+def _take_pem(data: bytes, pieces: Pieces) -> None:
+    """Add what a file has in PEM to ``pieces``."""
+    for one in _PEM.finditer(data):
         try:
             der = base64.b64decode(b"".join(one[2].split()))
         except binascii.Error as error:
@@ -105,7 +104,6 @@ def _take_pem(data: bytes, pieces: Pieces) -> bool:
             pieces.certificates.append(load_certificate(der, "collateral"))
         elif one[1] == b"X509 CRL":
             pieces.lists.append(der)
-    return bool(found)
 
 
 def _is_list(data: bytes) -> bool:

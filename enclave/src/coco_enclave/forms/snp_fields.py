@@ -49,7 +49,7 @@ _BUILDS: Final[Mapping[int, str]] = {0x1E8: "current", 0x1EC: "committed"}
 _TCB_FIELDS: Final = ("bootloader", "tee", "snp", "microcode")
 
 
-def report_of_fields(fields: Mapping[str, Any]) -> bytes | None:
+def report_of_fields(fields: Any) -> bytes | None:
     """Return the report that JSON names the fields of, None where it is none."""
     report = bytearray(REPORT_SIZE_BYTES)
     try:
@@ -71,8 +71,8 @@ def report_of_fields(fields: Mapping[str, Any]) -> bytes | None:
 
 
 def _sized(value: Any, size: int) -> bytes:
-    # A number would become as many zeros.
-    if not isinstance(value, list | str) or len(value) != (size if isinstance(value, list) else 2 * size):
+    # A number, of which ``bytes`` would make as many zeros, has no length.
+    if len(value) != (size if isinstance(value, list) else 2 * size):
         raise ValueError(f"no {size} bytes")
     return bytes(value) if isinstance(value, list) else bytes.fromhex(value)
 

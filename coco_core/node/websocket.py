@@ -128,15 +128,11 @@ class Conversation:
         begun: float | None = None
         while True:
             before = self._held
-            for arrived in self._codec.feed(data):
-                match arrived:
-                    case Ended():
-                        return arrived
-                    case Ping():
-                        await self._write(functools.partial(self._codec.pong, arrived))
-                    case _:
-                        begun = None
-                        await self._hand_over(arrived)
+            ended, whole = await self._take(data)
+            if ended is not None:
+                return ended
+            if whole:
+                begun = None
             self._account()
             if self._unfinished.exceeded and self._held > before:
                 return Ended(TRY_AGAIN, "too much is arriving at once: send again later", by_peer=False)
@@ -152,6 +148,23 @@ class Conversation:
                 data = b""
             if not data:
                 return Ended(ABNORMAL, "the connection broke", by_peer=True)
+
+    async def _take(self, data: bytes) -> tuple[Ended | None, bool]:
+        """Take what arrived; return the end if that is in it, and whether a message became whole.
+
+        With this frame goes the last message: a conversation that is idle keeps none.
+        """
+        whole = False
+        for arrived in self._codec.feed(data):
+            match arrived:
+                case Ended():
+                    return arrived, whole
+                case Ping():
+                    await self._write(functools.partial(self._codec.pong, arrived))
+                case _:
+                    whole = True
+                    await self._hand_over(arrived)
+        return None, whole
 
     async def _hand_over(self, message: str | bytes) -> None:
         self._account(len(message))

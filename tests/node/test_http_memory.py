@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import gc
+import tracemalloc
 import weakref
 
 import trio
 import trio.testing
+from wsproto import events
+from wsproto.connection import Connection, ConnectionType
 
-from coco_core.adapter import HTTPRequest, HTTPResponse, PendingResponse
+from coco_core.adapter import HTTPRequest, HTTPResponse, PendingResponse, WebSocket, WebSocketAnswer
 from coco_core.node.capacity import UnfinishedBytes
 from coco_core.node.http import _Connection
+from coco_core.node.websocket import Conversation
 from coco_core.wire.http import Message, MessageReader, render_request
 
 
@@ -90,3 +94,29 @@ async def test_a_connection_that_breaks_gives_back_what_it_held() -> None:
         assert budget.held > 700
         nursery.cancel_scope.cancel()
     assert budget.held == 0
+
+
+async def test_an_idle_conversation_keeps_no_message() -> None:
+    lengths, size = list[int](), 4_000_000
+    budget = UnfinishedBytes()
+
+    async def converse(websocket: WebSocket) -> None:
+        while True:
+            lengths.append(len(await websocket.receive()))
+
+    near, far = trio.testing.memory_stream_pair()
+    frame = Connection(ConnectionType.CLIENT).send(events.BytesMessage(bytes(size)))
+    async with trio.open_nursery() as nursery:
+        conversation = Conversation(far, size, budget)
+        nursery.start_soon(conversation.run, WebSocketAnswer(converse=converse), b"")
+        tracemalloc.start()
+        try:
+            for _ in range(2):
+                await near.send_all(frame)
+                await trio.testing.wait_all_tasks_blocked()
+            kept, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert lengths == [size, size]
+        assert kept < size / 2
+        nursery.cancel_scope.cancel()

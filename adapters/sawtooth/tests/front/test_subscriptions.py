@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -172,3 +173,19 @@ async def test_what_many_hear_is_read_once(world, monkeypatch) -> None:
             await client.ask({"action": "subscribe"})
             await client.hear()
         assert reads == [0, 1, 1], "after a snapshot it is looked at again"
+
+
+async def test_an_idle_client_costs_nothing_of_what_it_said(world) -> None:
+    size = 4_000_000
+    async with world() as here, conversing(here) as pipe:
+        tracemalloc.start()
+        try:
+            await pipe.ask({"action": "subscribe", "address_prefixes": ["ab" * size]})
+            assert (await pipe.hear())["state_changes"] == []
+            await pipe.ask("x" * size)
+            assert "Invalid input" in (await pipe.hear())["error"]
+            await trio.testing.wait_all_tasks_blocked()
+            kept, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert kept < size / 2

@@ -12,6 +12,7 @@ import orjson
 
 from coco_core.adapter import LedgerService, WebSocket
 from coco_sawtooth import events, records
+from coco_sawtooth.addresses import ADDRESS_SIZE_BYTES
 from coco_sawtooth.feed import BEFORE_FIRST, Feed
 from coco_sawtooth.messages import Event, StateChangeList
 from coco_sawtooth.outside import Outside
@@ -50,16 +51,19 @@ class _Conversation:
     async def listen(self) -> None:
         """Do what the client asks for, until it leaves."""
         while True:
-            text = await self._websocket.receive()
-            try:
-                asked = orjson.loads(text)
-            except orjson.JSONDecodeError:
-                asked = None
-            if not isinstance(asked, dict):
-                shown = text if isinstance(text, str) else text.decode(errors="replace")
-                await self._send({"error": f'Invalid input: "{shown[:_ECHO_MAX_CHARS]}"'})
-                continue
+            # Nothing of a message is kept while another is waited for.
+            await self._hear(await self._websocket.receive())
+
+    async def _hear(self, text: str | bytes) -> None:
+        try:
+            asked = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            asked = None
+        if isinstance(asked, dict):
             await self._do(asked)
+            return
+        shown = text if isinstance(text, str) else text.decode(errors="replace")
+        await self._send({"error": f'Invalid input: "{shown[:_ECHO_MAX_CHARS]}"'})
 
     async def _do(self, asked: dict[str, Any]) -> None:
         action = asked.get("action", "")
@@ -123,7 +127,10 @@ class _Conversation:
 def _prefixes(told: object) -> tuple[str, ...] | None:
     if not isinstance(told, list) or len(told) > _PREFIXES_MAX:
         return None
-    return tuple(told) if all(isinstance(each, str) for each in told) else None
+    if not all(isinstance(each, str) for each in told):
+        return None
+    # A longer one is the prefix of no address, and is kept for as long as the subscription.
+    return tuple(each[: 2 * ADDRESS_SIZE_BYTES + 1] for each in told)
 
 
 def _shown(told: list[Event], prefixes: tuple[str, ...]) -> dict[str, JSON]:

@@ -32,8 +32,10 @@ from coco_sawtooth.batches import Batch
 from coco_sawtooth.checking import CheckedBatches
 from coco_sawtooth.limits import (
     PARKED_BATCHES_MAX,
+    PARKED_BATCHES_SIZE_MAX_BYTES,
     PARKED_MAX_S,
     PENDING_BATCHES_MAX,
+    PENDING_BATCHES_SIZE_MAX_BYTES,
     PLACE_WAIT_S,
     PROCESSOR_WAIT_S,
     STATUSES_AT_ONCE,
@@ -69,7 +71,11 @@ class Intake:
         self._statuses = statuses
         self._outside = outside
         self._checked = checked
+        self._sizes: dict[str, int] = {}
+        """Batches that are followed, to their bytes."""
+        self._bytes = 0
         self._parked: dict[str, _Parked] = {}
+        self._parked_bytes = 0
         self._awaited: dict[bytes, set[str]] = {}
         """Parked batches by transactions they wait for."""
         self._watched = 0
@@ -89,6 +95,9 @@ class Intake:
         new = {each.id: each for each in found if not self._is_known(view, each.id)}
         if self._statuses.pending + len(new) > PENDING_BATCHES_MAX:
             raise BusyError(f"{PENDING_BATCHES_MAX} batches are under way already")
+        size = sum(len(each.raw) for each in new.values())
+        if self._bytes + size > PENDING_BATCHES_SIZE_MAX_BYTES:
+            raise BusyError(f"{self._bytes} bytes of batches are under way already")
         if new:
             self._submit(list(new.values()), caller)
         return [each.id for each in found]
@@ -106,8 +115,15 @@ class Intake:
 
     def _submit(self, taken: Sequence[Batch], caller: Caller) -> None:
         submission = self._service.submit([each.raw for each in taken], caller=caller)
-        self._statuses.took(each.id for each in taken)
+        self._took(taken)
         self._outside.start(lambda: self._follow(taken, caller, submission))
+
+    def _took(self, taken: Sequence[Batch]) -> None:
+        """Note that batches are under way from now on, until ``_end``."""
+        self._statuses.took(each.id for each in taken)
+        for each in taken:
+            self._bytes += len(each.raw) - self._sizes.get(each.id, 0)
+            self._sizes[each.id] = len(each.raw)
 
     async def _follow(self, taken: Sequence[Batch], caller: Caller, submission: Submission) -> None:
         """Wait for the fates of batches, and submit again those that may have another one in a moment."""
@@ -157,6 +173,7 @@ class Intake:
 
     def _end(self, ended: Iterable[Batch]) -> None:
         ids = [each.id for each in ended]
+        self._bytes -= sum(self._sizes.pop(each, 0) for each in ids)
         self._statuses.ended(ids)
         self._unplaced.difference_update(ids)
         self._outside.pulse.beat(bytes.fromhex(each) for each in ids)
@@ -173,16 +190,21 @@ class Intake:
             self._resume(batch, caller)
             return
         while self._parked and (
-            len(self._parked) >= PARKED_BATCHES_MAX or next(iter(self._parked.values())).until < now
+            len(self._parked) >= PARKED_BATCHES_MAX
+            or self._parked_bytes + len(batch.raw) > PARKED_BATCHES_SIZE_MAX_BYTES
+            or next(iter(self._parked.values())).until < now
         ):
             self._unpark(next(iter(self._parked)))
+        self._unpark(batch.id)
         self._parked[batch.id] = _Parked(batch, caller, now + PARKED_MAX_S)
+        self._parked_bytes += len(batch.raw)
         for each in missing:
             self._awaited.setdefault(bytes.fromhex(each), set()).add(batch.id)
 
     def _unpark(self, batch_id: str) -> _Parked | None:
         parked = self._parked.pop(batch_id, None)
         if parked is not None:
+            self._parked_bytes -= len(parked.batch.raw)
             for each in map(bytes.fromhex, batches.dependencies(parked.batch)):
                 waiting = self._awaited.get(each, set())
                 waiting.discard(batch_id)
@@ -192,7 +214,7 @@ class Intake:
 
     def _resume(self, batch: Batch, caller: Caller) -> None:
         """Hand on a batch whose dependencies came; from now on it is pending."""
-        self._statuses.took([batch.id])
+        self._took([batch])
         self._outside.start(lambda: self._hand_on(batch, caller))
 
     async def _hand_on(self, batch: Batch, caller: Caller) -> None:

@@ -67,7 +67,9 @@ SUBSCRIPTION_EXPRESSION_MEMORY_BYTES: Final = 1 * MIB
 
 # Batches this node took: under way, waiting for transactions they depend on, and remembered as invalid.
 PENDING_BATCHES_MAX: Final = 10_000
+PENDING_BATCHES_SIZE_MAX_BYTES: Final = 128 * MIB
 PARKED_BATCHES_MAX: Final = 1_024
+PARKED_BATCHES_SIZE_MAX_BYTES: Final = 32 * MIB
 PARKED_MAX_S: Final = 1_200
 INVALID_STATUSES_MAX: Final = 10_000
 INVALID_STATUSES_SIZE_MAX_BYTES: Final = 16 * MIB

@@ -181,6 +181,36 @@ async def test_batches_under_way_are_bounded_and_the_bound_clears(world) -> None
         assert await status(here, batch, "5") == COMMITTED
 
 
+async def test_bytes_of_batches_under_way_are_bounded_and_the_bound_clears(world, monkeypatch) -> None:
+    async with world() as here:
+        event = trio.Event()
+        here.chain.stopped.append(event)
+        first, second = sets(here.alice, "a"), sets(here.alice, "b")
+        monkeypatch.setattr(intake, "PENDING_BATCHES_SIZE_MAX_BYTES", first.ByteSize() + 1)
+        await here.post_batches(first)
+        assert (await here.post_batches(second, status=429))["error"]["code"] == 31
+        event.set()
+        assert await status(here, first, "5") == COMMITTED
+        await here.post_batches(second)
+        assert await status(here, second, "5") == COMMITTED
+
+
+async def test_bytes_of_parked_batches_are_bounded(world, monkeypatch) -> None:
+    async with world() as here:
+        parent = sets(here.alice, "parent")
+        ids = [parent.transactions[0].header_signature]
+        early, late = (sets(here.alice, name, dependencies=ids) for name in ("early", "later"))
+        monkeypatch.setattr(intake, "PARKED_BATCHES_SIZE_MAX_BYTES", late.ByteSize() + 1)
+        for batch in (early, early, late):
+            await here.post_batches(batch)
+            await trio.testing.wait_all_tasks_blocked()
+        await here.commit(parent)
+        await trio.testing.wait_all_tasks_blocked()
+        assert [await status(here, each) for each in (early, late)] == [UNKNOWN, COMMITTED]
+        await here.commit(early)
+        assert here.front._intake._parked_bytes == here.front._intake._bytes == 0
+
+
 def test_remembered_refusals_are_bounded() -> None:
     statuses = Statuses()
 

@@ -8,9 +8,8 @@ on twice does no harm.
 
 from __future__ import annotations
 
-import functools
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 from google.protobuf.message import DecodeError
@@ -253,6 +252,8 @@ class Intake:
             found = await self._look(batch_ids)
             batch_ids = [each.batch_id for each in found if each.status == ClientBatchStatus.PENDING]
             del found
+            # What ended while the others were looked up would be waited for in vain.
+            batch_ids = [each for each in batch_ids if self._statuses.is_pending(each)]
             if not batch_ids or self._watched + len(batch_ids) > STATUSES_AWAITED_MAX:
                 return
             self._watched += len(batch_ids)
@@ -266,11 +267,10 @@ class Intake:
     async def _look(self, batch_ids: Sequence[str]) -> list[ClientBatchStatus]:
         """Return statuses as they are. Many are looked up in a thread: others have their turn meanwhile."""
         if len(batch_ids) <= STATUSES_AT_ONCE:
-            return self._seen(self._service.view(), batch_ids)
+            return self._noted(batch_ids)()
         for _ in range(STATUSES_LOOKS_MAX):
-            look = functools.partial(self._seen, self._service.view(), batch_ids)
             try:
-                return await self._outside.worker(look)
+                return await self._outside.worker(self._noted(batch_ids))
             except BusyError:
                 raise
             except CallerError:
@@ -278,8 +278,10 @@ class Intake:
                 continue
         raise BusyError("more is committed all the time than can be looked up")
 
-    def _seen(self, view: ReadView, batch_ids: Sequence[str]) -> list[ClientBatchStatus]:
-        return [self._statuses.of(view, each) for each in batch_ids]
+    def _noted(self, batch_ids: Sequence[str]) -> Callable[[], list[ClientBatchStatus]]:
+        """Return what looks statuses up as they are at this moment, whatever is noted or committed since."""
+        view, noted = self._service.view(), self._statuses.noted(batch_ids)
+        return lambda: [noted.of(view, each) for each in batch_ids]
 
     async def places(self, batch_ids: Iterable[str]) -> list[TxID | None]:
         """Return where committed batches are in the core's ledger; None for one this node does not remember.

@@ -5,12 +5,31 @@ Who restarts a node loses what it remembers, as with a validator; committed batc
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
+
+import attrs
 
 from coco_core.adapter import ReadView, TxID
 from coco_sawtooth import records
 from coco_sawtooth.limits import INVALID_STATUSES_MAX, INVALID_STATUSES_SIZE_MAX_BYTES, PLACES_MAX
 from coco_sawtooth.messages import ClientBatchStatus
+
+
+@attrs.frozen
+class Noted:
+    """What a node remembered of some batches at one moment; may be looked at in a thread."""
+
+    pending: Set[str]
+    invalid: Mapping[str, ClientBatchStatus]
+
+    def of(self, view: ReadView, batch_id: str) -> ClientBatchStatus:
+        """Return a batch's status, ``view`` being that of the same moment."""
+        if records.number_of_batch(view, batch_id) is not None:
+            return ClientBatchStatus(batch_id=batch_id, status=ClientBatchStatus.COMMITTED)
+        if batch_id in self.pending:
+            return ClientBatchStatus(batch_id=batch_id, status=ClientBatchStatus.PENDING)
+        invalid = self.invalid.get(batch_id)
+        return invalid or ClientBatchStatus(batch_id=batch_id, status=ClientBatchStatus.UNKNOWN)
 
 
 class Statuses:
@@ -68,11 +87,8 @@ class Statuses:
         if status is not None:
             self._invalid_bytes -= status.ByteSize()
 
-    def of(self, view: ReadView, batch_id: str) -> ClientBatchStatus:
-        """Return a batch's status. May be called in a thread: it looks at one table after the other, once."""
-        if records.number_of_batch(view, batch_id) is not None:
-            return ClientBatchStatus(batch_id=batch_id, status=ClientBatchStatus.COMMITTED)
-        if batch_id in self._pending:
-            return ClientBatchStatus(batch_id=batch_id, status=ClientBatchStatus.PENDING)
-        invalid = self._invalid.get(batch_id)
-        return invalid or ClientBatchStatus(batch_id=batch_id, status=ClientBatchStatus.UNKNOWN)
+    def noted(self, batch_ids: Iterable[str]) -> Noted:
+        """Return what is noted of batches now."""
+        told = set(batch_ids)
+        invalid = {each: self._invalid[each] for each in told if each in self._invalid}
+        return Noted(told & self._pending, invalid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import orjson
 import pytest
 import trio
@@ -134,6 +135,31 @@ async def test_many_batches_are_waited_for_together(world, autojump_clock) -> No
         event.set()
         told = await here.post_json("/batch_statuses?wait=2", ids)
         assert [(each["id"], each["status"]) for each in told["data"]] == [(each, COMMITTED) for each in ids]
+
+
+@pytest.mark.parametrize("wait", ["false", "60"])
+@pytest.mark.parametrize("at", ["begin", "end"])
+async def test_what_is_committed_while_many_are_looked_up_is_neither_lost_nor_waited_for(
+    world, autojump_clock, monkeypatch, wait, at
+) -> None:
+    monkeypatch.setattr(intake, "STATUSES_AT_ONCE", 2)
+    async with world() as here:
+        event = trio.Event()
+        here.chain.stopped.append(event)
+        sent = [sets(here.alice, f"n{i}") for i in range(3)]
+        await here.post_batches(*sent)
+
+        async def look(work):
+            found = work() if at == "end" else None
+            event.set()
+            await trio.testing.wait_all_tasks_blocked()
+            return found or work()
+
+        here.front._intake._outside = attrs.evolve(here.front._intake._outside, worker=look)
+        began = trio.current_time()
+        told = await here.post_json(f"/batch_statuses?wait={wait}", [each.header_signature for each in sent])
+        assert {each["status"] for each in told["data"]} == {PENDING if wait == "false" else COMMITTED}
+        assert trio.current_time() == began
 
 
 async def test_who_waits_for_batches_is_bounded_and_the_bound_clears(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -72,3 +73,27 @@ def test_one_that_another_removes_while_it_is_made_is_made_again(
     monkeypatch.setattr(tempfile, "mkdtemp", make_and_lose_the_first)
     with Folder() as folder:
         assert str(folder) == made[1]
+
+
+def test_a_process_without_descriptors_is_told_so(temporary: Path) -> None:
+    """It made one folder after the other, for ever."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
+            Folder()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert not list(temporary.iterdir())
+
+
+def test_where_there_are_no_locks_a_folder_is_made_and_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    def has_none(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", has_none)
+    with Folder() as folder:
+        remove_left()
+        assert folder.exists()
+    assert not folder.exists()

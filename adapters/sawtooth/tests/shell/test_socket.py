@@ -292,3 +292,18 @@ async def test_a_fault_of_the_thread_ends_serving_and_who_waits(endpoint, sent, 
     results.append((await ledger_of(host).run(sent))[0])
     assert all(isinstance(each, Unavailable) for each in results)
     assert "does not listen" in results[0].message
+
+
+async def test_who_waits_when_serving_ends_is_told(serving, endpoint, sent, ledger_of):
+    results = []
+
+    async def wait(host):
+        results.append((await ledger_of(host).run(sent))[0])
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            async with serving(endpoint, SOON) as ledger:
+                nursery.start_soon(wait, ledger.host)
+                await trio.testing.wait_all_tasks_blocked()
+            await wait(ledger.host)
+    assert [type(each) for each in results] == [Unavailable] * 2

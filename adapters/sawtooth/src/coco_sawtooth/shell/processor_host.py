@@ -46,6 +46,7 @@ class ProcessorHost:
         self._router = Router(endpoint, policy or Policy(), secrets.token_bytes(8))
         self._clients = clients
         self._waiting: dict[Job, Done] = {}
+        self._is_over = False
         self._fault: BaseException | None = None
         self._ended = trio.Event()
 
@@ -60,7 +61,7 @@ class ProcessorHost:
         The context belongs to the router's thread until ``done`` is told. When the socket is not served any
         more, everything is Unavailable.
         """
-        if self._fault is not None:
+        if self._is_over:
             return _NOT_SERVED
         job = Job(transaction, context)
         self._waiting[job] = done
@@ -108,6 +109,7 @@ class ProcessorHost:
             finally:
                 with trio.CancelScope(shield=True):
                     await trio.to_thread.run_sync(self._router.stop)
+                self._end()
         raise RuntimeError("the thread of the component socket ended") from self._fault
 
     def _take(self, handover: Handover, nursery: trio.Nursery) -> None:
@@ -127,10 +129,15 @@ class ProcessorHost:
         if handover.fault is not None and self._fault is None:
             self._fault = handover.fault
             self._ended.set()
-            waiting = list(self._waiting.values())
-            self._waiting.clear()
-            for done in waiting:
-                done(_NOT_SERVED)
+            self._end()
+
+    def _end(self) -> None:
+        """Tell everybody who waits for a result that there will be none; the thread has ended."""
+        self._is_over = True
+        waiting = list(self._waiting.values())
+        self._waiting.clear()
+        for done in waiting:
+            done(_NOT_SERVED)
 
     def _handle(self, message: ClientMessage, handover: Handover, nursery: trio.Nursery) -> None:
         if self._clients is None:

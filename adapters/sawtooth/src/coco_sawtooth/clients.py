@@ -25,6 +25,7 @@ from coco_sawtooth.limits import (
     PUSH_PAUSE_S,
     PUSHES_PER_TURN,
     QUESTION_IDS_MAX,
+    STATUS_IDS_MAX,
     STATUS_WAIT_MAX_S,
     SUBSCRIBER_ASKED_S,
     SUBSCRIBERS_MAX,
@@ -152,7 +153,7 @@ class Clients:
             asked = ClientBatchStatusRequest.FromString(message.content)
         except DecodeError:
             return response(status=response.INTERNAL_ERROR)
-        if len(asked.batch_ids) > QUESTION_IDS_MAX or not all(map(is_id, asked.batch_ids)):
+        if len(asked.batch_ids) > STATUS_IDS_MAX or not all(map(is_id, asked.batch_ids)):
             return response(status=response.INVALID_ID)
         wait_s = min(asked.timeout, STATUS_WAIT_MAX_S) or STATUS_WAIT_MAX_S if asked.wait else 0
         try:

@@ -30,6 +30,7 @@ from coco_sawtooth import batches, records
 from coco_sawtooth.batches import Batch
 from coco_sawtooth.checking import CheckedBatches
 from coco_sawtooth.limits import (
+    PAGE_ITEMS_MAX,
     PARKED_BATCHES_MAX,
     PARKED_BATCHES_SIZE_MAX_BYTES,
     PARKED_MAX_S,
@@ -260,7 +261,8 @@ class Intake:
             try:
                 in_time = await pulse.wait([bytes.fromhex(each) for each in batch_ids], until)
                 if in_time and len(batch_ids) > STATUSES_AT_ONCE:
-                    await pulse.wait((), min(pulse.now() + STATUSES_PAUSE_S, until))
+                    pause_s = STATUSES_PAUSE_S * max(1, len(batch_ids) / PAGE_ITEMS_MAX)
+                    await pulse.wait((), min(pulse.now() + pause_s, until))
             finally:
                 self._watched -= len(batch_ids)
 

@@ -104,9 +104,14 @@ QUESTION_IDS_MAX: Final = PAGE_ITEMS_MAX
 RECEIPTS_SIZE_MAX_BYTES: Final = 16 * MIB
 RECENT_BLOCKS_MAX: Final = 8
 """Blocks whose events are kept for the listeners that come for them next."""
+STATUS_IDS_MAX: Final = 10_000
+"""Batches one question about statuses may name: Sawtooth's command asks for all of a file at once."""
 STATUSES_AT_ONCE: Final = 16
 STATUSES_PAUSE_S: Final = 0.02
-"""Who waits for more batches than that looks again no sooner than after a pause, and in a thread."""
+"""Who waits for more batches than that looks again no sooner than after a pause, and in a thread.
+
+The pause is for each thousand of them: many of one client cost what as many of several do.
+"""
 STATUSES_LOOKS_MAX: Final = 3
 STATUSES_AWAITED_MAX: Final = 100_000
 """Batches that all who wait for some wait for together; who comes then is told at once how things are."""

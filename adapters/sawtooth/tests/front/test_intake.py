@@ -17,6 +17,7 @@ from coco_sawtooth.limits import (
     PLACE_WAIT_S,
     PLACES_MAX,
     PLACES_TOLD_MAX,
+    STATUS_IDS_MAX,
 )
 from coco_sawtooth.messages import ClientBatchStatus
 from coco_sawtooth.statuses import Statuses
@@ -160,6 +161,20 @@ async def test_what_is_committed_while_many_are_looked_up_is_neither_lost_nor_wa
         told = await here.post_json(f"/batch_statuses?wait={wait}", [each.header_signature for each in sent])
         assert {each["status"] for each in told["data"]} == {PENDING if wait == "false" else COMMITTED}
         assert trio.current_time() == began
+
+
+async def test_a_client_may_wait_for_all_batches_of_a_file_at_once(world) -> None:
+    """Sawtooth's command that submits a file does."""
+    async with world() as here:
+        sent = sets(here.alice, "a")
+        await here.post_batches(sent)
+        ids = [sent.header_signature, *(f"{number:0128x}" for number in range(STATUS_IDS_MAX - 1))]
+        told = await here.post_json("/batch_statuses?wait=5", ids)
+        assert [each["status"] for each in told["data"]] == [COMMITTED] + [UNKNOWN] * (STATUS_IDS_MAX - 1)
+        body = orjson.dumps([*ids, ids[0]])
+        refused = await here.request("POST", "/batch_statuses", body, "application/json")
+        assert refused.status == 400
+        assert f"{STATUS_IDS_MAX} at most" in orjson.loads(refused.body)["error"]["message"]
 
 
 async def test_who_waits_for_batches_is_bounded_and_the_bound_clears(

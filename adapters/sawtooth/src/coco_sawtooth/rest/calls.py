@@ -15,7 +15,6 @@ from coco_sawtooth.addresses import is_id
 from coco_sawtooth.intake import Intake
 from coco_sawtooth.limits import (
     PAGE_ITEMS_MAX,
-    QUESTION_IDS_MAX,
     STATUS_WAIT_MAX_S,
     STATUS_WAIT_S,
 )
@@ -100,8 +99,8 @@ class Call:
             return min(int(told[:9]), STATUS_WAIT_MAX_S) or STATUS_WAIT_MAX_S
         return STATUS_WAIT_S
 
-    def posted_ids(self, wrong_type: Problem, wrong_body: Problem) -> list[str]:
-        """Return the identifiers of a body of JSON. Raises RestError."""
+    def posted_ids(self, wrong_type: Problem, wrong_body: Problem, at_most: int) -> list[str]:
+        """Return the identifiers of a body of JSON, ``at_most`` so many. Raises RestError."""
         if content_type(self.request) != "application/json":
             raise RestError(wrong_type)
         try:
@@ -110,8 +109,8 @@ class Call:
             raise RestError(wrong_body) from None
         if not ids or not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
             raise RestError(wrong_body)
-        if len(ids) > QUESTION_IDS_MAX:
-            raise RestError(wrong_body, f" It may name {QUESTION_IDS_MAX} at most.")
+        if len(ids) > at_most:
+            raise RestError(wrong_body, f" It may name {at_most} at most.")
         return checked_ids(ids)
 
     # --- the chain -------------------------------------------------------------------------------------

@@ -11,7 +11,12 @@ from google.protobuf.message import DecodeError
 from coco_core.adapter import HTTPResponse, transaction_ids
 from coco_core.errors import BusyError, MalformedError
 from coco_sawtooth import messages, queries
-from coco_sawtooth.limits import PLACES_TOLD_MAX, RECEIPTS_SIZE_MAX_BYTES
+from coco_sawtooth.limits import (
+    PLACES_TOLD_MAX,
+    QUESTION_IDS_MAX,
+    RECEIPTS_SIZE_MAX_BYTES,
+    STATUS_IDS_MAX,
+)
 from coco_sawtooth.rest import errors, rendering
 from coco_sawtooth.rest.calls import Call, check, checked_ids, content_type, page_of
 from coco_sawtooth.rest.errors import RestError
@@ -52,7 +57,7 @@ async def list_statuses(call: Call) -> HTTPResponse:
 
 async def post_statuses(call: Call) -> HTTPResponse:
     """Tell what became of the batches named in the body."""
-    ids = call.posted_ids(errors.STATUSES_TYPE, errors.STATUSES_BODY)
+    ids = call.posted_ids(errors.STATUSES_TYPE, errors.STATUSES_BODY, STATUS_IDS_MAX)
     return await _statuses(call, ids, {})
 
 
@@ -190,7 +195,7 @@ async def list_receipts(call: Call) -> HTTPResponse:
 
 async def post_receipts(call: Call) -> HTTPResponse:
     """Show the receipts of the transactions named in the body."""
-    ids = call.posted_ids(errors.RECEIPTS_TYPE, errors.RECEIPTS_BODY)
+    ids = call.posted_ids(errors.RECEIPTS_TYPE, errors.RECEIPTS_BODY, QUESTION_IDS_MAX)
     return response({"data": await _receipts(call, ids)})
 
 

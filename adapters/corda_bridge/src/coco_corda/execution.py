@@ -20,7 +20,7 @@ from coco_corda.limits import ROUND_TRANSACTIONS_MAX
 from coco_corda.notary_key import NotaryKey
 from coco_corda.payloads import Submission, decode
 from coco_corda.preparing import Prepared, Preparing
-from coco_corda.supplying import Supplied, supply, why
+from coco_corda.supplying import Supplied, Supplying, why
 from coco_corda.terms import Terms
 from coco_corda.verification import Failure, Verifier
 from coco_core.adapter import Applied, Batch, Deferred, Outcome, ReadView, Rejected, Request, Writes, merge
@@ -40,6 +40,7 @@ async def execute(batch: Batch, view: ReadView, notary: Notary) -> list[Outcome]
     terms = Terms.of(view, batch.configuration)
     written: Writes = {}
     state = view.over(written)
+    supplying = Supplying(terms, notary.verifier)
     outcomes: list[Outcome] = []
     has_applied = False
     while len(outcomes) < len(batch.requests):
@@ -52,7 +53,7 @@ async def execute(batch: Batch, view: ReadView, notary: Notary) -> list[Outcome]
             decider = Decider(state, written, terms, notary.key, batch.time_ms, seqno)
             found: Sequence[Outcome] = await _notarise(part, state, terms, notary, decider)
         else:
-            found = [await supply(part, state, terms, notary.verifier)]
+            found = [await supplying.take(part, state)]
             for each in found:
                 if isinstance(each, Applied):
                     merge(written, each.writes)

@@ -26,6 +26,9 @@ ROUND_TRANSACTIONS_MAX: Final = 250
 # A jar that is larger than a payload of the core comes in parts.
 PART_MAX_BYTES: Final = 960 * KIB
 PARTS_MAX: Final = 13
+UNPACKED_IN_VAIN_MAX: Final = 1
+"""Jars of one batch that are unpacked to find who signed them, and refused: anybody may bring some, each
+takes a second or more, and transactions wait."""
 ATTACHMENT_MAX_BYTES: Final = PARTS_MAX * PART_MAX_BYTES
 """12 MiB and some: it is written in one entry of the core, as one of genesis is."""
 

@@ -99,6 +99,25 @@ async def test_a_jar_that_nobody_can_have_agreed_on_is_not_even_unpacked(
     assert receipts([outcome]) == ["not-trusted"]
 
 
+async def test_a_batch_unpacks_one_jar_in_vain(ledger: Ledger) -> None:
+    """Who signed a jar is known when it is unpacked, which anybody may have done."""
+    small = [_archive(name) for name in "abc"]
+    ledger.configured["trusted_signers"] = hash_text(bytes(32))
+    outcomes = await ledger.execute(*map(Attachment, small))
+    assert receipts(outcomes) == ["not-trusted", "no-verifier", "no-verifier"]
+    # What members trust by its hash is taken whatever came before it.
+    ledger.configured["trusted_attachments"] = hash_text(sha256(small[2]))
+    outcomes = await ledger.execute(*map(Attachment, small))
+    assert receipts(outcomes) == ["not-trusted", "no-verifier", sha256(small[2])]
+
+
+def _archive(name: str) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(name), b"")
+    return made.getvalue()
+
+
 async def test_parts_of_what_is_no_jar_are_refused_when_they_are_all_there(ledger: Ledger) -> None:
     nonsense = bytes(SIZE)
     ledger.configured["trusted_attachments"] = hash_text(sha256(nonsense))

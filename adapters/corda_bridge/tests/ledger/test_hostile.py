@@ -131,6 +131,16 @@ async def test_a_batch_that_lost_too_many_jvms_goes_on_without_that_domain(
     assert tenants.workers.replaced == 1
 
 
+async def test_whoever_is_tried_again_costs_a_batch_no_more_than_it_may_lose(
+    tenants: Tenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is tried again in a JVM, is done, and so that JVM is not the last to end over the second."""
+    monkeypatch.setattr(workers_module, "WORKERS_LOST_MAX", 2)
+    outcomes = await tenants.execute("overflow", "halt")
+    assert all(isinstance(each, Rejected) for each in outcomes)
+    assert tenants.workers.replaced == 2
+
+
 async def test_it_sees_nothing_of_the_machine_or_of_another_tenant(tenants: Tenants) -> None:
     outcomes = await tenants.execute("cash-issue", "environment", "files", "write", "print", "overflow")
     environment, files, written = (

@@ -34,6 +34,8 @@ from coco_corda.shell.verdicts import OWN, READER, SHOWER, at_fault, judged, mar
 from coco_corda.shell.worker import Exchanged, Worker, WorkerError
 from coco_corda.verification import Broken, Failure, Job, Unavailable
 
+_TOO_OFTEN: Final = Unavailable("JVMs ended too often over what came with it: send it again")
+
 _log: Final = logging.getLogger("coco.corda")
 
 
@@ -43,8 +45,8 @@ class _Slot:
 
     lock: trio.Lock = attrs.field(factory=trio.Lock)
     worker: Worker | None = None
-    lost: int = 0
-    """Workers that ended or were ended with work on their hands."""
+    may_lose: int = WORKERS_LOST_MAX
+    """Workers that may still end, or be ended, with work of this batch on their hands."""
 
 
 class Workers:
@@ -193,8 +195,8 @@ class Workers:
         async with slot.lock:
             found.update(self._remembered(requests))
             waiting = [place for place in range(len(requests)) if place not in found]
-            lost_before = slot.lost
-            while waiting and slot.lost - lost_before < WORKERS_LOST_MAX:
+            slot.may_lose = WORKERS_LOST_MAX
+            while waiting and slot.may_lose > 0:
                 told = await self._exchange(slot, waiting, requests, jobs)
                 if isinstance(told, Unavailable):
                     found.update(dict.fromkeys(waiting, told))
@@ -203,12 +205,9 @@ class Workers:
                 if told.is_late and len(told.lost) == 1 and not told.had_others:
                     found[told.lost.pop()] = at_fault(domain, is_late=True)
                 for place in told.lost:
-                    if slot.lost - lost_before >= WORKERS_LOST_MAX:
-                        break
                     found[place] = await self._alone(domain, place, requests, jobs)
                 waiting = told.unsent
-            again = Unavailable("JVMs ended too often over what came with it: send it again")
-            found.update({place: again for place in range(len(requests)) if place not in found})
+            found.update({place: _TOO_OFTEN for place in range(len(requests)) if place not in found})
             self._remember(requests, found)
         return [found[place] for place in range(len(requests))]
 
@@ -217,14 +216,15 @@ class Workers:
     ) -> wire.Response | Failure:
         """Try one that a worker was lost with, by itself; in the end on a worker that had nothing before."""
         slot = self._slot(domain)
-        told = await self._exchange(slot, [place], requests, jobs)
-        if isinstance(told, Exchanged) and told.lost and told.had_others:
+        while slot.may_lose > 0:
             told = await self._exchange(slot, [place], requests, jobs)
-        if isinstance(told, Unavailable):
-            return told
-        if place in told.answers:
-            return judged(told)[place]
-        return at_fault(domain, is_late=told.is_late)
+            if isinstance(told, Unavailable):
+                return told
+            if place in told.answers:
+                return judged(told)[place]
+            if not told.had_others:
+                return at_fault(domain, is_late=told.is_late)
+        return _TOO_OFTEN
 
     def _remembered(self, requests: Sequence[wire.Request]) -> dict[int, Broken]:
         """Return the places of those that ended a worker before, and what was said of them."""
@@ -272,7 +272,7 @@ class Workers:
         )
 
     def _note_lost(self, slot: _Slot, *, is_late: bool) -> None:
-        slot.lost += 1
+        slot.may_lose -= 1
         self.replaced += 1
         what = "was killed over a transaction that took too long" if is_late else "ended"
         _log.warning("a JVM worker %s; another takes its place", what)

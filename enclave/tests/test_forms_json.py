@@ -155,6 +155,8 @@ def test_a_report_with_named_fields(chip: SnpChip) -> None:
         {"signature": {}},
         {"vmpl": 2**40},
         {"report_id": "x"},
+        {"report_id": "ab " * 21 + "a"},
+        {"report_id": "ab" + " " * 62},
     ):
         assert find_evidence(json.dumps({**fields, **change}).encode(), recognise) is None
 

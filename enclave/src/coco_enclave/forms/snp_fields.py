@@ -71,10 +71,13 @@ def report_of_fields(fields: Any) -> bytes | None:
 
 
 def _sized(value: Any, size: int) -> bytes:
-    # A number, of which ``bytes`` would make as many zeros, has no length.
-    if len(value) != (size if isinstance(value, list) else 2 * size):
+    if not isinstance(value, str | list):
+        # Of a number ``bytes`` would make as many zeros.
+        raise TypeError("neither hex nor a list of bytes")
+    found = bytes.fromhex(value) if isinstance(value, str) else bytes(value)
+    if len(found) != size:
         raise ValueError(f"no {size} bytes")
-    return bytes(value) if isinstance(value, list) else bytes.fromhex(value)
+    return found
 
 
 def _tcb(value: Mapping[str, int | None]) -> bytes:

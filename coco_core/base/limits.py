@@ -129,6 +129,7 @@ HTTP_IDLE_TIMEOUT_MS = 120_000
 # From the first byte of a request to its last, and those of all connections that are not answered yet.
 HTTP_REQUEST_TIMEOUT_MS = 60_000
 HTTP_UNFINISHED_MAX_BYTES = 256 * MIB
+HTTP_UNFINISHED_FREE_BYTES = 32 * KIB  # of each connection, whatever others hold
 
 # How long what a refused client still sends is taken and dropped, so that it reads why: in all, and while
 # nothing comes.

@@ -27,6 +27,8 @@ class UnfinishedBytes:
     """Bytes of requests that are not complete or not answered yet, over all connections of the node."""
 
     bytes_max: int = limits.HTTP_UNFINISHED_MAX_BYTES
+    free_bytes: int = limits.HTTP_UNFINISHED_FREE_BYTES
+    """What each connection may hold in any case, so that nobody's large requests keep out small ones."""
     held: int = 0
 
     @property

@@ -200,7 +200,7 @@ class _Connection:
             self._begun = None
         elif messages or self._begun is None:
             self._begun = trio.current_time()
-        if self._held > before and self._unfinished.exceeded and not messages:
+        if before < self._held > self._unfinished.free_bytes and self._unfinished.exceeded and not messages:
             raise HTTPMessageError(503, "too many requests are arriving at once: send again later")
         return messages
 

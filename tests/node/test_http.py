@@ -317,8 +317,21 @@ async def test_request_that_drips_in_loses_its_place(
         nursery.cancel_scope.cancel()
 
 
+async def a_small_request_in_two_pieces(nursery: trio.Nursery, unfinished: UnfinishedBytes) -> None:
+    """Be answered, whatever others hold."""
+    near, far = trio.testing.memory_stream_pair()
+    nursery.start_soon(_Connection(far, Echo(), 1000, unfinished).converse)
+    other = Client(near)
+    unfinished.held += unfinished.bytes_max
+    await other.stream.send_all(b"POST /a HTTP/1.1\r\ncontent-length: 100\r\n\r\n" + bytes(50))
+    await trio.testing.wait_all_tasks_blocked()
+    await other.stream.send_all(bytes(50))
+    assert (await other.answers(1))[0][0] == 200
+    unfinished.held -= unfinished.bytes_max
+
+
 async def test_unfinished_requests_share_one_budget() -> None:
-    unfinished = UnfinishedBytes(bytes_max=1500)
+    unfinished = UnfinishedBytes(bytes_max=1500, free_bytes=200)
     head = b"POST /a HTTP/1.1\r\ncontent-length: 900\r\n\r\n"
     async with trio.open_nursery() as nursery:
         clients = []
@@ -332,6 +345,7 @@ async def test_unfinished_requests_share_one_budget() -> None:
         assert await clients[1].answers(1) == [
             (503, b"too many requests are arriving at once: send again later\n")
         ]
+        await a_small_request_in_two_pieces(nursery, unfinished)
         await clients[0].stream.send_all(bytes(100))
         ((status, _),) = await clients[0].answers(1)
         assert status == 200

@@ -67,7 +67,7 @@ async def test_requests_count_until_they_are_answered_and_are_let_go_of_then() -
 
 
 async def test_what_waits_for_answers_leaves_no_room_for_more() -> None:
-    patient, budget = Patient(), UnfinishedBytes(bytes_max=1_000)
+    patient, budget = Patient(), UnfinishedBytes(bytes_max=1_000, free_bytes=100)
     async with trio.open_nursery() as nursery:
         streams = []
         for _ in range(2):

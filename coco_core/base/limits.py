@@ -126,6 +126,9 @@ HTTP_PIPELINED_REQUESTS_MAX = 64
 HTTP_CONNECTIONS_MAX = 1_024
 HTTP_IDLE_TIMEOUT_MS = 120_000
 
+# Of Python's calls within calls, whatever libraries ask for: see ``recursion``.
+RECURSION_MAX = 16_384
+
 # From the first byte of a request to its last, and those of all connections that are not answered yet.
 HTTP_REQUEST_TIMEOUT_MS = 60_000
 HTTP_UNFINISHED_MAX_BYTES = 256 * MIB

@@ -15,7 +15,7 @@ import trio
 
 from coco_core.adapter import LedgerAdapter, Manifest, Writes
 from coco_core.attestation import Policy, VirtualPlatform, known_verifiers
-from coco_core.base import limits
+from coco_core.base import bound_recursion, limits
 from coco_core.crypto import read_certificate
 from coco_core.errors import AdapterError, MemberError, OperatorError
 from coco_core.governance import Admission, Voucher, check_lasts, policy_of, try_founding
@@ -249,6 +249,7 @@ def joined_adapters(
 def _create(name: str, engine: str, settings: Mapping[str, Mapping[str, Any]]) -> LedgerAdapter:
     """Return the adapter of the installed plugin ``name``; raises OperatorError when it is unfit."""
     adapter = plugins.load(name).create(engine, settings.get(name, {}))
+    bound_recursion()
     try:
         check_manifest(name, adapter.manifest)
     except AdapterError as error:

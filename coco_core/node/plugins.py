@@ -19,6 +19,7 @@ from coco_core.attestation import (
     VirtualPlatform,
     coco_register_platforms,
 )
+from coco_core.base import bound_recursion
 from coco_core.errors import OperatorError
 from coco_core.node.measure import code_measurement
 from coco_core.node.platform_settings import VIRTUAL, PlatformSettings
@@ -54,6 +55,7 @@ def load_platform(settings: PlatformSettings) -> Platform:
         known = ", ".join(sorted(plugin.options)) or "none"
         raise OperatorError(f"platform {plugin.name!r} has no option {unknown[0]!r} (it has: {known})")
     platform: Platform = plugin.create(settings.hand_out())
+    bound_recursion()
     return platform
 
 

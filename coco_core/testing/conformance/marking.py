@@ -13,6 +13,8 @@ from typing import Any, Final, TypeVar
 import pytest
 import trio
 
+from coco_core.base import bound_recursion
+
 PATIENCE_S: Final = 120.0
 """How long a standard test may take; far beyond what any takes that comes to an end."""
 
@@ -44,6 +46,7 @@ def standard(test: Test) -> RunTest:
     @functools.wraps(test)
     def run(self: Any, clock: trio.abc.Clock | None = None) -> None:
         __tracebackhide__ = True
+        bound_recursion()  # As in a node: some inputs of the kit are nested.
         try:
             trio.run(_patiently, test, self, clock=clock)
         except BaseException as error:  # noqa: BLE001 - raised again, in plainer words

@@ -126,6 +126,9 @@ HTTP_PIPELINED_REQUESTS_MAX = 64
 HTTP_CONNECTIONS_MAX = 1_024
 HTTP_IDLE_TIMEOUT_MS = 120_000
 
+# How long a node waits for its front ends before it says that it is open.
+FRONT_ENDS_OPEN_MAX_MS = 5_000
+
 # Of Python's calls within calls, whatever libraries ask for: see ``recursion``.
 RECURSION_MAX = 16_384
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 import orjson
+import trio
 
 from coco_core.adapter import HTTPHandler, HTTPRequest, HTTPResponse, PendingResponse, WebSocketAnswer
 
@@ -20,11 +21,18 @@ class FrontDoor:
 
     def __init__(self) -> None:
         """Serve nobody yet."""
-        self.handler: HTTPHandler | None = None
+        self._handler: HTTPHandler | None = None
+        self.opened = trio.Event()
+        """Set once somebody serves here."""
+
+    def open(self, handler: HTTPHandler) -> None:
+        """Hand requests to ``handler`` from now on."""
+        self._handler = handler
+        self.opened.set()
 
     def accept(self, request: HTTPRequest) -> HTTPResponse | PendingResponse | WebSocketAnswer:
         """Return what the handler answers, or 503 while there is none."""
-        if self.handler is not None:
-            return self.handler.accept(request)
+        if self._handler is not None:
+            return self._handler.accept(request)
         body = orjson.dumps({"error": _REASON})
         return HTTPResponse(status=503, headers={"retry-after": _RETRY_AFTER_S}, body=body)

@@ -12,6 +12,7 @@ import trio
 
 from coco_core.adapter import HTTPHandler
 from coco_core.attestation import Policy, known_verifiers
+from coco_core.base import limits
 from coco_core.consensus import Leadership, Role
 from coco_core.crypto import Curve, PrivateKey, service_id
 from coco_core.errors import OperatorError
@@ -268,6 +269,7 @@ async def _take_part(
         doors = _open_doors(nursery, node.settings, listeners, fronts, tls)
         await _service_is_open(driver, announce, membership.begins_after)
         _serve_clients(nursery, membership, driver, tickets, doors)
+        await _front_ends_open(doors)
         announce({"event": "open", "node_id": node.node_id})
         await driver.retired.wait()
         late = quarantined(driver.replica.chain.store.view(), node.node_id)
@@ -305,7 +307,17 @@ def _serve_clients(
         service = NodeLedgerService(name, owned, driver, tickets, gate=gate, front=front)
         nursery.start_soon(adapter.serve, service)
     if BUNDLES_FRONT_END in doors:
-        doors[BUNDLES_FRONT_END].handler = BundleRoutes(driver, tickets, gate)
+        doors[BUNDLES_FRONT_END].open(BundleRoutes(driver, tickets, gate))
+
+
+async def _front_ends_open(doors: Mapping[str, FrontDoor]) -> None:
+    """Return once every front end serves at its port, which whoever is told of an open node asks at once.
+
+    A ledger that serves none, or takes long, is not waited for beyond FRONT_ENDS_OPEN_MAX_MS.
+    """
+    with trio.move_on_after(limits.FRONT_ENDS_OPEN_MAX_MS / 1000):
+        for door in doors.values():
+            await door.opened.wait()
 
 
 def _snapshot_keeper(node: BareNode, membership: Membership) -> SnapshotKeeper:

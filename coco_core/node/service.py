@@ -125,7 +125,7 @@ class NodeLedgerService:
 
     async def serve_http(self, handler: HTTPHandler) -> None:
         """Answer who comes to this adapter's port with ``handler`` until cancelled."""
-        self._front.handler = _Identified(self._name, handler, self._gate)
+        self._front.open(_Identified(self._name, handler, self._gate))
         await trio.sleep_forever()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +11,7 @@ import attrs
 import pytest
 
 from coco_core.adapter import Writes
-from coco_core.base import limits
+from coco_core.base import bound_recursion, limits
 from coco_core.errors import OperatorError
 from coco_core.node import forming, plugins
 from coco_core.node.forming import _founding_adapters, joined_adapters
@@ -114,3 +116,17 @@ def test_another_version_than_the_network_runs(install: Any) -> None:
     install(Plugin())
     with pytest.raises(OperatorError, match="the network runs tally 2"):
         joined_adapters([attrs.evolve(Tally().manifest, version="2")], {})
+
+
+def test_an_adapter_s_libraries_let_recursion_go_no_further_than_the_stack() -> None:
+    """A library of py-evm's asks for 100 000 calls: nested JSON would end the process."""
+    try:
+        sys.setrecursionlimit(100_000)  # As importing that library does, which happens once in a process.
+        manifest = plugins.load("ethereum").create("py-evm", {}).manifest
+        joined_adapters([manifest], {})
+        assert sys.getrecursionlimit() == limits.RECURSION_MAX
+        with pytest.raises(RecursionError):
+            json.loads("[" * 1_000_000)
+    finally:
+        # Not what it was before: py-evm stays, and needs more than that.
+        bound_recursion()

@@ -7,13 +7,11 @@ and py-evm; it must not know RPC or headers. Importing it costs a second of py-e
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final, cast
 
 import attrs
-from eth import EVM_RECURSION_LIMIT
 from eth.abc import ComputationAPI, SignedTransactionAPI
 from eth.exceptions import (
     ContractCreationCollision,
@@ -82,10 +80,6 @@ from coco_ethereum.validity import (
     has_room,
     open_envelope,
 )
-
-# That many frames py-evm wants for calls within calls. A library that it imports asks for 100 000: nested
-# input from outside, which Python reads by recursion in C, would then overflow the stack and end the node.
-sys.setrecursionlimit(EVM_RECURSION_LIMIT)
 
 _NO_HASH: Final = ("undecodable", "type-not-supported", "blob-not-supported")
 """Codes of bytes that name no transaction."""

@@ -109,7 +109,7 @@ def _family(entry: object) -> _Family | None:
         return None
     name, version = entry.get("family"), entry.get("version")
     # Null, or an empty list, is as if there were none: anywhere.
-    namespaces = entry.get("namespaces") or []
+    namespaces = [] if entry.get("namespaces") is None else entry["namespaces"]
     texts = isinstance(namespaces, list) and all(isinstance(each, str) for each in namespaces)
     if not (isinstance(name, str) and isinstance(version, str) and texts):
         return None

@@ -156,6 +156,8 @@ async def test_a_list_of_no_families_permits_everything(world, text):
         {"family": "intkey", "version": 1.0},
         {"family": "intkey", "version": "1.0", "namespaces": "1cf126"},
         {"family": "intkey", "version": "1.0", "namespaces": [1]},
+        {"family": "intkey", "version": "1.0", "namespaces": ""},
+        {"family": "intkey", "version": "1.0", "namespaces": False},
     ],
 )
 async def test_what_is_no_family_takes_nothing_from_the_others_of_its_list(world, mistake):
